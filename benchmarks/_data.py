@@ -1,0 +1,54 @@
+"""The data sets of the benchmarks.
+
+They are read from the folder that the environment variable SKDISTILL_DATA names, with
+a file NAME.npz (X, y, classes) for each, and adult.csv.gz (target: income). Without
+it, they are fetched from OpenML.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import fetch_openml
+
+# Name and version on OpenML.
+OPENML = {
+    "letter": ("letter", 1),
+    "satimage": ("satimage", 1),
+    "phoneme": ("phoneme", 1),
+    "magic": ("MagicTelescope", 1),
+    "adult": ("adult", 2),
+    "adult_frame": ("adult", 2),
+    "spambase": ("spambase", 1),
+    "mnist": ("mnist_784", 1),
+}
+
+
+def load(name):
+    """Return X and y, an array of class names.
+
+    X is a float32 array, its categories as codes; that of "adult_frame" is a DataFrame
+    with strings and missing values.
+    """
+    folder = os.environ.get("SKDISTILL_DATA")
+    return _from_openml(name) if folder is None else _from_folder(name, Path(folder))
+
+
+def _from_folder(name, folder):
+    if name == "adult_frame":
+        frame = pd.read_csv(folder / "adult.csv.gz")
+        return frame.drop(columns="income"), frame["income"].to_numpy(str)
+    with np.load(folder / f"{name}.npz") as data:
+        return data["X"], data["classes"][data["y"]]
+
+
+def _from_openml(name):
+    openml_name, version = OPENML[name]
+    data = fetch_openml(openml_name, version=version, as_frame=True)
+    X, y = data.data, data.target.to_numpy(str)
+    categories = X.select_dtypes("category").columns
+    if name == "adult_frame":
+        return X.astype(dict.fromkeys(categories, object)), y
+    codes = {column: X[column].cat.codes for column in categories}
+    return X.assign(**codes).to_numpy(np.float32), y

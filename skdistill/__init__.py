@@ -1,0 +1,44 @@
+"""Knowledge distillation for people who use scikit-learn."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skdistill import losses
+    from skdistill._classifier import DistilledClassifier
+    from skdistill._soft_labels import soft_labels
+    from skdistill._students import make_student
+    from skdistill._teachers import TorchTeacher
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DistilledClassifier",
+    "TorchTeacher",
+    "losses",
+    "make_student",
+    "soft_labels",
+]
+
+# Where each public name lives. They load on first use, so that a program that needs
+# one of them does not pay for the imports of all.
+_HOMES = {
+    "DistilledClassifier": "skdistill._classifier",
+    "TorchTeacher": "skdistill._teachers",
+    "make_student": "skdistill._students",
+    "soft_labels": "skdistill._soft_labels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "losses":
+        return importlib.import_module("skdistill.losses")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

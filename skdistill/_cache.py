@@ -1,0 +1,199 @@
+"""A process-wide memory of soft labels, so that a teacher is asked once per data set.
+
+A search over temperature and alpha fits one student after another on the same few
+training folds. The labels depend on none of its candidates, so they are kept here, by
+what they do depend on: the teacher, the rows, and the way of labeling.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import Any
+
+import joblib
+import numpy as np
+from joblib.hashing import NumpyHasher
+from numpy.typing import NDArray
+
+# Some 100 folds of 50,000 rows x 26 classes of labels.
+MAX_BYTES = 512 * 2**20
+
+# Arrays larger than this are told apart by a sample of their elements.
+_SAMPLED_BYTES = 64 * 2**10
+_SAMPLE_SIZE = 4096
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a teacher says of some rows.
+
+    ``values`` is float32 of shape (n_samples, n_classes): probabilities, or
+    log-probabilities where ``are_logits``. ``teacher`` is the teacher that was fitted
+    to make them, if one was.
+    """
+
+    values: NDArray[np.float32]
+    classes: NDArray[Any]
+    are_logits: bool = False
+    teacher: Any = None
+
+    @property
+    def nbytes(self) -> int:
+        return self.values.nbytes + self.classes.nbytes
+
+
+class _StampHasher(NumpyHasher):
+    """joblib's hash, but large arrays count by shape, dtype and a strided sample.
+
+    Hashing all of a 1.5 GB forest takes longer than asking it; a sample of a few
+    thousand elements of each of its arrays still sees every refit in place.
+    """
+
+    def save(self, obj: Any) -> None:
+        if type(obj) is np.ndarray and obj.nbytes > _SAMPLED_BYTES:
+            flat = obj.reshape(-1) if obj.flags.c_contiguous else obj.ravel(order="K")
+            sample = np.ascontiguousarray(flat[:: max(1, flat.size // _SAMPLE_SIZE)])
+            obj = (obj.shape, str(obj.dtype), sample)
+        super().save(obj)
+
+
+def stamp(teacher: Any) -> str | None:
+    """Return a fingerprint that changes when the teacher does.
+
+    None where the teacher cannot be pickled: then nothing can be told of it.
+    """
+    try:
+        return _StampHasher(hash_name="md5").hash(teacher)
+    except (pickle.PicklingError, TypeError, AttributeError, NotImplementedError):
+        return None
+
+
+def content_hash(data: Any) -> str:
+    """Hash all of an array, a data frame or a list."""
+    if hasattr(data, "iloc"):
+        # pandas' own hash is 40 times faster than joblib's on strings.
+        from pandas.util import hash_pandas_object
+
+        try:
+            rows = hash_pandas_object(data, index=False).to_numpy()
+        except TypeError:  # cells that cannot be hashed, such as lists
+            return joblib.hash(data)
+        names = list(getattr(data, "columns", []))
+        dtypes = [str(dtype) for dtype in np.atleast_1d(data.dtypes)]
+        return joblib.hash((rows, names, dtypes))
+    return joblib.hash(data)
+
+
+@dataclass
+class LabelCache:
+    """Labels by key, within a number of bytes; safe under threads.
+
+    When it is full it takes no more, rather than dropping the oldest: a search goes
+    round and round through its folds, and a cache that is one fold too small and drops
+    the oldest would never hit. Fitted teachers are kept only where they fit beside the
+    labels, and make room for labels.
+    """
+
+    max_bytes: int = MAX_BYTES
+    _entries: dict[str, Labels] = field(default_factory=dict)
+    _teacher_bytes: dict[str, int] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _key_locks: dict[str, _KeyLock] = field(
+        default_factory=lambda: defaultdict(_KeyLock)
+    )
+
+    def get(self, key: str | None, compute: Callable[[], Labels]) -> Labels:
+        """Return the labels of ``key``; computed once, also when two threads ask."""
+        if key is None:
+            return compute()
+        with self._locked(key):
+            if key not in self._entries:
+                labels = compute()
+                self._add(key, labels)
+                return labels
+            return self._entries[key]
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes are held."""
+        labels = sum(entry.nbytes for entry in self._entries.values())
+        return labels + sum(self._teacher_bytes.values())
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self._teacher_bytes.clear()
+
+    @contextmanager
+    def _locked(self, key: str) -> Any:
+        with self._lock:
+            key_lock = self._key_locks[key]
+            key_lock.users += 1
+        try:
+            with key_lock.lock:
+                yield
+        finally:
+            with self._lock:
+                key_lock.users -= 1
+                if not key_lock.users:
+                    del self._key_locks[key]
+
+    def _add(self, key: str, labels: Labels) -> None:
+        with self._lock:
+            while self._teacher_bytes and self.nbytes + labels.nbytes > self.max_bytes:
+                self._drop_teacher(next(iter(self._teacher_bytes)))
+            room = self.max_bytes - self.nbytes - labels.nbytes
+            if room < 0:
+                return
+            self._entries[key] = replace(labels, teacher=None)
+            if labels.teacher is not None:
+                size = _pickled_size(labels.teacher, room)
+                if size is not None:
+                    self._entries[key] = labels
+                    self._teacher_bytes[key] = size
+
+    def _drop_teacher(self, key: str) -> None:
+        del self._teacher_bytes[key]
+        self._entries[key] = replace(self._entries[key], teacher=None)
+
+
+class _KeyLock:
+    """A lock, and how many threads hold it or wait for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.users = 0
+
+
+class _Counter(BytesIO):
+    """A file that counts what is written, up to a limit, and keeps nothing."""
+
+    def __init__(self, limit: int) -> None:
+        self.size, self.limit = 0, limit
+
+    def write(self, data: Any) -> int:
+        n_bytes = memoryview(data).nbytes
+        self.size += n_bytes
+        if self.size > self.limit:
+            raise OverflowError
+        return n_bytes
+
+
+def _pickled_size(obj: Any, limit: int) -> int | None:
+    """Return the bytes of a pickle of ``obj``, or None where they exceed ``limit``."""
+    counter = _Counter(limit)
+    try:
+        pickle.Pickler(counter, protocol=5).dump(obj)
+    except (OverflowError, pickle.PicklingError, TypeError, AttributeError):
+        return None
+    return counter.size
+
+
+cache = LabelCache()

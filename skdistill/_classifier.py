@@ -1,0 +1,793 @@
+"""The estimator: a heavy classifier's small and fast double."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array, check_random_state, get_tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
+
+from skdistill import __version__
+from skdistill._cache import Labels
+from skdistill._progress import CallbackSupportMixin, FitTasks, TrainingBar
+from skdistill._soft_labels import (
+    METHODS,
+    ask,
+    from_proba,
+    reconcile,
+    to_logits,
+    warn_if_uninformative,
+)
+from skdistill._students import make_student
+from skdistill._training import (
+    Distillation,
+    forward,
+    net_of,
+    returns_logits,
+    set_widths,
+    train,
+    trimmed,
+)
+from skdistill._validation import (
+    all_fitted,
+    check_target,
+    is_fitted,
+    is_frame,
+    require_target,
+)
+
+
+def _may_learn_on(self: DistilledClassifier) -> bool:
+    return self.teacher is None or all_fitted(self.teacher)
+
+
+class DistilledClassifier(
+    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
+    r"""A small, fast classifier that learns from a heavy one.
+
+    The student, a neural net, is trained on the teacher's soft labels and on the
+    labels at once:
+
+    .. math::
+
+        L = \alpha \, T^2 \, \mathrm{KL}(p_t^T \,\|\, p_s^T)
+            + (1 - \alpha) \, \mathrm{CE}(y, p_s)
+
+    where :math:`p_t^T` and :math:`p_s^T` are the teacher's and the student's
+    probabilities, both softened by the temperature :math:`T`. Once fitted, it is an
+    ordinary classifier, and a pickle of it holds no teacher.
+
+    Read more in the :ref:`user guide <user_guide>`.
+
+    Parameters
+    ----------
+    teacher : estimator, list of estimators or None, default=None
+        A classifier with ``predict_proba``, or several, whose probabilities are
+        averaged. A fitted one is used as it is, never refitted nor changed, and kept
+        by reference in clones; an unfitted one is cloned and fitted on the training
+        rows inside ``fit``. It sees ``X`` just as it is given to ``fit``. None where
+        ``fit`` gets ``teacher_proba``.
+    student : skorch.NeuralNetClassifier, Pipeline that ends in one, or None, \
+            default=None
+        Trained as a clone, available as ``student_``. None stands for
+        :func:`make_student`, which takes arrays and data frames as they are. Where
+        the net's module has parameters ``n_features`` and ``n_classes``, they are
+        set. Preprocessing that belongs to the student goes into its pipeline.
+    temperature : float, default=2.0
+        Softens the teacher and the student in the first term; above 0. Higher values
+        bring out how the teacher ranks the classes it thinks wrong.
+    alpha : float, default=0.5
+        The weight of the soft term, from 0 (plain training on ``y``) to 1 (the
+        teacher alone; ``y`` is not needed).
+    soft_labels : {"auto", "in_sample", "out_of_fold", "out_of_bag"}, default="auto"
+        Which teacher labels a row: one that was fitted on all rows, a clone that was
+        fitted on other folds, or those trees of a forest that did not draw it.
+        "auto" is "out_of_fold" where ``cv`` is given, else "in_sample". See
+        :func:`soft_labels`.
+    cv : int, cross-validation splitter or None, default=None
+        The folds of "out_of_fold"; None means 5.
+    teacher_weights : array-like of shape (n_teachers,), default=None
+        The weights of a list of teachers. By default all weigh the same.
+    classes : array-like of shape (n_classes,), default=None
+        What the columns of ``teacher_proba`` stand for (by default the sorted labels
+        of ``y``), or those of a fitted teacher (by default its ``classes_``). With an
+        unfitted teacher, classes that ``classes_`` holds even if ``y`` lacks them.
+    proba_clip : float or "auto", default="auto"
+        Teachers' probabilities below it are raised to it, for their logarithm is
+        taken. It acts as a temperature: a larger value softens. "auto" falls with the
+        square of the number of classes, so that a one-hot row keeps 0.95 of its mass
+        at temperature 2.
+    memory : str, path, joblib.Memory or None, default=None
+        Where soft labels are kept across processes and runs. Within one process they
+        are kept anyway, so that a search asks the teacher once per training set.
+    n_jobs : int, default=None
+        How many folds are fitted at once for "out_of_fold".
+    random_state : int, RandomState instance or None, default=None
+        Seeds the student's weights and batches, and those ``random_state``
+        parameters of an unfitted teacher that are None. An int makes two fits
+        identical to the bit. The global generators of numpy and torch are left as
+        they were; None draws one number from numpy's, as anywhere in scikit-learn.
+    verbose : int, default=0
+        1 shows the progress of labeling and of training.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The teacher's classes, and the labels of ``y`` that it lacks, sorted.
+    student_ : skorch.NeuralNetClassifier or Pipeline
+        The fitted student. It speaks in codes, positions in ``classes_``.
+    teacher_ : estimator or list of estimators
+        The teacher that was fitted inside, if one was. A pickle does not hold it.
+    history_ : skorch.History
+        A row per epoch: ``train_loss``, its parts ``train_loss_soft`` and
+        ``train_loss_hard`` (those whose weight is not 0), ``train_agreement`` (the
+        share of rows where student and teacher name the same class), and the same
+        with ``valid_`` where the student has a ``train_split``.
+    n_features_in_ : int
+        The number of features of ``X`` in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        The names of the features, where all of them are strings.
+
+    See Also
+    --------
+    make_student : The default student, and its parameters.
+    soft_labels : A teacher's soft labels, to compute them once and keep them.
+    TorchTeacher : A torch module as a teacher.
+
+    References
+    ----------
+    .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural
+       Network", 2015. https://arxiv.org/abs/1503.02531
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skdistill import DistilledClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X_train, y_train)
+    >>> clf = DistilledClassifier(teacher=forest, random_state=0)
+    >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
+    True
+    """
+
+    _parameter_constraints: dict = {
+        # A teacher and a student are checked in fit, which says what to do about them.
+        "teacher": "no_validation",
+        "student": "no_validation",
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, 1, closed="both")],
+        "soft_labels": [StrOptions(set(METHODS))],
+        "cv": ["cv_object"],
+        "teacher_weights": ["array-like", None],
+        "classes": ["array-like", None],
+        "proba_clip": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
+        "memory": "no_validation",
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        teacher: Any = None,
+        student: Any = None,
+        *,
+        temperature: float = 2.0,
+        alpha: float = 0.5,
+        soft_labels: str = "auto",
+        cv: Any = None,
+        teacher_weights: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        proba_clip: float | str = "auto",
+        memory: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.teacher = teacher
+        self.student = student
+        self.temperature = temperature
+        self.alpha = alpha
+        self.soft_labels = soft_labels
+        self.cv = cv
+        self.teacher_weights = teacher_weights
+        self.classes = classes
+        self.proba_clip = proba_clip
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        teacher_proba: ArrayLike | None = None,
+    ) -> DistilledClassifier:
+        """Label ``X`` by the teacher, and train the student.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The training rows. The default student takes float arrays and data frames,
+            with strings, categories, booleans and missing values; a bare net takes
+            float arrays and sparse matrices; a pipeline takes what its first step
+            takes.
+        y : array-like of shape (n_samples,), default=None
+            The labels. Without them, a fitted teacher or ``teacher_proba`` is all
+            there is to learn from, and ``alpha`` counts as 1.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in both terms of the loss, and of a teacher that is
+            fitted here, if it takes them.
+        teacher_proba : array-like of shape (n_samples, n_classes), default=None
+            Soft labels made beforehand, in place of a teacher. The columns follow
+            ``classes``, or the sorted labels of ``y``. Searches and cross-validation
+            slice it along with ``X``.
+
+        Returns
+        -------
+        self : DistilledClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            The teacher or the student is of a kind that cannot be one.
+        ValueError
+            There is no teacher, or two; teacher and data do not go together; or the
+            loss became NaN while training.
+        """
+        with FitTasks(self, X, y) as tasks:
+            student = self._new_student()
+            X, y, sample_weight = self._check_data(X, y, sample_weight, teacher_proba)
+            label_state, seed = self._seeds()
+            labels = tasks.label(
+                lambda: self._ask(X, y, sample_weight, teacher_proba, label_state)
+            )
+            self._set_classes(labels, y)
+            distillation, codes = self._distillation(labels, y, sample_weight)
+            net = net_of(student)
+            watchers = tasks.train(student, net.max_epochs)
+            if self.verbose:
+                watchers.append(TrainingBar())
+            self._train(
+                student,
+                X,
+                codes,
+                replace(distillation, callbacks=watchers),
+                seed=seed,
+            )
+        self.__dict__.pop("teacher_", None)
+        if labels.teacher is not None:
+            self.teacher_ = labels.teacher
+        self._draws = check_random_state(seed)
+        return self
+
+    @available_if(_may_learn_on)
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        teacher_proba: ArrayLike | None = None,
+    ) -> DistilledClassifier:
+        """Train the student for one epoch on a chunk of the data.
+
+        There is one where the teacher is fitted, or ``teacher_proba`` stands for it.
+        The student's preprocessing is fitted on the first chunk alone, which should
+        look like the rest.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            A chunk of the rows.
+        y : array-like of shape (n_samples,), default=None
+            Its labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that any chunk of ``y`` may hold. Needed in the first call
+            where there is no teacher to know them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        teacher_proba : array-like of shape (n_samples, n_classes), default=None
+            Soft labels of the chunk; the columns follow the parameter ``classes`` of
+            the estimator, or else the sorted ``classes`` of the first call.
+
+        Returns
+        -------
+        self : DistilledClassifier
+            The estimator, trained for one epoch more.
+        """
+        first = not hasattr(self, "student_")
+        if not first:
+            self._check_can_go_on()
+        student = self._new_student() if first else self.student_
+        X, y, sample_weight = self._check_data(
+            X, y, sample_weight, teacher_proba, reset=first
+        )
+        if first:
+            if classes is None and teacher_proba is not None and self.classes is None:
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit with "
+                    "teacher_proba"
+                )
+            _, seed = self._seeds()
+            self._draws = check_random_state(seed)
+        else:
+            seed = self._draws.randint(2**31 - 1)
+        known = self.classes
+        if teacher_proba is not None and known is None:
+            known = np.unique(classes) if first else self.classes_
+        labels = self._ask(
+            X, y, sample_weight, teacher_proba, seed, classes=known, remember=False
+        )
+        if first:
+            seen = [part for part in (y, classes) if part is not None]
+            self._set_classes(labels, np.concatenate(seen) if seen else None)
+        elif y is not None and not np.isin(y, self.classes_).all():
+            raise ValueError(
+                f"y has labels that are not in classes_: "
+                f"{np.setdiff1d(y, self.classes_).tolist()}. The first call of "
+                "partial_fit must be told of all of them by classes="
+            )
+        distillation, codes = self._distillation(labels, y, sample_weight)
+        self._train(student, X, codes, distillation, seed=seed, epochs=1, reset=first)
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels of ``classes_``.
+        """
+        log_proba = self._log_proba(X)
+        return self.classes_[log_proba.argmax(dim=1).numpy()]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes), float64
+            Rows sum to 1; columns in the order of ``classes_``.
+        """
+        return self._log_proba(X).exp().numpy()
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes), float64
+            Columns in the order of ``classes_``.
+        """
+        return self._log_proba(X).numpy()
+
+    @property
+    def history_(self) -> Any:
+        check_is_fitted(self)
+        return net_of(self.student_).history
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include those of the student, and of a teacher that is not
+            fitted. A fitted teacher's are hidden: it is used as it is.
+
+        Returns
+        -------
+        params : dict
+            Parameter names mapped to their values.
+        """
+        params = super().get_params(deep=deep)
+        if deep and is_fitted(self.teacher):
+            params = {k: v for k, v in params.items() if not k.startswith("teacher__")}
+        return params
+
+    def set_params(self, **params: Any) -> DistilledClassifier:
+        """Set the parameters of this estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name; those of the student as ``student__name``.
+
+        Returns
+        -------
+        self : DistilledClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            There is no such parameter, or it is one of a fitted teacher.
+        """
+        nested = [name for name in params if name.startswith("teacher__")]
+        if nested and is_fitted(params.get("teacher", self.teacher)):
+            raise ValueError(
+                f"cannot set {nested[0]!r}: the teacher is fitted and used as it is. "
+                "Pass an unfitted teacher to search over its parameters"
+            )
+        nested = [name for name in params if name.startswith("student__")]
+        if nested and params.get("student", self.student) is None:
+            raise ValueError(
+                f"cannot set {nested[0]!r} while student is None: pass "
+                "student=make_student(), which is the same student, to reach its "
+                "parameters"
+            )
+        return super().set_params(**params)
+
+    def _new_student(self) -> Any:
+        """Return what ``fit`` trains: a clone, or the last one if it is warm."""
+        if isinstance(self.teacher, _LeftOut):
+            raise ValueError(
+                f"this DistilledClassifier was loaded from a file, which does not hold "
+                f"its teacher ({self.teacher.name}). To fit it again, give it one: "
+                "set_params(teacher=...)"
+            )
+        prototype = make_student() if self.student is None else self.student
+        net = net_of(prototype)
+        if not (net.warm_start and hasattr(self, "student_")):
+            return clone(prototype)
+        self._check_can_go_on()
+        trained = net_of(self.student_)
+        now = trained.get_params(deep=False)
+        trained.set_params(
+            **{
+                name: value
+                for name, value in net.get_params(deep=False).items()
+                if isinstance(value, str | Real) and now.get(name) != value
+            }
+        )
+        return self.student_
+
+    def _check_can_go_on(self) -> None:
+        if getattr(net_of(self.student_), "_trimmed_for_prediction", False):
+            raise ValueError(
+                "this DistilledClassifier was loaded from a file, which holds what "
+                "prediction needs: it cannot be trained on. Fit a clone of it"
+            )
+
+    def _check_data(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        teacher_proba: Any,
+        reset: bool = True,
+    ) -> tuple[Any, NDArray[Any] | None, NDArray[np.float64] | None]:
+        if (self.teacher is None) == (teacher_proba is None):
+            raise ValueError(
+                "there is no teacher: pass teacher= to DistilledClassifier, or "
+                "teacher_proba= to fit"
+                if self.teacher is None
+                else "pass either a teacher or teacher_proba, not both: it is not "
+                "clear which of the two to learn from"
+            )
+        X = self._check_X(X, reset=reset)
+        if y is not None:
+            y = check_target(y, X)
+        elif teacher_proba is None and not all_fitted(self.teacher):
+            require_target(y, "DistilledClassifier with an unfitted teacher")
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, ensure_non_negative=True
+            )
+        return X, y, sample_weight
+
+    def _check_X(self, X: Any, *, reset: bool) -> Any:
+        """Check what the student would not, and leave the rest as it is.
+
+        A pipeline takes what its first step takes. The teacher gets what this returns.
+        """
+        default = self.student is None
+        if isinstance(self.student, Pipeline) or is_frame(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return X
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse=False if default else "csr",
+            allow_nd=not default,
+            ensure_all_finite="allow-nan" if default else True,
+        )
+
+    def _seeds(self) -> tuple[int | None, int]:
+        """Return a random state for the teacher, and a seed for the training."""
+        rng = check_random_state(self.random_state)
+        if self.random_state is None:
+            return None, rng.randint(2**31 - 1)
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state), int(self.random_state)
+        return rng.randint(2**31 - 1), rng.randint(2**31 - 1)
+
+    def _ask(
+        self,
+        X: Any,
+        y: NDArray[Any] | None,
+        sample_weight: NDArray[np.float64] | None,
+        teacher_proba: ArrayLike | None,
+        random_state: int | None,
+        *,
+        classes: ArrayLike | None = None,
+        remember: bool = True,
+    ) -> Labels:
+        classes = self.classes if classes is None else classes
+        if teacher_proba is not None:
+            return from_proba(teacher_proba, X, y, classes)
+        if not all_fitted(self.teacher) and len(np.unique(y)) < 2:
+            raise ValueError(
+                "DistilledClassifier needs at least 2 classes to fit its teacher, y "
+                f"has 1 class: {y[0]!r}"
+            )
+        return ask(
+            self.teacher,
+            X,
+            y,
+            method=self.soft_labels,
+            cv=self.cv,
+            sample_weight=sample_weight,
+            teacher_weights=self.teacher_weights,
+            classes=classes,
+            memory=self.memory,
+            n_jobs=self.n_jobs,
+            random_state=random_state,
+            verbose=self.verbose,
+            remember=remember,
+        )
+
+    def _set_classes(self, labels: Labels, y: NDArray[Any] | None) -> None:
+        """Set ``classes_``, and what the teacher's columns stand for among them."""
+        self._columns, classes = reconcile(labels.classes, y)
+        if self.classes is not None:
+            classes = np.unique(np.concatenate([classes, np.asarray(self.classes)]))
+        if len(classes) < 2:
+            raise ValueError(
+                f"DistilledClassifier needs at least 2 classes, there is 1 class: "
+                f"{classes[0]!r}"
+            )
+        previous = getattr(self, "classes_", classes)
+        warm = hasattr(self, "student_") and net_of(self.student_).warm_start
+        if warm and not np.array_equal(previous, classes):
+            raise ValueError(
+                f"a student with warm_start must keep its classes: it had "
+                f"{previous.tolist()}, and would get {classes.tolist()}"
+            )
+        self.classes_ = classes
+
+    def _distillation(
+        self,
+        labels: Labels,
+        y: NDArray[Any] | None,
+        sample_weight: NDArray[np.float64] | None,
+    ) -> tuple[Distillation, NDArray[np.int64]]:
+        """Return what the net learns from, besides X: soft labels, and codes of y."""
+        labels = replace(labels, classes=self._columns)
+        logits = to_logits(labels, self.classes_, self.proba_clip)
+        alpha, taught = self.alpha, None
+        if y is None:
+            if alpha != 1:
+                warnings.warn(
+                    f"there is no y: the student learns from the teacher alone, and "
+                    f"alpha={alpha} is ignored. Set alpha=1",
+                    UserWarning,
+                    stacklevel=4,
+                )
+            alpha, codes = 1.0, logits.argmax(axis=1)
+        else:
+            codes = np.searchsorted(self.classes_, y)
+            known = np.isin(y, self._columns)
+            warn_if_uninformative(logits[known], codes[known])
+            taught = None if known.all() else known
+        return (
+            Distillation(
+                torch.from_numpy(np.require(logits, requirements=["C", "W"])),
+                float(self.temperature),
+                float(alpha),
+                _float_tensor(sample_weight),
+                _float_tensor(taught),
+            ),
+            codes.astype(np.int64),
+        )
+
+    def _train(
+        self,
+        student: Any,
+        X: Any,
+        codes: NDArray[np.int64],
+        distillation: Distillation,
+        *,
+        seed: int,
+        epochs: int | None = None,
+        reset: bool = True,
+    ) -> None:
+        """Fit the student's preprocessing, unless it is, and train its net."""
+        net = net_of(student)
+        if isinstance(student, Pipeline) and len(student.steps) > 1:
+            head = student[:-1]
+            if reset and not net.initialized_:
+                X = head.fit_transform(X, codes)
+                student.steps[:-1] = head.steps
+            else:
+                X = head.transform(X)
+        X = _net_input(X)
+        if not net.initialized_:
+            set_widths(net, X, len(self.classes_))
+        train(net, X, codes, distillation, seed=seed, epochs=epochs)
+        self.student_ = student
+        # The person's own nonlinearity, if there is one, makes the probabilities.
+        self._apply_softmax = returns_logits(net) and not callable(
+            net.predict_nonlinearity
+        )
+
+    def _log_proba(self, X: Any) -> torch.Tensor:
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        net = self.student_
+        if isinstance(net, Pipeline):
+            for _, step in net.steps[:-1]:
+                if step is not None and step != "passthrough":
+                    X = step.transform(X)
+            net = net.steps[-1][1]
+        outputs = forward(net, _net_input(X)).double()
+        if self._apply_softmax:
+            return torch.log_softmax(outputs, dim=1)
+        proba = net._get_predict_nonlinearity()(outputs)
+        return torch.log(proba / proba.sum(dim=1, keepdim=True))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "student_")
+
+    def __sklearn_clone__(self) -> DistilledClassifier:
+        # A fitted teacher must not be cloned with the rest: the result would be
+        # unfitted, or a deep copy of something heavy.
+        stand_in = copy.copy(self)
+        stand_in.teacher = None
+        new = super(DistilledClassifier, stand_in).__sklearn_clone__()
+        if isinstance(self.teacher, list | tuple):
+            new.teacher = type(self.teacher)(map(_clone_unfitted, self.teacher))
+        else:
+            new.teacher = _clone_unfitted(self.teacher)
+        return new
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        teacher = None
+        if isinstance(self.teacher, BaseEstimator):
+            teacher = get_tags(self.teacher).input_tags
+        default = self.student is None
+        tags.target_tags.required = not all_fitted(self.teacher)
+        tags.input_tags.allow_nan = default and (teacher is None or teacher.allow_nan)
+        tags.input_tags.sparse = not default and (teacher is None or teacher.sparse)
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what prediction does not need: above all, the teacher."""
+        state = dict(super().__getstate__())
+        if "student_" not in state:
+            return state
+        if state["teacher"] is not None:
+            state["teacher"] = _LeftOut.of(state["teacher"])
+        for name in ("teacher_", "_draws"):
+            state.pop(name, None)
+        student = state["student_"]
+        if isinstance(student, Pipeline):
+            slim = copy.copy(student)
+            name, net = student.steps[-1]
+            slim.steps = [*student.steps[:-1], (name, trimmed(net))]
+            state["student_"] = slim
+        else:
+            state["student_"] = trimmed(student)
+        state["_versions"] = _versions()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        for name, then in state.pop("_versions", {}).items():
+            now = _versions()[name]
+            if now != then:
+                warnings.warn(
+                    f"this DistilledClassifier was pickled with {name} {then} and is "
+                    f"loaded with {name} {now}: its predictions may differ, or fail",
+                    UserWarning,
+                    stacklevel=2,
+                )
+        super().__setstate__(state)
+
+    def __copy__(self) -> DistilledClassifier:
+        # Copies are for use in this process: they keep the teacher.
+        new = type(self).__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DistilledClassifier:
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        vars(new).update(copy.deepcopy(vars(self), memo))
+        return new
+
+
+class _LeftOut:
+    """Stands in a file where the teacher was."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def of(cls, teacher: Any) -> _LeftOut:
+        if isinstance(teacher, cls):
+            return teacher
+        several = isinstance(teacher, list | tuple)
+        names = [type(one).__name__ for one in (teacher if several else [teacher])]
+        return cls(", ".join(names))
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, left out of the file>"
+
+
+def _clone_unfitted(teacher: Any) -> Any:
+    return teacher if is_fitted(teacher) else clone(teacher, safe=False)
+
+
+def _net_input(X: Any) -> Any:
+    return check_array(
+        X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True
+    )
+
+
+def _float_tensor(values: NDArray[Any] | None) -> torch.Tensor | None:
+    return None if values is None else torch.tensor(values, dtype=torch.float32)
+
+
+def _versions() -> dict[str, str]:
+    # Builds of one torch version for different devices predict alike.
+    return {"skdistill": __version__, "torch": torch.__version__.partition("+")[0]}

@@ -1,0 +1,105 @@
+"""What a person sees while a fit runs: bars, and scikit-learn's callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from skorch.callbacks import Callback
+from tqdm.auto import tqdm
+
+try:  # scikit-learn >= 1.9
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: callbacks came with scikit-learn 1.9."""
+
+
+T = TypeVar("T")
+
+
+class TrainingBar(Callback):
+    """A bar over the epochs of a net, with the remaining time and the losses."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.bar_ = tqdm(total=net.max_epochs, desc="training", unit="epoch")
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        last = net.history[-1]
+        shown = ("train_loss", "valid_loss", "train_agreement")
+        self.bar_.set_postfix({name: last[name] for name in shown if name in last})
+        self.bar_.update()
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        self.bar_.close()
+
+
+class FitTasks:
+    """The tasks of a fit, as scikit-learn's callbacks see them: label, then train.
+
+    Below scikit-learn 1.9 there are no callbacks, and nothing happens here.
+    """
+
+    def __init__(self, estimator: Any, X: Any, y: Any) -> None:
+        self.estimator, self.X, self.y = estimator, X, y
+        begin = getattr(estimator, "_init_callback_context", None)
+        self.root = None if begin is None else begin(max_subtasks=2)
+
+    def __enter__(self) -> FitTasks:
+        self._begin(self.root)
+        return self
+
+    def __exit__(self, error: Any, *details: Any) -> None:
+        if error is None:
+            self._end(self.root)
+
+    def label(self, ask: Callable[[], T]) -> T:
+        """Run the labeling as a task of its own."""
+        if self.root is None:
+            return ask()
+        task = self.root.subcontext("label")
+        self._begin(task)
+        labels = ask()
+        self._end(task)
+        return labels
+
+    def train(self, student: Any, max_epochs: int) -> list[Callback]:
+        """Return the skorch callbacks that report each epoch of the student."""
+        if self.root is None:
+            return []
+        task = self.root.subcontext("train", max_subtasks=max_epochs)
+        return [_EpochTasks(self, task, student)]
+
+    def _begin(self, task: Any) -> None:
+        if task is not None:
+            task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
+
+    def _end(self, task: Any, **attributes: Any) -> bool:
+        return task is not None and task.call_on_fit_task_end(
+            estimator=self.estimator,
+            X=self.X,
+            y=self.y,
+            reconstruction_attributes=attributes or None,
+        )
+
+
+class _EpochTasks(Callback):
+    """Reports the epochs of a net as subtasks of the task "train"."""
+
+    def __init__(self, tasks: FitTasks, task: Any, student: Any) -> None:
+        self.tasks, self.task, self.student = tasks, task, student
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.tasks._begin(self.task)
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        self.epoch_ = self.task.subcontext("epoch")
+        self.tasks._begin(self.epoch_)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        if self.tasks._end(self.epoch_, student_=self.student):
+            raise KeyboardInterrupt  # skorch's way to end the training early
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        self.tasks._end(self.task)

@@ -1,0 +1,676 @@
+"""From a teacher to soft labels: one row of class probabilities per sample."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.model_selection import KFold, check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, check_random_state, gen_batches
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import (
+    _num_samples,
+    check_memory,
+    has_fit_parameter,
+)
+from tqdm.auto import tqdm
+
+from skdistill._cache import Labels, cache, content_hash, stamp
+from skdistill._validation import (
+    check_n_features,
+    check_proba,
+    check_target,
+    check_teacher,
+    check_teacher_weights,
+    is_fitted,
+    require_target,
+)
+
+METHODS = ("auto", "in_sample", "out_of_fold", "out_of_bag")
+
+# How much one call of a teacher's predict_proba may return.
+_CHUNK_BYTES = 32 * 2**20
+
+# proba_clip="auto" leaves a one-hot row this much of its mass at temperature 2.
+_KEPT_MASS = 0.95
+
+
+def soft_labels(
+    teacher: Any,
+    X: Any,
+    y: ArrayLike | None = None,
+    *,
+    method: str = "auto",
+    cv: Any = None,
+    sample_weight: ArrayLike | None = None,
+    teacher_weights: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
+    proba_clip: float | str | None = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    verbose: int = 0,
+) -> NDArray[np.float32]:
+    """Ask a teacher for the soft labels of ``X``.
+
+    Parameters
+    ----------
+    teacher : estimator, or list of estimators
+        A classifier with ``predict_proba``. A fitted one is asked as it is; an
+        unfitted one is cloned and fitted on ``(X, y)``. The probabilities of a list
+        are averaged.
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        The rows, as the teacher takes them.
+    y : array-like of shape (n_samples,), default=None
+        The labels. Needed where a teacher is fitted here.
+    method : {"auto", "in_sample", "out_of_fold", "out_of_bag"}, default="auto"
+        Which teacher labels a row:
+
+        - "in_sample": one teacher, all rows. On rows that it was trained on, its
+          probabilities may carry little beyond the labels.
+        - "out_of_fold": clones of the teacher are fitted on folds, and each row is
+          labeled by a clone that did not see it.
+        - "out_of_bag": a forest or a bagging ensemble is fitted, and each row is
+          labeled by those of its members whose bootstrap sample left the row out.
+        - "auto": "out_of_fold" where ``cv`` is given, else "in_sample".
+
+        Rows that "out_of_fold" and "out_of_bag" cannot serve fall back on the label
+        of the teacher that saw all rows: those never held out, and those whose class
+        the held-in rows lack.
+    cv : int or cross-validation splitter, default=None
+        The folds for "out_of_fold"; None means 5. An int gives stratified folds.
+        Where a splitter holds a row out several times, its labels are averaged.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Passed on to teachers that are fitted here.
+    teacher_weights : array-like of shape (n_teachers,), default=None
+        The weights of a list of teachers; by default all weigh the same.
+    classes : array-like of shape (n_classes,), default=None
+        What the columns of a fitted teacher stand for, if its ``classes_`` does not
+        say. The columns of the result are these (or ``classes_``) and the labels of
+        ``y`` that are not among them, sorted.
+    proba_clip : float, "auto" or None, default=None
+        Raise smaller probabilities to this value, so that their logarithm is finite;
+        rows still sum to 1. "auto" is the estimator's default, which depends on the
+        number of classes. None leaves the teacher's own zeros.
+    n_jobs : int, default=None
+        How many folds are fitted at once.
+    random_state : int, RandomState instance or None, default=None
+        Seeds those ``random_state`` parameters of an unfitted teacher that are None.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_samples, n_classes), float32
+        Rows sum to 1.
+
+    Raises
+    ------
+    TypeError
+        The teacher has no ``predict_proba``, or is a bare torch module.
+    ValueError
+        The teacher and ``y`` share no class, the teacher was fitted on another number
+        of features, it returns something that is not a probability, or ``method``
+        cannot be had of it.
+
+    See Also
+    --------
+    DistilledClassifier : Takes these as ``fit(X, y, teacher_proba=proba)``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import soft_labels
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0)
+    >>> in_sample = soft_labels(forest, X, y, random_state=0)
+    >>> held_out = soft_labels(forest, X, y, cv=5, random_state=0)
+    >>> in_sample.shape
+    (150, 3)
+    >>> bool(in_sample.max(axis=1).mean() > held_out.max(axis=1).mean())
+    True
+    """
+    if y is not None:
+        y = check_target(y, X)
+    labels = ask(
+        teacher,
+        X,
+        y,
+        method=method,
+        cv=cv,
+        sample_weight=sample_weight,
+        teacher_weights=teacher_weights,
+        classes=classes,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        verbose=verbose,
+    )
+    columns, class_set = reconcile(labels.classes, y)
+    proba = np.exp(labels.values) if labels.are_logits else labels.values
+    proba = align(proba, columns, class_set)
+    if proba_clip is not None:
+        proba = np.maximum(proba, resolve_clip(proba_clip, len(class_set)))
+        proba /= proba.sum(axis=1, keepdims=True)
+    return proba
+
+
+def ask(
+    teacher: Any,
+    X: Any,
+    y: NDArray[Any] | None,
+    *,
+    method: str,
+    cv: Any = None,
+    sample_weight: ArrayLike | None = None,
+    teacher_weights: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
+    memory: Any = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    verbose: int = 0,
+    remember: bool = True,
+) -> Labels:
+    """Return what one teacher, or the average of several, says of ``X``.
+
+    The columns are the teachers' own; :func:`reconcile` and :func:`align` bring them
+    to the classes of ``y``.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, got {method!r}")
+    several = isinstance(teacher, list | tuple)
+    teachers = list(teacher) if several else [teacher]
+    weights = check_teacher_weights(teacher_weights, len(teachers))
+    for one in teachers:
+        check_teacher(one)
+        check_n_features(one, X)
+    if method == "auto":
+        method = "in_sample" if cv is None else "out_of_fold"
+    rng = None if random_state is None else check_random_state(random_state)
+    answers = []
+    for number, one in enumerate(teachers):
+        seed = None if rng is None else int(rng.randint(2**31 - 1))
+        key = None
+        if remember:
+            key = _key(one, number, X, y, sample_weight, method, cv, seed)
+        label = partial(
+            _METHODS[method], one, X, y, sample_weight, cv, n_jobs, seed, verbose
+        )
+        labels = _recall(memory, key, label)
+        answers.append(_name_columns(one, labels, classes))
+    return _average(teachers, answers, weights) if several else answers[0]
+
+
+def from_proba(
+    teacher_proba: ArrayLike,
+    X: Any,
+    y: NDArray[Any] | None,
+    classes: ArrayLike | None,
+) -> Labels:
+    """Return precomputed soft labels, checked."""
+    if classes is None and y is None:
+        raise ValueError(
+            "teacher_proba without y: pass classes= to DistilledClassifier to say "
+            "what its columns stand for"
+        )
+    columns = np.unique(y) if classes is None else np.asarray(classes)
+    proba = np.asarray(teacher_proba)
+    n_samples = _num_samples(X)
+    if proba.shape != (n_samples, len(columns)):
+        source = "the distinct labels of y" if classes is None else "classes="
+        raise ValueError(
+            f"teacher_proba has shape {proba.shape}, expected "
+            f"{(n_samples, len(columns))}: a row per sample and a column for each of "
+            f"{source}; say with classes= what its columns stand for"
+        )
+    return Labels(check_proba(proba, "teacher_proba"), columns)
+
+
+def reconcile(
+    columns: NDArray[Any], y: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Name a teacher's columns as ``y`` does, and return all classes of both, sorted.
+
+    Meta-estimators such as VotingClassifier hand over codes 0..K-1 for the labels:
+    where ``y`` can only be such codes, the columns count by position.
+
+    Returns
+    -------
+    columns : ndarray of shape (n_columns,)
+        What each column stands for.
+    classes : ndarray of shape (n_classes,)
+        The columns' names and the labels of ``y``, sorted and distinct.
+
+    Raises
+    ------
+    ValueError
+        No class is shared, or ``y`` may be codes as well as labels.
+    """
+    if y is None:
+        return columns, np.unique(columns)
+    labels = np.unique(y)
+    known, found = set(columns.tolist()), set(labels.tolist())
+    if found <= known:
+        return columns, np.unique(columns)
+    are_codes = labels.dtype.kind in "iu" and found <= set(range(len(columns)))
+    if are_codes and not found & known:
+        return np.arange(len(columns)), np.arange(len(columns))
+    if are_codes:
+        raise ValueError(
+            f"y has the labels {_few(found)} and the teacher the classes "
+            f"{_few(known)}: y may be codes 0..{len(columns) - 1} that stand for the "
+            "teacher's classes by position, as VotingClassifier makes them, or labels "
+            "of its own. Say with classes= what the teacher's columns stand for in y"
+        )
+    if not found & known:
+        raise ValueError(
+            f"y has the labels {_few(found)}, the teacher knows the classes "
+            f"{_few(known)}: they share no class. Encode y as the teacher's y was, or "
+            "say with classes= what the teacher's columns stand for in y"
+        )
+    return columns, np.unique(np.concatenate([columns, labels]))
+
+
+def align(
+    values: NDArray[np.float32],
+    columns: NDArray[Any],
+    classes: NDArray[Any],
+    fill: float = 0.0,
+) -> NDArray[np.float32]:
+    """Bring columns into the order of ``classes``; ``fill`` where there is none."""
+    if np.array_equal(columns, classes):
+        return values
+    position = {label: column for column, label in enumerate(columns.tolist())}
+    aligned = np.full((len(values), len(classes)), fill, dtype=np.float32)
+    for target, label in enumerate(classes.tolist()):
+        if label in position:
+            aligned[:, target] = values[:, position[label]]
+    return aligned
+
+
+def to_logits(
+    labels: Labels, classes: NDArray[Any], proba_clip: float | str
+) -> NDArray[np.float32]:
+    """Return the teacher's logits, float32 of shape (n_samples, n_classes).
+
+    For a teacher that gives probabilities they are log(clip(p)). The logits of a
+    teacher that has some are left alone.
+    """
+    floor = np.float32(np.log(resolve_clip(proba_clip, len(classes))))
+    if labels.are_logits:
+        logits = align(labels.values, labels.classes, classes, fill=-np.inf)
+        return np.where(np.isneginf(logits), floor, logits)
+    proba = align(labels.values, labels.classes, classes)
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(proba), floor)
+
+
+def resolve_clip(proba_clip: float | str, n_classes: int) -> float:
+    """Return the smallest probability that a teacher is taken to mean.
+
+    The clip acts as a temperature of its own: at temperature T a one-hot row keeps
+    1 / (1 + (K - 1) clip^(1/T)) of its mass. So "auto" falls with the square of the
+    number of classes K: at T = 2 the row keeps 0.95, whatever K.
+    """
+    if proba_clip != "auto":
+        return float(proba_clip)
+    lost = (1 - _KEPT_MASS) / _KEPT_MASS
+    return (lost / max(n_classes - 1, 1)) ** 2
+
+
+def warn_if_uninformative(
+    logits: NDArray[np.float32], y_codes: NDArray[np.intp]
+) -> None:
+    """Warn where soft labels say nothing, or nothing beyond ``y``."""
+    predicted = logits.argmax(axis=1)
+    right = predicted == y_codes
+    present, counts = np.unique(y_codes, return_counts=True)
+    if len(present) > 1:
+        recalls = [right[y_codes == code].mean() for code in present]
+        chance = 1 / len(present)
+        error = np.sqrt(np.sum(chance * (1 - chance) / counts)) / len(present)
+        if np.mean(recalls) <= chance + error:
+            warnings.warn(
+                f"the teacher's balanced accuracy on (X, y) is {np.mean(recalls):.3f}, "
+                "which is chance level: it was probably fitted on features prepared "
+                "in another way, or the rows of teacher_proba are in another order. "
+                "A teacher gets the X given to fit as it is",
+                UserWarning,
+                stacklevel=5,
+            )
+    top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
+    if right.mean() > 0.999 and top.mean() > 0.995:
+        warnings.warn(
+            "the soft labels are one-hot and equal to y: the teacher has nothing to "
+            "add on the rows that it was trained on. Use "
+            "soft_labels='out_of_fold' or 'out_of_bag', or other rows",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _in_sample(
+    teacher: Any,
+    X: Any,
+    y: NDArray[Any] | None,
+    sample_weight: ArrayLike | None,
+    cv: Any,
+    n_jobs: int | None,
+    seed: int | None,
+    verbose: int,
+) -> Labels:
+    if is_fitted(teacher):
+        return _predict(teacher, X, verbose)
+    fitted = _fit(_seeded_clone(teacher, seed), X, y, sample_weight)
+    return replace(_predict(fitted, X, verbose), teacher=fitted)
+
+
+def _out_of_fold(
+    teacher: Any,
+    X: Any,
+    y: NDArray[Any] | None,
+    sample_weight: ArrayLike | None,
+    cv: Any,
+    n_jobs: int | None,
+    seed: int | None,
+    verbose: int,
+) -> Labels:
+    y = require_target(y, "out_of_fold")
+    prototype = _seeded_clone(teacher, seed)
+    if is_fitted(prototype):
+        raise ValueError(
+            f"soft_labels='out_of_fold' fits clones of the teacher, and a "
+            f"{type(teacher).__name__} cannot be fitted again: pass the estimator "
+            "inside it, or use soft_labels='in_sample'"
+        )
+    whole = teacher
+    if not is_fitted(teacher):
+        whole = _fit(clone(prototype), X, y, sample_weight)
+    columns, classes = reconcile(np.asarray(whole.classes_), y)
+    folds = list(_folds(cv, y).split(X, y))
+    parts = Parallel(n_jobs=n_jobs)(
+        delayed(_label_fold)(clone(prototype), X, y, sample_weight, classes, *fold)
+        for fold in tqdm(folds, desc="folds", disable=not verbose)
+    )
+    total = np.zeros((len(y), len(classes)), dtype=np.float32)
+    times = np.zeros(len(y), dtype=np.float32)
+    for (_, held_out), (proba, served) in zip(folds, parts, strict=True):
+        total[held_out[served]] += proba[served]
+        times[held_out[served]] += 1
+    values = total / np.maximum(times, 1)[:, np.newaxis]
+    _fall_back(values, times == 0, whole, X, columns, classes)
+    return Labels(values, classes, teacher=None if whole is teacher else whole)
+
+
+def _out_of_bag(
+    teacher: Any,
+    X: Any,
+    y: NDArray[Any] | None,
+    sample_weight: ArrayLike | None,
+    cv: Any,
+    n_jobs: int | None,
+    seed: int | None,
+    verbose: int,
+) -> Labels:
+    y = require_target(y, "out_of_bag")
+    if is_fitted(teacher):
+        raise ValueError(
+            "soft_labels='out_of_bag' needs an unfitted forest, which is then fitted "
+            "inside: the rows that this teacher's trees left out are not known"
+        )
+    forest = _seeded_clone(teacher, seed)
+    last = forest[-1] if isinstance(forest, Pipeline) else forest
+    params = last.get_params(deep=False)
+    if "oob_score" not in params or not params.get("bootstrap", True):
+        raise ValueError(
+            f"soft_labels='out_of_bag' needs a forest or bagging ensemble with "
+            f"bootstrap=True, got {type(last).__name__}; use 'out_of_fold'"
+        )
+    last.set_params(oob_score=True)
+    with warnings.catch_warnings():
+        # Rows that are never out of bag fall back below.
+        warnings.filterwarnings("ignore", message="Some inputs do not have OOB")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            forest = _fit(forest, X, y, sample_weight)
+    values = np.nan_to_num(last.oob_decision_function_).astype(np.float32)
+    never_out = values.sum(axis=1) < 0.5
+    _fall_back(values, never_out, forest, X, forest.classes_, forest.classes_)
+    return Labels(values, forest.classes_, teacher=forest)
+
+
+_METHODS: dict[str, Callable[..., Labels]] = {
+    "in_sample": _in_sample,
+    "out_of_fold": _out_of_fold,
+    "out_of_bag": _out_of_bag,
+}
+
+
+def _label_fold(
+    teacher: Any,
+    X: Any,
+    y: NDArray[Any],
+    sample_weight: ArrayLike | None,
+    classes: NDArray[Any],
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Fit on ``train``; return the labels of ``test``, and whose class was known."""
+    known = np.isin(y[test], np.unique(y[train]))
+    if len(np.unique(y[train])) < 2:
+        return np.zeros((len(test), len(classes)), np.float32), np.zeros_like(known)
+    weights = None if sample_weight is None else np.asarray(sample_weight)[train]
+    _fit(teacher, _safe_indexing(X, train), y[train], weights)
+    labels = _predict(teacher, _safe_indexing(X, test), verbose=0)
+    return align(labels.values, labels.classes, classes), known
+
+
+def _fall_back(
+    values: NDArray[np.float32],
+    rows: NDArray[np.bool_],
+    teacher: Any,
+    X: Any,
+    columns: NDArray[Any],
+    classes: NDArray[Any],
+) -> None:
+    """Fill ``rows`` of ``values`` with what a teacher that saw all rows says."""
+    where = np.flatnonzero(rows)
+    if len(where):
+        labels = _predict(teacher, _safe_indexing(X, where), verbose=0)
+        proba = np.exp(labels.values) if labels.are_logits else labels.values
+        values[where] = align(proba, columns, classes)
+
+
+def _folds(cv: Any, y: NDArray[Any]) -> Any:
+    """Return the splitter; classes too rare for stratified folds are let through."""
+    n_splits = 5 if cv is None else cv
+    if not isinstance(n_splits, int | np.integer):
+        return check_cv(cv, y, classifier=True)
+    n_splits = min(n_splits, len(y))
+    if np.unique(y, return_counts=True)[1].max() < n_splits:
+        return KFold(n_splits)
+    splitter = check_cv(n_splits, y, classifier=True)
+    return _QuietFolds(splitter)
+
+
+class _QuietFolds:
+    """A splitter that does not warn of rare classes: their rows have a fallback."""
+
+    def __init__(self, splitter: Any) -> None:
+        self.splitter = splitter
+
+    def split(self, X: Any, y: NDArray[Any]) -> Iterator[Any]:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The least populated class")
+            return iter(list(self.splitter.split(np.zeros(len(y)), y)))
+
+
+def _predict(teacher: Any, X: Any, verbose: int) -> Labels:
+    """Ask a fitted teacher in chunks of bounded memory."""
+    are_logits = hasattr(teacher, "predict_logits")
+    method = teacher.predict_logits if are_logits else teacher.predict_proba
+    name = f"teacher {type(teacher).__name__}"
+    n_samples = _num_samples(X)
+    width = len(getattr(teacher, "classes_", ())) or 1000
+    chunks = list(gen_batches(n_samples, max(1, _CHUNK_BYTES // (8 * width))))
+    values = None
+    for chunk in tqdm(chunks, desc="soft labels", disable=not verbose):
+        part = np.asarray(method(X if len(chunks) == 1 else _safe_indexing(X, chunk)))
+        n_rows = len(range(n_samples)[chunk])
+        if part.ndim != 2 or len(part) != n_rows:
+            raise ValueError(
+                f"{name} gave soft labels of shape {part.shape} for {n_rows} rows: a "
+                "teacher of one label per row gives (n_samples, n_classes)"
+            )
+        if values is None:
+            values = np.empty((n_samples, part.shape[1]), dtype=np.float32)
+        values[chunk] = part if are_logits else check_proba(part, name)
+    classes = getattr(teacher, "classes_", np.arange(values.shape[1]))
+    if len(classes) != values.shape[1]:
+        raise ValueError(
+            f"{name} has {len(classes)} classes and gives {values.shape[1]} columns"
+        )
+    return Labels(values, np.asarray(classes), are_logits)
+
+
+def _name_columns(teacher: Any, labels: Labels, classes: ArrayLike | None) -> Labels:
+    """Let ``classes`` say what the columns of a fitted teacher stand for."""
+    if not is_fitted(teacher):
+        return labels
+    if classes is None:
+        if not hasattr(teacher, "classes_"):
+            raise ValueError(
+                f"teacher {type(teacher).__name__} has no classes_: say with classes= "
+                "what the columns of its predict_proba stand for"
+            )
+        return labels
+    columns = np.asarray(classes)
+    if columns.shape != (labels.values.shape[1],):
+        raise ValueError(
+            f"classes= has {len(columns)} labels, teacher "
+            f"{type(teacher).__name__} gives {labels.values.shape[1]} columns"
+        )
+    return replace(labels, classes=columns)
+
+
+def _average(
+    teachers: list[Any], answers: list[Labels], weights: NDArray[np.float64]
+) -> Labels:
+    classes = np.unique(np.concatenate([labels.classes for labels in answers]))
+    mean = np.zeros((len(answers[0].values), len(classes)), dtype=np.float32)
+    for labels, weight in zip(answers, weights, strict=True):
+        proba = np.exp(labels.values) if labels.are_logits else labels.values
+        mean += np.float32(weight) * align(proba, labels.classes, classes)
+    made = [labels.teacher for labels in answers]
+    fitted = None
+    if any(one is not None for one in made):
+        fitted = [
+            one if new is None else new for one, new in zip(teachers, made, strict=True)
+        ]
+    return Labels(mean, classes, teacher=fitted)
+
+
+def _seeded_clone(teacher: Any, seed: int | None) -> Any:
+    """Clone, drawing the random states that the person left open from ``seed``."""
+    new = clone(teacher)
+    if seed is None or not hasattr(new, "get_params"):
+        return new
+    rng = check_random_state(seed)
+    for name, value in sorted(new.get_params(deep=True).items()):
+        if name.rpartition("__")[2] == "random_state" and value is None:
+            new.set_params(**{name: int(rng.randint(2**31 - 1))})
+    return new
+
+
+def _fit(
+    teacher: Any, X: Any, y: NDArray[Any] | None, sample_weight: ArrayLike | None
+) -> Any:
+    """Fit in place, with the sample weights where the teacher takes them."""
+    y = require_target(y, "fitting a teacher")
+    if sample_weight is None:
+        return teacher.fit(X, y)
+    name, target = "sample_weight", teacher
+    while isinstance(target, Pipeline):
+        step, target = target.steps[-1]
+        name = f"{name.removesuffix('sample_weight')}{step}__sample_weight"
+    if has_fit_parameter(target, "sample_weight"):
+        return teacher.fit(X, y, **{name: sample_weight})
+    warnings.warn(
+        f"teacher {type(target).__name__} takes no sample_weight: the weights act on "
+        "the student alone",
+        UserWarning,
+        stacklevel=2,
+    )
+    return teacher.fit(X, y)
+
+
+def _key(
+    teacher: Any,
+    number: int,
+    X: Any,
+    y: NDArray[Any] | None,
+    sample_weight: ArrayLike | None,
+    method: str,
+    cv: Any,
+    seed: int | None,
+) -> str | None:
+    """Return what the labels depend on, or None where that cannot be told."""
+    mark = stamp(teacher)
+    if mark is None:
+        return None
+    try:
+        if method == "in_sample" and is_fitted(teacher):
+            return joblib.hash((mark, content_hash(X)))
+        return joblib.hash(
+            (
+                mark,
+                content_hash(X),
+                content_hash(y),
+                content_hash(sample_weight),
+                method,
+                stamp(cv),
+                seed,
+                number,
+            )
+        )
+    except (TypeError, AttributeError, pickle.PicklingError):
+        return None
+
+
+def _recall(memory: Any, key: str | None, compute: Callable[[], Labels]) -> Labels:
+    """Look in the process-wide cache, then in ``memory``, then ask the teacher."""
+    if memory is None or key is None:
+        return cache.get(key, compute)
+    if isinstance(memory, os.PathLike):
+        memory = os.fspath(memory)
+    store = check_memory(memory)
+
+    def look_up() -> Labels:
+        made: list[Labels] = []
+
+        def compute_once() -> tuple[Any, ...]:
+            made.append(compute())
+            return made[0].values, made[0].classes, made[0].are_logits
+
+        stored = store.cache(_stored, ignore=["compute"])(key, compute_once)
+        return made[0] if made else Labels(*stored)
+
+    return cache.get(key, look_up)
+
+
+def _stored(key: str, compute: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Return the labels of ``key``; a joblib.Memory keeps what this returns."""
+    return compute()
+
+
+def _few(labels: set[Any]) -> str:
+    shown = sorted(labels, key=str)[:6]
+    return f"{shown}{' and more' if len(labels) > 6 else ''}"

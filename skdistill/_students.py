@@ -1,0 +1,549 @@
+"""The default student: column-aware preprocessing and a small net."""
+
+from __future__ import annotations
+
+import decimal
+import math
+import numbers
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch import NeuralNetClassifier
+from torch import Tensor, nn
+
+from skdistill._validation import is_frame
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+}
+
+# What the values of an object column may be to make it a column of numbers.
+_NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
+
+
+def make_student(
+    hidden_layer_sizes: int | Sequence[int] = (64, 64),
+    *,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    lr: float = 0.01,
+    max_epochs: int = 30,
+    batch_size: int = 128,
+    weight_decay: float = 0.03,
+    device: str | torch.device = "cpu",
+) -> Pipeline:
+    """Make the default student: preprocessing of tables, and a small net.
+
+    Every argument is the start value of a parameter of the net, and can be searched
+    over or set later under the name given here.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(64, 64)
+        How many units each hidden layer has; empty for a linear model
+        (``net__module__hidden_layer_sizes``).
+    activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
+        What follows each hidden layer (``net__module__activation``).
+    dropout : float, default=0.0
+        The share of hidden units dropped at random in training, in [0, 1)
+        (``net__module__dropout``).
+    lr : float, default=0.01
+        The learning rate of AdamW (``net__lr``).
+    max_epochs : int, default=30
+        How many times the training goes over all rows (``net__max_epochs``).
+    batch_size : int, default=128
+        How many rows make a training step (``net__batch_size``).
+    weight_decay : float, default=0.03
+        The weight decay of AdamW: each step shrinks the weights by
+        ``lr * weight_decay`` (``net__optimizer__weight_decay``).
+    device : str or torch.device, default="cpu"
+        Where torch computes, such as "cuda" (``net__device``).
+
+    Returns
+    -------
+    student : sklearn.pipeline.Pipeline
+        An unfitted pipeline of two steps. "preprocess" takes arrays and data frames
+        of any library, with strings and missing values, and makes standardized
+        float32 columns of them. "net" is a :class:`skorch.NeuralNetClassifier` around
+        a multilayer perceptron that returns logits. It trains on all rows: no part is
+        set aside for validation.
+
+    See Also
+    --------
+    DistilledClassifier : Trains the student to behave like a teacher.
+
+    Notes
+    -----
+    In a data frame, columns of numbers and of booleans are numeric: missing values
+    become the median, values outside the range seen in ``fit`` the nearest end of it,
+    then the column is standardized. Columns of strings and of categories are one-hot
+    encoded, with missing as one more level. A level is known if at least
+    ``preprocess__min_frequency`` rows have it (default 10, and never more than 1 % of
+    the rows), up to the ``preprocess__max_categories`` (default 50) most frequent ones
+    of a column. Any other level, rare or unseen, is zero in all columns. Dates are
+    refused.
+
+    The net's input and output widths are left open: ``DistilledClassifier`` sets
+    ``net__module__n_features`` and ``net__module__n_classes`` when it fits.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skdistill import DistilledClassifier, make_student
+    >>> X, y = load_iris(return_X_y=True)
+    >>> tree = DecisionTreeClassifier(random_state=0).fit(X, y)
+    >>> student = make_student(hidden_layer_sizes=(16,), max_epochs=20)
+    >>> list(student.named_steps)
+    ['preprocess', 'net']
+    >>> clf = DistilledClassifier(tree, student, random_state=0).fit(X, y)
+    >>> bool(clf.score(X, y) > 0.9)
+    True
+    """
+    net = NeuralNetClassifier(
+        MLP,
+        module__hidden_layer_sizes=hidden_layer_sizes,
+        module__activation=activation,
+        module__dropout=dropout,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=weight_decay,
+        lr=lr,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        iterator_train__shuffle=True,
+        train_split=None,
+        device=device,
+        verbose=0,
+    )
+    # A net takes arrays alone, also where scikit-learn is set to give data frames.
+    preprocess = TabularPreprocessor().set_output(transform="default")
+    return Pipeline([("preprocess", preprocess), ("net", net)])
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron that returns logits.
+
+    Parameters
+    ----------
+    n_features : int
+        The width of the input.
+    n_classes : int
+        The width of the output.
+    hidden_layer_sizes : int or sequence of int, default=(64, 64)
+        How many units each hidden layer has.
+    activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
+        What follows each hidden layer, under the names of
+        :class:`sklearn.neural_network.MLPClassifier`.
+    dropout : float, default=0.0
+        The share of hidden units dropped at random in training, in [0, 1).
+
+    Attributes
+    ----------
+    layers : torch.nn.Sequential
+        For each hidden layer a Linear, its activation and, where ``dropout`` is not
+        0, a Dropout; then the Linear of the logits.
+
+    Raises
+    ------
+    ValueError
+        For an unknown activation, a layer without units, or a dropout out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill._students import MLP
+    >>> mlp = MLP(n_features=3, n_classes=2, hidden_layer_sizes=(8,))
+    >>> mlp(torch.zeros(5, 3)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        hidden_layer_sizes: int | Sequence[int] = (64, 64),
+        activation: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        sizes = [int(size) for size in np.atleast_1d(hidden_layer_sizes)]
+        if any(size < 1 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must be positive, got {hidden_layer_sizes!r}"
+            )
+        if activation not in _ACTIVATIONS:
+            raise ValueError(
+                f"activation must be one of {sorted(_ACTIVATIONS)}, got {activation!r}"
+            )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {dropout!r}")
+        layers: list[nn.Module] = []
+        for width in sizes:
+            layers += [nn.Linear(n_features, width), _ACTIVATIONS[activation]()]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            n_features = width
+        self.layers = nn.Sequential(*layers, nn.Linear(n_features, n_classes))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return the logits, of shape (n_samples, n_classes)."""
+        logits: Tensor = self.layers(X)
+        return logits
+
+
+class TabularPreprocessor(TransformerMixin, BaseEstimator):
+    """Turn a table into standardized float32 columns for a net.
+
+    An array is all numeric. In a data frame, of pandas or polars, the columns of
+    numbers and booleans are numeric, an object column if all its values are numbers;
+    the columns of strings, of categories (whatever they are) and of numbers mixed
+    with strings are categorical.
+
+    Numeric: cast to float32, missing values replaced by the median, values outside
+    the range seen in ``fit`` by the nearest end of it, then standardized.
+
+    Categorical: one-hot, with one more level for missing values (None, NaN, NaT,
+    ``pandas.NA`` and null are one). Levels too rare to be known, and those not seen in
+    ``fit``, are zero in all columns of their own: what is learned from the rare ones
+    is what holds for the unseen.
+
+    Parameters
+    ----------
+    min_frequency : int, default=10
+        How many rows must have a level for it to be known, or 1 % of the rows where
+        that is less.
+    max_categories : int, default=50
+        A column has at most this many known levels, the most frequent ones, and so
+        adds at most this many columns.
+
+    Attributes
+    ----------
+    transformer_ : sklearn.compose.ColumnTransformer or sklearn.pipeline.Pipeline
+        What was fitted, as plain scikit-learn, for deployment without this class. A
+        Pipeline for arrays. For data frames a ColumnTransformer over columns listed
+        by name: floats, and strings with NaN for missing. Its output equals that of
+        ``transform``.
+    n_features_in_ : int
+        How many columns were seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where ``fit`` saw a data frame whose names are all strings.
+
+    Notes
+    -----
+    The cast comes first so that a copy of the student that computes in float32
+    throughout, as ONNX does, sees the same numbers. The clipping keeps a net, which
+    extrapolates without bounds, from confident nonsense on an outlier; a column that
+    was constant or all missing stays harmless whatever it holds later.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdistill._students import TabularPreprocessor
+    >>> X = pd.DataFrame({"age": [20, 60, None], "job": ["cook", None, "clerk"]})
+    >>> preprocess = TabularPreprocessor().fit(X)
+    >>> preprocess.get_feature_names_out().tolist()
+    ['age', 'job_clerk', 'job_cook', 'job_nan']
+    >>> preprocess.transform(X.iloc[:2]).round(2)
+    array([[-1.22,  0.  ,  1.  ,  0.  ],
+           [ 1.22,  0.  ,  0.  ,  1.  ]], dtype=float32)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "min_frequency": [Interval(numbers.Integral, 1, None, closed="left")],
+        "max_categories": [Interval(numbers.Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, *, min_frequency: int = 10, max_categories: int = 50) -> None:
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> TabularPreprocessor:
+        """Learn the kinds, ranges and levels of the columns.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            The training rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : TabularPreprocessor
+            The fitted preprocessor.
+
+        Raises
+        ------
+        TypeError
+            If a column holds dates, durations, or anything else that is neither
+            numbers nor strings.
+        ValueError
+            For infinite values, or if no column is left to learn from.
+        """
+        if is_frame(X):
+            return self._fit_frame(X)
+        X = self._check_array(X, reset=True)
+        self._numeric, self._categorical = list(range(X.shape[1])), []
+        self._columns_of: list[dict[str | None, int]] = []
+        self.transformer_ = _numeric_steps().fit(X)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return the columns for the net.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            The rows; the same columns in any data frame library.
+
+        Returns
+        -------
+        X_out : ndarray of shape (n_samples, n_features_out), float32
+            The numeric columns, then those of the levels. All values are finite.
+        """
+        check_is_fitted(self)
+        if is_frame(X):
+            validate_data(self, X, reset=False, skip_check_array=True)
+            numeric = self._numeric_block(X)
+            labels = _labels(X, self._categorical)
+        elif self._categorical:
+            raise TypeError(
+                "fit saw a data frame with columns of strings; pass a data frame, not "
+                f"{type(X).__name__}"
+            )
+        else:
+            numeric, labels = self._check_array(X, reset=False)[:, self._numeric], []
+        # The same arithmetic as transformer_.transform, without its fixed cost, which
+        # for a single row is a hundred times that of the arithmetic.
+        n_numeric = numeric.shape[1]
+        out = np.zeros(
+            (len(numeric), n_numeric + sum(map(len, self._columns_of))), np.float32
+        )
+        out[:, :n_numeric] = numeric
+        self._standardize(out[:, :n_numeric])
+        for columns, column_labels in zip(self._columns_of, labels, strict=True):
+            hot = np.array([columns.get(label, -1) for label in column_labels])
+            rows = np.flatnonzero(hot >= 0)
+            out[rows, hot[rows]] = 1
+        return out
+
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
+        """Return the names of the output columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            The names of the input columns, where ``fit`` saw none.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features_out,)
+            The names of the numeric columns; then for each level its column's name,
+            an underscore and the level.
+        """
+        check_is_fitted(self)
+        names: NDArray[np.object_] = self.transformer_.get_feature_names_out(
+            input_features
+        )
+        return names
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _fit_frame(self, X: Any) -> TabularPreprocessor:
+        validate_data(self, X, skip_check_array=True)
+        names = list(X.columns)
+        if len(set(names)) < len(names):
+            raise ValueError(f"the names of the columns are not unique: {names}")
+        is_numeric = [_is_numeric(X, i) for i in range(len(names))]
+        self._numeric = [i for i, numeric in enumerate(is_numeric) if numeric]
+        categorical = [i for i, numeric in enumerate(is_numeric) if not numeric]
+        block = self._numeric_block(X)
+        labels = dict(zip(categorical, _labels(X, categorical), strict=True))
+        levels = {i: self._known_levels(labels[i]) for i in categorical}
+        self._categorical = [i for i in categorical if levels[i]]
+        if not self._numeric and not self._categorical:
+            raise ValueError(
+                "no column is left to learn from: none is numeric, and no level of any "
+                f"other is in {self._least(len(block))} rows or more"
+            )
+        self._columns_of, start = [], len(self._numeric)
+        for i in self._categorical:
+            self._columns_of.append(
+                {level: start + j for j, level in enumerate(levels[i])}
+            )
+            start += len(levels[i])
+        prepared = dict(zip(self._numeric, block.T, strict=True)) | labels
+        frame = type(X)({names[i]: prepared[i] for i in range(len(names))})
+        transformer = self._column_transformer([levels[i] for i in self._categorical])
+        self.transformer_ = transformer.fit(frame)
+        return self
+
+    def _column_transformer(self, levels: list[list[str | None]]) -> ColumnTransformer:
+        names = getattr(self, "feature_names_in_", range(self.n_features_in_))
+        steps: list[tuple[str, Any, list[Any]]] = []
+        if self._numeric:
+            steps.append(
+                ("numeric", _numeric_steps(), [names[i] for i in self._numeric])
+            )
+        if self._categorical:
+            encoder = OneHotEncoder(
+                # The levels are listed, not learned: the encoder would keep every
+                # name in a column of names, and its own rare levels reach no ONNX.
+                categories=[
+                    np.array([np.nan if v is None else v for v in known], dtype=object)
+                    for known in levels
+                ],
+                handle_unknown="ignore",
+                sparse_output=False,
+                dtype=np.float32,
+            )
+            steps.append(
+                ("categorical", encoder, [names[i] for i in self._categorical])
+            )
+        return ColumnTransformer(
+            steps, sparse_threshold=0, verbose_feature_names_out=False
+        ).set_output(transform="default")
+
+    def _least(self, n_samples: int) -> int:
+        """Return in how many rows a level must be to be known."""
+        return min(self.min_frequency, math.ceil(n_samples / 100))
+
+    def _known_levels(self, labels: list[str | None]) -> list[str | None]:
+        """Return the levels that get a column, sorted, with missing as the last."""
+        counts = Counter(labels)
+        least = self._least(len(labels))
+        order = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))
+        known = [v for v in order if counts[v] >= least][: self.max_categories]
+        return sorted(known, key=lambda v: (v is None, v or ""))
+
+    def _check_array(self, X: Any, *, reset: bool) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):  # what overflows is reported as infinite
+            checked: NDArray[np.float32] = validate_data(
+                self, X, reset=reset, dtype=np.float32, ensure_all_finite="allow-nan"
+            )
+        return checked
+
+    def _numeric_block(self, X: Any) -> NDArray[np.float32]:
+        """Return the numeric columns of a data frame, NaN for missing."""
+        with np.errstate(over="ignore"):
+            block = _floats(X, self._numeric)
+        checked: NDArray[np.float32] = check_array(
+            block,
+            dtype=np.float32,
+            ensure_all_finite="allow-nan",
+            ensure_min_features=0,
+            estimator=self,
+            input_name="X",
+        )
+        return checked
+
+    def _standardize(self, X: NDArray[np.float32]) -> None:
+        """Do to the numeric columns, in place, what their fitted steps do."""
+        if not self._numeric:
+            return
+        steps = self.transformer_
+        if isinstance(steps, ColumnTransformer):
+            steps = steps.named_transformers_["numeric"]
+        imputer, clipper, scaler = (step for _, step in steps.steps)
+        np.copyto(X, imputer.statistics_, where=np.isnan(X), casting="same_kind")
+        X *= clipper.scale_
+        X += clipper.min_
+        np.clip(X, *clipper.feature_range, out=X)
+        X -= scaler.mean_
+        X /= scaler.scale_
+
+
+def _numeric_steps() -> Pipeline:
+    steps = [
+        ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
+        ("clip", MinMaxScaler(clip=True)),
+        ("scale", StandardScaler()),
+    ]
+    return Pipeline(steps).set_output(transform="default")
+
+
+def _is_numeric(X: Any, position: int) -> bool:
+    """Tell a column of numbers from one of levels; refuse what is neither."""
+    name = X.columns[position]
+    column = X.iloc[:, position] if _is_pandas(X) else X.to_series(position)
+    dtype = column.dtype
+    if str(dtype) == "category":  # the codes of categories are no magnitudes
+        return False
+    if getattr(dtype, "kind", "O") in "biuf":
+        return True
+    if hasattr(dtype, "is_numeric") and dtype.is_numeric():  # in polars
+        return True
+    seen = column.dropna() if _is_pandas(X) else column.drop_nulls()
+    types = set(map(type, seen.to_list()))
+    for kind in types:
+        if not issubclass(kind, (str, *_NUMBERS)):
+            raise TypeError(
+                f"Column {name!r} holds values of type {kind.__name__}. Convert it to "
+                "numbers, as a date to the days since another, or to strings, or drop "
+                "it"
+            )
+    return bool(types) and all(issubclass(kind, _NUMBERS) for kind in types)
+
+
+def _floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
+    """Return columns of a data frame as float32, missing as NaN."""
+    if not positions:
+        return np.empty((X.shape[0], 0), np.float32)
+    if not _is_pandas(X):
+        columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
+        return np.stack(columns, axis=1).astype(np.float32)
+    frame = X.iloc[:, positions]
+    try:
+        floats: NDArray[np.float32] = frame.to_numpy(np.float32, na_value=np.nan)
+    except TypeError:  # pandas leaves pandas.NA in place in object columns
+        floats = frame.to_numpy(object, na_value=np.nan).astype(np.float32)
+    return floats
+
+
+def _labels(X: Any, positions: list[int]) -> list[list[str | None]]:
+    """Return the labels in columns of a data frame, column by column."""
+    if not positions:
+        return []
+    if _is_pandas(X):
+        columns = X.iloc[:, positions].to_numpy(object, na_value=None).T.tolist()
+    else:
+        columns = [X.to_series(i).to_list() for i in positions]
+    return [
+        [v if v is None or type(v) is str else _label(v) for v in column]
+        for column in columns
+    ]
+
+
+def _label(value: Any) -> str:
+    """Return a level that is no string as one; 1 and 1.0 are the same level."""
+    if isinstance(value, float | np.floating) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+def _is_pandas(X: Any) -> bool:
+    return hasattr(X, "iloc")

@@ -1,0 +1,451 @@
+"""The skorch glue: any classifier net learns from soft labels while it trains.
+
+For the time of its training, a net's class gets a mixin in front. The net stays what
+the person made it: its callbacks, optimizer, data loaders and its own methods run as
+they would by themselves, and the mixin adds the teacher's term to the loss.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.pipeline import Pipeline
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch.callbacks import Callback, PassthroughScoring
+from skorch.dataset import Dataset, unpack_data
+from skorch.history import History
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset, default_collate
+
+from skdistill.losses import kl
+
+# torch has one generator for the whole process: two seeded trainings at once would
+# draw from each other's stream.
+_ONE_AT_A_TIME = threading.RLock()
+
+# How many input values one forward pass takes at prediction, 4 MiB of float32.
+_FORWARD_SIZE = 2**20
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """What a net needs to know of its teacher while it trains, a row per sample.
+
+    ``taught`` marks the rows of which the teacher knows the class; None means all.
+    """
+
+    logits: Tensor
+    temperature: float
+    alpha: float
+    sample_weight: Tensor | None = None
+    taught: Tensor | None = None
+    callbacks: Sequence[Callback] = ()
+
+
+def net_of(student: Any) -> NeuralNetClassifier:
+    """Return the net in a student, or raise a TypeError that says what one is."""
+    net = student[-1] if isinstance(student, Pipeline) else student
+    if isinstance(net, torch.nn.Module):
+        raise TypeError(
+            f"the student is the torch module {type(net).__name__}; wrap it in a net: "
+            "skorch.NeuralNetClassifier(module, criterion=torch.nn.CrossEntropyLoss)"
+        )
+    if isinstance(net, NeuralNetBinaryClassifier) or not isinstance(
+        net, NeuralNetClassifier
+    ):
+        what = f"the class {net.__name__}" if isinstance(net, type) else type(net)
+        raise TypeError(
+            "the student must be a skorch.NeuralNetClassifier, with an output for each "
+            f"class, or a Pipeline that ends in one, got {what}"
+        )
+    return net
+
+
+def set_widths(net: NeuralNetClassifier, X: Any, n_classes: int) -> None:
+    """Tell a net's module its widths, where it asks and the person has not told it."""
+    if isinstance(net.module, torch.nn.Module):  # it has its widths already
+        return
+    asked = inspect.signature(net.module).parameters
+    told = net.get_params_for("module")
+    widths = {"n_classes": n_classes}
+    if X.ndim == 2:
+        widths["n_features"] = X.shape[1]
+    missing = {k: v for k, v in widths.items() if k in asked and k not in told}
+    net.set_params(**{f"module__{name}": width for name, width in missing.items()})
+
+
+def train(
+    net: NeuralNetClassifier,
+    X: Any,
+    y: NDArray[np.int64],
+    distillation: Distillation,
+    *,
+    seed: int,
+    epochs: int | None = None,
+) -> None:
+    """Fit ``net`` in place; with ``epochs``, train it on for that many.
+
+    With alpha = 0 this is, bit for bit, ``torch.manual_seed(seed); net.fit(X, y)``.
+    The global generators of torch and numpy are left as they were.
+    """
+    with _seeded(seed), _distilling(net, distillation):
+        if epochs is None:
+            net.fit(X, y)
+        else:
+            net.partial_fit(X, y, epochs=epochs)
+    if not all(torch.isfinite(p).all() for p in net.module_.parameters()):
+        raise ValueError(
+            f"the student's weights are not finite after {len(net.history)} epochs, at "
+            f"{_describe(net, distillation)}. Lower the learning rate or scale X"
+        )
+
+
+def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return what the net's module makes of ``X``, in evaluation mode, on the CPU."""
+    if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
+        outputs = list(net.forward_iter(X))
+    else:
+        n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
+        outputs = [
+            net.evaluation_step((_to_tensor(X[start : start + n_rows]), None))
+            for start in range(0, X.shape[0], n_rows)
+        ]
+    return torch.cat([_first(output).cpu() for output in outputs])
+
+
+def returns_logits(net: NeuralNetClassifier) -> bool:
+    """Tell whether a fitted net's module returns logits, not probabilities."""
+    return isinstance(net.criterion_, torch.nn.CrossEntropyLoss)
+
+
+def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
+    """Return a copy with what prediction needs; it shares the module with ``net``."""
+    small = object.__new__(type(net))
+    vars(small).update(vars(net))
+    small.callbacks, small.callbacks_, small.history_ = None, [], History()
+    if returns_logits(net) and net.predict_nonlinearity == "auto":
+        # Without its criterion the net could not tell that a softmax is due.
+        small.predict_nonlinearity = functools.partial(torch.softmax, dim=-1)
+    small.trim_for_prediction()
+    small.history_ = epochs_alone(net.history)
+    return small
+
+
+def epochs_alone(history: History) -> History:
+    """Return a copy of a history without its batches."""
+    return History({**epoch, "batches": []} for epoch in history)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    devices = range(torch.cuda.device_count())
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
+        # The person's splits and augmentations may draw from numpy's generator.
+        numpy_state = np.random.get_state()  # noqa: NPY002
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+@contextmanager
+def _distilling(net: NeuralNetClassifier, distillation: Distillation) -> Iterator[None]:
+    """Put the mixin in front of the net's class while it trains."""
+    plain_class = type(net)
+    net.__class__ = _distilling_class(plain_class)
+    net.distillation_, net.batch_ = distillation, None
+    try:
+        yield
+    finally:
+        net.__class__ = plain_class
+        del net.distillation_, net.batch_
+
+
+@functools.cache
+def _distilling_class(plain_class: type) -> type:
+    return type(
+        f"Distilling{plain_class.__name__}",
+        (_DistillingMixin, plain_class),
+        {"plain_class_": plain_class},
+    )
+
+
+class _DistillingMixin:
+    """Adds the soft term to the loss of a skorch net.
+
+    The targets that a net sees stay ordinary targets. Which rows a batch holds
+    travels beside it, so that shuffling, splits and loader processes cannot part a
+    row from its soft labels.
+    """
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # A callback may pickle the net while it trains: as the class that it was.
+        plain = object.__new__(self.plain_class_)
+        vars(plain).update(vars(self))
+        del plain.distillation_, plain.batch_
+        return plain.__reduce_ex__(protocol)
+
+    @property
+    def _default_callbacks(self) -> list[Any]:
+        parts = [
+            (name, PassthroughScoring(name, lower_is_better=None, on_train=on_train))
+            for phase, on_train in (("train", True), ("valid", False))
+            for name in (
+                f"{phase}_loss_soft",
+                f"{phase}_loss_hard",
+                f"{phase}_agreement",
+            )
+        ]
+        ours = [(type(cb).__name__, cb) for cb in self.distillation_.callbacks]
+        return super()._default_callbacks + parts + ours
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        dataset = super().get_dataset(X, y)
+        if y is None:
+            return dataset
+        if len(dataset) != len(self.distillation_.logits):
+            raise ValueError(
+                f"the student's dataset has {len(dataset)} items for "
+                f"{len(self.distillation_.logits)} samples: an item per sample is "
+                "needed to find its soft labels"
+            )
+        return _NumberedRows(dataset)
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        loader = super().get_iterator(dataset, training=training)
+        while isinstance(dataset, Subset):
+            dataset = dataset.dataset
+        if not isinstance(dataset, _NumberedRows):
+            if training:
+                raise TypeError(
+                    "the student's train_split must return subsets of the data set "
+                    "that it is given, so that rows keep their soft labels"
+                )
+            return loader
+        if not isinstance(loader, DataLoader) or loader.batch_size is None:
+            raise TypeError(
+                "the student's iterator_train and iterator_valid must be "
+                "torch.utils.data.DataLoader, or derived from it, and make batches"
+            )
+        loader.collate_fn = _Collate(dataset.dataset, loader.collate_fn)
+        return _NumberedBatches(loader)
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> Any:
+        self.batch_ = ("train", getattr(batch, "rows", None))
+        return super().train_step_single(batch, **fit_params)
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> Any:
+        self.batch_ = ("valid", getattr(batch, "rows", None))
+        return super().validation_step(batch, **fit_params)
+
+    def on_batch_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        super().on_batch_end(net, *args, **kwargs)
+        loss = self.history[-1]["batches"][-1].get("train_loss", 0.0)
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"the student's loss became {loss} in epoch {len(self.history)}, at "
+                f"{_describe(self, self.distillation_)}. Lower the learning rate or "
+                "scale X"
+            )
+
+    def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
+        phase, rows = self.batch_
+        if rows is None:  # a validation set of the person's own, without soft labels
+            return super().get_loss(y_pred, y_true, *args, **kwargs)
+        known = self.distillation_
+        outputs = _first(y_pred)
+        _check_outputs(self, outputs, known.logits.shape[1])
+        teacher = known.logits[rows].to(outputs.device)
+        weight = _rows_of(known.sample_weight, rows, outputs)
+
+        terms = {}
+        if known.alpha > 0:
+            taught = _rows_of(known.taught, rows, outputs)
+            student = _student_logits(self, outputs)
+            terms["soft"] = _soft_term(
+                student, teacher, known.temperature, weight, taught
+            )
+        if known.alpha < 1:
+            if weight is None:
+                terms["hard"] = super().get_loss(y_pred, y_true, *args, **kwargs)
+            else:
+                with _unreduced(self.criterion_):
+                    losses = super().get_loss(y_pred, y_true, *args, **kwargs)
+                terms["hard"] = _weighted_mean(self, losses, y_true, weight)
+
+        for name, term in terms.items():
+            self.history.record_batch(f"{phase}_loss_{name}", term.item())
+        agreement = (outputs.argmax(dim=1) == teacher.argmax(dim=1)).float().mean()
+        self.history.record_batch(f"{phase}_agreement", agreement.item())
+        if len(terms) == 1:
+            return next(iter(terms.values()))
+        return known.alpha * terms["soft"] + (1 - known.alpha) * terms["hard"]
+
+
+class _NumberedRows(Dataset):
+    """A net's dataset, whose batches can be told by their row numbers.
+
+    A loader that asks for many items at once gets their numbers, also through
+    :class:`torch.utils.data.Subset`; :class:`_Collate` fetches the items.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        self.X, self.y = getattr(dataset, "X", None), getattr(dataset, "y", None)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.dataset[row]
+
+    def __getitems__(self, rows: list[int]) -> list[int]:
+        return rows
+
+
+class _Collate:
+    """Makes a batch of row numbers: inputs, targets, and the numbers themselves."""
+
+    def __init__(self, dataset: Any, collate_fn: Any) -> None:
+        self.dataset, self.collate_fn = dataset, collate_fn
+
+    def __call__(self, rows: list[int]) -> tuple[Any, Any, Tensor]:
+        return (*self._batch(rows), torch.as_tensor(rows))
+
+    def _batch(self, rows: list[int]) -> tuple[Any, Any]:
+        if type(self.dataset) is Dataset and self.collate_fn is default_collate:
+            # The same tensors as row by row, in one step.
+            X, y = self.dataset.X, self.dataset.y
+            return _to_tensor(X[rows]), torch.as_tensor(y[rows])
+        return unpack_data(self.collate_fn([self.dataset[row] for row in rows]))
+
+
+class _NumberedBatches:
+    """The ordinary batches of a loader, each with its row numbers aside."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[_Batch]:
+        for X, y, rows in self.loader:
+            batch = _Batch((X, y))
+            batch.rows = rows
+            yield batch
+
+
+class _Batch(tuple):
+    """Inputs and targets, as skorch passes them around, and ``rows``."""
+
+    rows: Tensor
+
+
+def _soft_term(
+    student: Tensor,
+    teacher: Tensor,
+    temperature: float,
+    weight: Tensor | None,
+    taught: Tensor | None,
+) -> Tensor:
+    """Return the KL term; a row that the teacher cannot teach counts as zero."""
+    if taught is None:
+        return kl(student, teacher, temperature, weight)
+    everyone = torch.ones_like(taught) if weight is None else weight
+    share = (everyone * taught).sum() / _positive(everyone.sum())
+    return share * kl(student, teacher, temperature, everyone * taught)
+
+
+def _weighted_mean(net: Any, losses: Tensor, y_true: Tensor, weight: Tensor) -> Tensor:
+    if losses.shape != weight.shape:
+        raise ValueError(
+            "sample_weight needs a loss per sample, and the student's loss has shape "
+            f"{tuple(losses.shape)} for {len(weight)} samples"
+        )
+    class_weight = getattr(net.criterion_, "weight", None)
+    total = weight if class_weight is None else weight * class_weight[y_true.long()]
+    return (losses * weight).sum() / _positive(total.sum())
+
+
+def _positive(total: Tensor) -> Tensor:
+    """Let a batch whose weights are all zero count as zero, not as NaN."""
+    return total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+@contextmanager
+def _unreduced(criterion: Any) -> Iterator[None]:
+    """Let a criterion return a loss per sample."""
+    if not hasattr(criterion, "reduction"):
+        raise ValueError(
+            "sample_weight needs a loss per sample: the student's criterion "
+            f"{type(criterion).__name__} has no attribute reduction"
+        )
+    reduction, criterion.reduction = criterion.reduction, "none"
+    try:
+        yield
+    finally:
+        criterion.reduction = reduction
+
+
+def _student_logits(net: Any, outputs: Tensor) -> Tensor:
+    if returns_logits(net):
+        return outputs
+    proba = net._get_predict_nonlinearity()(outputs)
+    return torch.log(proba + torch.finfo(proba.dtype).eps)
+
+
+def _check_outputs(net: Any, outputs: Tensor, n_classes: int) -> None:
+    if outputs.ndim != 2 or outputs.shape[1] != n_classes:
+        raise ValueError(
+            f"the student's module returns shape {tuple(outputs.shape)}, expected "
+            f"(n_samples, {n_classes}), a column for each class: give the module a "
+            "parameter n_classes, which is then set for you, or set its width"
+        )
+    if returns_logits(net) or len(net.history) > 1:
+        return
+    proba = net._get_predict_nonlinearity()(outputs.detach())
+    off = (proba.sum(dim=1) - 1).abs().max()
+    if (proba < 0).any() or off > 1e-2:
+        raise ValueError(
+            f"the student's criterion {type(net.criterion_).__name__} takes "
+            "probabilities, and its module returns something else. If these are "
+            "logits, use criterion=torch.nn.CrossEntropyLoss; else set "
+            "predict_nonlinearity to what makes probabilities of them"
+        )
+
+
+def _describe(net: Any, distillation: Distillation) -> str:
+    rates = sorted({group["lr"] for group in net.optimizer_.param_groups})
+    return (
+        f"temperature {distillation.temperature:g} and learning rate "
+        f"{', '.join(f'{float(rate):g}' for rate in rates)}"
+    )
+
+
+def _rows_of(values: Tensor | None, rows: Tensor, like: Tensor) -> Tensor | None:
+    return None if values is None else values[rows].to(like.device)
+
+
+def _first(output: Any) -> Tensor:
+    return output[0] if isinstance(output, tuple) else output
+
+
+def _to_tensor(X: Any) -> Tensor:
+    if issparse(X):
+        X = X.toarray()
+    # torch warns of arrays that it could not write to, as joblib's workers see them.
+    return torch.from_numpy(np.require(X, requirements=["C", "W"]))

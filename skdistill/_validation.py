@@ -1,0 +1,125 @@
+"""What a person may pass in, and what they are told where it cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+# Rows of probabilities may miss 1 by the rounding of half precision.
+_SUM_TOLERANCE = 1e-2
+
+
+def is_fitted(teacher: Any) -> bool:
+    """Tell whether ``teacher`` can be asked as it is.
+
+    An object without ``fit``, such as a wrapper of a foundation model, is.
+    """
+    if not hasattr(teacher, "fit"):
+        return hasattr(teacher, "predict_proba")
+    try:
+        check_is_fitted(teacher)
+    except NotFittedError:
+        return False
+    return True
+
+
+def all_fitted(teacher: Any) -> bool:
+    """Tell whether a teacher, or every teacher of a list, is fitted."""
+    if isinstance(teacher, list | tuple):
+        return all(map(is_fitted, teacher))
+    return is_fitted(teacher)
+
+
+def is_frame(X: Any) -> bool:
+    """Tell whether ``X`` is a data frame, of whatever library."""
+    return hasattr(X, "columns") and hasattr(X, "shape")
+
+
+def check_teacher(teacher: Any) -> None:
+    """Raise a TypeError or ValueError for what cannot be a teacher."""
+    if isinstance(teacher, type):
+        raise TypeError(
+            f"teacher is the class {teacher.__name__}; pass an instance of it"
+        )
+    name = type(teacher).__name__
+    if callable(teacher) and not hasattr(teacher, "predict_proba"):
+        raise TypeError(
+            f"teacher {name} is a module or function, which does not say what classes "
+            "its columns stand for; wrap it: TorchTeacher(module, classes=[...])"
+        )
+    if not hasattr(teacher, "predict_proba"):
+        raise TypeError(
+            f"teacher {name} has no predict_proba, so it has no soft labels "
+            "to give; wrap it in sklearn.calibration.CalibratedClassifierCV"
+        )
+
+
+def check_target(y: Any, X: Any) -> NDArray[Any]:
+    """Return ``y`` as a 1-D array of class labels, one for each row of ``X``."""
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    check_consistent_length(X, y)
+    return y
+
+
+def require_target(y: NDArray[Any] | None, purpose: str) -> NDArray[Any]:
+    if y is None:
+        raise ValueError(f"{purpose} requires y to be passed, but the target y is None")
+    return y
+
+
+def check_proba(proba: NDArray[Any], name: str) -> NDArray[np.float32]:
+    if not np.isfinite(proba).all():
+        raise ValueError(f"{name} contains NaN or infinity")
+    if (proba < 0).any():
+        raise ValueError(f"{name} contains negative values: not probabilities")
+    worst = np.abs(proba.sum(axis=1) - 1).max()
+    if worst > _SUM_TOLERANCE:
+        raise ValueError(
+            f"the rows of {name} must sum to 1; one is off by {worst:.3g}. Logits "
+            "need a softmax first"
+        )
+    return proba.astype(np.float32)
+
+
+def check_teacher_weights(
+    teacher_weights: ArrayLike | None, n_teachers: int
+) -> NDArray[np.float64]:
+    if n_teachers == 0:
+        raise ValueError("the list of teachers is empty")
+    if teacher_weights is None:
+        return np.full(n_teachers, 1 / n_teachers)
+    weights = np.asarray(teacher_weights, dtype=np.float64)
+    if weights.shape != (n_teachers,):
+        raise ValueError(
+            f"teacher_weights has shape {weights.shape}, there are {n_teachers} "
+            "teachers"
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise ValueError(
+            "teacher_weights must be finite, not negative, and not all zero, got "
+            f"{weights.tolist()}"
+        )
+    return weights / weights.sum()
+
+
+def check_n_features(teacher: Any, X: Any) -> None:
+    expected = getattr(teacher, "n_features_in_", None) if is_fitted(teacher) else None
+    shape = getattr(X, "shape", ())
+    if expected is not None and len(shape) == 2 and shape[1] != expected:
+        raise ValueError(
+            f"teacher {type(teacher).__name__} was fitted on {expected} features, X "
+            f"has {shape[1]} features. A teacher gets the X given to fit as it is: put "
+            "its preprocessing into a Pipeline with it, and the student's into student="
+        )

@@ -1,0 +1,59 @@
+"""Small data, nets and teachers that several test modules share."""
+
+import pytest
+import torch
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+from skorch import NeuralNetClassifier
+from torch import nn
+
+
+class TinyModule(nn.Sequential):
+    """One hidden layer; logits, or probabilities where ``proba`` says so."""
+
+    def __init__(self, n_features=2, n_classes=2, n_hidden=8, proba=False):
+        super().__init__(
+            nn.Linear(n_features, n_hidden),
+            nn.ReLU(),
+            nn.Linear(n_hidden, n_classes),
+            nn.Softmax(dim=1) if proba else nn.Identity(),
+        )
+
+
+def tiny_net(**params):
+    """Return an unfitted net that learns within a few epochs of a few rows."""
+    defaults = {
+        "module": TinyModule,
+        "criterion": nn.CrossEntropyLoss,
+        "optimizer": torch.optim.Adam,
+        "lr": 0.03,
+        "max_epochs": 5,
+        "batch_size": 32,
+        "iterator_train__shuffle": True,
+        "train_split": None,
+        "verbose": 0,
+    }
+    return NeuralNetClassifier(**defaults | params)
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Return 90 rows of 4 features in 3 overlapping classes."""
+    return make_classification(
+        n_samples=90,
+        n_features=4,
+        n_informative=3,
+        n_redundant=0,
+        n_classes=3,
+        n_clusters_per_class=1,
+        class_sep=1.0,
+        random_state=0,
+    )
+
+
+@pytest.fixture(scope="session")
+def forest(data):
+    """Return a forest that was fitted on ``data``; its leaves are not pure."""
+    return RandomForestClassifier(
+        n_estimators=10, min_samples_leaf=3, random_state=0
+    ).fit(*data)

@@ -25,7 +25,7 @@ endef
 define install
 @echo 'Installing skdistill[$(3)] in $(1) (minutes, the first time)'
 @PIP_CONSTRAINT=$(2) PIP_BUILD_CONSTRAINT=$(2) PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    $(1)/bin/python -m pip install --quiet --editable '.[$(3)]'
+    $(1)/bin/python -m pip install -qq --editable '.[$(3)]'
 @touch $@
 endef
 

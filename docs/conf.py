@@ -1,6 +1,7 @@
 """Configuration of the documentation. Building it needs no network."""
 
 import os
+import re
 
 # The gallery's examples and their workers run on as many cores as there are.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -30,6 +31,8 @@ html_title = "skdistill"
 html_show_sourcelink = False
 html_theme_options = {"secondary_sidebar_items": ["page-toc"]}
 
+# The docstrings give the types, for people.
+autodoc_typehints = "none"
 autosummary_generate = True
 # The templates list the members; a second list would repeat them.
 numpydoc_show_class_members = False
@@ -49,3 +52,13 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
 }
+
+
+def drop_foreign_references(app, what, name, obj, options, lines):
+    """Keep the text alone of what inherited docstrings refer to in their own docs."""
+    if getattr(obj, "__module__", "").startswith("sklearn"):
+        lines[:] = [re.sub(r":ref:`(.+?) <\w+>`", r"\1", line) for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", drop_foreign_references)

@@ -42,9 +42,8 @@ from skdistill._soft_labels import (
 from skdistill._students import make_student
 from skdistill._training import (
     Distillation,
-    forward,
+    log_proba,
     net_of,
-    returns_logits,
     set_widths,
     train,
     trimmed,
@@ -375,8 +374,7 @@ class DistilledClassifier(
         y : ndarray of shape (n_samples,)
             Labels of ``classes_``.
         """
-        log_proba = self._log_proba(X)
-        return self.classes_[log_proba.argmax(dim=1).numpy()]
+        return self.classes_[self._log_proba(X).argmax(dim=1).numpy()]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -664,10 +662,6 @@ class DistilledClassifier(
             set_widths(net, X, len(self.classes_))
         train(net, X, codes, distillation, seed=seed, epochs=epochs)
         self.student_ = student
-        # The person's own nonlinearity, if there is one, makes the probabilities.
-        self._apply_softmax = returns_logits(net) and not callable(
-            net.predict_nonlinearity
-        )
 
     def _log_proba(self, X: Any) -> torch.Tensor:
         check_is_fitted(self)
@@ -678,11 +672,7 @@ class DistilledClassifier(
                 if step is not None and step != "passthrough":
                     X = step.transform(X)
             net = net.steps[-1][1]
-        outputs = forward(net, _net_input(X)).double()
-        if self._apply_softmax:
-            return torch.log_softmax(outputs, dim=1)
-        proba = net._get_predict_nonlinearity()(outputs)
-        return torch.log(proba / proba.sum(dim=1, keepdim=True))
+        return log_proba(net, _net_input(X))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "student_")
@@ -746,13 +736,13 @@ class DistilledClassifier(
     def __copy__(self) -> DistilledClassifier:
         # Copies are for use in this process: they keep the teacher.
         new = type(self).__new__(type(self))
-        vars(new).update(vars(self))
+        new.__dict__.update(self.__dict__)
         return new
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DistilledClassifier:
         new = type(self).__new__(type(self))
         memo[id(self)] = new
-        vars(new).update(copy.deepcopy(vars(self), memo))
+        new.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return new
 
 

@@ -17,7 +17,6 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetClassifier
@@ -449,17 +448,20 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
 
     def _numeric_block(self, X: Any) -> NDArray[np.float32]:
         """Return the numeric columns of a data frame, NaN for missing."""
+        if X.shape[0] == 0:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 "
+                f"is required by {type(self).__name__}."
+            )
         with np.errstate(over="ignore"):
             block = _floats(X, self._numeric)
-        checked: NDArray[np.float32] = check_array(
-            block,
-            dtype=np.float32,
-            ensure_all_finite="allow-nan",
-            ensure_min_features=0,
-            estimator=self,
-            input_name="X",
-        )
-        return checked
+        infinite = np.isinf(block).any(axis=0)
+        if infinite.any():
+            name = X.columns[self._numeric[infinite.argmax()]]
+            raise ValueError(
+                f"Column {name!r} contains infinity or a value too large for float32"
+            )
+        return block
 
     def _standardize(self, X: NDArray[np.float32]) -> None:
         """Do to the numeric columns, in place, what their fitted steps do."""
@@ -473,8 +475,8 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         X *= clipper.scale_
         X += clipper.min_
         np.clip(X, *clipper.feature_range, out=X)
-        X -= scaler.mean_
-        X /= scaler.scale_
+        X -= scaler.mean_.astype(np.float32)
+        X /= scaler.scale_.astype(np.float32)
 
 
 def _numeric_steps() -> Pipeline:

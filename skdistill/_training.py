@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,6 +29,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset, default_collate
 
 from skdistill.losses import kl
+
+if TYPE_CHECKING:
+    from skorch import NeuralNetClassifier as _Net
+else:
+    _Net = object
 
 # torch has one generator for the whole process: two seeded trainings at once would
 # draw from each other's stream.
@@ -111,22 +116,13 @@ def train(
         )
 
 
-def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
-    """Return what the net's module makes of ``X``, in evaluation mode, on the CPU."""
-    if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
-        outputs = list(net.forward_iter(X))
-    else:
-        n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
-        outputs = [
-            net.evaluation_step((_to_tensor(X[start : start + n_rows]), None))
-            for start in range(0, X.shape[0], n_rows)
-        ]
-    return torch.cat([_first(output).cpu() for output in outputs])
-
-
-def returns_logits(net: NeuralNetClassifier) -> bool:
-    """Tell whether a fitted net's module returns logits, not probabilities."""
-    return isinstance(net.criterion_, torch.nn.CrossEntropyLoss)
+def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the log-probabilities of ``X`` by a fitted net, float64, on the CPU."""
+    outputs = _forward(net, X).double()
+    if _gives_logits(net):
+        return torch.log_softmax(outputs, dim=1)
+    proba = net._get_predict_nonlinearity()(outputs)
+    return torch.log(proba / proba.sum(dim=1, keepdim=True))
 
 
 def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
@@ -134,17 +130,12 @@ def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
     small = object.__new__(type(net))
     vars(small).update(vars(net))
     small.callbacks, small.callbacks_, small.history_ = None, [], History()
-    if returns_logits(net) and net.predict_nonlinearity == "auto":
+    if _gives_logits(net):
         # Without its criterion the net could not tell that a softmax is due.
-        small.predict_nonlinearity = functools.partial(torch.softmax, dim=-1)
+        small.predict_nonlinearity = _softmax
     small.trim_for_prediction()
-    small.history_ = epochs_alone(net.history)
+    small.history_ = History({**epoch, "batches": []} for epoch in net.history)
     return small
-
-
-def epochs_alone(history: History) -> History:
-    """Return a copy of a history without its batches."""
-    return History({**epoch, "batches": []} for epoch in history)
 
 
 @contextmanager
@@ -175,7 +166,7 @@ def _distilling(net: NeuralNetClassifier, distillation: Distillation) -> Iterato
 
 
 @functools.cache
-def _distilling_class(plain_class: type) -> type:
+def _distilling_class(plain_class: Any) -> type:
     return type(
         f"Distilling{plain_class.__name__}",
         (_DistillingMixin, plain_class),
@@ -183,7 +174,38 @@ def _distilling_class(plain_class: type) -> type:
     )
 
 
-class _DistillingMixin:
+def _forward(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the outputs of a net's module in evaluation mode."""
+    if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
+        outputs = list(net.forward_iter(X))
+    else:
+        n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
+        outputs = [
+            net.evaluation_step((_to_tensor(X[start : start + n_rows]), None))
+            for start in range(0, X.shape[0], n_rows)
+        ]
+    return torch.cat([_first(output).cpu() for output in outputs])
+
+
+def _gives_logits(net: Any) -> bool:
+    """Tell whether predictions are a softmax of the outputs.
+
+    Otherwise the person's own nonlinearity, or the module, makes the probabilities.
+    """
+    if callable(net.predict_nonlinearity):
+        return net.predict_nonlinearity is _softmax
+    return _learns_from_logits(net)
+
+
+def _learns_from_logits(net: Any) -> bool:
+    return isinstance(net.criterion_, torch.nn.CrossEntropyLoss)
+
+
+def _softmax(outputs: Tensor) -> Tensor:
+    return torch.softmax(outputs, dim=1)
+
+
+class _DistillingMixin(_Net):
     """Adds the soft term to the loss of a skorch net.
 
     The targets that a net sees stay ordinary targets. Which rows a batch holds
@@ -191,12 +213,16 @@ class _DistillingMixin:
     row from its soft labels.
     """
 
+    plain_class_: type
+    distillation_: Distillation
+    batch_: tuple[str, Tensor | None]
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         # A callback may pickle the net while it trains: as the class that it was.
         plain = object.__new__(self.plain_class_)
         vars(plain).update(vars(self))
         del plain.distillation_, plain.batch_
-        return plain.__reduce_ex__(protocol)
+        return _itself, (plain,)
 
     @property
     def _default_callbacks(self) -> list[Any]:
@@ -209,8 +235,12 @@ class _DistillingMixin:
                 f"{phase}_agreement",
             )
         ]
-        ours = [(type(cb).__name__, cb) for cb in self.distillation_.callbacks]
-        return super()._default_callbacks + parts + ours
+        return super()._default_callbacks + parts
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        super().notify(method_name, **cb_kwargs)
+        for callback in self.distillation_.callbacks:
+            getattr(callback, method_name)(self, **cb_kwargs)
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         dataset = super().get_dataset(X, y)
@@ -295,6 +325,10 @@ class _DistillingMixin:
         return known.alpha * terms["soft"] + (1 - known.alpha) * terms["hard"]
 
 
+def _itself(net: Any) -> Any:
+    return net
+
+
 class _NumberedRows(Dataset):
     """A net's dataset, whose batches can be told by their row numbers.
 
@@ -321,16 +355,21 @@ class _Collate:
 
     def __init__(self, dataset: Any, collate_fn: Any) -> None:
         self.dataset, self.collate_fn = dataset, collate_fn
+        # Of plain arrays the tensors are made in one step; they are the same as row
+        # by row.
+        self.at_once = type(dataset) is Dataset and collate_fn is default_collate
+        if self.at_once:
+            self.X, self.y = dataset.X, torch.tensor(dataset.y)
+            if not issparse(self.X):
+                self.X = _to_tensor(self.X)
 
     def __call__(self, rows: list[int]) -> tuple[Any, Any, Tensor]:
-        return (*self._batch(rows), torch.as_tensor(rows))
-
-    def _batch(self, rows: list[int]) -> tuple[Any, Any]:
-        if type(self.dataset) is Dataset and self.collate_fn is default_collate:
-            # The same tensors as row by row, in one step.
-            X, y = self.dataset.X, self.dataset.y
-            return _to_tensor(X[rows]), torch.as_tensor(y[rows])
-        return unpack_data(self.collate_fn([self.dataset[row] for row in rows]))
+        numbers = torch.tensor(rows)
+        if self.at_once:
+            X = _to_tensor(self.X[rows]) if issparse(self.X) else self.X[numbers]
+            return X, self.y[numbers], numbers
+        X, y = unpack_data(self.collate_fn([self.dataset[row] for row in rows]))
+        return X, y, numbers
 
 
 class _NumberedBatches:
@@ -402,7 +441,7 @@ def _unreduced(criterion: Any) -> Iterator[None]:
 
 
 def _student_logits(net: Any, outputs: Tensor) -> Tensor:
-    if returns_logits(net):
+    if _learns_from_logits(net):
         return outputs
     proba = net._get_predict_nonlinearity()(outputs)
     return torch.log(proba + torch.finfo(proba.dtype).eps)
@@ -415,7 +454,7 @@ def _check_outputs(net: Any, outputs: Tensor, n_classes: int) -> None:
             f"(n_samples, {n_classes}), a column for each class: give the module a "
             "parameter n_classes, which is then set for you, or set its width"
         )
-    if returns_logits(net) or len(net.history) > 1:
+    if _learns_from_logits(net) or len(net.history) > 1:
         return
     proba = net._get_predict_nonlinearity()(outputs.detach())
     off = (proba.sum(dim=1) - 1).abs().max()
@@ -445,7 +484,5 @@ def _first(output: Any) -> Tensor:
 
 
 def _to_tensor(X: Any) -> Tensor:
-    if issparse(X):
-        X = X.toarray()
-    # torch warns of arrays that it could not write to, as joblib's workers see them.
-    return torch.from_numpy(np.require(X, requirements=["C", "W"]))
+    # A copy: torch aligns it, and how a sum is rounded depends on the alignment.
+    return torch.tensor(X.toarray() if issparse(X) else X)

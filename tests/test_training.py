@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_matrix
+from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -57,6 +58,7 @@ class Net(nn.Module):
 
 def make_net(**params):
     defaults = {
+        "module": Net,
         "criterion": nn.CrossEntropyLoss,
         "optimizer": torch.optim.Adam,
         "lr": 0.01,
@@ -66,11 +68,11 @@ def make_net(**params):
         "train_split": None,
         "verbose": 0,
     }
-    return NeuralNetClassifier(Net, **(defaults | params))
+    return NeuralNetClassifier(**(defaults | params))
 
 
 def distill(net, X=X, y=y, teacher=TEACHER, **params):
-    params = {"random_state": 0} | params
+    params = {"random_state": 0, "proba_clip": 1e-9} | params
     return DistilledClassifier(teacher, net, **params).fit(X, y)
 
 
@@ -111,7 +113,12 @@ def test_the_first_loss_is_the_loss_of_the_paper(alpha, temperature, weighted):
     net = make_net(max_epochs=1, batch_size=-1)
     weight = np.linspace(0, 2, len(y)) if weighted else None
     clf = DistilledClassifier(
-        TEACHER, net, alpha=alpha, temperature=temperature, random_state=3
+        TEACHER,
+        net,
+        alpha=alpha,
+        temperature=temperature,
+        proba_clip=1e-9,
+        random_state=3,
     ).fit(X, y, sample_weight=weight)
     with torch.random.fork_rng():
         torch.manual_seed(3)
@@ -156,7 +163,7 @@ def test_logits_and_probabilities_as_module_output_train_alike():
 
 
 def test_logits_under_a_criterion_of_probabilities_are_an_error():
-    with pytest.raises(ValueError, match="criterion=torch.nn.CrossEntropyLoss"):
+    with pytest.raises(ValueError, match=r"criterion=torch\.nn\.CrossEntropyLoss"):
         distill(make_net(criterion=nn.NLLLoss))
 
 
@@ -178,11 +185,13 @@ def test_shuffled_rows_keep_their_soft_labels():
     rows = np.eye(24, dtype=np.float32)
     P = rng.dirichlet(np.ones(3), size=24)
     net = make_net(
-        module__n_features=24,
-        lr=0.05,
-        max_epochs=400,
+        module=nn.Linear,
+        module__in_features=24,
+        module__out_features=3,
+        lr=0.1,
+        max_epochs=150,
         batch_size=5,
-        optimizer__eps=1e-4,
+        callbacks=[LRScheduler(torch.optim.lr_scheduler.ExponentialLR, gamma=0.96)],
     )
     clf = DistilledClassifier(
         student=net, alpha=1.0, temperature=1.0, classes=[0, 1, 2], random_state=0
@@ -227,12 +236,12 @@ def test_a_dataset_class_of_the_persons_own_is_used():
             return 2 * X, y
 
     own = distill(make_net(dataset=Doubled))
-    doubled = distill(make_net(), X=2 * X, teacher=None_teacher(SOFT))
+    doubled = distill(make_net(), X=2 * X, teacher=Constant(SOFT))
     assert_same_weights(own.student_, doubled.student_)
     np.testing.assert_array_equal(own.predict_proba(X), doubled.predict_proba(2 * X))
 
 
-class None_teacher:  # noqa: N801
+class Constant:
     """Says the same whatever it is asked."""
 
     classes_ = np.arange(3)
@@ -266,6 +275,7 @@ def test_training_speaks_to_early_stopping_and_lr_schedules():
     np.testing.assert_allclose(Rates.seen[:3], [0.05, 0.025, 0.0125])
 
 
+@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
 def test_checkpoint_restores_the_best_epoch_and_pickles_the_plain_class(tmp_path):
     checkpoint = Checkpoint(
         monitor="valid_loss_best",
@@ -274,16 +284,17 @@ def test_checkpoint_restores_the_best_epoch_and_pickles_the_plain_class(tmp_path
         load_best=True,
     )
     net = make_net(
-        lr=0.3,
-        max_epochs=15,
+        lr=0.1,
+        max_epochs=20,
         train_split=ValidSplit(4, stratified=True),
         callbacks=[checkpoint],
     )
-    clf = distill(net)
+    random_labels = np.random.default_rng(0).permutation(y)
+    clf = distill(net, y=random_labels, alpha=0.0)
     best = pickle.loads((tmp_path / "net.pkl").read_bytes())
     assert type(best) is NeuralNetClassifier
     assert_same_weights(best, clf.student_)
-    assert not clf.history_[-1, "valid_loss_best"]
+    assert len(clf.history_) < 20
 
 
 @pytest.mark.parametrize("use_caching", [True, False])
@@ -391,8 +402,8 @@ TREE = LogisticRegression().fit(X[:, :4], y)
 
 
 def test_sparse_rows_train_as_dense_ones_do():
-    dense = distill(make_net())
-    sparse = distill(make_net(), X=csr_matrix(X))
+    dense = distill(make_net(), teacher=Constant(SOFT))
+    sparse = distill(make_net(), X=csr_matrix(X), teacher=Constant(SOFT))
     assert_same_weights(dense.student_, sparse.student_)
     np.testing.assert_array_equal(
         dense.predict_proba(X), sparse.predict_proba(csr_matrix(X))
@@ -418,7 +429,7 @@ def test_images_reach_a_convolutional_student_in_their_shape():
 def test_one_seed_gives_identical_bits_also_on_two_threads():
     net = make_net(module__dropout=0.4, max_epochs=5)
     reference = distill(net, random_state=5)
-    fits = [DistilledClassifier(TEACHER, net, random_state=5) for _ in range(4)]
+    fits = [clone(reference) for _ in range(4)]
     threads = [threading.Thread(target=clf.fit, args=(X, y)) for clf in fits]
     for thread in threads:
         thread.start()

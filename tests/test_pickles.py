@@ -1,0 +1,212 @@
+"""A file of a fitted estimator: small, without its teacher, and the same in bits."""
+
+import copy
+import io
+import pickle
+import subprocess
+import sys
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from skdistill import DistilledClassifier, make_student
+
+X, y = load_digits(return_X_y=True)
+X, y = X[:400], y[:400]
+
+
+@pytest.fixture(scope="module")
+def forest():
+    return RandomForestClassifier(500, random_state=0, n_jobs=1).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def fitted(forest):
+    student = make_student(max_epochs=3)
+    return DistilledClassifier(forest, student, random_state=0).fit(X, y)
+
+
+def by_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+ROUND_TRIPS = {
+    "pickle": lambda e: pickle.loads(pickle.dumps(e)),
+    "cloudpickle": lambda e: pickle.loads(cloudpickle.dumps(e)),
+    "joblib": by_joblib,
+}
+
+
+@pytest.mark.parametrize("round_trip", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
+def test_predictions_survive_to_the_bit(fitted, round_trip):
+    loaded = round_trip(fitted)
+    for method in ("predict", "predict_proba", "predict_log_proba"):
+        for rows in (X, X[:1]):
+            np.testing.assert_array_equal(
+                getattr(loaded, method)(rows), getattr(fitted, method)(rows)
+            )
+    assert [e["train_loss"] for e in loaded.history_] == [
+        e["train_loss"] for e in fitted.history_
+    ]
+
+
+def test_predictions_in_a_new_process_are_the_same_to_the_bit(fitted, tmp_path):
+    joblib.dump(fitted, tmp_path / "student.joblib")
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import joblib, numpy as np\n"
+        "clf = joblib.load('student.joblib')\n"
+        "np.save('proba.npy', clf.predict_proba(np.load('X.npy')))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "proba.npy"), fitted.predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize("wrap", ["alone", "in a pipeline", "best_estimator_"])
+def test_the_file_is_little_more_than_the_weights(forest, wrap):
+    clf = DistilledClassifier(forest, make_student(max_epochs=2), random_state=0)
+    if wrap == "in a pipeline":
+        clf = make_pipeline(clf)
+    if wrap == "best_estimator_":
+        search = GridSearchCV(clf, {"alpha": [0.5]}, cv=2).fit(X, y)
+        clf = search.best_estimator_
+    else:
+        clf.fit(X, y)
+    inner = clf[-1] if wrap == "in a pipeline" else clf
+    weights = sum(4 * p.numel() for p in inner.student_[-1].module_.parameters())
+    file = io.BytesIO()
+    joblib.dump(clf, file)
+    assert len(file.getvalue()) < 1.5 * weights + 16 * 1024
+
+
+def test_the_teacher_fitted_inside_is_not_in_the_file():
+    forest = RandomForestClassifier(200, random_state=0)
+    clf = DistilledClassifier(forest, make_student(max_epochs=2)).fit(X, y)
+    assert clf.teacher_.n_features_in_ == X.shape[1]
+    loaded = pickle.loads(pickle.dumps(clf))
+    assert not hasattr(loaded, "teacher_")
+    assert b"RandomForestClassifier" in pickle.dumps(clf)  # its name alone
+    assert b"sklearn.ensemble" not in pickle.dumps(clf)
+
+
+def test_making_a_file_leaves_the_living_estimator_whole(forest, fitted):
+    pickle.dumps(fitted)
+    assert fitted.teacher is forest
+    assert fitted.student_[-1].optimizer_ is not None
+    assert fitted.student_[-1].history[0]["batches"]
+
+
+def test_a_loaded_copy_has_a_repr_parameters_and_clones(fitted):
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert "RandomForestClassifier, left out of the file" in repr(loaded)
+    assert "left out of the file" in loaded._repr_html_()
+    assert loaded.get_params()["student__net__max_epochs"] == 3
+    assert repr(clone(loaded)) == repr(loaded)
+    again = pickle.loads(pickle.dumps(loaded))
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
+@pytest.mark.parametrize("again", [lambda e: e, clone], ids=["itself", "clone"])
+def test_refitting_without_the_teacher_says_what_to_do(fitted, again):
+    loaded = again(pickle.loads(pickle.dumps(fitted)))
+    with pytest.raises(ValueError, match=r"set_params\(teacher=\.\.\.\)"):
+        loaded.fit(X, y)
+
+
+def test_a_loaded_copy_learns_again_from_a_new_teacher(forest, fitted):
+    loaded = pickle.loads(pickle.dumps(fitted)).set_params(teacher=forest).fit(X, y)
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_training_a_loaded_copy_on_is_refused():
+    P = np.full((len(X), 10), 0.1)
+    clf = DistilledClassifier(student=make_student(max_epochs=1), classes=range(10))
+    with pytest.warns(UserWarning, match="alpha=0.5 is ignored"):
+        clf.partial_fit(X, teacher_proba=P)
+    loaded = pickle.loads(pickle.dumps(clf))
+    with pytest.raises(ValueError, match="cannot be trained on"):
+        loaded.partial_fit(X, teacher_proba=P)
+
+
+def test_an_unfitted_estimator_pickles_whole(forest):
+    loaded = pickle.loads(pickle.dumps(DistilledClassifier(forest)))
+    np.testing.assert_array_equal(
+        loaded.teacher.predict_proba(X), forest.predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_copies_in_this_process_keep_the_teacher(fitted, copied):
+    new = copied(fitted)
+    assert type(new.teacher) is RandomForestClassifier
+    np.testing.assert_array_equal(new.predict_proba(X), fitted.predict_proba(X))
+    new.partial_fit(X, y)
+    assert len(new.history_) > 3
+
+
+def test_training_a_deep_copy_leaves_the_first_alone(fitted):
+    before = fitted.predict_proba(X)
+    copy.deepcopy(fitted).partial_fit(X, y)
+    np.testing.assert_array_equal(fitted.predict_proba(X), before)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "last"),
+    [(nn.CrossEntropyLoss, nn.Identity()), (nn.NLLLoss, nn.Softmax(dim=1))],
+)
+def test_a_loaded_student_gives_probabilities_by_itself(criterion, last):
+    net = NeuralNetClassifier(
+        nn.Sequential(nn.Linear(64, 10), last),
+        criterion=criterion,
+        train_split=None,
+        max_epochs=2,
+        verbose=0,
+    )
+    teacher = LogisticRegression().fit(X / 16, y)
+    clf = DistilledClassifier(teacher, net, random_state=0).fit(X / 16, y)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_allclose(
+        loaded.student_.predict_proba((X / 16).astype(np.float32)),
+        clf.predict_proba(X / 16),
+        atol=1e-6,
+    )
+
+
+def test_another_version_warns_at_loading(fitted, monkeypatch):
+    file = pickle.dumps(fitted)
+    monkeypatch.setattr(torch, "__version__", "0.4.1")
+    with pytest.warns(
+        UserWarning, match=r"pickled with torch .* loaded with .* 0\.4\.1"
+    ):
+        pickle.loads(file)
+
+
+def test_another_build_of_the_same_version_does_not_warn(fitted, monkeypatch):
+    file = pickle.dumps(fitted)
+    public = torch.__version__.partition("+")[0]
+    monkeypatch.setattr(torch, "__version__", f"{public}+cu999")
+    pickle.loads(file)
+
+
+def test_preprocessing_of_a_loaded_pipeline_is_fitted(forest):
+    student = make_pipeline(StandardScaler(), make_student(max_epochs=2)[-1])
+    clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.student_[0].mean_, clf.student_[0].mean_)

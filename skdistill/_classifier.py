@@ -174,6 +174,8 @@ class DistilledClassifier(
     True
     """
 
+    student_: Any
+
     _parameter_constraints: dict = {
         # A teacher and a student are checked in fit, which says what to do about them.
         "teacher": "no_validation",
@@ -303,7 +305,8 @@ class DistilledClassifier(
 
         There is one where the teacher is fitted, or ``teacher_proba`` stands for it.
         The student's preprocessing is fitted on the first chunk alone, which should
-        look like the rest.
+        look like the rest. Soft labels are in-sample, whatever ``soft_labels`` says,
+        and not kept.
 
         Parameters
         ----------
@@ -326,6 +329,11 @@ class DistilledClassifier(
             The estimator, trained for one epoch more.
         """
         first = not hasattr(self, "student_")
+        if first and teacher_proba is not None and classes is self.classes is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit with "
+                "teacher_proba"
+            )
         if not first:
             self._check_can_go_on()
         student = self._new_student() if first else self.student_
@@ -333,32 +341,17 @@ class DistilledClassifier(
             X, y, sample_weight, teacher_proba, reset=first
         )
         if first:
-            if classes is None and teacher_proba is not None and self.classes is None:
-                raise ValueError(
-                    "classes must be passed on the first call to partial_fit with "
-                    "teacher_proba"
-                )
-            _, seed = self._seeds()
+            seed = self._seeds()[1]
             self._draws = check_random_state(seed)
         else:
             seed = self._draws.randint(2**31 - 1)
-        known = self.classes
-        if teacher_proba is not None and known is None:
-            known = np.unique(classes) if first else self.classes_
-        labels = self._ask(
-            X, y, sample_weight, teacher_proba, seed, classes=known, remember=False
-        )
+        labels = self._ask_for_chunk(X, y, teacher_proba, classes)
         if first:
             seen = [part for part in (y, classes) if part is not None]
             self._set_classes(labels, np.concatenate(seen) if seen else None)
-        elif y is not None and not np.isin(y, self.classes_).all():
-            raise ValueError(
-                f"y has labels that are not in classes_: "
-                f"{np.setdiff1d(y, self.classes_).tolist()}. The first call of "
-                "partial_fit must be told of all of them by classes="
-            )
+        self._check_known(y)
         distillation, codes = self._distillation(labels, y, sample_weight)
-        self._train(student, X, codes, distillation, seed=seed, epochs=1, reset=first)
+        self._train(student, X, codes, distillation, seed=seed, epochs=1)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -555,14 +548,10 @@ class DistilledClassifier(
         sample_weight: NDArray[np.float64] | None,
         teacher_proba: ArrayLike | None,
         random_state: int | None,
-        *,
-        classes: ArrayLike | None = None,
-        remember: bool = True,
     ) -> Labels:
-        classes = self.classes if classes is None else classes
         if teacher_proba is not None:
-            return from_proba(teacher_proba, X, y, classes)
-        if not all_fitted(self.teacher) and len(np.unique(y)) < 2:
+            return from_proba(teacher_proba, X, y, self.classes)
+        if y is not None and not all_fitted(self.teacher) and len(np.unique(y)) < 2:
             raise ValueError(
                 "DistilledClassifier needs at least 2 classes to fit its teacher, y "
                 f"has 1 class: {y[0]!r}"
@@ -575,13 +564,43 @@ class DistilledClassifier(
             cv=self.cv,
             sample_weight=sample_weight,
             teacher_weights=self.teacher_weights,
-            classes=classes,
+            classes=self.classes,
             memory=self.memory,
             n_jobs=self.n_jobs,
             random_state=random_state,
             verbose=self.verbose,
-            remember=remember,
         )
+
+    def _ask_for_chunk(
+        self,
+        X: Any,
+        y: NDArray[Any] | None,
+        teacher_proba: ArrayLike | None,
+        classes: ArrayLike | None,
+    ) -> Labels:
+        if teacher_proba is not None:
+            columns = self.classes
+            if columns is None:
+                columns = np.unique(getattr(self, "classes_", classes))
+            return from_proba(teacher_proba, X, y, columns)
+        return ask(
+            self.teacher,
+            X,
+            y,
+            method="in_sample",
+            teacher_weights=self.teacher_weights,
+            classes=self.classes,
+            verbose=self.verbose,
+            remember=False,
+        )
+
+    def _check_known(self, y: NDArray[Any] | None) -> None:
+        if y is not None and not np.isin(y, self.classes_).all():
+            raise ValueError(
+                f"y has labels that are not in classes_: "
+                f"{np.setdiff1d(y, self.classes_).tolist()}. The first call of "
+                "partial_fit must be told of all of them by classes="
+            )
 
     def _set_classes(self, labels: Labels, y: NDArray[Any] | None) -> None:
         """Set ``classes_``, and what the teacher's columns stand for among them."""
@@ -646,13 +665,12 @@ class DistilledClassifier(
         *,
         seed: int,
         epochs: int | None = None,
-        reset: bool = True,
     ) -> None:
         """Fit the student's preprocessing, unless it is, and train its net."""
         net = net_of(student)
         if isinstance(student, Pipeline) and len(student.steps) > 1:
             head = student[:-1]
-            if reset and not net.initialized_:
+            if not net.initialized_:
                 X = head.fit_transform(X, codes)
                 student.steps[:-1] = head.steps
             else:

@@ -206,7 +206,9 @@ def ask(
             _METHODS[method], one, X, y, sample_weight, cv, n_jobs, seed, verbose
         )
         labels = _recall(memory, key, label)
-        answers.append(_name_columns(one, labels, classes))
+        if method == "in_sample":
+            labels = _name_columns(one, labels, classes)
+        answers.append(labels)
     return _average(teachers, answers, weights) if several else answers[0]
 
 
@@ -217,12 +219,15 @@ def from_proba(
     classes: ArrayLike | None,
 ) -> Labels:
     """Return precomputed soft labels, checked."""
-    if classes is None and y is None:
+    if classes is not None:
+        columns = np.asarray(classes)
+    elif y is not None:
+        columns = np.unique(y)
+    else:
         raise ValueError(
             "teacher_proba without y: pass classes= to DistilledClassifier to say "
             "what its columns stand for"
         )
-    columns = np.unique(y) if classes is None else np.asarray(classes)
     proba = np.asarray(teacher_proba)
     n_samples = _num_samples(X)
     if proba.shape != (n_samples, len(columns)):
@@ -406,7 +411,7 @@ def _out_of_fold(
     for (_, held_out), (proba, served) in zip(folds, parts, strict=True):
         total[held_out[served]] += proba[served]
         times[held_out[served]] += 1
-    values = total / np.maximum(times, 1)[:, np.newaxis]
+    values = total / np.maximum(times, np.float32(1))[:, np.newaxis]
     _fall_back(values, times == 0, whole, X, columns, classes)
     return Labels(values, classes, teacher=None if whole is teacher else whole)
 
@@ -521,18 +526,19 @@ def _predict(teacher: Any, X: Any, verbose: int) -> Labels:
     n_samples = _num_samples(X)
     width = len(getattr(teacher, "classes_", ())) or 1000
     chunks = list(gen_batches(n_samples, max(1, _CHUNK_BYTES // (8 * width))))
-    values = None
+    parts = []
     for chunk in tqdm(chunks, desc="soft labels", disable=not verbose):
-        part = np.asarray(method(X if len(chunks) == 1 else _safe_indexing(X, chunk)))
-        n_rows = len(range(n_samples)[chunk])
-        if part.ndim != 2 or len(part) != n_rows:
+        rows = X if len(chunks) == 1 else _safe_indexing(X, chunk)
+        part = np.asarray(method(rows))
+        if part.ndim != 2 or len(part) != _num_samples(rows):
             raise ValueError(
-                f"{name} gave soft labels of shape {part.shape} for {n_rows} rows: a "
-                "teacher of one label per row gives (n_samples, n_classes)"
+                f"{name} gave soft labels of shape {part.shape} for "
+                f"{_num_samples(rows)} rows: a teacher of one label per row gives "
+                "(n_samples, n_classes)"
             )
-        if values is None:
-            values = np.empty((n_samples, part.shape[1]), dtype=np.float32)
-        values[chunk] = part if are_logits else check_proba(part, name)
+        part = part if are_logits else check_proba(part, name)
+        parts.append(part.astype(np.float32, copy=False))
+    values = np.concatenate(parts)
     classes = getattr(teacher, "classes_", np.arange(values.shape[1]))
     if len(classes) != values.shape[1]:
         raise ValueError(

@@ -299,7 +299,8 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         if is_frame(X):
             return self._fit_frame(X)
         X = self._check_array(X, reset=True)
-        self._numeric, self._categorical = list(range(X.shape[1])), []
+        self._numeric = list(range(X.shape[1]))
+        self._categorical: list[int] = []
         self._columns_of: list[dict[str | None, int]] = []
         self.transformer_ = _numeric_steps().fit(X)
         return self
@@ -434,6 +435,8 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
     def _known_levels(self, labels: list[str | None]) -> list[str | None]:
         """Return the levels that get a column, sorted, with missing as the last."""
         counts = Counter(labels)
+        if counts.keys() == {None}:
+            return []
         least = self._least(len(labels))
         order = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))
         known = [v for v in order if counts[v] >= least][: self.max_categories]
@@ -471,12 +474,22 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         if isinstance(steps, ColumnTransformer):
             steps = steps.named_transformers_["numeric"]
         imputer, clipper, scaler = (step for _, step in steps.steps)
-        np.copyto(X, imputer.statistics_, where=np.isnan(X), casting="same_kind")
-        X *= clipper.scale_
-        X += clipper.min_
+        fill, slope, start, mean, scale = (
+            learned.astype(np.float32)
+            for learned in (
+                imputer.statistics_,
+                clipper.scale_,
+                clipper.min_,
+                scaler.mean_,
+                scaler.scale_,
+            )
+        )
+        np.copyto(X, fill, where=np.isnan(X))
+        X *= slope
+        X += start
         np.clip(X, *clipper.feature_range, out=X)
-        X -= scaler.mean_.astype(np.float32)
-        X /= scaler.scale_.astype(np.float32)
+        X -= mean
+        X /= scale
 
 
 def _numeric_steps() -> Pipeline:

@@ -155,7 +155,7 @@ def _seeded(seed: int) -> Iterator[None]:
 @contextmanager
 def _distilling(net: NeuralNetClassifier, distillation: Distillation) -> Iterator[None]:
     """Put the mixin in front of the net's class while it trains."""
-    plain_class = type(net)
+    plain_class: Any = type(net)
     net.__class__ = _distilling_class(plain_class)
     net.distillation_, net.batch_ = distillation, None
     try:
@@ -219,7 +219,7 @@ class _DistillingMixin(_Net):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # A callback may pickle the net while it trains: as the class that it was.
-        plain = object.__new__(self.plain_class_)
+        plain: Any = object.__new__(self.plain_class_)
         vars(plain).update(vars(self))
         del plain.distillation_, plain.batch_
         return _itself, (plain,)

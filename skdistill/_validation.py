@@ -80,6 +80,7 @@ def require_target(y: NDArray[Any] | None, purpose: str) -> NDArray[Any]:
 
 
 def check_proba(proba: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Return rows of probabilities as float32, or say what is wrong with them."""
     if not np.isfinite(proba).all():
         raise ValueError(f"{name} contains NaN or infinity")
     if (proba < 0).any():
@@ -115,8 +116,9 @@ def check_teacher_weights(
 
 
 def check_n_features(teacher: Any, X: Any) -> None:
+    """Raise where a fitted teacher has seen another number of features."""
     expected = getattr(teacher, "n_features_in_", None) if is_fitted(teacher) else None
-    shape = getattr(X, "shape", ())
+    shape: tuple[int, ...] = getattr(X, "shape", ())
     if expected is not None and len(shape) == 2 and shape[1] != expected:
         raise ValueError(
             f"teacher {type(teacher).__name__} was fitted on {expected} features, X "

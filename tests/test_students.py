@@ -173,7 +173,9 @@ def test_infinity_and_float32_overflow_are_refused(frame, value):
         fitted.transform(bad)
     with pytest.raises(ValueError, match="'b' contains infinity or a value too large"):
         TabularPreprocessor().fit(bad)
-    with pytest.raises(ValueError, match=r"infinity or a value too large for dtype\('f"):
+    with pytest.raises(
+        ValueError, match=r"infinity or a value too large for dtype\('f"
+    ):
         TabularPreprocessor().fit(np.array([[0.0], [value]]))
 
 
@@ -214,6 +216,13 @@ def test_rare_and_unseen_levels_are_all_zero(frame):
     assert preprocess.get_feature_names_out().tolist() == ["a_x", "a_y"]
     later = frame({"a": ["rare", "unseen", None, "y"]})
     assert_array_equal(preprocess.transform(later), [[0, 0], [0, 0], [0, 0], [0, 1]])
+
+
+def test_missing_is_a_level_also_where_all_others_are_rare(frame):
+    names = [f"person {i}" if i % 2 else None for i in range(1000)]
+    preprocess = TabularPreprocessor().fit(frame({"a": names}))
+    assert preprocess.get_feature_names_out().tolist() == ["a_nan"]
+    assert_array_equal(preprocess.transform(frame({"a": [None, "new"]})), [[1], [0]])
 
 
 def test_in_a_small_table_one_percent_of_the_rows_make_a_level(frame):
@@ -259,11 +268,8 @@ def test_mixed_column_is_strings_in_fit_and_transform(pd):
 
 
 def test_all_missing_strings_are_left_out(frame):
-    preprocess = TabularPreprocessor().fit(frame({"a": [1, 2], "b": ["", None]}))
-    assert preprocess.get_feature_names_out().tolist() == ["a", "b_", "b_nan"]
-    preprocess = TabularPreprocessor(min_frequency=1)
-    preprocess.fit(frame({"a": [1.0, 2.0], "b": [None, None]}))
-    assert "b" not in "".join(preprocess.get_feature_names_out())
+    preprocess = TabularPreprocessor().fit(frame({"a": [1.0, 2.0], "b": [None, None]}))
+    assert preprocess.get_feature_names_out().tolist() == ["a"]
     assert preprocess.transform(frame({"a": [1.0], "b": ["x"]})).shape == (1, 1)
 
 
@@ -276,7 +282,7 @@ def test_both_libraries_give_identical_output(pd, pl):
     expected = fitted.transform(pd.DataFrame(X))
     assert_array_equal(fitted.transform(pl.DataFrame(X)), expected)
     fitted = TabularPreprocessor().fit(pl.DataFrame(X))
-    assert_allclose(fitted.transform(pd.DataFrame(X)), expected, atol=1e-5)
+    assert_allclose(fitted.transform(pd.DataFrame(X)), expected, atol=1e-4)
     assert_array_equal(
         fitted.transform(pl.DataFrame(X)), fitted.transform(pd.DataFrame(X))
     )
@@ -340,7 +346,7 @@ def test_columns_without_string_names_go_by_position(pd):
 
 
 def test_names_that_repeat_are_refused(pd):
-    with pytest.raises(ValueError, match="not unique"):
+    with pytest.raises(ValueError, match="unique"):
         TabularPreprocessor().fit(pd.DataFrame([[1, 2]], columns=["a", "a"]))
 
 
@@ -362,7 +368,8 @@ def test_dates_are_refused_by_name(frame, value):
 
 @pytest.mark.parametrize("value", [{"k": 1}, [1, 2], 1j, b"x"], ids=repr)
 def test_values_that_are_no_numbers_or_strings_are_refused(frame, value):
-    with pytest.raises(TypeError, match=f"'odd' holds values of type {type(value)}"[:30]):
+    kind = type(value).__name__
+    with pytest.raises(TypeError, match=f"Column 'odd' holds values of type {kind}"):
         TabularPreprocessor().fit(frame({"odd": [value, value]}))
 
 

@@ -56,9 +56,13 @@ class _StampHasher(NumpyHasher):
     """
 
     def save(self, obj: Any) -> None:
-        if type(obj) is np.ndarray and obj.nbytes > _SAMPLED_BYTES:
-            flat = obj.reshape(-1) if obj.flags.c_contiguous else obj.ravel(order="K")
-            sample = np.ascontiguousarray(flat[:: max(1, flat.size // _SAMPLE_SIZE)])
+        if (
+            type(obj) is np.ndarray
+            and obj.nbytes > _SAMPLED_BYTES
+            and not obj.dtype.hasobject
+        ):
+            flat = obj.ravel(order="K")
+            sample = flat[:: max(1, flat.size // _SAMPLE_SIZE)].tobytes()
             obj = (obj.shape, str(obj.dtype), sample)
         super().save(obj)
 

@@ -579,9 +579,8 @@ class DistilledClassifier(
         classes: ArrayLike | None,
     ) -> Labels:
         if teacher_proba is not None:
-            columns = self.classes
-            if columns is None:
-                columns = np.unique(getattr(self, "classes_", classes))
+            columns: Any = getattr(self, "classes_", classes)
+            columns = np.unique(columns) if self.classes is None else self.classes
             return from_proba(teacher_proba, X, y, columns)
         return ask(
             self.teacher,

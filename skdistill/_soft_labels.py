@@ -411,9 +411,9 @@ def _out_of_fold(
     for (_, held_out), (proba, served) in zip(folds, parts, strict=True):
         total[held_out[served]] += proba[served]
         times[held_out[served]] += 1
-    values = total / np.maximum(times, np.float32(1))[:, np.newaxis]
-    _fall_back(values, times == 0, whole, X, columns, classes)
-    return Labels(values, classes, teacher=None if whole is teacher else whole)
+    total /= np.maximum(times, 1)[:, np.newaxis]
+    _fall_back(total, times == 0, whole, X, columns, classes)
+    return Labels(total, classes, teacher=None if whole is teacher else whole)
 
 
 def _out_of_bag(

@@ -34,6 +34,12 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 # What the values of an object column may be to make it a column of numbers.
 _NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
 
+# How many standard deviations from the mean a numeric column may go.
+_CLIP = 10.0
+
+# Up to so many rows, pandas converts all columns sooner than it selects some of them.
+_FEW_ROWS = 100
+
 
 def make_student(
     hidden_layer_sizes: int | Sequence[int] = (64, 64),
@@ -89,13 +95,12 @@ def make_student(
     Notes
     -----
     In a data frame, columns of numbers and of booleans are numeric: missing values
-    become the median, values outside the range seen in ``fit`` the nearest end of it,
-    then the column is standardized. Columns of strings and of categories are one-hot
-    encoded, with missing as one more level. A level is known if at least
-    ``preprocess__min_frequency`` rows have it (default 10, and never more than 1 % of
-    the rows), up to the ``preprocess__max_categories`` (default 50) most frequent ones
-    of a column. Any other level, rare or unseen, is zero in all columns. Dates are
-    refused.
+    become the median, then the column is standardized and clipped to 10 standard
+    deviations. Columns of strings and of categories are one-hot encoded, with missing
+    as one more level. A level is known if at least ``preprocess__min_frequency`` rows
+    have it (default 10, or 1 % of the rows where that is less), up to the
+    ``preprocess__max_categories`` (default 50) most frequent ones of a column. Any
+    other level, rare or unseen, is zero in all columns. Dates are refused.
 
     The net's input and output widths are left open: ``DistilledClassifier`` sets
     ``net__module__n_features`` and ``net__module__n_classes`` when it fits.
@@ -214,8 +219,8 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
     the columns of strings, of categories (whatever they are) and of numbers mixed
     with strings are categorical.
 
-    Numeric: cast to float32, missing values replaced by the median, values outside
-    the range seen in ``fit`` by the nearest end of it, then standardized.
+    Numeric: cast to float32, missing values replaced by the median, standardized, and
+    clipped to 10 standard deviations from the mean.
 
     Categorical: one-hot, with one more level for missing values (None, NaN, NaT,
     ``pandas.NA`` and null are one). Levels too rare to be known, and those not seen in
@@ -247,8 +252,8 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
     -----
     The cast comes first so that a copy of the student that computes in float32
     throughout, as ONNX does, sees the same numbers. The clipping keeps a net, which
-    extrapolates without bounds, from confident nonsense on an outlier; a column that
-    was constant or all missing stays harmless whatever it holds later.
+    extrapolates without bounds, from confident nonsense on an outlier, also in a
+    column that was constant or all missing in ``fit``.
 
     Examples
     --------
@@ -303,6 +308,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         self._categorical: list[int] = []
         self._columns_of: list[dict[str | None, int]] = []
         self.transformer_ = _numeric_steps().fit(X)
+        self._set_clip()
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -400,6 +406,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         frame = type(X)({names[i]: prepared[i] for i in range(len(names))})
         transformer = self._column_transformer([levels[i] for i in self._categorical])
         self.transformer_ = transformer.fit(frame)
+        self._set_clip()
         return self
 
     def _column_transformer(self, levels: list[list[str | None]]) -> ColumnTransformer:
@@ -470,33 +477,34 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         """Do to the numeric columns, in place, what their fitted steps do."""
         if not self._numeric:
             return
-        steps = self.transformer_
-        if isinstance(steps, ColumnTransformer):
-            steps = steps.named_transformers_["numeric"]
-        imputer, clipper, scaler = (step for _, step in steps.steps)
-        fill, slope, start, mean, scale = (
-            learned.astype(np.float32)
-            for learned in (
-                imputer.statistics_,
-                clipper.scale_,
-                clipper.min_,
-                scaler.mean_,
-                scaler.scale_,
-            )
-        )
-        np.copyto(X, fill, where=np.isnan(X))
-        X *= slope
-        X += start
-        np.clip(X, *clipper.feature_range, out=X)
-        X -= mean
-        X /= scale
+        imputer, scaler, _ = (step for _, step in self._numeric_pipeline().steps)
+        np.copyto(X, imputer.statistics_.astype(np.float32), where=np.isnan(X))
+        X -= scaler.mean_.astype(np.float32)
+        X /= scaler.scale_.astype(np.float32)
+        np.clip(X, -_CLIP, _CLIP, out=X)
+
+    def _numeric_pipeline(self) -> Pipeline:
+        if isinstance(self.transformer_, ColumnTransformer):
+            return self.transformer_.named_transformers_["numeric"]
+        return self.transformer_
+
+    def _set_clip(self) -> None:
+        """Make an identity that clips of the last numeric step.
+
+        scikit-learn has no such transformer by itself; a MinMaxScaler that was fitted
+        to the ends of its own output range is one.
+        """
+        if self._numeric:
+            ends = np.array([[-_CLIP], [_CLIP]], dtype=np.float32)
+            clipper = self._numeric_pipeline()["clip"]
+            clipper.fit(np.repeat(ends, len(self._numeric), axis=1))
 
 
 def _numeric_steps() -> Pipeline:
     steps = [
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
-        ("clip", MinMaxScaler(clip=True)),
         ("scale", StandardScaler()),
+        ("clip", MinMaxScaler(feature_range=(-_CLIP, _CLIP), clip=True)),
     ]
     return Pipeline(steps).set_output(transform="default")
 
@@ -531,11 +539,16 @@ def _floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
     if not _is_pandas(X):
         columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
         return np.stack(columns, axis=1).astype(np.float32)
-    frame = X.iloc[:, positions]
-    try:
-        floats: NDArray[np.float32] = frame.to_numpy(np.float32, na_value=np.nan)
-    except TypeError:  # pandas leaves pandas.NA in place in object columns
-        floats = frame.to_numpy(object, na_value=np.nan).astype(np.float32)
+    floats: NDArray[np.float32]
+    all_numeric = len(positions) == X.shape[1]
+    if all_numeric or len(X) > _FEW_ROWS:
+        frame = X if all_numeric else X.iloc[:, positions]
+        try:
+            floats = frame.to_numpy(np.float32, na_value=np.nan)
+            return floats
+        except TypeError:  # pandas leaves pandas.NA in place in object columns
+            pass
+    floats = _objects(X, positions, np.nan).astype(np.float32)
     return floats
 
 
@@ -544,13 +557,23 @@ def _labels(X: Any, positions: list[int]) -> list[list[str | None]]:
     if not positions:
         return []
     if _is_pandas(X):
-        columns = X.iloc[:, positions].to_numpy(object, na_value=None).T.tolist()
+        columns = _objects(X, positions, None).T.tolist()
     else:
         columns = [X.to_series(i).to_list() for i in positions]
     return [
         [v if v is None or type(v) is str else _label(v) for v in column]
         for column in columns
     ]
+
+
+def _objects(X: Any, positions: list[int], missing: Any) -> NDArray[np.object_]:
+    """Return columns of a pandas frame as Python objects."""
+    objects: NDArray[np.object_]
+    if len(X) <= _FEW_ROWS:
+        objects = X.to_numpy(object, na_value=missing)[:, positions]
+    else:
+        objects = X.iloc[:, positions].to_numpy(object, na_value=missing)
+    return objects
 
 
 def _label(value: Any) -> str:

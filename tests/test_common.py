@@ -1,0 +1,223 @@
+"""scikit-learn's checks of an estimator, and those of this house."""
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import skdistill
+from skdistill import DistilledClassifier, TorchTeacher, losses, make_student
+from tests.conftest import tiny_net
+
+# Stochastic training on repeated rows draws other batches than on weighted rows.
+SAMPLE_WEIGHTS = {
+    "another order of the batches, as declared for MLPClassifier": [
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weight_equivalence_on_sparse_data",
+    ]
+}
+
+# By what a check asks of a teacher that knows 3 features and the classes 0, 1, 2.
+FITTED_ON_3_FEATURES = {
+    "fits on 1 feature": ["check_fit2d_1feature"],
+    "fits on 2 features": [
+        "check_estimators_overwrite_params",
+        "check_estimators_fit_returns_self",
+        "check_readonly_memmap_input",
+        "check_sample_weights_pandas_series",
+        "check_sample_weights_not_an_array",
+        "check_sample_weights_shape",
+        "check_sample_weights_not_overwritten",
+        "check_classifier_data_not_an_array",
+        "check_estimators_partial_fit_n_features",
+        "check_classifiers_train",
+        "check_fit_idempotent",
+        "check_fit_check_is_fitted",
+        "check_n_features_in",
+    ],
+    "fits on 2 features, and on the classes 'one', 'two', 'three'": [
+        "check_classifiers_classes",
+    ],
+    "fits on 4 features": [
+        "check_n_features_in_after_fitting",
+        "check_positive_only_tag_during_fit",
+    ],
+    "fits on 5 features": ["check_estimators_dtypes"],
+    "fits on 10 features": [
+        "check_dtype_object",
+        "check_classifiers_one_label_sample_weights",
+        "check_fit2d_1sample",
+    ],
+    "fits on 30 features": [
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weight_equivalence_on_sparse_data",
+    ],
+}
+
+FITTED_ON_ANY_FEATURES = {
+    "fits on the classes 'one', 'two', 'three'": ["check_classifiers_classes"],
+    "sets cv, and a TorchTeacher cannot be fitted on folds": [
+        "check_sample_weight_equivalence_on_dense_data",
+    ],
+}
+
+
+class AnyWidth(torch.nn.Module):
+    """A teacher for rows of any width, which knows the classes 0 and 1."""
+
+    def forward(self, X):
+        total = X.sum(dim=1, keepdim=True)
+        return torch.cat([torch.zeros_like(total), total], dim=1)
+
+
+def fitted_on_3_features():
+    rng = np.random.RandomState(0)
+    y = np.arange(60) % 3
+    return LogisticRegression().fit(rng.normal(size=(60, 3)) + y[:, np.newaxis], y)
+
+
+def distilled(teacher, student=None):
+    student = student or tiny_net()
+    return DistilledClassifier(teacher, student, random_state=0)
+
+
+def sklearn_checks(estimator, declared):
+    """Return the checks as parameters of a test; those declared must fail.
+
+    Their names alone tell them apart. ``parametrize_with_checks`` would take the repr
+    of the estimator into the ids, and a set in skorch's is in another order in every
+    process, which pytest-xdist does not stand.
+    """
+    reasons = {check: why for why, checks in declared.items() for check in checks}
+    cases = estimator_checks_generator(
+        estimator, expected_failed_checks=reasons, mark="xfail"
+    )
+    return pytest.mark.parametrize(("estimator", "check"), [*cases], ids=check_name)
+
+
+def check_name(value):
+    if not isinstance(value, partial):
+        return type(value).__name__
+    options = [f"{name}={option}" for name, option in value.keywords.items()]
+    return "-".join([value.func.__name__, *options])
+
+
+@sklearn_checks(distilled(LogisticRegression()), SAMPLE_WEIGHTS)
+def test_sklearn_checks_with_an_unfitted_teacher(estimator, check):
+    check(estimator)
+
+
+@sklearn_checks(
+    distilled(LogisticRegression(), make_student(max_epochs=10, lr=0.03)),
+    SAMPLE_WEIGHTS,
+)
+def test_sklearn_checks_with_the_default_student(estimator, check):
+    check(estimator)
+
+
+# The checks draw labels that their rows say nothing about.
+@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+@sklearn_checks(distilled(fitted_on_3_features()), FITTED_ON_3_FEATURES)
+def test_sklearn_checks_with_a_fitted_teacher(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+@sklearn_checks(
+    distilled(TorchTeacher(AnyWidth(), classes=[0, 1])), FITTED_ON_ANY_FEATURES
+)
+def test_sklearn_checks_with_a_fitted_teacher_of_any_width(estimator, check):
+    check(estimator)
+
+
+def members(kind):
+    """Return what the package itself defines of a kind, private modules included."""
+    modules = [
+        importlib.import_module(info.name)
+        for info in pkgutil.walk_packages(skdistill.__path__, "skdistill.")
+    ]
+    return [
+        member
+        for module in modules
+        for _, member in inspect.getmembers(module, kind)
+        if member.__module__ == module.__name__
+    ]
+
+
+def public_callables():
+    for home in (skdistill, losses):
+        for name in home.__all__:
+            member = getattr(home, name)
+            if inspect.ismodule(member):
+                continue
+            yield pytest.param(member, id=name)
+            for method_name, method in vars(member).items():
+                if inspect.isfunction(method) and not method_name.startswith("_"):
+                    yield pytest.param(method, id=f"{name}.{method_name}")
+
+
+def documented_parameters(docstring):
+    """Return the names under Parameters in a numpydoc docstring, in order."""
+    _, found, rest = docstring.partition("Parameters\n----------\n")
+    lines = rest.splitlines() if found else []
+    names = []
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if after.startswith("---"):
+            break
+        if line and not line.startswith(" "):
+            names += [name.strip("* ") for name in line.partition(" :")[0].split(",")]
+    return names
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        cls
+        for cls in members(inspect.isclass)
+        if issubclass(cls, BaseEstimator) and hasattr(cls, "_parameter_constraints")
+    ],
+)
+def test_parameter_constraints_are_the_constructors_parameters(estimator):
+    parameters = list(inspect.signature(estimator).parameters)
+    assert list(estimator._parameter_constraints) == parameters
+
+
+@pytest.mark.parametrize("member", [*public_callables()])
+def test_docstring_lists_every_parameter_in_order(member):
+    parameters = list(inspect.signature(member).parameters)
+    assert documented_parameters(inspect.getdoc(member)) == [
+        name for name in parameters if name != "self"
+    ]
+
+
+@pytest.mark.parametrize("module", [skdistill, losses])
+def test_all_is_sorted_and_importable(module):
+    assert module.__all__ == sorted(module.__all__)
+    assert set(module.__all__) <= set(dir(module))
+    for name in module.__all__:
+        assert getattr(module, name).__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'DistiledClassifier'"):
+        skdistill.DistiledClassifier  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "statement", ["import skdistill", "from skdistill import soft_labels"]
+)
+def test_importing_what_needs_no_torch_does_not_import_it(statement):
+    program = f"{statement}; import sys; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

@@ -1,0 +1,438 @@
+"""What is refused, and whether the message says what to do instead."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import make_classification
+from sklearn.ensemble import (
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.exceptions import DataConversionWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from skdistill import DistilledClassifier, TorchTeacher, soft_labels
+from skdistill._validation import (
+    all_fitted,
+    check_n_features,
+    check_proba,
+    check_target,
+    check_teacher,
+    check_teacher_weights,
+    is_fitted,
+    is_frame,
+    require_target,
+)
+
+X, y = make_classification(
+    n_samples=60, n_features=4, flip_y=0.2, class_sep=1.0, random_state=0
+)
+X = X.astype(np.float32)
+FITTED = LogisticRegression().fit(X, y)
+
+
+class Returns(ClassifierMixin, BaseEstimator):
+    """A fitted teacher that gives what it is told to give."""
+
+    def __init__(self, output, classes=(0, 1)):
+        self.output = output
+        self.classes = classes
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    @property
+    def classes_(self):
+        return np.asarray(self.classes)
+
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return self.output(len(X))
+
+
+class OnlyProba:
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)
+
+
+class OnlyPredict:
+    def predict(self, X):
+        return np.zeros(len(X))
+
+
+def student():
+    return NeuralNetClassifier(
+        nn.Linear,
+        module__in_features=4,
+        module__out_features=2,
+        criterion=nn.CrossEntropyLoss,
+        max_epochs=1,
+        train_split=None,
+        verbose=0,
+    )
+
+
+def by_function(teacher, X, y, **params):
+    return soft_labels(teacher, X, y, **params)
+
+
+def by_estimator(teacher, X, y, **params):
+    if "method" in params:
+        params["soft_labels"] = params.pop("method")
+    return DistilledClassifier(teacher, student(), **params).fit(X, y)
+
+
+NO_PROBA = "has no predict_proba.*wrap it in sklearn.calibration.CalibratedClassifierCV"
+
+REFUSED = {
+    "margins alone": (lambda: LinearSVC(), TypeError, NO_PROBA),
+    "ridge": (lambda: RidgeClassifier().fit(X, y), TypeError, NO_PROBA),
+    "regressor": (lambda: LinearRegression(), TypeError, NO_PROBA),
+    "pipeline of margins": (
+        lambda: make_pipeline(StandardScaler(), LinearSVC()),
+        TypeError,
+        NO_PROBA,
+    ),
+    "search of margins": (
+        lambda: GridSearchCV(LinearSVC(), {"C": [1.0]}),
+        TypeError,
+        NO_PROBA,
+    ),
+    "hard vote": (
+        lambda: VotingClassifier([("lr", LogisticRegression())]),
+        TypeError,
+        NO_PROBA,
+    ),
+    "frozen margins": (
+        lambda: FrozenEstimator(LinearSVC().fit(X, y)),
+        TypeError,
+        NO_PROBA,
+    ),
+    "predict alone": (OnlyPredict, TypeError, NO_PROBA),
+    "text": (lambda: "forest", TypeError, "teacher str has no predict_proba"),
+    "class": (
+        lambda: RandomForestClassifier,
+        TypeError,
+        "teacher is the class RandomForestClassifier; pass an instance",
+    ),
+    "bare module": (
+        lambda: nn.Linear(4, 2),
+        TypeError,
+        r"teacher Linear is a module .*TorchTeacher\(module, classes=",
+    ),
+    "bare function": (
+        lambda: lambda X: np.full((len(X), 2), 0.5),
+        TypeError,
+        r"teacher function is a .*TorchTeacher\(module, classes=",
+    ),
+    "empty list": (list, ValueError, "list of teachers is empty"),
+    "one bad teacher of a list": (
+        lambda: [FITTED, LinearSVC()],
+        TypeError,
+        "teacher LinearSVC " + NO_PROBA,
+    ),
+    "other number of features": (
+        lambda: LogisticRegression().fit(X[:, :3], y),
+        ValueError,
+        "fitted on 3 features, X has 4 features.*Pipeline",
+    ),
+    "pipeline of another number of features": (
+        lambda: make_pipeline(StandardScaler(), LogisticRegression()).fit(X[:, :2], y),
+        ValueError,
+        "teacher Pipeline was fitted on 2 features, X has 4 features",
+    ),
+    "without classes_": (OnlyProba, ValueError, "OnlyProba has no classes_.*classes="),
+    "NaN": (
+        lambda: Returns(lambda n: np.full((n, 2), np.nan)),
+        ValueError,
+        "teacher Returns contains NaN or infinity",
+    ),
+    "NaN logits": (
+        lambda: TorchTeacher(lambda X: np.full((len(X), 2), np.nan), [0, 1]),
+        ValueError,
+        "teacher TorchTeacher contains NaN",
+    ),
+    "negative": (
+        lambda: Returns(lambda n: np.tile([1.5, -0.5], (n, 1))),
+        ValueError,
+        "teacher Returns contains negative values",
+    ),
+    "logits for probabilities": (
+        lambda: TorchTeacher(
+            lambda X: np.tile([2.0, 3.0], (len(X), 1)), [0, 1], output="proba"
+        ),
+        ValueError,
+        "rows of teacher TorchTeacher must sum to 1; one is off by 4.*softmax",
+    ),
+    "one column": (
+        lambda: Returns(lambda n: np.full(n, 0.5)),
+        ValueError,
+        r"soft labels of shape \(60,\) for 60 rows",
+    ),
+    "too few rows": (
+        lambda: Returns(lambda n: np.full((n - 1, 2), 0.5)),
+        ValueError,
+        r"soft labels of shape \(59, 2\) for 60 rows",
+    ),
+    "more columns than classes": (
+        lambda: Returns(lambda n: np.full((n, 4), 0.25)),
+        ValueError,
+        "has 2 classes and gives 4 columns",
+    ),
+    "several outputs": (
+        lambda: RandomForestClassifier(2).fit(X, np.column_stack([y, 1 - y])),
+        ValueError,
+        "one label per row",
+    ),
+    "several outputs of several widths": (
+        lambda: RandomForestClassifier(2).fit(
+            X, np.column_stack([y, np.arange(len(y)) % 3])
+        ),
+        ValueError,
+        "one label per row",
+    ),
+}
+
+
+@pytest.mark.parametrize("call", [by_function, by_estimator])
+@pytest.mark.parametrize("kind", REFUSED)
+def test_teacher_is_refused_with_a_way_out(kind, call):
+    make_teacher, error, message = REFUSED[kind]
+    teacher = make_teacher()
+
+    with pytest.raises(error, match=f"(?s){message}"):
+        call(teacher, X, y)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"teacher_weights": [1.0]}, r"shape \(1,\), there are 2 teachers"),
+        ({"teacher_weights": [[1.0, 1.0]]}, r"shape \(1, 2\), there are 2 teachers"),
+        ({"teacher_weights": [1.0, -1.0]}, "not negative.*-1.0"),
+        ({"teacher_weights": [0.0, 0.0]}, "not all zero"),
+        ({"teacher_weights": [1.0, np.inf]}, "finite"),
+        ({"teacher_weights": [1.0, np.nan]}, "finite"),
+        ({"classes": ["a", "b", "c"]}, "classes= has 3 labels.*gives 2 columns"),
+        ({"method": "out_of_bag"}, "needs an unfitted forest"),
+    ],
+)
+@pytest.mark.parametrize("call", [by_function, by_estimator])
+def test_parameters_that_do_not_fit_the_teachers_are_refused(call, params, message):
+    with pytest.raises(ValueError, match=message):
+        call([FITTED, FITTED], X, y, **params)
+
+
+@pytest.mark.parametrize("call", [by_function, by_estimator])
+def test_unknown_method_is_refused_with_the_known_ones(call):
+    with pytest.raises(ValueError, match=r"(?s)in_sample.*[gG]ot 'held_out'"):
+        call(FITTED, X, y, method="held_out")
+
+
+@pytest.mark.parametrize("call", [by_function, by_estimator])
+@pytest.mark.parametrize(
+    "empty",
+    [
+        pytest.param(X[:0], id="array"),
+        pytest.param(pd.DataFrame(X[:0]), id="pandas"),
+        pytest.param(pl.DataFrame(X[:0], schema=list("abcd")), id="polars"),
+    ],
+)
+def test_no_rows_are_refused_as_scikit_learn_does(call, empty):
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        call(FITTED, empty, y[:0])
+
+
+@pytest.mark.parametrize("call", [by_function, by_estimator])
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        pytest.param(y[:-1], "inconsistent numbers of samples", id="too short"),
+        pytest.param(np.column_stack([y, y]), "1d array", id="multilabel"),
+        pytest.param(y + 0.5, "Unknown label type: continuous", id="continuous"),
+        pytest.param(np.where(y, np.nan, 0.0), "y contains NaN", id="NaN"),
+        pytest.param(np.where(y, np.inf, 0.0), "y contains infinity", id="infinity"),
+        pytest.param(np.where(y, "yes", "no"), "share no class", id="other labels"),
+    ],
+)
+def test_target_is_refused(call, target, message):
+    with pytest.raises(ValueError, match=message):
+        call(FITTED, X, target)
+
+
+@pytest.mark.parametrize("call", [by_function, by_estimator])
+def test_unfitted_teacher_needs_labels(call):
+    with pytest.raises(ValueError, match="requires y to be passed.*target y is None"):
+        call(LogisticRegression(), X, None)
+
+
+@pytest.mark.parametrize("method", ["out_of_fold", "out_of_bag"])
+def test_methods_that_fit_need_labels(method):
+    with pytest.raises(ValueError, match=f"{method} requires y to be passed"):
+        soft_labels(RandomForestClassifier(), X, method=method)
+
+
+def test_no_teacher_at_all_is_refused():
+    with pytest.raises(ValueError, match="pass teacher= to .*or teacher_proba= to fit"):
+        DistilledClassifier(student=student()).fit(X, y)
+
+
+def test_two_sources_of_soft_labels_are_refused():
+    proba = FITTED.predict_proba(X)
+
+    with pytest.raises(ValueError, match="either a teacher or teacher_proba, not both"):
+        DistilledClassifier(FITTED, student()).fit(X, y, teacher_proba=proba)
+
+
+# The checks by themselves
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        pytest.param(FITTED, id="fitted"),
+        pytest.param(LogisticRegression(), id="unfitted"),
+        pytest.param(CalibratedClassifierCV(LinearSVC()), id="calibrated"),
+        pytest.param(GridSearchCV(FITTED, {"C": [1.0]}), id="search"),
+        pytest.param(VotingClassifier([("lr", FITTED)], voting="soft"), id="soft vote"),
+        pytest.param(StackingClassifier([("lr", FITTED)]), id="stack"),
+        pytest.param(TorchTeacher(nn.Linear(4, 2), [0, 1]), id="TorchTeacher"),
+        pytest.param(OnlyProba(), id="without fit"),
+        pytest.param(DistilledClassifier(FITTED), id="assistant"),
+    ],
+)
+def test_teacher_with_probabilities_passes(teacher):
+    assert check_teacher(teacher) is None
+
+
+@pytest.mark.parametrize(
+    ("teacher", "expected"),
+    [
+        pytest.param(FITTED, True, id="fitted"),
+        pytest.param(LogisticRegression(), False, id="unfitted"),
+        pytest.param(FrozenEstimator(FITTED), True, id="frozen"),
+        pytest.param(make_pipeline(FITTED), True, id="pipeline of fitted"),
+        pytest.param(make_pipeline(LogisticRegression()), False, id="pipeline"),
+        pytest.param(student(), False, id="net"),
+        pytest.param(student().initialize(), True, id="initialized net"),
+        pytest.param(TorchTeacher(nn.Linear(4, 2), [0, 1]), True, id="TorchTeacher"),
+        pytest.param(DistilledClassifier(FITTED), False, id="assistant"),
+        pytest.param(OnlyProba(), True, id="without fit"),
+        pytest.param(OnlyPredict(), False, id="predict alone"),
+        pytest.param(None, False, id="None"),
+    ],
+)
+def test_is_fitted_tells_what_can_be_asked(teacher, expected):
+    assert is_fitted(teacher) is expected
+
+
+@pytest.mark.parametrize(
+    ("teacher", "expected"),
+    [
+        (FITTED, True),
+        ([FITTED, FITTED], True),
+        ((FITTED, LogisticRegression()), False),
+        ([LogisticRegression()], False),
+        (None, False),
+    ],
+)
+def test_all_fitted_asks_every_teacher_of_a_list(teacher, expected):
+    assert all_fitted(teacher) is expected
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (pd.DataFrame({"a": [1]}), True),
+        (pl.DataFrame({"a": [1]}), True),
+        (np.zeros((1, 1)), False),
+        (pd.Series([1]), False),
+        ([[1]], False),
+    ],
+)
+def test_is_frame_knows_frames_of_any_library(data, expected):
+    assert is_frame(data) is expected
+
+
+@pytest.mark.parametrize("n_rows", [len(X), 1])
+def test_features_are_counted_whatever_holds_them(n_rows):
+    check_n_features(FITTED, X[:n_rows])
+    check_n_features(FITTED, X[:n_rows].tolist())
+    check_n_features(FITTED, pd.DataFrame(X[:n_rows]))
+    check_n_features(LogisticRegression(), X[:n_rows, :1])  # not fitted yet
+    with pytest.raises(ValueError, match="fitted on 4 features, X has 5 features"):
+        check_n_features(FITTED, pd.DataFrame(np.zeros((n_rows, 5))))
+
+
+def test_column_vector_of_labels_warns_as_in_scikit_learn():
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        checked = check_target(y.reshape(-1, 1), X)
+
+    assert checked.shape == (60,)
+
+
+@pytest.mark.parametrize("kind", [list, pd.Series, np.array])
+def test_labels_become_an_array(kind):
+    checked = check_target(kind(["a", "b", "a"]), X[:3])
+
+    assert isinstance(checked, np.ndarray)
+    assert checked.tolist() == ["a", "b", "a"]
+
+
+def test_required_target_is_handed_back():
+    assert require_target(y, "this") is y
+    with pytest.raises(ValueError, match="this requires y"):
+        require_target(None, "this")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, [1 / 3] * 3), ([1, 1, 2], [0.25, 0.25, 0.5]), ([0, 0, 5], [0, 0, 1])],
+)
+def test_teacher_weights_are_scaled_to_sum_to_one(given, expected):
+    np.testing.assert_allclose(check_teacher_weights(given, 3), expected)
+
+
+@pytest.mark.parametrize(
+    "proba",
+    [
+        pytest.param(np.array([[1, 0], [0, 1]]), id="integers"),
+        pytest.param(np.array([[True, False]]), id="bools"),
+        pytest.param(np.array([[0.1, 0.9]], dtype=np.float16), id="half precision"),
+        pytest.param(np.full((1, 1000), 1e-3, dtype=np.float16), id="many halves"),
+        pytest.param(np.array([[1 / 3] * 3], dtype=np.float32), id="rounded thirds"),
+    ],
+)
+def test_probabilities_up_to_rounding_pass_as_float32(proba):
+    checked = check_proba(proba, "teacher_proba")
+
+    assert checked.dtype == np.float32
+    np.testing.assert_allclose(checked, proba.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("proba", "message"),
+    [
+        ([[np.nan, 1.0]], "teacher_proba contains NaN or infinity"),
+        ([[np.inf, 0.0]], "teacher_proba contains NaN or infinity"),
+        ([[1.1, -0.1]], "teacher_proba contains negative values"),
+        ([[0.5, 0.5], [0.5, 0.6]], "off by 0.1.*Logits need a softmax"),
+        ([[2.0, 3.0]], "off by 4"),
+    ],
+)
+def test_what_is_no_probability_is_refused(proba, message):
+    with pytest.raises(ValueError, match=message):
+        check_proba(np.array(proba), "teacher_proba")

@@ -56,6 +56,8 @@ class _StampHasher(NumpyHasher):
     """
 
     def save(self, obj: Any) -> None:
+        if isinstance(obj, np.ma.MaskedArray):  # in the cv_results_ of a search
+            obj = (obj.data, obj.mask)
         if (
             type(obj) is np.ndarray
             and obj.nbytes > _SAMPLED_BYTES

@@ -88,9 +88,8 @@ class DistilledClassifier(
         by reference in clones; an unfitted one is cloned and fitted on the training
         rows inside ``fit``. It sees ``X`` just as it is given to ``fit``. None where
         ``fit`` gets ``teacher_proba``.
-    student : skorch.NeuralNetClassifier, Pipeline that ends in one, or None, \
-            default=None
-        Trained as a clone, available as ``student_``. None stands for
+    student : skorch.NeuralNetClassifier, Pipeline or None, default=None
+        A net, or a pipeline that ends in one. Trained as a clone, available as ``student_``. None stands for
         :func:`make_student`, which takes arrays and data frames as they are. Where
         the net's module has parameters ``n_features`` and ``n_classes``, they are
         set. Preprocessing that belongs to the student goes into its pipeline.
@@ -146,7 +145,7 @@ class DistilledClassifier(
         with ``valid_`` where the student has a ``train_split``.
     n_features_in_ : int
         The number of features of ``X`` in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of the features, where all of them are strings.
 
     See Also
@@ -712,9 +711,10 @@ class DistilledClassifier(
         if isinstance(self.teacher, BaseEstimator):
             teacher = get_tags(self.teacher).input_tags
         default = self.student is None
+        bare_net = not default and not isinstance(self.student, Pipeline)
         tags.target_tags.required = not all_fitted(self.teacher)
         tags.input_tags.allow_nan = default and (teacher is None or teacher.allow_nan)
-        tags.input_tags.sparse = not default and (teacher is None or teacher.sparse)
+        tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)
         return tags
 
     def __getstate__(self) -> dict[str, Any]:

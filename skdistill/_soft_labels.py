@@ -161,7 +161,7 @@ def soft_labels(
     if proba_clip is not None:
         proba = np.maximum(proba, resolve_clip(proba_clip, len(class_set)))
         proba /= proba.sum(axis=1, keepdims=True)
-    return proba
+    return proba.copy() if proba is labels.values else proba
 
 
 def ask(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import itertools
 import math
 import numbers
 from collections import Counter
@@ -108,14 +109,14 @@ def make_student(
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklearn.ensemble import RandomForestClassifier
     >>> from skdistill import DistilledClassifier, make_student
     >>> X, y = load_iris(return_X_y=True)
-    >>> tree = DecisionTreeClassifier(random_state=0).fit(X, y)
-    >>> student = make_student(hidden_layer_sizes=(16,), max_epochs=20)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
+    >>> student = make_student(hidden_layer_sizes=(16,), batch_size=32)
     >>> list(student.named_steps)
     ['preprocess', 'net']
-    >>> clf = DistilledClassifier(tree, student, random_state=0).fit(X, y)
+    >>> clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
     >>> bool(clf.score(X, y) > 0.9)
     True
     """
@@ -214,18 +215,18 @@ class MLP(nn.Module):
 class TabularPreprocessor(TransformerMixin, BaseEstimator):
     """Turn a table into standardized float32 columns for a net.
 
-    An array is all numeric. In a data frame, of pandas or polars, the columns of
-    numbers and booleans are numeric, an object column if all its values are numbers;
-    the columns of strings, of categories (whatever they are) and of numbers mixed
-    with strings are categorical.
+    An array is all numeric. In a data frame of pandas, polars or pyarrow, the columns
+    of numbers and booleans are numeric, an object column if all its values are
+    numbers; the columns of strings, of categories (whatever they are) and of numbers
+    mixed with strings are categorical.
 
     Numeric: cast to float32, missing values replaced by the median, standardized, and
     clipped to 10 standard deviations from the mean.
 
     Categorical: one-hot, with one more level for missing values (None, NaN, NaT,
-    ``pandas.NA`` and null are one). Levels too rare to be known, and those not seen in
-    ``fit``, are zero in all columns of their own: what is learned from the rare ones
-    is what holds for the unseen.
+    ``pandas.NA`` and null are one). A level too rare to be known is zero in all of its
+    column's outputs, as is one not seen in ``fit``: what a net learns from the rare
+    ones then holds for the unseen.
 
     Parameters
     ----------
@@ -241,11 +242,11 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
     transformer_ : sklearn.compose.ColumnTransformer or sklearn.pipeline.Pipeline
         What was fitted, as plain scikit-learn, for deployment without this class. A
         Pipeline for arrays. For data frames a ColumnTransformer over columns listed
-        by name: floats, and strings with NaN for missing. Its output equals that of
-        ``transform``.
+        by name: floats, and strings with NaN for missing (in ONNX, "nan"). Of float32
+        columns it makes what ``transform`` makes, up to rounding.
     n_features_in_ : int
         How many columns were seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where ``fit`` saw a data frame whose names are all strings.
 
     Notes
@@ -306,7 +307,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         X = self._check_array(X, reset=True)
         self._numeric = list(range(X.shape[1]))
         self._categorical: list[int] = []
-        self._columns_of: list[dict[str | None, int]] = []
+        self._columns_of = _output_columns([], start=X.shape[1])
         self.transformer_ = _numeric_steps().fit(X)
         self._set_clip()
         return self
@@ -327,6 +328,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         if is_frame(X):
             validate_data(self, X, reset=False, skip_check_array=True)
+            X = _native(X)
             numeric = self._numeric_block(X)
             labels = _labels(X, self._categorical)
         elif self._categorical:
@@ -381,31 +383,27 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
 
     def _fit_frame(self, X: Any) -> TabularPreprocessor:
         validate_data(self, X, skip_check_array=True)
+        X = _native(X)
         names = list(X.columns)
         if len(set(names)) < len(names):
             raise ValueError(f"the names of the columns are not unique: {names}")
-        is_numeric = [_is_numeric(X, i) for i in range(len(names))]
-        self._numeric = [i for i, numeric in enumerate(is_numeric) if numeric]
-        categorical = [i for i, numeric in enumerate(is_numeric) if not numeric]
+        numeric = [_is_numeric(X, i) for i in range(len(names))]
+        self._numeric = np.flatnonzero(numeric).tolist()
+        others = np.flatnonzero(np.logical_not(numeric)).tolist()
         block = self._numeric_block(X)
-        labels = dict(zip(categorical, _labels(X, categorical), strict=True))
-        levels = {i: self._known_levels(labels[i]) for i in categorical}
-        self._categorical = [i for i in categorical if levels[i]]
+        labels = dict(zip(others, _labels(X, others), strict=True))
+        levels = {i: self._known_levels(labels[i]) for i in others}
+        self._categorical = [i for i in others if levels[i]]
         if not self._numeric and not self._categorical:
             raise ValueError(
                 "no column is left to learn from: none is numeric, and no level of any "
                 f"other is in {self._least(len(block))} rows or more"
             )
-        self._columns_of, start = [], len(self._numeric)
-        for i in self._categorical:
-            self._columns_of.append(
-                {level: start + j for j, level in enumerate(levels[i])}
-            )
-            start += len(levels[i])
+        known = [levels[i] for i in self._categorical]
+        self._columns_of = _output_columns(known, start=len(self._numeric))
         prepared = dict(zip(self._numeric, block.T, strict=True)) | labels
-        frame = type(X)({names[i]: prepared[i] for i in range(len(names))})
-        transformer = self._column_transformer([levels[i] for i in self._categorical])
-        self.transformer_ = transformer.fit(frame)
+        frame = type(X)({name: prepared[i] for i, name in enumerate(names)})
+        self.transformer_ = self._column_transformer(known).fit(frame)
         self._set_clip()
         return self
 
@@ -507,6 +505,19 @@ def _numeric_steps() -> Pipeline:
         ("clip", MinMaxScaler(feature_range=(-_CLIP, _CLIP), clip=True)),
     ]
     return Pipeline(steps).set_output(transform="default")
+
+
+def _output_columns(
+    levels: list[list[str | None]], *, start: int
+) -> list[dict[str | None, int]]:
+    """Give every level of every column the number of its own output column."""
+    number = itertools.count(start)
+    return [{level: next(number) for level in known} for known in levels]
+
+
+def _native(X: Any) -> Any:
+    """Return a data frame in one of the two libraries that are known here."""
+    return X if _is_pandas(X) or hasattr(X, "to_series") else X.to_pandas()
 
 
 def _is_numeric(X: Any, position: int) -> bool:

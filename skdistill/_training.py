@@ -238,9 +238,11 @@ class _DistillingMixin(_Net):
         return super()._default_callbacks + parts
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        super().notify(method_name, **cb_kwargs)
-        for callback in self.distillation_.callbacks:
-            getattr(callback, method_name)(self, **cb_kwargs)
+        try:
+            super().notify(method_name, **cb_kwargs)
+        finally:  # also where a callback of the person's ends the training early
+            for callback in self.distillation_.callbacks:
+                getattr(callback, method_name)(self, **cb_kwargs)
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         dataset = super().get_dataset(X, y)

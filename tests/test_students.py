@@ -291,6 +291,23 @@ def test_both_libraries_give_identical_output(pd, pl):
     )
 
 
+def test_pyarrow_gives_the_same(pd):
+    pa = pytest.importorskip("pyarrow")
+    X = pd.DataFrame(table())
+    fitted = TabularPreprocessor().fit(X)
+    assert_array_equal(fitted.transform(pa.table(table())), fitted.transform(X))
+
+
+@pytest.mark.parametrize("n_rows", [3, 300])
+def test_later_rows_that_lack_a_value_altogether(frame, n_rows):
+    X = table()
+    preprocess = TabularPreprocessor().fit(frame(X))
+    row = {name: values[5] for name, values in X.items()}
+    expected = preprocess.transform(frame({k: [v, v, None] for k, v in row.items()}))
+    out = preprocess.transform(frame({name: [None] * n_rows for name in row}))
+    assert_array_equal(out, np.repeat(expected[2:], n_rows, axis=0))
+
+
 def test_single_rows_equal_the_whole(frame):
     X = frame(table())
     preprocess = TabularPreprocessor().fit(X)

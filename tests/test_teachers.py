@@ -332,7 +332,7 @@ def test_teacher_without_classes_asks_for_them(data):
     X, y = data
     teacher = WithoutFit(LogisticRegression().fit(X, y))
 
-    with pytest.raises(ValueError, match="has no classes_.*classes="):
+    with pytest.raises(ValueError, match=r"has no classes_.*classes="):
         DistilledClassifier(teacher, student()).fit(X, y)
 
 
@@ -453,7 +453,7 @@ def test_parameters_of_a_fitted_teacher_are_hidden(data):
 
     assert not [name for name in clf.get_params() if name.startswith("teacher__")]
     assert "student__lr" in clf.get_params()
-    with pytest.raises(ValueError, match="teacher__C.*fitted.*unfitted"):
+    with pytest.raises(ValueError, match=r"teacher__C.*fitted.*unfitted"):
         clf.set_params(teacher__C=2.0)
 
 
@@ -463,7 +463,7 @@ def test_parameters_of_an_unfitted_teacher_can_be_searched(data):
     search = GridSearchCV(clf, {"teacher__C": [0.01, 1.0]}, cv=2).fit(*data)
 
     best = search.best_estimator_
-    assert best.teacher_.C == search.best_params_["teacher__C"]
+    assert search.best_params_ == {"teacher__C": best.teacher_.C}
 
 
 def test_bagging_leaves_the_seed_of_a_fitted_teacher_alone(data):
@@ -481,6 +481,13 @@ def test_bagging_leaves_the_seed_of_a_fitted_teacher_alone(data):
 NAMES = np.array(["elm", "fir", "oak"])
 
 
+def unsorted_torch_teacher(X, y):
+    fitted, order = LogisticRegression().fit(X, y), [2, 0, 1]
+    return TorchTeacher(
+        lambda rows: fitted.predict_proba(rows)[:, order], NAMES[order], output="proba"
+    )
+
+
 @pytest.mark.parametrize(
     ("make_teacher", "classes"),
     [
@@ -495,13 +502,7 @@ NAMES = np.array(["elm", "fir", "oak"])
             id="TorchTeacher",
         ),
         pytest.param(
-            lambda X, y: TorchTeacher(
-                lambda Z, lr=LogisticRegression().fit(X, y): lr.predict_proba(Z)[
-                    :, [2, 0, 1]
-                ],
-                NAMES[[2, 0, 1]],
-                output="proba",
-            ),
+            unsorted_torch_teacher,
             None,
             id="TorchTeacher with unsorted classes",
         ),
@@ -722,7 +723,7 @@ def test_outputs_of_another_shape_are_refused(module):
 def test_unknown_output_is_refused():
     teacher = TorchTeacher(nn.Identity(), classes=[0, 1], output="odds")
 
-    with pytest.raises(ValueError, match="output must be 'logits' or 'proba'.*'odds'"):
+    with pytest.raises(ValueError, match=r"output must be 'logits' or 'proba'.*'odds'"):
         teacher.predict_proba(np.zeros((1, 2)))
 
 

@@ -275,7 +275,7 @@ def test_target_is_refused(call, target, message):
 
 @pytest.mark.parametrize("call", [by_function, by_estimator])
 def test_unfitted_teacher_needs_labels(call):
-    with pytest.raises(ValueError, match="requires y to be passed.*target y is None"):
+    with pytest.raises(ValueError, match=r"requires y to be passed.*target y is None"):
         call(LogisticRegression(), X, None)
 
 
@@ -286,7 +286,9 @@ def test_methods_that_fit_need_labels(method):
 
 
 def test_no_teacher_at_all_is_refused():
-    with pytest.raises(ValueError, match="pass teacher= to .*or teacher_proba= to fit"):
+    with pytest.raises(
+        ValueError, match=r"pass teacher= to .*or teacher_proba= to fit"
+    ):
         DistilledClassifier(student=student()).fit(X, y)
 
 

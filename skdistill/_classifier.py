@@ -39,7 +39,7 @@ from skdistill._soft_labels import (
     to_logits,
     warn_if_uninformative,
 )
-from skdistill._students import make_student
+from skdistill._students import TabularPreprocessor, make_student
 from skdistill._training import (
     Distillation,
     log_proba,
@@ -50,6 +50,7 @@ from skdistill._training import (
 )
 from skdistill._validation import (
     all_fitted,
+    check_not_empty,
     check_target,
     is_fitted,
     is_frame,
@@ -89,10 +90,11 @@ class DistilledClassifier(
         rows inside ``fit``. It sees ``X`` just as it is given to ``fit``. None where
         ``fit`` gets ``teacher_proba``.
     student : skorch.NeuralNetClassifier, Pipeline or None, default=None
-        A net, or a pipeline that ends in one. Trained as a clone, available as ``student_``. None stands for
-        :func:`make_student`, which takes arrays and data frames as they are. Where
-        the net's module has parameters ``n_features`` and ``n_classes``, they are
-        set. Preprocessing that belongs to the student goes into its pipeline.
+        A net, or a pipeline that ends in one. Trained as a clone, available as
+        ``student_``. None stands for :func:`make_student`, which takes arrays and
+        data frames as they are. Where the net's module has parameters ``n_features``
+        and ``n_classes``, they are set. Preprocessing that belongs to the student
+        goes into its pipeline.
     temperature : float, default=2.0
         Softens the teacher and the student in the first term; above 0. Higher values
         bring out how the teacher ranks the classes it thinks wrong.
@@ -366,6 +368,7 @@ class DistilledClassifier(
         y : ndarray of shape (n_samples,)
             Labels of ``classes_``.
         """
+        check_is_fitted(self)
         return self.classes_[self._log_proba(X).argmax(dim=1).numpy()]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -381,6 +384,7 @@ class DistilledClassifier(
         proba : ndarray of shape (n_samples, n_classes), float64
             Rows sum to 1; columns in the order of ``classes_``.
         """
+        check_is_fitted(self)
         return self._log_proba(X).exp().numpy()
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
@@ -396,6 +400,7 @@ class DistilledClassifier(
         log_proba : ndarray of shape (n_samples, n_classes), float64
             Columns in the order of ``classes_``.
         """
+        check_is_fitted(self)
         return self._log_proba(X).numpy()
 
     @property
@@ -518,18 +523,31 @@ class DistilledClassifier(
 
         A pipeline takes what its first step takes. The teacher gets what this returns.
         """
-        default = self.student is None
-        if isinstance(self.student, Pipeline) or is_frame(X):
+        tabular = self._takes_tables()
+        allow_nan = tabular and (reset or getattr(self, "_allow_nan", True))
+        if is_frame(X) or (isinstance(self.student, Pipeline) and not tabular):
+            check_not_empty(X)
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
-        return validate_data(
+        X = validate_data(
             self,
             X,
             reset=reset,
-            accept_sparse=False if default else "csr",
-            allow_nd=not default,
-            ensure_all_finite="allow-nan" if default else True,
+            accept_sparse=False if tabular else "csr",
+            allow_nd=not tabular,
+            ensure_all_finite="allow-nan" if allow_nan else True,
         )
+        if reset:
+            # The tags of some teachers, such as pipelines, do not tell all they take.
+            tags = get_tags(self).input_tags
+            self._allow_nan = tags.allow_nan or (tabular and np.isnan(X).any())
+        return X
+
+    def _takes_tables(self) -> bool:
+        """Tell whether the student begins as the default one does."""
+        if isinstance(self.student, Pipeline):
+            return isinstance(self.student.steps[0][1], TabularPreprocessor)
+        return self.student is None
 
     def _seeds(self) -> tuple[int | None, int]:
         """Return a random state for the teacher, and a seed for the training."""
@@ -603,7 +621,9 @@ class DistilledClassifier(
     def _set_classes(self, labels: Labels, y: NDArray[Any] | None) -> None:
         """Set ``classes_``, and what the teacher's columns stand for among them."""
         self._columns, classes = reconcile(labels.classes, y)
-        if self.classes is not None:
+        if self.classes is not None and not (
+            self.teacher is None or all_fitted(self.teacher)
+        ):
             classes = np.unique(np.concatenate([classes, np.asarray(self.classes)]))
         if len(classes) < 2:
             raise ValueError(
@@ -641,7 +661,8 @@ class DistilledClassifier(
         else:
             codes = np.searchsorted(self.classes_, y)
             known = np.isin(y, self._columns)
-            warn_if_uninformative(logits[known], codes[known])
+            told = known if sample_weight is None else known & (sample_weight > 0)
+            warn_if_uninformative(logits[told], codes[told])
             taught = None if known.all() else known
         return (
             Distillation(
@@ -680,7 +701,6 @@ class DistilledClassifier(
         self.student_ = student
 
     def _log_proba(self, X: Any) -> torch.Tensor:
-        check_is_fitted(self)
         X = self._check_X(X, reset=False)
         net = self.student_
         if isinstance(net, Pipeline):
@@ -710,10 +730,10 @@ class DistilledClassifier(
         teacher = None
         if isinstance(self.teacher, BaseEstimator):
             teacher = get_tags(self.teacher).input_tags
-        default = self.student is None
-        bare_net = not default and not isinstance(self.student, Pipeline)
+        tabular = self._takes_tables()
+        bare_net = not tabular and not isinstance(self.student, Pipeline)
         tags.target_tags.required = not all_fitted(self.teacher)
-        tags.input_tags.allow_nan = default and (teacher is None or teacher.allow_nan)
+        tags.input_tags.allow_nan = tabular and (teacher is None or teacher.allow_nan)
         tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)
         return tags
 
@@ -786,9 +806,10 @@ def _clone_unfitted(teacher: Any) -> Any:
 
 
 def _net_input(X: Any) -> Any:
-    return check_array(
-        X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True
-    )
+    with np.errstate(over="ignore"):  # what overflows is reported as infinite
+        return check_array(
+            X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True
+        )
 
 
 def _float_tensor(values: NDArray[Any] | None) -> torch.Tensor | None:

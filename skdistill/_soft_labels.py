@@ -268,7 +268,8 @@ def reconcile(
         return columns, np.unique(columns)
     are_codes = labels.dtype.kind in "iu" and found <= set(range(len(columns)))
     if are_codes and not found & known:
-        return np.arange(len(columns)), np.arange(len(columns))
+        # As LabelEncoder has it, a code is a position among the sorted classes.
+        return np.searchsorted(np.unique(columns), columns), np.arange(len(columns))
     if are_codes:
         raise ValueError(
             f"y has the labels {_few(found)} and the teacher the classes "
@@ -529,12 +530,14 @@ def _predict(teacher: Any, X: Any, verbose: int) -> Labels:
     parts = []
     for chunk in tqdm(chunks, desc="soft labels", disable=not verbose):
         rows = X if len(chunks) == 1 else _safe_indexing(X, chunk)
-        part = np.asarray(method(rows))
-        if part.ndim != 2 or len(part) != _num_samples(rows):
+        answer = method(rows)
+        several = isinstance(answer, list) and np.ndim(answer[0]) == 2
+        part = np.asarray(answer[0] if several else answer)
+        if several or part.ndim != 2 or len(part) != _num_samples(rows):
             raise ValueError(
                 f"{name} gave soft labels of shape {part.shape} for "
-                f"{_num_samples(rows)} rows: a teacher of one label per row gives "
-                "(n_samples, n_classes)"
+                f"{_num_samples(rows)} rows{', for several outputs' * several}: a "
+                "teacher of one label per row gives (n_samples, n_classes)"
             )
         part = part if are_logits else check_proba(part, name)
         parts.append(part.astype(np.float32, copy=False))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import gen_batches
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.metaestimators import available_if
 
 
@@ -146,7 +146,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     def _outputs(self, X: ArrayLike) -> NDArray[np.float64]:
         if self.output not in ("logits", "proba"):
             raise ValueError(f"output must be 'logits' or 'proba', got {self.output!r}")
-        X = np.asarray(X)
+        X = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
         if isinstance(self.module, torch.nn.Module):
             outputs = _ask_module(self.module, X, self.batch_size)
         else:
@@ -176,7 +176,8 @@ def _ask_module(
     try:
         with torch.no_grad():
             return [
-                _to_numpy(module(torch.as_tensor(X[rows]).to(device, dtype)))
+                # A copy: the module may work in place.
+                _to_numpy(module(torch.tensor(X[rows].copy()).to(device, dtype)))
                 for rows in gen_batches(len(X), batch_size)
             ]
     finally:

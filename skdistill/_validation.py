@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _num_samples,
     assert_all_finite,
     check_consistent_length,
     check_is_fitted,
@@ -24,6 +25,8 @@ def is_fitted(teacher: Any) -> bool:
 
     An object without ``fit``, such as a wrapper of a foundation model, is.
     """
+    if isinstance(teacher, type):
+        return False
     if not hasattr(teacher, "fit"):
         return hasattr(teacher, "predict_proba")
     try:
@@ -64,6 +67,16 @@ def check_teacher(teacher: Any) -> None:
         )
 
 
+def check_not_empty(X: Any) -> None:
+    """Raise a ValueError where there are no rows, in scikit-learn's words."""
+    if _num_samples(X) == 0:
+        shape = getattr(X, "shape", (0,))
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is "
+            "required."
+        )
+
+
 def check_target(y: Any, X: Any) -> NDArray[Any]:
     """Return ``y`` as a 1-D array of class labels, one for each row of ``X``."""
     y = column_or_1d(y, warn=True)
@@ -79,8 +92,9 @@ def require_target(y: NDArray[Any] | None, purpose: str) -> NDArray[Any]:
     return y
 
 
-def check_proba(proba: NDArray[Any], name: str) -> NDArray[np.float32]:
+def check_proba(proba: ArrayLike, name: str) -> NDArray[np.float32]:
     """Return rows of probabilities as float32, or say what is wrong with them."""
+    proba = np.asarray(proba, dtype=np.float64)
     if not np.isfinite(proba).all():
         raise ValueError(f"{name} contains NaN or infinity")
     if (proba < 0).any():

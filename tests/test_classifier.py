@@ -1100,9 +1100,12 @@ def test_teacher_proba_without_y_needs_classes(data, forest):
 
 
 @pytest.mark.parametrize("teacher", [GaussianNB(), [GaussianNB()]], ids=["one", "list"])
-def test_an_unfitted_teacher_requires_y(teacher, data):
+def test_an_unfitted_teacher_requires_y(teacher, data, forest):
+    clf = distilled(teacher, alpha=1.0)
+    assert sklearn.utils.get_tags(clf).target_tags.required
+    assert not sklearn.utils.get_tags(distilled(forest)).target_tags.required
     with pytest.raises(ValueError, match="requires y to be passed"):
-        distilled(teacher, alpha=1.0).fit(data[0])
+        clf.fit(data[0])
 
 
 # partial_fit

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from types import FunctionType
 from typing import Any
 
 import joblib
@@ -22,6 +23,8 @@ from joblib.hashing import NumpyHasher
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.neighbors import BallTree, KDTree
+
+from skdistill._validation import is_fitted
 
 # Some 100 folds of 50,000 rows x 26 classes of labels.
 MAX_BYTES = 512 * 2**20
@@ -51,19 +54,18 @@ class Labels:
 
 
 class _StampHasher(NumpyHasher):
-    """joblib's hash, but arrays count by shape, dtype and bytes; large ones by a sample.
+    """joblib's hash, but arrays count by shape, dtype and a sample of their bytes.
 
     Hashing all of a 1.5 GB forest takes longer than asking it; a sample of a few
     thousand elements of each of its arrays still sees every refit in place.
     """
 
+    is_fitted = False
+
     def save(self, obj: Any) -> None:
-        if isinstance(obj, KDTree | BallTree):  # they count how often they are asked
-            obj = tuple(map(np.asarray, obj.get_arrays()))
-        elif isinstance(obj, np.ma.MaskedArray):  # in the cv_results_ of a search
-            obj = (obj.data, obj.mask)
-        elif hasattr(obj, "detach") and hasattr(obj, "untyped_storage"):  # torch's
-            obj = obj.detach().cpu().view(-1).double().numpy().astype(np.float64)
+        if self.is_fitted and isinstance(obj, np.random.RandomState):
+            obj = None  # it moves on, and decides nothing any more
+        obj = _essence(obj)
         if isinstance(obj, np.ndarray) and not obj.dtype.hasobject:
             step = 1
             if obj.nbytes > _SAMPLED_BYTES:
@@ -72,13 +74,31 @@ class _StampHasher(NumpyHasher):
         super().save(obj)
 
 
+def _essence(obj: Any) -> Any:
+    """Return what of an object decides the predictions, where that is not all of it."""
+    if isinstance(obj, FunctionType) and obj.__module__ == "__main__":
+        # Pickled by name, it would look the same when it is defined anew.
+        raise pickle.PicklingError
+    if isinstance(obj, KDTree | BallTree):  # they count how often they are asked
+        return tuple(map(np.asarray, obj.get_arrays()))
+    if isinstance(obj, np.ma.MaskedArray):  # in the cv_results_ of a search
+        return obj.data, obj.mask
+    if hasattr(obj, "module_") and hasattr(obj, "evaluation_step"):  # a skorch net
+        return type(obj).__name__, repr(obj.module_), obj.module_.state_dict()
+    if hasattr(obj, "untyped_storage"):  # a torch tensor
+        return obj.detach().cpu().double().numpy()
+    return obj
+
+
 def stamp(teacher: Any) -> str | None:
     """Return a fingerprint that changes when the teacher does.
 
     None where the teacher cannot be pickled: then nothing can be told of it.
     """
+    hasher = _StampHasher(hash_name="md5")
+    hasher.is_fitted = is_fitted(teacher)
     try:
-        return _StampHasher(hash_name="md5").hash(teacher)
+        return hasher.hash(teacher)
     except (pickle.PicklingError, TypeError, AttributeError, NotImplementedError):
         return None
 
@@ -111,7 +131,9 @@ def _hashed_columns(data: Any) -> list[Any]:
         # pandas takes 1 and "1" for the same in a column that mixes them.
         mixed = column.dtype == object and infer_dtype(column) != "string"
         content = column.tolist() if mixed else hash_pandas_object(column, index=False)
-        hashed.append((column.name, column.dtype, np.asarray(content)))
+        hashed.append(
+            (column.name, column.dtype, content if mixed else content.to_numpy())
+        )
     return hashed
 
 

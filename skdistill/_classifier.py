@@ -510,7 +510,7 @@ class DistilledClassifier(
         X = self._check_X(X, reset=reset)
         if y is not None:
             y = check_target(y, X)
-        elif teacher_proba is None and not all_fitted(self.teacher):
+        elif self._fits_teacher():
             require_target(y, "DistilledClassifier with an unfitted teacher")
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
@@ -543,6 +543,9 @@ class DistilledClassifier(
             self._allow_nan = tags.allow_nan or (tabular and np.isnan(X).any())
         return X
 
+    def _fits_teacher(self) -> bool:
+        return self.teacher is not None and not all_fitted(self.teacher)
+
     def _takes_tables(self) -> bool:
         """Tell whether the student begins as the default one does."""
         if isinstance(self.student, Pipeline):
@@ -568,7 +571,7 @@ class DistilledClassifier(
     ) -> Labels:
         if teacher_proba is not None:
             return from_proba(teacher_proba, X, y, self.classes)
-        if y is not None and not all_fitted(self.teacher) and len(np.unique(y)) < 2:
+        if y is not None and self._fits_teacher() and len(np.unique(y)) < 2:
             raise ValueError(
                 "DistilledClassifier needs at least 2 classes to fit its teacher, y "
                 f"has 1 class: {y[0]!r}"
@@ -621,10 +624,8 @@ class DistilledClassifier(
     def _set_classes(self, labels: Labels, y: NDArray[Any] | None) -> None:
         """Set ``classes_``, and what the teacher's columns stand for among them."""
         self._columns, classes = reconcile(labels.classes, y)
-        if self.classes is not None and not (
-            self.teacher is None or all_fitted(self.teacher)
-        ):
-            classes = np.unique(np.concatenate([classes, np.asarray(self.classes)]))
+        if self.classes is not None and self._fits_teacher():
+            classes = reconcile(np.asarray(self.classes), y)[1]
         if len(classes) < 2:
             raise ValueError(
                 f"DistilledClassifier needs at least 2 classes, there is 1 class: "

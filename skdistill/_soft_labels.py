@@ -13,10 +13,12 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import KFold, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
     _num_samples,
@@ -27,7 +29,9 @@ from tqdm.auto import tqdm
 
 from skdistill._cache import Labels, cache, content_hash, stamp
 from skdistill._validation import (
+    check_log_proba,
     check_n_features,
+    check_not_empty,
     check_proba,
     check_target,
     check_teacher,
@@ -187,6 +191,7 @@ def ask(
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}")
+    check_not_empty(X)
     several = isinstance(teacher, list | tuple)
     teachers = list(teacher) if several else [teacher]
     weights = check_teacher_weights(teacher_weights, len(teachers))
@@ -203,7 +208,16 @@ def ask(
         if remember:
             key = _key(one, number, X, y, sample_weight, method, cv, seed)
         label = partial(
-            _METHODS[method], one, X, y, sample_weight, cv, n_jobs, seed, verbose
+            _METHODS[method],
+            one,
+            X,
+            y,
+            sample_weight,
+            classes,
+            cv,
+            n_jobs,
+            seed,
+            verbose,
         )
         labels = _recall(memory, key, label)
         if method == "in_sample":
@@ -283,7 +297,7 @@ def reconcile(
             f"{_few(known)}: they share no class. Encode y as the teacher's y was, or "
             "say with classes= what the teacher's columns stand for in y"
         )
-    return columns, np.unique(np.concatenate([columns, labels]))
+    return columns, unique_labels(columns, labels)
 
 
 def align(
@@ -337,22 +351,22 @@ def warn_if_uninformative(
     logits: NDArray[np.float32], y_codes: NDArray[np.intp]
 ) -> None:
     """Warn where soft labels say nothing, or nothing beyond ``y``."""
-    predicted = logits.argmax(axis=1)
-    right = predicted == y_codes
     present, counts = np.unique(y_codes, return_counts=True)
-    if len(present) > 1:
-        recalls = [right[y_codes == code].mean() for code in present]
-        chance = 1 / len(present)
-        error = np.sqrt(np.sum(chance * (1 - chance) / counts)) / len(present)
-        if np.mean(recalls) <= chance + error:
-            warnings.warn(
-                f"the teacher's balanced accuracy on (X, y) is {np.mean(recalls):.3f}, "
-                "which is chance level: it was probably fitted on features prepared "
-                "in another way, or the rows of teacher_proba are in another order. "
-                "A teacher gets the X given to fit as it is",
-                UserWarning,
-                stacklevel=5,
-            )
+    if len(present) < 2:
+        return
+    right = logits.argmax(axis=1) == y_codes
+    recall = np.mean([right[y_codes == code].mean() for code in present])
+    chance = 1 / len(present)
+    error = np.sqrt(np.sum(chance * (1 - chance) / counts)) / len(present)
+    if recall <= chance + error:
+        warnings.warn(
+            f"the teacher's balanced accuracy on (X, y) is {recall:.3f}, which is "
+            "chance level: it was probably fitted on features prepared in another way, "
+            "or the rows of teacher_proba are in another order. A teacher gets the X "
+            "given to fit as it is",
+            UserWarning,
+            stacklevel=5,
+        )
     top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
     if right.mean() > 0.999 and top.mean() > 0.995:
         warnings.warn(
@@ -369,6 +383,7 @@ def _in_sample(
     X: Any,
     y: NDArray[Any] | None,
     sample_weight: ArrayLike | None,
+    classes: ArrayLike | None,
     cv: Any,
     n_jobs: int | None,
     seed: int | None,
@@ -385,6 +400,7 @@ def _out_of_fold(
     X: Any,
     y: NDArray[Any] | None,
     sample_weight: ArrayLike | None,
+    classes: ArrayLike | None,
     cv: Any,
     n_jobs: int | None,
     seed: int | None,
@@ -401,7 +417,9 @@ def _out_of_fold(
     whole = teacher
     if not is_fitted(teacher):
         whole = _fit(clone(prototype), X, y, sample_weight)
-    columns, classes = reconcile(np.asarray(whole.classes_), y)
+    columns, classes = reconcile(
+        np.asarray(whole.classes_ if classes is None else classes), y
+    )
     folds = list(_folds(cv, y).split(X, y))
     parts = Parallel(n_jobs=n_jobs)(
         delayed(_label_fold)(clone(prototype), X, y, sample_weight, classes, *fold)
@@ -422,6 +440,7 @@ def _out_of_bag(
     X: Any,
     y: NDArray[Any] | None,
     sample_weight: ArrayLike | None,
+    classes: ArrayLike | None,
     cv: Any,
     n_jobs: int | None,
     seed: int | None,
@@ -521,8 +540,9 @@ class _QuietFolds:
 
 def _predict(teacher: Any, X: Any, verbose: int) -> Labels:
     """Ask a fitted teacher in chunks of bounded memory."""
-    are_logits = hasattr(teacher, "predict_logits")
-    method = teacher.predict_logits if are_logits else teacher.predict_proba
+    are_logits = getattr(teacher, "gives_logits", False)
+    method = teacher.predict_log_proba if are_logits else teacher.predict_proba
+    check = check_log_proba if are_logits else check_proba
     name = f"teacher {type(teacher).__name__}"
     n_samples = _num_samples(X)
     width = len(getattr(teacher, "classes_", ())) or 1000
@@ -539,8 +559,7 @@ def _predict(teacher: Any, X: Any, verbose: int) -> Labels:
                 f"{_num_samples(rows)} rows{', for several outputs' * several}: a "
                 "teacher of one label per row gives (n_samples, n_classes)"
             )
-        part = part if are_logits else check_proba(part, name)
-        parts.append(part.astype(np.float32, copy=False))
+        parts.append(check(part, name))
     values = np.concatenate(parts)
     classes = getattr(teacher, "classes_", np.arange(values.shape[1]))
     if len(classes) != values.shape[1]:
@@ -573,7 +592,13 @@ def _name_columns(teacher: Any, labels: Labels, classes: ArrayLike | None) -> La
 def _average(
     teachers: list[Any], answers: list[Labels], weights: NDArray[np.float64]
 ) -> Labels:
-    classes = np.unique(np.concatenate([labels.classes for labels in answers]))
+    try:
+        classes = unique_labels(*(labels.classes for labels in answers))
+    except ValueError as error:
+        raise ValueError(
+            "the teachers have classes of different kinds: "
+            f"{[labels.classes.tolist() for labels in answers]}"
+        ) from error
     mean = np.zeros((len(answers[0].values), len(classes)), dtype=np.float32)
     for labels, weight in zip(answers, weights, strict=True):
         proba = np.exp(labels.values) if labels.are_logits else labels.values
@@ -604,21 +629,26 @@ def _fit(
 ) -> Any:
     """Fit in place, with the sample weights where the teacher takes them."""
     y = require_target(y, "fitting a teacher")
+    prefix, last = "", teacher
+    while isinstance(last, Pipeline):
+        step, last = last.steps[-1]
+        prefix += f"{step}__"
     if sample_weight is None:
-        return teacher.fit(X, y)
-    name, target = "sample_weight", teacher
-    while isinstance(target, Pipeline):
-        step, target = target.steps[-1]
-        name = f"{name.removesuffix('sample_weight')}{step}__sample_weight"
-    if has_fit_parameter(target, "sample_weight"):
-        return teacher.fit(X, y, **{name: sample_weight})
-    warnings.warn(
-        f"teacher {type(target).__name__} takes no sample_weight: the weights act on "
-        "the student alone",
-        UserWarning,
-        stacklevel=2,
-    )
-    return teacher.fit(X, y)
+        teacher.fit(X, y)
+    elif has_fit_parameter(last, "sample_weight"):
+        # The name of a step reaches it only where metadata is not routed.
+        with config_context(enable_metadata_routing=False):
+            teacher.fit(X, y, **{f"{prefix}sample_weight": sample_weight})
+    else:
+        warnings.warn(
+            f"teacher {type(last).__name__} takes no sample_weight: the weights act on "
+            "the student alone",
+            UserWarning,
+            stacklevel=2,
+        )
+        teacher.fit(X, y)
+    check_teacher(teacher)
+    return teacher
 
 
 def _key(
@@ -632,8 +662,8 @@ def _key(
     seed: int | None,
 ) -> str | None:
     """Return what the labels depend on, or None where that cannot be told."""
-    mark = stamp(teacher)
-    if mark is None:
+    mark, cv_mark = stamp(teacher), stamp(cv)
+    if mark is None or cv_mark is None:
         return None
     try:
         if method == "in_sample" and is_fitted(teacher):
@@ -645,7 +675,7 @@ def _key(
                 content_hash(y),
                 content_hash(sample_weight),
                 method,
-                stamp(cv),
+                cv_mark,
                 seed,
                 number,
             )
@@ -655,24 +685,20 @@ def _key(
 
 
 def _recall(memory: Any, key: str | None, compute: Callable[[], Labels]) -> Labels:
-    """Look in the process-wide cache, then in ``memory``, then ask the teacher."""
+    """Look into ``memory``, then the process-wide cache, then ask the teacher."""
     if memory is None or key is None:
         return cache.get(key, compute)
     if isinstance(memory, os.PathLike):
         memory = os.fspath(memory)
-    store = check_memory(memory)
+    asked: list[Labels] = []
 
-    def look_up() -> Labels:
-        made: list[Labels] = []
+    def ask_once() -> tuple[Any, ...]:
+        asked.append(cache.get(key, compute))
+        return asked[0].values, asked[0].classes, asked[0].are_logits
 
-        def compute_once() -> tuple[Any, ...]:
-            made.append(compute())
-            return made[0].values, made[0].classes, made[0].are_logits
-
-        stored = store.cache(_stored, ignore=["compute"])(key, compute_once)
-        return made[0] if made else Labels(*stored)
-
-    return cache.get(key, look_up)
+    store = check_memory(memory).cache(_stored, ignore=["compute"])
+    stored = store(key, ask_once)
+    return asked[0] if asked else cache.get(key, lambda: Labels(*stored))
 
 
 def _stored(key: str, compute: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:

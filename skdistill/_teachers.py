@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
-from sklearn.utils.metaestimators import available_if
 
 
 class TorchTeacher(ClassifierMixin, BaseEstimator):
@@ -96,9 +95,15 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         """
         return self
 
-    @available_if(lambda self: self.output == "logits")
-    def predict_logits(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the logits, normalized to log-probabilities.
+    @property
+    def gives_logits(self) -> bool:
+        """Whether predict_log_proba is more than the logarithm of predict_proba."""
+        return self.output == "logits"
+
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the logarithm of the probability of each class.
+
+        Of a module that returns logits these are exact, however small.
 
         Parameters
         ----------
@@ -107,10 +112,14 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        logits : ndarray of shape (n_samples, n_classes), float64
-            Each row's exponentials sum to 1.
+        log_proba : ndarray of shape (n_samples, n_classes), float64
+            Columns in the order of ``classes_``.
         """
-        return log_softmax(self._outputs(X), axis=1)
+        outputs = self._outputs(X)
+        if self.output == "logits":
+            return log_softmax(outputs, axis=1)
+        with np.errstate(divide="ignore"):
+            return np.log(outputs)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -143,7 +152,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         """
         return self.classes_[self._outputs(X).argmax(axis=1)]
 
-    def _outputs(self, X: ArrayLike) -> NDArray[np.float64]:
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
         if self.output not in ("logits", "proba"):
             raise ValueError(f"output must be 'logits' or 'proba', got {self.output!r}")
         X = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)

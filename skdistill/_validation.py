@@ -33,6 +33,8 @@ def is_fitted(teacher: Any) -> bool:
         check_is_fitted(teacher)
     except NotFittedError:
         return False
+    except (AttributeError, TypeError):  # not made by scikit-learn's rules
+        return hasattr(teacher, "classes_")
     return True
 
 
@@ -60,7 +62,9 @@ def check_teacher(teacher: Any) -> None:
             f"teacher {name} is a module or function, which does not say what classes "
             "its columns stand for; wrap it: TorchTeacher(module, classes=[...])"
         )
-    if not hasattr(teacher, "predict_proba"):
+    # A stack, say, can only tell once it is fitted: it is checked again then.
+    may_tell_later = not is_fitted(teacher) and hasattr(type(teacher), "predict_proba")
+    if not hasattr(teacher, "predict_proba") and not may_tell_later:
         raise TypeError(
             f"teacher {name} has no predict_proba, so it has no soft labels "
             "to give; wrap it in sklearn.calibration.CalibratedClassifierCV"
@@ -90,6 +94,14 @@ def require_target(y: NDArray[Any] | None, purpose: str) -> NDArray[Any]:
     if y is None:
         raise ValueError(f"{purpose} requires y to be passed, but the target y is None")
     return y
+
+
+def check_log_proba(log_proba: ArrayLike, name: str) -> NDArray[np.float32]:
+    """Return rows of log-probabilities as float32; -inf is a probability of zero."""
+    values = np.asarray(log_proba, dtype=np.float32)
+    if np.isnan(values).any() or np.isposinf(values).any():
+        raise ValueError(f"{name} contains NaN or infinity")
+    return values
 
 
 def check_proba(proba: ArrayLike, name: str) -> NDArray[np.float32]:

@@ -189,7 +189,11 @@ def test_search_of_25_candidates_fits_an_unfitted_teacher_once_per_fold(data):
     assert CALLS == {"fit": 6, "ask": 6}
 
 
-@pytest.mark.parametrize("random_state", [None, 0, np.random.RandomState(0)], ids=repr)
+@pytest.mark.parametrize(
+    "random_state",
+    [None, 0, np.random.RandomState(0)],
+    ids=["None", "int", "RandomState"],
+)
 def test_any_random_state_lets_candidates_share_labels(random_state, data):
     X, y = data
 
@@ -232,7 +236,10 @@ FITTED = {
         n_estimators=3, min_child_samples=5, verbose=-1
     ),
     "XGBoost": lambda: xgboost.XGBClassifier(n_estimators=3, max_depth=2),
-    "MLP": lambda: MLPClassifier((6,), solver="lbfgs", max_iter=10000, alpha=1.0),
+    # It stops after 30 epochs, by the tolerance, without a warning.
+    "MLP": lambda: MLPClassifier(
+        (6,), learning_rate_init=0.05, tol=10.0, n_iter_no_change=30
+    ),
     "neighbors": lambda: KNeighborsClassifier(9, algorithm="kd_tree"),
     "naive Bayes": lambda: GaussianNB(),
     "pipeline": lambda: make_pipeline(StandardScaler(), LogisticRegression()),
@@ -405,7 +412,12 @@ def test_function_whose_model_was_refitted_is_asked_again(data, other_labels, no
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        pytest.param({"method": "in_sample"}, {"cv": 2}, id="method"),
+        pytest.param({"method": "in_sample"}, {"cv": 2}, id="folds at all"),
+        pytest.param(
+            {"method": "in_sample", "cv": 2},
+            {"method": "out_of_fold", "cv": 2},
+            id="method",
+        ),
         pytest.param({"cv": 2}, {"cv": 3}, id="number of folds"),
         pytest.param({"cv": KFold(2)}, {"cv": KFold(3)}, id="splitter"),
         pytest.param(
@@ -845,7 +857,11 @@ def test_sparse_rows_hash_alike_after_they_were_used():
         pytest.param({"text": ["a", "b", "", "a" * 40]}, id="missing text"),
         pytest.param({"text": ["a", "b", "nan", "a" * 40]}, id="missing as text"),
         pytest.param({"text": ["a", "b", None, "a" * 41]}, id="end of a long text"),
+        pytest.param(
+            {"count": np.arange(1, 5, dtype=np.int32)}, id="width of integers"
+        ),
         pytest.param({"flag": [True, False, True, False]}, id="flag"),
+        pytest.param({"flag": [1, 0, 1, 1]}, id="flags as integers"),
         pytest.param({"level": pd.Categorical(["u", "v", "v", None])}, id="category"),
         pytest.param(
             {"level": pd.Categorical(["u", "v", "u", None], categories=["v", "u"])},

@@ -566,14 +566,13 @@ def test_a_distilled_student_agrees_more_with_its_teacher_than_one_of_labels():
     teacher.fit(X[:200], noisy[:200])
 
     def agreement(alpha, seed):
-        student = tiny_net(module__n_hidden=32, max_epochs=60)
+        student = tiny_net(module__n_hidden=64, max_epochs=100)
         clf = distilled(teacher, student, alpha=alpha, random_state=seed)
-        clf.fit(X[:60], noisy[:60])
+        clf.fit(X[:100], noisy[:100])
         return np.mean(clf.predict(X[200:]) == teacher.predict(X[200:]))
 
     gains = [agreement(1.0, seed) - agreement(0.0, seed) for seed in range(3)]
-    assert min(gains) > 0
-    assert np.mean(gains) > 0.03
+    assert min(gains) > 0.05
 
 
 def test_repr_and_diagram_show_teacher_and_student(data, forest):

@@ -324,6 +324,17 @@ def test_class_of_few_rows_is_spread_over_its_columns():
     assert_allclose(labels[20], [SEEN, (1 - SEEN) / 2, (1 - SEEN) / 2])
 
 
+def test_clone_that_does_not_know_the_class_of_a_row_has_no_say_in_its_average():
+    y = np.array([0, 1] * 5 + [2, 2])
+    both_out, one_out = np.array([10, 11]), np.array([0, 10])
+    cv = [(np.setdiff1d(np.arange(12), test), test) for test in (both_out, one_out)]
+
+    labels = soft_labels(Memorizer(), numbered(y), y, cv=cv)
+
+    assert_allclose(labels[[0, 10]], [[UNSEEN, (1 - UNSEEN) / 2, (1 - UNSEEN) / 2]] * 2)
+    assert_allclose(labels[11, 0], SEEN)
+
+
 def test_training_folds_of_one_class_are_not_fitted():
     y = np.array([0] * 9 + [1])
 
@@ -1069,6 +1080,14 @@ def test_teacher_of_differently_prepared_features_warns(data):
 
     with pytest.warns(UserWarning, match="features prepared in another way"):
         DistilledClassifier(teacher, student()).fit(X, y)
+
+
+def test_teacher_that_names_the_majority_alone_warns(data):
+    X, y = data
+    y = np.where(np.arange(len(y)) < 90, 0, y)
+
+    with pytest.warns(UserWarning, match="chance level"):
+        fit_on(np.tile([0.8, 0.1, 0.1], (len(y), 1)), X, y)
 
 
 def test_imbalance_alone_is_not_chance_level(data):

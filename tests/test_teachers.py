@@ -547,9 +547,11 @@ def test_logits_become_probabilities(data):
     logits = module(torch.tensor(X)).detach().double().numpy()
 
     assert_allclose(teacher.predict_proba(X), softmax(logits, axis=1), rtol=1e-6)
-    assert_allclose(teacher.predict_logits(X), log_softmax(logits, axis=1), rtol=1e-6)
+    assert_allclose(
+        teacher.predict_log_proba(X), log_softmax(logits, axis=1), rtol=1e-6
+    )
     assert teacher.predict_proba(X).dtype == np.float64
-    assert teacher.predict_logits(X).dtype == np.float64
+    assert teacher.predict_log_proba(X).dtype == np.float64
 
 
 def test_probabilities_pass_unchanged_and_have_no_logits(data):
@@ -560,7 +562,7 @@ def test_probabilities_pass_unchanged_and_have_no_logits(data):
     assert_allclose(
         teacher.predict_proba(X), module(torch.tensor(X)).detach(), rtol=1e-6
     )
-    assert not hasattr(teacher, "predict_logits")
+    assert not teacher.gives_logits
 
 
 def test_predict_names_labels_in_the_order_of_the_columns():
@@ -575,7 +577,7 @@ def test_predict_names_labels_in_the_order_of_the_columns():
 def test_logits_far_apart_survive_unclipped():
     teacher = TorchTeacher(nn.Identity(), classes=[0, 1])
 
-    logits = teacher.predict_logits(np.array([[0.0, 500.0]]))
+    logits = teacher.predict_log_proba(np.array([[0.0, 500.0]]))
 
     assert_allclose(logits, [[-500.0, 0.0]])
 

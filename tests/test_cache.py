@@ -368,37 +368,75 @@ def test_training_mode_of_a_module_makes_no_other_teacher(data):
     assert stamp(teacher) == before
 
 
-def in_notebook(code, **names):
-    """Return the function ``ask`` that a cell of a notebook defines."""
-    main = sys.modules["__main__"]
-    scope = vars(main) | names | {"np": np}
-    exec(f"def ask(X): return {code}", scope)
-    main.ask = scope["ask"]
-    return scope["ask"]
-
-
 @pytest.fixture
 def notebook():
-    yield in_notebook
-    vars(sys.modules["__main__"]).pop("ask", None)
+    """Return a function that runs a cell of a notebook."""
+    main = vars(sys.modules["__main__"])
+    before = main.copy()
+
+    def run(cell, **names):
+        main.update(names, np=np, nn=nn, ClassifierMixin=ClassifierMixin)
+        exec(cell, main)
+        return main
+
+    yield run
+    main.clear()
+    main.update(before)
 
 
 def test_function_that_was_defined_anew_is_asked_again(data, notebook):
     X, _ = data
-    first = notebook("np.tile([0.5, 0.3, 0.2], (len(X), 1))")
+    cell = "def ask(X): return np.tile({}, (len(X), 1))"
+    first = notebook(cell.format("[0.5, 0.3, 0.2]"))["ask"]
     soft_labels(TorchTeacher(first, [0, 1, 2], output="proba"), X)
 
-    second = notebook("np.tile([0.1, 0.1, 0.8], (len(X), 1))")
+    second = notebook(cell.format("[0.1, 0.1, 0.8]"))["ask"]
 
     labels = soft_labels(TorchTeacher(second, [0, 1, 2], output="proba"), X)
     assert_allclose(labels, second(X), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("cell", "make_teacher"),
+    [
+        pytest.param(
+            """
+            class Model(nn.Module):
+                def forward(self, X):
+                    return X[:, :3] * {}
+            """,
+            lambda model: TorchTeacher(model, classes=[0, 1, 2]),
+            id="module",
+        ),
+        pytest.param(
+            """
+            class Model:
+                classes_ = np.arange(3)
+                def predict_proba(self, X):
+                    proba = np.exp(X[:, :3] * {})
+                    return proba / proba.sum(axis=1, keepdims=True)
+            """,
+            lambda model: model,
+            id="classifier",
+        ),
+    ],
+)
+def test_class_that_was_defined_anew_is_asked_again(cell, make_teacher, data, notebook):
+    X, _ = data
+    cell = textwrap.dedent(cell)
+    soft_labels(make_teacher(notebook(cell.format("1.0"))["Model"]()), X)
+
+    teacher = make_teacher(notebook(cell.format("2.0"))["Model"]())
+
+    labels = soft_labels(teacher, X)
+    assert_allclose(labels, teacher.predict_proba(X), rtol=1e-5)
+
+
 def test_function_whose_model_was_refitted_is_asked_again(data, other_labels, notebook):
     X, y = data
     model = LogisticRegression().fit(X, y)
-    ask = notebook("model.predict_proba(X)", model=model)
-    teacher = TorchTeacher(ask, [0, 1, 2], output="proba")
+    main = notebook("def ask(X): return model.predict_proba(X)", model=model)
+    teacher = TorchTeacher(main["ask"], [0, 1, 2], output="proba")
     soft_labels(teacher, X)
 
     model.fit(X, other_labels)
@@ -441,6 +479,38 @@ def test_other_options_are_labeled_anew(first, second, data):
     soft_labels(Counting(), X, y, **first)
 
     assert_array_equal(soft_labels(Counting(), X, y, **second), expected)
+
+
+@pytest.mark.parametrize(
+    ("make_teacher", "params"),
+    [
+        pytest.param(lambda: student(), {"max_epochs": 30}, id="net"),
+        pytest.param(lambda: Counting(), {"C": 0.01}, id="classifier"),
+    ],
+)
+def test_other_parameters_of_a_fitted_teacher_fit_its_folds_anew(
+    make_teacher, params, data
+):
+    X, y = data
+    teacher = make_teacher().fit(X, y)
+    torch.manual_seed(0)
+    first = soft_labels(teacher, X, y, cv=2)
+    teacher.set_params(**params)
+
+    torch.manual_seed(0)
+    second = soft_labels(teacher, X, y, cv=2)
+
+    assert np.abs(second - first).max() > 0.05
+
+
+def test_net_with_another_nonlinearity_is_asked_again(data):
+    X, y = data
+    teacher = student().fit(X, y)
+    soft_labels(teacher, X)
+
+    teacher.set_params(predict_nonlinearity=lambda out: torch.softmax(3 * out, dim=1))
+
+    assert_allclose(soft_labels(teacher, X), teacher.predict_proba(X), atol=1e-6)
 
 
 def test_other_labels_fit_an_unfitted_teacher_anew(data, other_labels):

@@ -120,13 +120,22 @@ def run(X, y, seed, args):
         for variant in variants(args):
             distilled = clone(student).set_params(**variant)
             _, seconds = timed(distilled.fit, X, y, teacher_proba=proba)
-            name = " ".join([method, *(f"{k}={v}" for k, v in variant.items())])
-            yield record(name, distilled, label_seconds + seconds)
+            yield record(
+                name_of({"soft_labels": method, **variant}, args),
+                distilled,
+                label_seconds + seconds,
+            )
 
 
 def variants(args):
     for values in product(args.temperature, args.alpha, args.proba_clip):
         yield dict(zip(("temperature", "alpha", "proba_clip"), values, strict=True))
+
+
+def name_of(variant, args):
+    """Name a student by those options that take several values."""
+    crossed = [f"{k}={v}" for k, v in variant.items() if len(getattr(args, k)) > 1]
+    return " ".join(["distilled", *crossed])
 
 
 def make_teacher(name, X, seed):

@@ -233,9 +233,9 @@ FITTED = {
     "forest": lambda: RandomForestClassifier(5, max_depth=3, random_state=0),
     "boosting": lambda: HistGradientBoostingClassifier(max_iter=3, max_depth=2),
     "LightGBM": lambda: lightgbm.LGBMClassifier(
-        n_estimators=3, min_child_samples=5, verbose=-1
+        n_estimators=3, min_child_samples=5, n_jobs=1, verbose=-1
     ),
-    "XGBoost": lambda: xgboost.XGBClassifier(n_estimators=3, max_depth=2),
+    "XGBoost": lambda: xgboost.XGBClassifier(n_estimators=3, max_depth=2, n_jobs=1),
     # It stops after 30 epochs, by the tolerance, without a warning.
     "MLP": lambda: MLPClassifier(
         (6,), learning_rate_init=0.05, tol=10.0, n_iter_no_change=30

@@ -171,11 +171,13 @@ def torch_teacher(X, y):
 
 
 def lightgbm_classifier():
-    return lightgbm.LGBMClassifier(n_estimators=5, min_child_samples=5, verbose=-1)
+    return lightgbm.LGBMClassifier(
+        n_estimators=5, min_child_samples=5, n_jobs=1, verbose=-1
+    )
 
 
 def xgboost_classifier():
-    return xgboost.XGBClassifier(n_estimators=4, max_depth=2)
+    return xgboost.XGBClassifier(n_estimators=4, max_depth=2, n_jobs=1)
 
 
 UNFITTED = {

@@ -7,6 +7,7 @@ what they do depend on: the teacher, the rows, and the way of labeling.
 
 from __future__ import annotations
 
+import marshal
 import pickle
 import threading
 from collections import defaultdict
@@ -67,27 +68,47 @@ class _StampHasher(NumpyHasher):
             obj = None  # it moves on, and decides nothing any more
         obj = _essence(obj)
         if isinstance(obj, np.ndarray) and not obj.dtype.hasobject:
-            step = 1
-            if obj.nbytes > _SAMPLED_BYTES:
-                step = max(1, obj.size // _SAMPLE_SIZE)
-            obj = (obj.shape, str(obj.dtype), obj.ravel(order="K")[::step].tobytes())
+            sample = obj.ravel(order="K")[:: _step(obj.size, obj.nbytes)]
+            obj = (obj.shape, str(obj.dtype), sample.tobytes())
         super().save(obj)
+
+
+def _step(size: int, n_bytes: int) -> int:
+    return max(1, size // _SAMPLE_SIZE) if n_bytes > _SAMPLED_BYTES else 1
 
 
 def _essence(obj: Any) -> Any:
     """Return what of an object decides the predictions, where that is not all of it."""
-    if isinstance(obj, FunctionType) and obj.__module__ == "__main__":
-        # Pickled by name, it would look the same when it is defined anew.
-        raise pickle.PicklingError
+    if getattr(obj, "__module__", None) == "__main__":
+        # Pickled by name, these would look the same when a notebook defines them anew.
+        if isinstance(obj, FunctionType):
+            raise pickle.PicklingError
+        if isinstance(obj, type):
+            return obj.__qualname__, [_code(base) for base in obj.__mro__]
     if isinstance(obj, KDTree | BallTree):  # they count how often they are asked
         return tuple(map(np.asarray, obj.get_arrays()))
     if isinstance(obj, np.ma.MaskedArray):  # in the cv_results_ of a search
         return obj.data, obj.mask
     if hasattr(obj, "module_") and hasattr(obj, "evaluation_step"):  # a skorch net
-        return type(obj).__name__, repr(obj.module_), obj.module_.state_dict()
+        return type(obj), obj.get_params(deep=False), obj.module_
+    if hasattr(type(obj), "named_buffers"):  # a torch module, asked in evaluation mode
+        return type(obj), {k: v for k, v in vars(obj).items() if k != "training"}
     if hasattr(obj, "untyped_storage"):  # a torch tensor
-        return obj.detach().cpu().double().numpy()
+        flat = obj.detach().reshape(-1)
+        sample = flat[:: _step(flat.numel(), obj.nbytes)]
+        return tuple(obj.shape), str(obj.dtype), sample.cpu().double().numpy()
     return obj
+
+
+def _code(cls: type) -> list[bytes]:
+    """Return the code of a class's own functions, where a cell may define it anew."""
+    if cls.__module__ != "__main__":
+        return []
+    functions = [
+        getattr(value, "fget", getattr(value, "__func__", value))
+        for value in vars(cls).values()
+    ]
+    return [marshal.dumps(f.__code__) for f in functions if isinstance(f, FunctionType)]
 
 
 def stamp(teacher: Any) -> str | None:

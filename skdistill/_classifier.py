@@ -139,7 +139,9 @@ class DistilledClassifier(
     student_ : skorch.NeuralNetClassifier or Pipeline
         The fitted student. It speaks in codes, positions in ``classes_``.
     teacher_ : estimator or list of estimators
-        The teacher that was fitted inside, if one was. A pickle does not hold it.
+        The teacher that was fitted inside, if one was. A pickle does not hold it, and
+        there is none where the soft labels came from ``memory``, or the teacher was
+        too large to be kept beside them.
     history_ : skorch.History
         A row per epoch: ``train_loss``, its parts ``train_loss_soft`` and
         ``train_loss_hard`` (those whose weight is not 0), ``train_agreement`` (the

@@ -27,6 +27,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -928,11 +929,18 @@ def test_teacher_proba_reaches_the_student(search, routing, data, forest):
 def test_sample_weight_reaches_student_and_teacher(search, routing, data):
     X, y = data
     clf = requesting(distilled(GaussianNB()), routing)
+    scorer = get_scorer("accuracy")
+    if routing:
+        scorer.set_score_request(sample_weight=False)
     model = Pipeline([("clf", clf)])
     name = "sample_weight" if routing else "clf__sample_weight"
     if search:
         model = GridSearchCV(
-            model, {"clf__temperature": [1.0, 2.0]}, cv=3, error_score="raise"
+            model,
+            {"clf__temperature": [1.0, 2.0]},
+            scoring=scorer,
+            cv=3,
+            error_score="raise",
         )
     model.fit(X, y, **{name: np.where(y == 0, 1e-6, 1.0)})
     best = model.best_estimator_ if search else model

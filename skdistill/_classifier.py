@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -266,9 +268,10 @@ class DistilledClassifier(
             The teacher or the student is of a kind that cannot be one.
         ValueError
             There is no teacher, or two; teacher and data do not go together; or the
-            loss became NaN while training.
+            loss became NaN while training. An estimator that was fitted before stays
+            as it was.
         """
-        with FitTasks(self, X, y) as tasks:
+        with FitTasks(self, X, y) as tasks, _kept_on_error(self):
             student = self._new_student()
             X, y, sample_weight = self._check_data(X, y, sample_weight, teacher_proba)
             label_state, seed = self._seeds()
@@ -531,14 +534,21 @@ class DistilledClassifier(
             check_not_empty(X)
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse=False if tabular else "csr",
-            allow_nd=not tabular,
-            ensure_all_finite="allow-nan" if allow_nan else True,
-        )
+        try:
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse=False if tabular else "csr",
+                allow_nd=not tabular,
+                ensure_all_finite="allow-nan" if allow_nan else True,
+            )
+        except ValueError as error:
+            if "could not convert string" not in str(error):
+                raise
+            raise ValueError(
+                f"{error}. An array has no columns of strings: pass a data frame"
+            ) from error
         if reset:
             # The tags of some teachers, such as pipelines, do not tell all they take.
             tags = get_tags(self).input_tags
@@ -691,12 +701,12 @@ class DistilledClassifier(
         """Fit the student's preprocessing, unless it is, and train its net."""
         net = net_of(student)
         if isinstance(student, Pipeline) and len(student.steps) > 1:
-            head = student[:-1]
-            if not net.initialized_:
+            if net.initialized_:
+                X = _transform(student, X)
+            else:
+                head = student[:-1]
                 X = head.fit_transform(X, codes)
                 student.steps[:-1] = head.steps
-            else:
-                X = head.transform(X)
         X = _net_input(X)
         if not net.initialized_:
             set_widths(net, X, len(self.classes_))
@@ -704,14 +714,8 @@ class DistilledClassifier(
         self.student_ = student
 
     def _log_proba(self, X: Any) -> torch.Tensor:
-        X = self._check_X(X, reset=False)
-        net = self.student_
-        if isinstance(net, Pipeline):
-            for _, step in net.steps[:-1]:
-                if step is not None and step != "passthrough":
-                    X = step.transform(X)
-            net = net.steps[-1][1]
-        return log_proba(net, _net_input(X))
+        X = _transform(self.student_, self._check_X(X, reset=False))
+        return log_proba(net_of(self.student_), _net_input(X))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "student_")
@@ -806,6 +810,28 @@ class _LeftOut:
 
 def _clone_unfitted(teacher: Any) -> Any:
     return teacher if is_fitted(teacher) else clone(teacher, safe=False)
+
+
+@contextmanager
+def _kept_on_error(estimator: Any) -> Iterator[None]:
+    """Put the attributes back where a fit fails, so that none is half new."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _transform(student: Any, X: Any) -> Any:
+    """Apply the fitted preprocessing of a student, if it has some."""
+    if isinstance(student, Pipeline):
+        # Step by step: Pipeline.transform costs as much as the net for a single row.
+        for _, step in student.steps[:-1]:
+            if step is not None and step != "passthrough":
+                X = step.transform(X)
+    return X
 
 
 def _net_input(X: Any) -> Any:

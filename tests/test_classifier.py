@@ -1562,3 +1562,22 @@ def test_nothing_is_predicted_before_fit(method, data, forest):
     clf = distilled(forest)
     with pytest.raises(NotFittedError, match="not fitted yet"):
         getattr(clf, method)(*data if method == "score" else data[:1])
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(data, forest):
+    X, y = data
+    clf = distilled(forest, tiny_net()).fit(X, y)
+    before = clf.predict_proba(X)
+    clf.set_params(teacher=LogisticRegression(), student=exploding())
+    with pytest.raises(ValueError, match="Lower the learning rate"):
+        clf.fit(X[:, :2], np.array(["a", "b", "c"])[y])
+    np.testing.assert_array_equal(clf.classes_, [0, 1, 2])
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+
+
+def test_an_array_of_strings_is_refused_with_a_way_out(data):
+    X, y = data
+    words = X.astype(object)
+    words[:, 0] = "word"
+    with pytest.raises(ValueError, match="pass a data frame"):
+        DistilledClassifier(LogisticRegression()).fit(words, y)

@@ -30,9 +30,9 @@ from skdistill._validation import is_fitted
 # Some 100 folds of 50,000 rows x 26 classes of labels.
 MAX_BYTES = 512 * 2**20
 
-# Arrays larger than this are told apart by a sample of their elements.
+# Arrays larger than this are told apart by a sample of their elements, about so large.
 _SAMPLED_BYTES = 64 * 2**10
-_SAMPLE_SIZE = 4096
+_SAMPLE_BYTES = 16 * 2**10
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class _StampHasher(NumpyHasher):
             obj = None  # it moves on, and decides nothing any more
         obj = _essence(obj)
         if isinstance(obj, np.ndarray) and not obj.dtype.hasobject:
-            sample = obj.ravel(order="K")[:: _step(obj.size, obj.nbytes)]
+            sample = obj.ravel(order="K")[:: _step(obj.nbytes)]
             obj = (obj.shape, str(obj.dtype), sample.tobytes())
         super().save(obj)
 
 
-def _step(size: int, n_bytes: int) -> int:
-    return max(1, size // _SAMPLE_SIZE) if n_bytes > _SAMPLED_BYTES else 1
+def _step(n_bytes: int) -> int:
+    return n_bytes // _SAMPLE_BYTES if n_bytes > _SAMPLED_BYTES else 1
 
 
 def _essence(obj: Any) -> Any:
@@ -95,7 +95,7 @@ def _essence(obj: Any) -> Any:
         return type(obj), {k: v for k, v in vars(obj).items() if k != "training"}
     if hasattr(obj, "untyped_storage"):  # a torch tensor
         flat = obj.detach().reshape(-1)
-        sample = flat[:: _step(flat.numel(), obj.nbytes)]
+        sample = flat[:: _step(obj.nbytes)]
         return tuple(obj.shape), str(obj.dtype), sample.cpu().double().numpy()
     return obj
 
@@ -140,7 +140,7 @@ def content_hash(data: Any) -> str:
 
 
 def _hashed_columns(data: Any) -> list[Any]:
-    """Hash the columns of a pandas object by pandas, 40 times faster on strings."""
+    """Hash the columns of a pandas object by pandas, whose hash is fast on strings."""
     from pandas.api.types import infer_dtype
     from pandas.util import hash_pandas_object
 

@@ -1,7 +1,9 @@
 """Small data, nets and teachers that several test modules share."""
 
+import numpy as np
 import pytest
 import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from skorch import NeuralNetClassifier
@@ -20,6 +22,23 @@ class TinyModule(nn.Sequential):
             nn.ReLU(),
             nn.Linear(n_hidden, n_classes),
         )
+
+
+class FittedTeacher(ClassifierMixin, BaseEstimator):
+    """Counts as fitted as it is; what it says is up to the classes derived from it."""
+
+    def __init__(self, classes=(0, 1, 2)):
+        self.classes = classes
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    @property
+    def classes_(self):
+        return np.asarray(self.classes)
+
+    def fit(self, X, y):
+        return self
 
 
 def tiny_net(**params):

@@ -20,7 +20,7 @@ import torch
 import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -45,6 +45,7 @@ from skdistill import (
     soft_labels,
 )
 from skdistill._cache import LabelCache, Labels, cache, content_hash, stamp
+from tests.conftest import FittedTeacher
 
 ROOT = pathlib.Path(__file__).parents[1]
 CALLS = Counter()
@@ -75,18 +76,8 @@ class Unpicklable(Counting):
         raise pickle.PicklingError("this model lives on a server")
 
 
-class RowTeacher(ClassifierMixin, BaseEstimator):
+class RowTeacher(FittedTeacher):
     """Says of each row what is written in the row: the softmax of its first columns."""
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    @property
-    def classes_(self):
-        return np.arange(3)
-
-    def fit(self, X, y):
-        return self
 
     def predict_proba(self, X):
         odds = np.exp(np.asarray(X)[:, :3])

@@ -49,6 +49,7 @@ from skdistill._soft_labels import (
     resolve_clip,
     to_logits,
 )
+from tests.conftest import FittedTeacher
 
 UNSEEN, SEEN = 0.25, 0.75
 
@@ -72,20 +73,10 @@ class Memorizer(ClassifierMixin, BaseEstimator):
         return proba
 
 
-class ChunkSpy(ClassifierMixin, BaseEstimator):
+class ChunkSpy(FittedTeacher):
     """A fitted teacher of three classes that keeps the size of each call."""
 
     sizes: list = []
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    @property
-    def classes_(self):
-        return np.arange(3)
-
-    def fit(self, X, y):
-        return self
 
     def predict_proba(self, X):
         X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)

@@ -8,7 +8,7 @@ import torch
 import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
 from sklearn.ensemble import (
@@ -29,6 +29,7 @@ from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, soft_labels
 from skdistill._cache import cache, stamp
+from tests.conftest import FittedTeacher
 
 
 class Linear(nn.Module):
@@ -68,22 +69,12 @@ class NotOfScikitLearn:
         return self.model_.predict_proba(X)
 
 
-class Fixed(ClassifierMixin, BaseEstimator):
+class Fixed(FittedTeacher):
     """A fitted teacher that says the same of every row."""
 
     def __init__(self, classes, proba):
-        self.classes = classes
+        super().__init__(classes)
         self.proba = proba
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    @property
-    def classes_(self):
-        return np.asarray(self.classes)
-
-    def fit(self, X, y):
-        return self
 
     def predict_proba(self, X):
         return np.tile(self.proba, (len(X), 1))

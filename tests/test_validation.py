@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
 from sklearn.ensemble import (
@@ -34,6 +33,7 @@ from skdistill._validation import (
     is_frame,
     require_target,
 )
+from tests.conftest import FittedTeacher
 
 X, y = make_classification(
     n_samples=60, n_features=4, flip_y=0.2, class_sep=1.0, random_state=0
@@ -42,22 +42,12 @@ X = X.astype(np.float32)
 FITTED = LogisticRegression().fit(X, y)
 
 
-class Returns(ClassifierMixin, BaseEstimator):
+class Returns(FittedTeacher):
     """A fitted teacher that gives what it is told to give."""
 
     def __init__(self, output, classes=(0, 1)):
+        super().__init__(classes)
         self.output = output
-        self.classes = classes
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    @property
-    def classes_(self):
-        return np.asarray(self.classes)
-
-    def fit(self, X, y):
-        return self
 
     def predict_proba(self, X):
         return self.output(len(X))

@@ -1,0 +1,87 @@
+"""Checks and arithmetic that the losses on features and on relations share."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from ._logits import _at_least_float32
+
+
+def widened_pair(
+    student: Tensor, teacher: Tensor, min_rows: int = 1, same_width: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Check both features and cast them to float32 or better; detach the teacher's."""
+    shapes = f"got {tuple(student.shape)} and {tuple(teacher.shape)}."
+    if student.ndim != 2 or teacher.ndim != 2:
+        raise ValueError(
+            "student and teacher must both be features of shape (n_samples, "
+            f"n_features); call .flatten(1) on those of more dimensions; {shapes}"
+        )
+    if len(student) != len(teacher):
+        raise ValueError(
+            f"student and teacher must have the same number of rows, {shapes}"
+        )
+    if len(student) < min_rows:
+        raise ValueError(
+            f"This loss needs a batch of at least {min_rows} rows, got {len(student)}."
+        )
+    if 0 in (student.shape[1], teacher.shape[1]):
+        raise ValueError(f"student and teacher must have columns, {shapes}")
+    if same_width and student.shape[1] != teacher.shape[1]:
+        raise ValueError(
+            "student and teacher must have the same width; project the student's "
+            f"features to the teacher's width first; {shapes}"
+        )
+    if not teacher.isfinite().all():
+        raise ValueError(
+            "teacher must have finite features; if they are logarithms of "
+            "probabilities, clip those away from 0 first."
+        )
+    dtype = _at_least_float32(student.dtype)
+    return student.to(dtype), teacher.detach().to(student.device, dtype)
+
+
+def rescaled(features: Tensor) -> Tensor:
+    """Divide features by the largest entry, a constant to the gradient.
+
+    It changes nothing in a loss that is invariant to scale, but no square of a
+    feature overflows, and only those of negligible ones underflow.
+    """
+    largest = features.detach().abs().amax()
+    return features / torch.where(largest > smallest_norm(features), largest, 1)
+
+
+def unit(vectors: Tensor, floor: Tensor | float) -> Tensor:
+    """Divide vectors along the last axis by their norm, or by 1 up to the floor.
+
+    So a vector of zeros stays one, and its gradient is that of the identity, where
+    dividing by a small constant would have multiplied it by 1e12.
+    """
+    norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return vectors / torch.where(norm > floor, norm, 1)
+
+
+def unit_rows(features: Tensor) -> Tensor:
+    """Scale each row to norm 1, whatever its magnitude; rows of zeros stay so."""
+    floor = smallest_norm(features)
+    largest = features.detach().abs().amax(dim=1, keepdim=True)
+    return unit(features / torch.where(largest > floor, largest, 1), floor)
+
+
+def smallest_norm(features: Tensor) -> float:
+    """Smallest norm whose square is a normal number in the dtype of the features."""
+    return float(torch.finfo(features.dtype).tiny ** 0.5)
+
+
+def rounding(features: Tensor) -> float:
+    """Relative size up to which a difference of features is taken for rounding."""
+    return 32 * torch.finfo(features.dtype).eps
+
+
+def without_autocast(features: Tensor) -> AbstractContextManager[object]:
+    """Keep autocast from computing matrix products in 16 bits."""
+    device = features.device.type
+    if not torch.amp.is_autocast_available(device):
+        return nullcontext()
+    return torch.autocast(device, enabled=False)

@@ -1,0 +1,389 @@
+"""Losses that compare how rows relate to each other in a student and a teacher."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from ._logits import _check_temperature, _check_weights
+from ._pairs import (
+    rescaled,
+    rounding,
+    smallest_norm,
+    unit,
+    unit_rows,
+    widened_pair,
+    without_autocast,
+)
+
+# Numbers that the angles of one chunk may take per intermediate tensor: 8 MiB in
+# float32.
+_CHUNK_SIZE = 2**21
+
+# Keeps the logarithms of `pkt` finite; the value is that of its paper's code.
+_PKT_EPS = 1e-7
+
+
+def rkd(
+    student: Tensor,
+    teacher: Tensor,
+    distance_weight: float = 1.0,
+    angle_weight: float = 2.0,
+) -> Tensor:
+    r"""Relational distillation of the distances and angles between rows.
+
+    With :math:`d_{ij} = \|f_i - f_j\|`, :math:`\mu` the mean of the positive ones
+    among them, :math:`e_{ij} = (f_i - f_j) / d_{ij}` and :math:`\ell` the smooth L1
+    loss (a parabola up to 1):
+
+    .. math::
+
+        L = \frac{w_d}{N^2} \sum_{i,j} \ell\left(
+                \frac{d_{s,ij}}{\mu_s} - \frac{d_{t,ij}}{\mu_t} \right)
+          + \frac{w_a}{N^3} \sum_{i,j,k} \ell\left(
+                e_{s,ij} \cdot e_{s,kj} - e_{t,ij} \cdot e_{t,kj} \right)
+
+    It is invariant to rotation, scale and translation of either side, and the widths
+    may differ.
+
+    Parameters
+    ----------
+    student : Tensor of shape (n_samples, n_student_features)
+        Features of the student, of any floating dtype.
+
+    teacher : Tensor of shape (n_samples, n_teacher_features)
+        Finite features (or logits) of the teacher. No gradient flows into them.
+
+    distance_weight : float, default=1.0
+        Weight :math:`w_d` of the distances, at least 0.
+
+    angle_weight : float, default=2.0
+        Weight :math:`w_a` of the angles, at least 0. At 0 the angles, which take most
+        of the time, aren't computed.
+
+    Returns
+    -------
+    Tensor of shape ()
+        The loss, never negative. Two rows have nothing to compare: theirs is 0, unless
+        those of one side are equal. It has the dtype of `student`, or float32 if that
+        is a 16-bit type.
+
+    Raises
+    ------
+    ValueError
+        If `student` and `teacher` aren't two-dimensional, differ in their number of
+        rows or have fewer than 2, if one has no columns, if `teacher` isn't finite, or
+        if a weight is negative or not finite.
+
+    See Also
+    --------
+    similarity : Compares inner products, which are cheaper.
+
+    Notes
+    -----
+    Rows that differ by no more than rounding count as duplicates: their distance is 0
+    and so is the cosine of every angle with their difference as a side.
+
+    The angles take time in proportion to :math:`N^3`, but not memory: they and their
+    gradient are computed for a few vertices at a time.
+
+    References
+    ----------
+    .. [1] W. Park, D. Kim, Y. Lu, M. Cho, "Relational Knowledge Distillation", 2019.
+       https://arxiv.org/abs/1904.05068
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.losses import rkd
+    >>> student = torch.tensor([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+    >>> teacher = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> rkd(student, teacher, angle_weight=0.0)
+    tensor(0.0717)
+    >>> rkd(student, teacher)
+    tensor(0.3310)
+    """
+    _check_weights(distance_weight=distance_weight, angle_weight=angle_weight)
+    student, teacher = widened_pair(student, teacher, min_rows=2)
+    student, teacher = rescaled(student), rescaled(teacher)
+    loss = 0 * student.sum()
+    if distance_weight > 0:
+        s, t = _relative_distances(student), _relative_distances(teacher)
+        loss = loss + distance_weight * F.smooth_l1_loss(s, t)
+    if angle_weight > 0:
+        loss = loss + angle_weight * _AngleLoss.apply(student, teacher)
+    return loss
+
+
+def similarity(student: Tensor, teacher: Tensor) -> Tensor:
+    r"""Squared difference of the rows' normalized similarities.
+
+    With :math:`G` the matrix :math:`f f^\top` of inner products between the rows,
+    each of its own rows divided by its norm:
+
+    .. math::
+
+        L = \frac{1}{N^2} \|G_s - G_t\|_F^2
+
+    It is invariant to rotation and scale of either side, and the widths may differ.
+    Its paper gives it a weight of 3000 beside the cross-entropy.
+
+    Parameters
+    ----------
+    student : Tensor of shape (n_samples, n_student_features)
+        Features of the student, of any floating dtype.
+
+    teacher : Tensor of shape (n_samples, n_teacher_features)
+        Finite features (or logits) of the teacher. No gradient flows into them.
+
+    Returns
+    -------
+    Tensor of shape ()
+        The loss, from 0 to :math:`4 / N`. It has the dtype of `student`, or float32
+        if that is a 16-bit type.
+
+    Raises
+    ------
+    ValueError
+        If `student` and `teacher` aren't two-dimensional, differ in their number of
+        rows or have fewer than 2, if one has no columns, or if `teacher` isn't finite.
+
+    See Also
+    --------
+    pkt : Compares cosines as probabilities.
+
+    References
+    ----------
+    .. [1] F. Tung, G. Mori, "Similarity-Preserving Knowledge Distillation", 2019.
+       https://arxiv.org/abs/1907.09682
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.losses import similarity
+    >>> student = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> teacher = torch.tensor([[3.0, 4.0], [4.0, -3.0]])
+    >>> similarity(student, teacher)
+    tensor(0.)
+    >>> similarity(student, torch.tensor([[3.0, 4.0], [3.0, 4.0]]))
+    tensor(0.2929)
+    """
+    student, teacher = widened_pair(student, teacher, min_rows=2)
+    with without_autocast(student):
+        return F.mse_loss(_similarities(student), _similarities(teacher))
+
+
+def pkt(student: Tensor, teacher: Tensor) -> Tensor:
+    r"""Probabilistic knowledge transfer: divergence of the rows' similarities.
+
+    The cosines :math:`c_{ij}` between the rows, moved to :math:`(c_{ij} + 1) / 2` and
+    scaled to sum to 1 over :math:`j`, are the probabilities :math:`p` of the teacher
+    and :math:`q` of the student in
+
+    .. math::
+
+        L = \frac{1}{N^2} \sum_{i,j} p_{ij}
+            \left( \log(p_{ij} + \epsilon) - \log(q_{ij} + \epsilon) \right),
+        \qquad \epsilon = 10^{-7}
+
+    It is invariant to rotation of either side and to the scale of any row, and the
+    widths may differ. A mean over all pairs is small: a weight of 30000 beside the
+    cross-entropy is common.
+
+    Parameters
+    ----------
+    student : Tensor of shape (n_samples, n_student_features)
+        Features of the student, of any floating dtype. A row of zeros counts as a
+        cosine of 0 with every row.
+
+    teacher : Tensor of shape (n_samples, n_teacher_features)
+        Finite features (or logits) of the teacher. No gradient flows into them.
+
+    Returns
+    -------
+    Tensor of shape ()
+        The loss, never negative but for rounding and :math:`\epsilon`. It has the
+        dtype of `student`, or float32 if that is a 16-bit type.
+
+    Raises
+    ------
+    ValueError
+        If `student` and `teacher` aren't two-dimensional, differ in their number of
+        rows or have fewer than 2, if one has no columns, or if `teacher` isn't finite.
+
+    See Also
+    --------
+    similarity : Compares inner products, which know the lengths of the rows.
+
+    References
+    ----------
+    .. [1] N. Passalis, A. Tefas, "Learning Deep Representations with Probabilistic
+       Knowledge Transfer", 2018. https://arxiv.org/abs/1803.10837
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.losses import pkt
+    >>> student = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> teacher = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    >>> pkt(student, teacher)
+    tensor(0.0294)
+    """
+    student, teacher = widened_pair(student, teacher, min_rows=2)
+    with without_autocast(student):
+        p, q = _affinities(teacher), _affinities(student)
+    return (p * ((p + _PKT_EPS).log() - (q + _PKT_EPS).log())).mean()
+
+
+def contrastive(student: Tensor, teacher: Tensor, temperature: float = 0.07) -> Tensor:
+    r"""Contrast of a row's own teacher features with those of the other rows.
+
+    This is InfoNCE inside the batch: the cross-entropy of finding the row that a
+    student's features belong to, by their cosines :math:`c_{ij}` with the teacher's:
+
+    .. math::
+
+        L = -\frac{1}{N} \sum_{i=1}^{N} \log
+            \frac{\exp(c_{ii} / \tau)}{\sum_{j=1}^{N} \exp(c_{ij} / \tau)},
+        \qquad c_{ij} = \frac{f_{s,i} \cdot f_{t,j}}{\|f_{s,i}\| \, \|f_{t,j}\|}
+
+    Parameters
+    ----------
+    student : Tensor of shape (n_samples, n_features)
+        Features of the student, of any floating dtype, projected to the teacher's
+        width if their own is another. A row of zeros counts as a cosine of 0 with
+        every row.
+
+    teacher : Tensor of shape (n_samples, n_features)
+        Finite features of the teacher. No gradient flows into them.
+
+    temperature : float, default=0.07
+        Temperature :math:`\tau` of the softmax over the rows, above 0.
+
+    Returns
+    -------
+    Tensor of shape ()
+        The loss, never negative: near 0 where each row is told from all the others,
+        :math:`\log N` where all look the same. It has the dtype of `student`, or
+        float32 if that is a 16-bit type.
+
+    Raises
+    ------
+    ValueError
+        If `student` and `teacher` aren't two-dimensional, differ in shape or have
+        fewer than 2 rows, if `teacher` isn't finite, or if `temperature` isn't
+        positive and finite.
+
+    See Also
+    --------
+    cosine : Draws rows to their own teacher features without contrast.
+
+    Notes
+    -----
+    All negatives come from the batch, so a large batch makes a sharper loss. The
+    paper has a memory of the features of all samples instead.
+
+    References
+    ----------
+    .. [1] Y. Tian, D. Krishnan, P. Isola, "Contrastive Representation Distillation",
+       2020. https://arxiv.org/abs/1910.10699
+
+    .. [2] A. van den Oord, Y. Li, O. Vinyals, "Representation Learning with
+       Contrastive Predictive Coding", 2018. https://arxiv.org/abs/1807.03748
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.losses import contrastive
+    >>> student = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> teacher = torch.tensor([[5.0, 0.0], [0.0, 2.0]])
+    >>> contrastive(student, teacher, temperature=0.5)
+    tensor(0.1269)
+    >>> contrastive(student, torch.ones(2, 2))
+    tensor(0.6931)
+    """
+    _check_temperature(temperature)
+    student, teacher = widened_pair(student, teacher, min_rows=2, same_width=True)
+    with without_autocast(student):
+        logits = unit_rows(student) @ unit_rows(teacher).T / temperature
+    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+
+
+def _relative_distances(features: Tensor) -> Tensor:
+    """Distances between the rows, divided by the mean of the positive ones."""
+    # Neither the matrix product, which loses digits off center, nor a root of our
+    # own, whose gradient is infinite at 0: that of cdist is 0 there.
+    distances = torch.cdist(
+        features, features, compute_mode="donot_use_mm_for_euclid_dist"
+    )
+    positive = distances > _shortest_side(features, features)
+    distances = torch.where(positive, distances, 0)
+    mean = distances.sum() / positive.sum().clamp_min(1)
+    return distances / torch.where(mean > 0, mean, 1)
+
+
+class _AngleLoss(torch.autograd.Function):
+    """Mean smooth L1 loss between the cosines of all triplets' angles.
+
+    The gradient is taken chunk by chunk along with the loss, or autograd would keep
+    the cosines of all N^3 triplets for it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, teacher: Tensor) -> Tensor:
+        """Compute the loss, and the gradient where it will be asked for."""
+        needs_grad = ctx.needs_input_grad[0]
+        leaf = student.detach().requires_grad_(needs_grad)
+        loss, grad = student.new_zeros(()), torch.zeros_like(student)
+        with torch.enable_grad(), without_autocast(student):
+            for vertices in _vertex_chunks(student, teacher):
+                s, t = (_angle_cosines(f, f[vertices]) for f in (leaf, teacher))
+                part = F.smooth_l1_loss(s, t, reduction="sum") / len(student) ** 3
+                loss += part.detach()
+                if needs_grad:
+                    grad += torch.autograd.grad(part, leaf)[0]
+        ctx.save_for_backward(grad)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+        """Scale the gradient that `forward` took."""
+        (grad,) = ctx.saved_tensors
+        return grad_output * grad, None
+
+
+def _vertex_chunks(student: Tensor, teacher: Tensor) -> tuple[Tensor, ...]:
+    """Return indices of all rows, as many at a time as may be vertices at once."""
+    n, width = len(student), max(student.shape[1], teacher.shape[1])
+    size = max(1, _CHUNK_SIZE // (n * (n + width)))
+    return torch.arange(n, device=student.device).split(size)
+
+
+def _angle_cosines(features: Tensor, vertices: Tensor) -> Tensor:
+    """Cosines of the angles at each vertex between each two rows."""
+    sides = features - vertices[:, None]
+    sides = unit(sides, _shortest_side(vertices, features)[..., None])
+    return sides @ sides.transpose(1, 2)
+
+
+def _shortest_side(features: Tensor, others: Tensor) -> Tensor:
+    """Differences between rows up to which the rows count as duplicates."""
+    sizes, other_sizes = (f.detach().abs().amax(dim=1) for f in (features, others))
+    return rounding(features) * torch.maximum(sizes[:, None], other_sizes)
+
+
+def _similarities(features: Tensor) -> Tensor:
+    """Inner products between the rows, each row of them scaled to norm 1."""
+    features = rescaled(features)
+    return unit(features @ features.T, smallest_norm(features))
+
+
+def _affinities(features: Tensor) -> Tensor:
+    """Cosines between the rows as probabilities, which sum to 1 in each row."""
+    units = unit_rows(features)
+    # Rounding can take a cosine below -1.
+    affinities = (1 + units @ units.T).clamp_min(0) / 2
+    return affinities / affinities.sum(dim=1, keepdim=True)

@@ -50,6 +50,10 @@ class Labels:
     teacher: Any = None
 
     @property
+    def proba(self) -> NDArray[np.float32]:
+        return np.exp(self.values) if self.are_logits else self.values
+
+    @property
     def nbytes(self) -> int:
         return self.values.nbytes + self.classes.nbytes
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -160,8 +160,7 @@ def soft_labels(
         verbose=verbose,
     )
     columns, class_set = reconcile(labels.classes, y)
-    proba = np.exp(labels.values) if labels.are_logits else labels.values
-    proba = align(proba, columns, class_set)
+    proba = align(labels.proba, columns, class_set)
     if proba_clip is not None:
         proba = np.maximum(proba, resolve_clip(proba_clip, len(class_set)))
         proba /= proba.sum(axis=1, keepdims=True)
@@ -204,22 +203,9 @@ def ask(
     answers = []
     for number, one in enumerate(teachers):
         seed = None if rng is None else int(rng.randint(2**31 - 1))
-        key = None
-        if remember:
-            key = _key(one, number, X, y, sample_weight, method, cv, seed)
-        label = partial(
-            _METHODS[method],
-            one,
-            X,
-            y,
-            sample_weight,
-            classes,
-            cv,
-            n_jobs,
-            seed,
-            verbose,
-        )
-        labels = _recall(memory, key, label)
+        task = _Task(X, y, sample_weight, classes, method, cv, n_jobs, seed, verbose)
+        key = _key(one, number, task) if remember else None
+        labels = _recall(memory, key, partial(_METHODS[method], one, task))
         if method == "in_sample":
             labels = _name_columns(one, labels, classes)
         answers.append(labels)
@@ -379,52 +365,48 @@ def warn_if_uninformative(
         )
 
 
-def _in_sample(
-    teacher: Any,
-    X: Any,
-    y: NDArray[Any] | None,
-    sample_weight: ArrayLike | None,
-    classes: ArrayLike | None,
-    cv: Any,
-    n_jobs: int | None,
-    seed: int | None,
-    verbose: int,
-) -> Labels:
+@dataclass(frozen=True)
+class _Task:
+    """The rows to label, and all that may decide how."""
+
+    X: Any
+    y: NDArray[Any] | None
+    sample_weight: ArrayLike | None
+    classes: ArrayLike | None
+    method: str
+    cv: Any
+    n_jobs: int | None
+    seed: int | None
+    verbose: int
+
+
+def _in_sample(teacher: Any, task: _Task) -> Labels:
     if is_fitted(teacher):
-        return _predict(teacher, X, verbose)
-    fitted = _fit(_seeded_clone(teacher, seed), X, y, sample_weight)
-    return replace(_predict(fitted, X, verbose), teacher=fitted)
+        return _predict(teacher, task.X, task.verbose)
+    fitted = _fit(_seeded_clone(teacher, task.seed), task.X, task.y, task.sample_weight)
+    return replace(_predict(fitted, task.X, task.verbose), teacher=fitted)
 
 
-def _out_of_fold(
-    teacher: Any,
-    X: Any,
-    y: NDArray[Any] | None,
-    sample_weight: ArrayLike | None,
-    classes: ArrayLike | None,
-    cv: Any,
-    n_jobs: int | None,
-    seed: int | None,
-    verbose: int,
-) -> Labels:
-    y = require_target(y, "out_of_fold")
-    prototype = _seeded_clone(teacher, seed)
+def _out_of_fold(teacher: Any, task: _Task) -> Labels:
+    X, y = task.X, require_target(task.y, "out_of_fold")
+    prototype = _seeded_clone(teacher, task.seed)
     if is_fitted(prototype):
         raise ValueError(
             f"soft_labels='out_of_fold' fits clones of the teacher, and a "
             f"{type(teacher).__name__} cannot be fitted again: pass the estimator "
             "inside it, or use soft_labels='in_sample'"
         )
-    whole = teacher
-    if not is_fitted(teacher):
-        whole = _fit(clone(prototype), X, y, sample_weight)
-    columns, classes = reconcile(
-        np.asarray(whole.classes_ if classes is None else classes), y
-    )
-    folds = list(_folds(cv, y).split(X, y))
-    parts = Parallel(n_jobs=n_jobs)(
-        delayed(_label_fold)(clone(prototype), X, y, sample_weight, classes, *fold)
-        for fold in tqdm(folds, desc="folds", disable=not verbose)
+    if is_fitted(teacher):
+        whole, fitted = teacher, None
+        names = teacher.classes_ if task.classes is None else task.classes
+    else:
+        whole = fitted = _fit(clone(prototype), X, y, task.sample_weight)
+        names = whole.classes_
+    columns, classes = reconcile(np.asarray(names), y)
+    folds = _folds(task.cv, X, y)
+    parts = Parallel(n_jobs=task.n_jobs)(
+        delayed(_label_fold)(clone(prototype), X, y, task.sample_weight, classes, *fold)
+        for fold in tqdm(folds, desc="folds", disable=not task.verbose)
     )
     total = np.zeros((len(y), len(classes)), dtype=np.float32)
     times = np.zeros(len(y), dtype=np.float32)
@@ -433,27 +415,17 @@ def _out_of_fold(
         times[held_out[served]] += 1
     total /= np.maximum(times, 1)[:, np.newaxis]
     _fall_back(total, times == 0, whole, X, columns, classes)
-    return Labels(total, classes, teacher=None if whole is teacher else whole)
+    return Labels(total, classes, teacher=fitted)
 
 
-def _out_of_bag(
-    teacher: Any,
-    X: Any,
-    y: NDArray[Any] | None,
-    sample_weight: ArrayLike | None,
-    classes: ArrayLike | None,
-    cv: Any,
-    n_jobs: int | None,
-    seed: int | None,
-    verbose: int,
-) -> Labels:
-    y = require_target(y, "out_of_bag")
+def _out_of_bag(teacher: Any, task: _Task) -> Labels:
+    X, y = task.X, require_target(task.y, "out_of_bag")
     if is_fitted(teacher):
         raise ValueError(
             "soft_labels='out_of_bag' needs an unfitted forest, which is then fitted "
             "inside: the rows that this teacher's trees left out are not known"
         )
-    forest = _seeded_clone(teacher, seed)
+    forest = _seeded_clone(teacher, task.seed)
     last = forest[-1] if isinstance(forest, Pipeline) else forest
     params = last.get_params(deep=False)
     if "oob_score" not in params or not params.get("bootstrap", True):
@@ -466,7 +438,7 @@ def _out_of_bag(
         # Rows that are never out of bag fall back below.
         warnings.filterwarnings("ignore", message="Some inputs do not have OOB")
         with np.errstate(invalid="ignore", divide="ignore"):
-            forest = _fit(forest, X, y, sample_weight)
+            forest = _fit(forest, X, y, task.sample_weight)
     values = np.nan_to_num(last.oob_decision_function_).astype(np.float32)
     never_out = values.sum(axis=1) < 0.5
     _fall_back(values, never_out, forest, X, forest.classes_, forest.classes_)
@@ -511,32 +483,19 @@ def _fall_back(
     where = np.flatnonzero(rows)
     if len(where):
         labels = _predict(teacher, _safe_indexing(X, where), verbose=0)
-        proba = np.exp(labels.values) if labels.are_logits else labels.values
-        values[where] = align(proba, columns, classes)
+        values[where] = align(labels.proba, columns, classes)
 
 
-def _folds(cv: Any, y: NDArray[Any]) -> Any:
-    """Return the splitter; classes too rare for stratified folds are let through."""
-    n_splits = 5 if cv is None else cv
-    if not isinstance(n_splits, int | np.integer):
-        return check_cv(cv, y, classifier=True)
-    n_splits = min(n_splits, len(y))
-    if np.unique(y, return_counts=True)[1].max() < n_splits:
-        return KFold(n_splits)
-    splitter = check_cv(n_splits, y, classifier=True)
-    return _QuietFolds(splitter)
-
-
-class _QuietFolds:
-    """A splitter that does not warn of rare classes: their rows have a fallback."""
-
-    def __init__(self, splitter: Any) -> None:
-        self.splitter = splitter
-
-    def split(self, X: Any, y: NDArray[Any]) -> Iterator[Any]:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The least populated class")
-            return iter(list(self.splitter.split(np.zeros(len(y)), y)))
+def _folds(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:
+    """Return the folds; classes too rare to be stratified are let through."""
+    if cv is None or isinstance(cv, int | np.integer):
+        n_splits = min(5 if cv is None else cv, len(y))
+        largest = np.unique(y, return_counts=True)[1].max()
+        cv = KFold(n_splits) if largest < n_splits else n_splits
+    with warnings.catch_warnings():
+        # The rows of a class that a fold has not seen have a fallback.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        return list(check_cv(cv, y, classifier=True).split(X, y))
 
 
 def _predict(teacher: Any, X: Any, verbose: int) -> Labels:
@@ -602,8 +561,7 @@ def _average(
         ) from error
     mean = np.zeros((len(answers[0].values), len(classes)), dtype=np.float32)
     for labels, weight in zip(answers, weights, strict=True):
-        proba = np.exp(labels.values) if labels.are_logits else labels.values
-        mean += np.float32(weight) * align(proba, labels.classes, classes)
+        mean += np.float32(weight) * align(labels.proba, labels.classes, classes)
     made = [labels.teacher for labels in answers]
     fitted = None
     if any(one is not None for one in made):
@@ -652,35 +610,18 @@ def _fit(
     return teacher
 
 
-def _key(
-    teacher: Any,
-    number: int,
-    X: Any,
-    y: NDArray[Any] | None,
-    sample_weight: ArrayLike | None,
-    method: str,
-    cv: Any,
-    seed: int | None,
-) -> str | None:
+def _key(teacher: Any, number: int, task: _Task) -> str | None:
     """Return what the labels depend on, or None where that cannot be told."""
-    mark, cv_mark = stamp(teacher), stamp(cv)
+    mark, cv_mark = stamp(teacher), stamp(task.cv)
     if mark is None or cv_mark is None:
         return None
+    parts: list[Any] = [mark, task.method]
     try:
-        if method == "in_sample" and is_fitted(teacher):
-            return joblib.hash((mark, content_hash(X)))
-        return joblib.hash(
-            (
-                mark,
-                content_hash(X),
-                content_hash(y),
-                content_hash(sample_weight),
-                method,
-                cv_mark,
-                seed,
-                number,
-            )
-        )
+        parts.append(content_hash(task.X))
+        if task.method != "in_sample" or not is_fitted(teacher):
+            contents = (task.y, task.sample_weight, task.classes)
+            parts += [*map(content_hash, contents), cv_mark, task.seed, number]
+        return joblib.hash(parts)
     except (TypeError, AttributeError, pickle.PicklingError):
         return None
 

@@ -32,6 +32,7 @@ from sklearn.model_selection import (
     StratifiedKFold,
     TimeSeriesSplit,
 )
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -1192,3 +1193,26 @@ def test_bars_show_only_when_asked_for(params, data, capsys):
     soft_labels(LogisticRegression(), X, y, verbose=1, **params)
 
     assert ("folds" if params else "soft labels") in capsys.readouterr().err
+
+
+def test_held_out_rows_fall_back_right_where_classes_names_more_than_y_holds():
+    X, y = np.arange(12.0).reshape(-1, 1), np.array(["b"] * 5 + ["c"] * 6 + ["d"])
+    clf = DistilledClassifier(
+        GaussianNB(), classes=["d", "c", "b", "a"], cv=3, random_state=0
+    )
+    clf.fit(X, y)
+    assert_array_equal(clf.classes_, ["a", "b", "c", "d"])
+
+    labels = soft_labels(GaussianNB(), X, y, cv=3, classes=["d", "c", "b", "a"])
+
+    # Only the teacher that saw all rows knows the class of the last one.
+    whole = GaussianNB().fit(X, y).predict_proba(X[-1:])
+    assert_allclose(labels[-1:], whole, atol=1e-6)
+
+
+def test_held_out_labels_are_kept_by_what_classes_says():
+    X, y = np.arange(12.0).reshape(-1, 1), np.array([0] * 5 + [1] * 6 + [2])
+    teacher = GaussianNB().fit(X, y)
+    plain = soft_labels(teacher, X, y, cv=3)
+    swapped = soft_labels(teacher, X, y, cv=3, classes=[2, 1, 0])
+    assert_allclose(swapped[-1], plain[-1][::-1], atol=1e-6)

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skdistill import losses
+    from skdistill import losses, schedules
     from skdistill._classifier import DistilledClassifier
     from skdistill._soft_labels import soft_labels
     from skdistill._students import make_student
@@ -19,6 +19,7 @@ __all__ = [
     "TorchTeacher",
     "losses",
     "make_student",
+    "schedules",
     "soft_labels",
 ]
 
@@ -33,8 +34,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "losses":
-        return importlib.import_module("skdistill.losses")
+    if name in ("losses", "schedules"):
+        return importlib.import_module(f"skdistill.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

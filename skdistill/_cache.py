@@ -40,13 +40,17 @@ class Labels:
     """What a teacher says of some rows.
 
     ``values`` is float32 of shape (n_samples, n_classes): probabilities, or
-    log-probabilities where ``are_logits``. ``teacher`` is the teacher that was fitted
-    to make them, if one was.
+    log-probabilities where ``are_logits``. ``features`` is float32 of shape
+    (n_samples, n_teacher_features), if they were asked for and there are some;
+    ``reduction`` is how they were reduced. ``teacher`` is the teacher that was fitted
+    to make all this, if one was.
     """
 
     values: NDArray[np.float32]
     classes: NDArray[Any]
     are_logits: bool = False
+    features: NDArray[np.float32] | None = None
+    reduction: Any = None
     teacher: Any = None
 
     @property
@@ -55,7 +59,8 @@ class Labels:
 
     @property
     def nbytes(self) -> int:
-        return self.values.nbytes + self.classes.nbytes
+        n_bytes = self.values.nbytes + self.classes.nbytes
+        return n_bytes if self.features is None else n_bytes + self.features.nbytes
 
 
 class _StampHasher(NumpyHasher):

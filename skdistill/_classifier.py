@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
@@ -32,6 +32,7 @@ from sklearn.utils.validation import (
 
 from skdistill import __version__
 from skdistill._cache import Labels
+from skdistill._objective import Objective
 from skdistill._progress import CallbackSupportMixin, FitTasks, TrainingBar
 from skdistill._soft_labels import (
     METHODS,
@@ -42,6 +43,7 @@ from skdistill._soft_labels import (
     warn_if_uninformative,
 )
 from skdistill._students import TabularPreprocessor, make_student
+from skdistill._teacher_features import FeatureQuestion
 from skdistill._training import (
     Distillation,
     log_proba,
@@ -78,8 +80,10 @@ class DistilledClassifier(
             + (1 - \alpha) \, \mathrm{CE}(y, p_s)
 
     where :math:`p_t^T` and :math:`p_s^T` are the teacher's and the student's
-    probabilities, both softened by the temperature :math:`T`. Once fitted, it is an
-    ordinary classifier, and a pickle of it holds no teacher.
+    probabilities, both softened by the temperature :math:`T`. Other losses can take the
+    place of the first term, and losses on hidden features and on the relations between
+    rows can be added. Once fitted, it is an ordinary classifier, and a pickle of it
+    holds no teacher.
 
     Read more in the :ref:`user guide <user_guide>`.
 
@@ -97,12 +101,50 @@ class DistilledClassifier(
         data frames as they are. Where the net's module has parameters ``n_features``
         and ``n_classes``, they are set. Preprocessing that belongs to the student
         goes into its pipeline.
-    temperature : float, default=2.0
+    temperature : float or callable, default=2.0
         Softens the teacher and the student in the first term; above 0. Higher values
-        bring out how the teacher ranks the classes it thinks wrong.
-    alpha : float, default=0.5
+        bring out how the teacher ranks the classes it thinks wrong. A callable is a
+        schedule: a function of the number of the epoch, from 0, and of how many there
+        are, such as :class:`skdistill.schedules.LinearSchedule`.
+    alpha : float or callable, default=0.5
         The weight of the soft term, from 0 (plain training on ``y``) to 1 (the
-        teacher alone; ``y`` is not needed).
+        teacher alone; ``y`` is not needed). Or a schedule.
+    loss : str, callable or list of (loss, weight), default="kl"
+        The soft term, on logits: "kl", "logit_mse", "dkd", "dist", "nkd",
+        "standardised", "jsd", an object of :mod:`skdistill.losses` that holds their
+        parameters, or a function of your own. It is called with the student's and the
+        teacher's logits, tensors of shape (n_rows, n_classes), and gets the keywords
+        ``y``, ``temperature``, ``sample_weight`` and ``epoch`` (from 0) if it has
+        parameters of that name; it returns a tensor of shape (). A list is a weighted
+        sum.
+    feature_loss : str, callable, list of (loss, weight) or None, default=None
+        A further term, on hidden features: "hint", "cosine", "cka", "vid", an object,
+        or a function of your own, which is called with features of shape (n_rows,
+        n_student_features) and (n_rows, n_teacher_features), and gets
+        ``sample_weight`` and ``epoch``. An object with a method
+        ``learned(n_student_features, n_teacher_features)`` is replaced by the torch
+        module that the method returns, which the student's optimizer then trains.
+    feature_weight : float, default=1.0
+        The weight of ``feature_loss`` beside the two other terms. Features have no
+        common scale, so search over it. 0 leaves the loss out.
+    relation_loss : str, callable, list of (loss, weight) or None, default=None
+        A further term, on how the rows of a batch relate to each other: "rkd",
+        "similarity", "pkt", "contrastive", an object or a function as for
+        ``feature_loss``. With a teacher without features, its logits serve.
+    relation_weight : float, default=1.0
+        The weight of ``relation_loss``. 0 leaves the loss out.
+    teacher_features : "auto", str or callable, default="auto"
+        Where the teacher's features come from, for these two losses. "auto" is the
+        last hidden layer of :class:`~sklearn.neural_network.MLPClassifier`; the input
+        of the last linear layer of a :class:`TorchTeacher` or a skorch net; and the
+        leaves of trees, forests and boosted trees (scikit-learn, LightGBM, XGBoost),
+        reduced to 64 features. Of pipelines and searches, it is that of their last
+        step and best estimator; of a list, all side by side. A string names a layer
+        of a torch module. A callable takes the fitted teacher and ``X`` and returns an
+        array of shape (n_samples, n_teacher_features).
+    student_layer : str, default=None
+        The submodule of the student's module whose output are its features. None is
+        the input of its last linear layer.
     soft_labels : {"auto", "in_sample", "out_of_fold", "out_of_bag"}, default="auto"
         Which teacher labels a row: one that was fitted on all rows, a clone that was
         fitted on other folds, or those trees of a forest that did not draw it.
@@ -145,10 +187,12 @@ class DistilledClassifier(
         there is none where the soft labels came from ``memory``, or the teacher was
         too large to be kept beside them.
     history_ : skorch.History
-        A row per epoch: ``train_loss``, its parts ``train_loss_soft`` and
-        ``train_loss_hard`` (those whose weight is not 0), ``train_agreement`` (the
-        share of rows where student and teacher name the same class), and the same
-        with ``valid_`` where the student has a ``train_split``.
+        A row per epoch: ``train_loss``, its parts ``train_loss_soft``,
+        ``train_loss_hard``, ``train_loss_feature`` and ``train_loss_relation`` (those
+        whose weight is not 0, before their weight), ``train_agreement`` (the share of
+        rows where student and teacher name the same class), and the same with
+        ``valid_`` where the student has a ``train_split``. Where they follow a
+        schedule, ``temperature`` and ``alpha``.
     n_features_in_ : int
         The number of features of ``X`` in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -159,6 +203,7 @@ class DistilledClassifier(
     make_student : The default student, and its parameters.
     soft_labels : A teacher's soft labels, to compute them once and keep them.
     TorchTeacher : A torch module as a teacher.
+    skdistill.losses : The losses, and the papers that they are from.
 
     References
     ----------
@@ -185,8 +230,16 @@ class DistilledClassifier(
         # A teacher and a student are checked in fit, which says what to do about them.
         "teacher": "no_validation",
         "student": "no_validation",
-        "temperature": [Interval(Real, 0, None, closed="neither")],
-        "alpha": [Interval(Real, 0, 1, closed="both")],
+        "temperature": [Interval(Real, 0, None, closed="neither"), callable],
+        "alpha": [Interval(Real, 0, 1, closed="both"), callable],
+        # So are the losses, by the module that knows them.
+        "loss": "no_validation",
+        "feature_loss": "no_validation",
+        "feature_weight": [Interval(Real, 0, None, closed="left")],
+        "relation_loss": "no_validation",
+        "relation_weight": [Interval(Real, 0, None, closed="left")],
+        "teacher_features": [str, callable],
+        "student_layer": [str, None],
         "soft_labels": [StrOptions(set(METHODS))],
         "cv": ["cv_object"],
         "teacher_weights": ["array-like", None],
@@ -203,8 +256,15 @@ class DistilledClassifier(
         teacher: Any = None,
         student: Any = None,
         *,
-        temperature: float = 2.0,
-        alpha: float = 0.5,
+        temperature: float | Callable[[int, int], float] = 2.0,
+        alpha: float | Callable[[int, int], float] = 0.5,
+        loss: Any = "kl",
+        feature_loss: Any = None,
+        feature_weight: float = 1.0,
+        relation_loss: Any = None,
+        relation_weight: float = 1.0,
+        teacher_features: str | Callable[[Any, Any], ArrayLike] = "auto",
+        student_layer: str | None = None,
         soft_labels: str = "auto",
         cv: Any = None,
         teacher_weights: ArrayLike | None = None,
@@ -219,6 +279,13 @@ class DistilledClassifier(
         self.student = student
         self.temperature = temperature
         self.alpha = alpha
+        self.loss = loss
+        self.feature_loss = feature_loss
+        self.feature_weight = feature_weight
+        self.relation_loss = relation_loss
+        self.relation_weight = relation_weight
+        self.teacher_features = teacher_features
+        self.student_layer = student_layer
         self.soft_labels = soft_labels
         self.cv = cv
         self.teacher_weights = teacher_weights
@@ -273,13 +340,18 @@ class DistilledClassifier(
         """
         with FitTasks(self, X, y) as tasks, _kept_on_error(self):
             student = self._new_student()
+            objective = self._objective(student, y, teacher_proba)
             X, y, sample_weight = self._check_data(X, y, sample_weight, teacher_proba)
             label_state, seed = self._seeds()
             labels = tasks.label(
-                lambda: self._ask(X, y, sample_weight, teacher_proba, label_state)
+                lambda: self._ask(
+                    X, y, sample_weight, teacher_proba, objective, label_state
+                )
             )
             self._set_classes(labels, y)
-            distillation, codes = self._distillation(labels, y, sample_weight)
+            distillation, codes = self._distillation(
+                labels, objective, y, sample_weight
+            )
             net = net_of(student)
             watchers = tasks.train(student, net.max_epochs)
             if self.verbose:
@@ -343,6 +415,7 @@ class DistilledClassifier(
         if not first:
             self._check_can_go_on()
         student = self._new_student() if first else self.student_
+        objective = self._objective(student, y, teacher_proba)
         X, y, sample_weight = self._check_data(
             X, y, sample_weight, teacher_proba, reset=first
         )
@@ -351,12 +424,12 @@ class DistilledClassifier(
             self._draws = check_random_state(seed)
         else:
             seed = self._draws.randint(2**31 - 1)
-        labels = self._ask_for_chunk(X, y, teacher_proba, classes)
+        labels = self._ask_for_chunk(X, y, teacher_proba, objective, classes)
         if first:
             seen = [part for part in (y, classes) if part is not None]
             self._set_classes(labels, np.concatenate(seen) if seen else None)
         self._check_known(y)
-        distillation, codes = self._distillation(labels, y, sample_weight)
+        distillation, codes = self._distillation(labels, objective, y, sample_weight)
         self._train(student, X, codes, distillation, seed=seed, epochs=1)
         return self
 
@@ -489,6 +562,17 @@ class DistilledClassifier(
         )
         return self.student_
 
+    def _objective(self, student: Any, y: Any, teacher_proba: Any) -> Objective:
+        """Return the terms of the loss, checked as far as they can be by now."""
+        objective = Objective.of(self)
+        objective.check(net_of(student).max_epochs, has_labels=y is not None)
+        if teacher_proba is not None and objective.feature_loss:
+            raise ValueError(
+                "feature_loss needs a teacher to ask for features, and there is "
+                "teacher_proba alone: pass teacher="
+            )
+        return objective
+
     def _check_can_go_on(self) -> None:
         if getattr(net_of(self.student_), "_trimmed_for_prediction", False):
             raise ValueError(
@@ -579,6 +663,7 @@ class DistilledClassifier(
         y: NDArray[Any] | None,
         sample_weight: NDArray[np.float64] | None,
         teacher_proba: ArrayLike | None,
+        objective: Objective,
         random_state: int | None,
     ) -> Labels:
         if teacher_proba is not None:
@@ -601,6 +686,7 @@ class DistilledClassifier(
             n_jobs=self.n_jobs,
             random_state=random_state,
             verbose=self.verbose,
+            features=self._question(objective),
         )
 
     def _ask_for_chunk(
@@ -608,6 +694,7 @@ class DistilledClassifier(
         X: Any,
         y: NDArray[Any] | None,
         teacher_proba: ArrayLike | None,
+        objective: Objective,
         classes: ArrayLike | None,
     ) -> Labels:
         if teacher_proba is not None:
@@ -622,8 +709,18 @@ class DistilledClassifier(
             teacher_weights=self.teacher_weights,
             classes=self.classes,
             verbose=self.verbose,
+            features=self._question(objective, getattr(self, "_reduction", None)),
             remember=False,
         )
+
+    def _question(
+        self, objective: Objective, reduction: Any = None
+    ) -> FeatureQuestion | None:
+        """Return what to ask a teacher besides labels, if a loss needs it."""
+        if not objective.is_hidden:
+            return None
+        required = bool(objective.feature_loss) or self.teacher_features != "auto"
+        return FeatureQuestion(self.teacher_features, required, reduction)
 
     def _check_known(self, y: NDArray[Any] | None) -> None:
         if y is not None and not np.isin(y, self.classes_).all():
@@ -655,13 +752,15 @@ class DistilledClassifier(
     def _distillation(
         self,
         labels: Labels,
+        objective: Objective,
         y: NDArray[Any] | None,
         sample_weight: NDArray[np.float64] | None,
     ) -> tuple[Distillation, NDArray[np.int64]]:
         """Return what the net learns from, besides X: soft labels, and codes of y."""
         labels = replace(labels, classes=self._columns)
         logits = to_logits(labels, self.classes_, self.proba_clip)
-        alpha, taught = self.alpha, None
+        self._reduction = labels.reduction
+        alpha, taught = objective.alpha, None
         if y is None:
             if alpha != 1:
                 warnings.warn(
@@ -677,16 +776,17 @@ class DistilledClassifier(
             told = known if sample_weight is None else known & (sample_weight > 0)
             warn_if_uninformative(logits[told], codes[told])
             taught = None if known.all() else known
-        return (
-            Distillation(
-                torch.from_numpy(np.require(logits, requirements=["C", "W"])),
-                float(self.temperature),
-                float(alpha),
-                _float_tensor(sample_weight),
-                _float_tensor(taught),
-            ),
-            codes.astype(np.int64),
+        if not hasattr(self, "_learned"):
+            self._learned: dict[Any, Any] = {}
+        distillation = Distillation(
+            torch.from_numpy(np.require(logits, requirements=["C", "W"])),
+            replace(objective, alpha=alpha),
+            features=_tensor(labels.features),
+            sample_weight=_tensor(sample_weight),
+            taught=None if taught is None else torch.from_numpy(taught),
+            learned=self._learned,
         )
+        return distillation, codes.astype(np.int64)
 
     def _train(
         self,
@@ -751,7 +851,7 @@ class DistilledClassifier(
             return state
         if state["teacher"] is not None:
             state["teacher"] = _LeftOut.of(state["teacher"])
-        for name in ("teacher_", "_draws"):
+        for name in ("teacher_", "_draws", "_learned", "_reduction"):
             state.pop(name, None)
         student = state["student_"]
         if isinstance(student, Pipeline):
@@ -841,7 +941,7 @@ def _net_input(X: Any) -> Any:
         )
 
 
-def _float_tensor(values: NDArray[Any] | None) -> torch.Tensor | None:
+def _tensor(values: NDArray[Any] | None) -> torch.Tensor | None:
     return None if values is None else torch.tensor(values, dtype=torch.float32)
 
 

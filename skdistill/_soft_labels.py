@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
@@ -39,6 +39,9 @@ from skdistill._validation import (
     is_fitted,
     require_target,
 )
+
+if TYPE_CHECKING:
+    from skdistill._teacher_features import FeatureQuestion
 
 METHODS = ("auto", "in_sample", "out_of_fold", "out_of_bag")
 
@@ -181,12 +184,14 @@ def ask(
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
+    features: FeatureQuestion | None = None,
     remember: bool = True,
 ) -> Labels:
     """Return what one teacher, or the average of several, says of ``X``.
 
     The columns are the teachers' own; :func:`reconcile` and :func:`align` bring them
-    to the classes of ``y``.
+    to the classes of ``y``. With a question for ``features``, the answer holds the
+    teachers' features too, side by side.
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}")
@@ -203,7 +208,12 @@ def ask(
     answers = []
     for number, one in enumerate(teachers):
         seed = None if rng is None else int(rng.randint(2**31 - 1))
-        task = _Task(X, y, sample_weight, classes, method, cv, n_jobs, seed, verbose)
+        question = features
+        if features is not None and several and features.reduction is not None:
+            question = replace(features, reduction=features.reduction[number])
+        task = _Task(
+            X, y, sample_weight, classes, method, cv, n_jobs, seed, verbose, question
+        )
         key = _key(one, number, task) if remember else None
         labels = _recall(memory, key, partial(_METHODS[method], one, task))
         if method == "in_sample":
@@ -378,13 +388,15 @@ class _Task:
     n_jobs: int | None
     seed: int | None
     verbose: int
+    features: FeatureQuestion | None
 
 
 def _in_sample(teacher: Any, task: _Task) -> Labels:
     if is_fitted(teacher):
-        return _predict(teacher, task.X, task.verbose)
+        return _with_features(_predict(teacher, task.X, task.verbose), teacher, task)
     fitted = _fit(_seeded_clone(teacher, task.seed), task.X, task.y, task.sample_weight)
-    return replace(_predict(fitted, task.X, task.verbose), teacher=fitted)
+    labels = replace(_predict(fitted, task.X, task.verbose), teacher=fitted)
+    return _with_features(labels, fitted, task)
 
 
 def _out_of_fold(teacher: Any, task: _Task) -> Labels:
@@ -404,18 +416,23 @@ def _out_of_fold(teacher: Any, task: _Task) -> Labels:
         names = whole.classes_
     columns, classes = reconcile(np.asarray(names), y)
     folds = _folds(task.cv, X, y)
+    like = None
+    if task.features is not None:
+        like, _ = task.features(whole, X)
     parts = Parallel(n_jobs=task.n_jobs)(
-        delayed(_label_fold)(clone(prototype), X, y, task.sample_weight, classes, *fold)
+        delayed(_label_fold)(clone(prototype), task, classes, like, *fold)
         for fold in tqdm(folds, desc="folds", disable=not task.verbose)
     )
-    total = np.zeros((len(y), len(classes)), dtype=np.float32)
-    times = np.zeros(len(y), dtype=np.float32)
-    for (_, held_out), (proba, served) in zip(folds, parts, strict=True):
-        total[held_out[served]] += proba[served]
-        times[held_out[served]] += 1
-    total /= np.maximum(times, 1)[:, np.newaxis]
-    _fall_back(total, times == 0, whole, X, columns, classes)
-    return Labels(total, classes, teacher=fitted)
+    parts = [fold for fold in parts if fold is not None]
+    served = [(fold.rows[fold.known], fold.proba[fold.known]) for fold in parts]
+    proba, never = _mean(served, (len(y), len(classes)))
+    _fall_back(proba, never, whole, X, columns, classes)
+    labels = Labels(proba, classes, teacher=fitted)
+    if like is None:
+        return labels
+    features, never = _mean([(fold.rows, fold.features) for fold in parts], like.shape)
+    features[never] = like[never]
+    return replace(labels, features=features)
 
 
 def _out_of_bag(teacher: Any, task: _Task) -> Labels:
@@ -442,7 +459,8 @@ def _out_of_bag(teacher: Any, task: _Task) -> Labels:
     values = np.nan_to_num(last.oob_decision_function_).astype(np.float32)
     never_out = values.sum(axis=1) < 0.5
     _fall_back(values, never_out, forest, X, forest.classes_, forest.classes_)
-    return Labels(values, forest.classes_, teacher=forest)
+    # Trees have no out-of-bag leaves: features are those of all trees.
+    return _with_features(Labels(values, forest.classes_, teacher=forest), forest, task)
 
 
 _METHODS: dict[str, Callable[..., Labels]] = {
@@ -452,23 +470,66 @@ _METHODS: dict[str, Callable[..., Labels]] = {
 }
 
 
+@dataclass(frozen=True)
+class _Fold:
+    """What a teacher that was fitted on the other folds says of the rows of one."""
+
+    rows: NDArray[np.intp]
+    proba: NDArray[np.float32]
+    # Whether the other folds hold the class of a row.
+    known: NDArray[np.bool_]
+    features: NDArray[np.float32] | None
+
+
 def _label_fold(
     teacher: Any,
-    X: Any,
-    y: NDArray[Any],
-    sample_weight: ArrayLike | None,
+    task: _Task,
     classes: NDArray[Any],
+    like: NDArray[np.float32] | None,
     train: NDArray[np.intp],
     test: NDArray[np.intp],
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Fit on ``train``; return the labels of ``test``, and whose class was known."""
-    known = np.isin(y[test], np.unique(y[train]))
+) -> _Fold | None:
+    """Fit on ``train``, ask for ``test``; None where ``train`` is of one class.
+
+    ``like`` holds the features that the fold's are turned to resemble.
+    """
+    y = require_target(task.y, "out_of_fold")
     if len(np.unique(y[train])) < 2:
-        return np.zeros((len(test), len(classes)), np.float32), np.zeros_like(known)
-    weights = None if sample_weight is None else np.asarray(sample_weight)[train]
-    _fit(teacher, _safe_indexing(X, train), y[train], weights)
-    labels = _predict(teacher, _safe_indexing(X, test), verbose=0)
-    return align(labels.values, labels.classes, classes), known
+        return None
+    weights = task.sample_weight
+    weights = None if weights is None else np.asarray(weights)[train]
+    X_train, X_test = (_safe_indexing(task.X, rows) for rows in (train, test))
+    _fit(teacher, X_train, y[train], weights)
+    labels = _predict(teacher, X_test, verbose=0)
+    features = None
+    if task.features is not None and like is not None:
+        features = task.features.held_out(teacher, X_train, X_test, like[train])
+    return _Fold(
+        test,
+        align(labels.values, labels.classes, classes),
+        np.isin(y[test], y[train]),
+        features,
+    )
+
+
+def _mean(
+    parts: list[tuple[NDArray[np.intp], NDArray[np.float32]]], shape: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the mean of what parts say of their rows, and which rows none has."""
+    total, times = np.zeros(shape, np.float32), np.zeros(shape[0], np.float32)
+    for rows, values in parts:
+        total[rows] += values
+        times[rows] += 1
+    total /= np.maximum(times, 1)[:, np.newaxis]
+    return total, times == 0
+
+
+def _with_features(labels: Labels, teacher: Any, task: _Task) -> Labels:
+    """Add the features of a fitted teacher, where they are asked for."""
+    if task.features is None:
+        return labels
+    values, reduction = task.features(teacher, task.X)
+    return replace(labels, features=values, reduction=reduction)
 
 
 def _fall_back(
@@ -568,7 +629,15 @@ def _average(
         fitted = [
             one if new is None else new for one, new in zip(teachers, made, strict=True)
         ]
-    return Labels(mean, classes, teacher=fitted)
+    average = Labels(mean, classes, teacher=fitted)
+    features = [labels.features for labels in answers if labels.features is not None]
+    if len(features) < len(answers):
+        return average
+    return replace(
+        average,
+        features=np.concatenate(features, axis=1),
+        reduction=[labels.reduction for labels in answers],
+    )
 
 
 def _seeded_clone(teacher: Any, seed: int | None) -> Any:
@@ -615,7 +684,10 @@ def _key(teacher: Any, number: int, task: _Task) -> str | None:
     mark, cv_mark = stamp(teacher), stamp(task.cv)
     if mark is None or cv_mark is None:
         return None
-    parts: list[Any] = [mark, task.method]
+    features = None if task.features is None else stamp(task.features)
+    if task.features is not None and features is None:
+        return None
+    parts: list[Any] = [mark, task.method, features]
     try:
         parts.append(content_hash(task.X))
         if task.method != "in_sample" or not is_fitted(teacher):
@@ -635,8 +707,10 @@ def _recall(memory: Any, key: str | None, compute: Callable[[], Labels]) -> Labe
     asked: list[Labels] = []
 
     def ask_once() -> tuple[Any, ...]:
-        asked.append(cache.get(key, compute))
-        return asked[0].values, asked[0].classes, asked[0].are_logits
+        labels = cache.get(key, compute)
+        asked.append(labels)
+        kept = (labels.values, labels.classes, labels.are_logits)
+        return (*kept, labels.features, labels.reduction)
 
     store = check_memory(memory).cache(_stored, ignore=["compute"])
     stored = store(key, ask_once)

@@ -12,6 +12,8 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
 
+from skdistill._layers import NoFeaturesError, Watch
+
 
 class TorchTeacher(ClassifierMixin, BaseEstimator):
     """A torch module, or any callable, as a teacher.
@@ -152,12 +154,50 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         """
         return self.classes_[self._outputs(X).argmax(axis=1)]
 
+    def hidden_features(
+        self, X: ArrayLike, layer: str | None = None
+    ) -> NDArray[np.float64]:
+        """Return what a layer of the module makes of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            The rows.
+        layer : str, default=None
+            The name of a submodule, as ``module.named_modules()`` has it. None is the
+            input of the last linear layer.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_hidden_features), float64
+            Further dimensions of the layer's output are flattened.
+
+        Raises
+        ------
+        ValueError
+            There is no such layer, or ``module`` is no torch module.
+        """
+        if not isinstance(self.module, torch.nn.Module):
+            raise NoFeaturesError(
+                "the teacher is a function, which has no layers: pass "
+                "teacher_features= a function of the teacher and X"
+            )
+        rows = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
+        watch = Watch(self.module, layer, "the teacher", "teacher_features")
+
+        def ask(batch: torch.Tensor) -> torch.Tensor:
+            with watch:
+                self.module(batch)
+            return watch.take(len(batch))
+
+        return np.concatenate(_ask_module(self.module, rows, self.batch_size, ask))
+
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         if self.output not in ("logits", "proba"):
             raise ValueError(f"output must be 'logits' or 'proba', got {self.output!r}")
         X = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
         if isinstance(self.module, torch.nn.Module):
-            outputs = _ask_module(self.module, X, self.batch_size)
+            outputs = _ask_module(self.module, X, self.batch_size, self.module)
         else:
             outputs = [
                 _to_numpy(self.module(X[rows]))
@@ -174,9 +214,12 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
 
 def _ask_module(
-    module: torch.nn.Module, X: NDArray[Any], batch_size: int
+    module: torch.nn.Module,
+    X: NDArray[Any],
+    batch_size: int,
+    ask: Callable[[torch.Tensor], Any],
 ) -> list[NDArray[Any]]:
-    """Run the module over batches, leaving its training mode as it was."""
+    """Ask in batches, with the module's training mode left as it was."""
     like = next((p for p in module.parameters() if p.is_floating_point()), None)
     dtype = torch.float32 if like is None else like.dtype
     device = torch.device("cpu") if like is None else like.device
@@ -186,7 +229,7 @@ def _ask_module(
         with torch.no_grad():
             return [
                 # A copy: the module may work in place.
-                _to_numpy(module(torch.tensor(X[rows].copy()).to(device, dtype)))
+                _to_numpy(ask(torch.tensor(X[rows].copy()).to(device, dtype)))
                 for rows in gen_batches(len(X), batch_size)
             ]
     finally:

@@ -13,7 +13,9 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +30,8 @@ from skorch.history import History
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset, default_collate
 
-from skdistill.losses import kl
+from skdistill._hidden import HiddenTerms
+from skdistill._objective import Objective
 
 if TYPE_CHECKING:
     from skorch import NeuralNetClassifier as _Net
@@ -43,6 +46,12 @@ _ONE_AT_A_TIME = threading.RLock()
 # are run through it to see.
 _CHECKED_ROWS = 256
 
+# What a net has while it trains, besides what is its own.
+_WHILE_TRAINING = ("distillation_", "batch_", "hidden_")
+
+# How many rows losses on features are tried on before a training starts.
+_TRIED_ROWS = 4
+
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
 _FORWARD_SIZE = 2**20
 
@@ -51,15 +60,26 @@ _FORWARD_SIZE = 2**20
 class Distillation:
     """What a net needs to know of its teacher while it trains, a row per sample.
 
+    ``features`` are those of the teacher, if there are any and a loss asks for them.
     ``taught`` marks the rows of which the teacher knows the class; None means all.
+    ``learned`` keeps what losses learn, from one training to the next.
     """
 
     logits: Tensor
-    temperature: float
-    alpha: float
+    objective: Objective
+    features: Tensor | None = None
     sample_weight: Tensor | None = None
     taught: Tensor | None = None
     callbacks: Sequence[Callback] = ()
+    learned: dict[Any, torch.nn.Module] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> Tensor:
+        """What the student's features are compared with."""
+        if self.features is not None:
+            return self.features
+        # Logits have an arbitrary offset in each row, which is no relation.
+        return self.logits - self.logits.mean(dim=1, keepdim=True)
 
 
 def net_of(student: Any) -> NeuralNetClassifier:
@@ -161,12 +181,13 @@ def _distilling(net: NeuralNetClassifier, distillation: Distillation) -> Iterato
     """Put the mixin in front of the net's class while it trains."""
     plain_class: Any = type(net)
     net.__class__ = _distilling_class(plain_class)
-    net.distillation_, net.batch_ = distillation, None
+    net.distillation_, net.batch_, net.hidden_ = distillation, None, None
     try:
         yield
     finally:
         net.__class__ = plain_class
-        del net.distillation_, net.batch_
+        for name in _WHILE_TRAINING:
+            delattr(net, name)
 
 
 @functools.cache
@@ -220,12 +241,14 @@ class _DistillingMixin(_Net):
     plain_class_: type
     distillation_: Distillation
     batch_: tuple[str, Tensor | None]
+    hidden_: HiddenTerms | None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # A callback may pickle the net while it trains: as the class that it was.
         plain: Any = object.__new__(self.plain_class_)
         vars(plain).update(vars(self))
-        del plain.distillation_, plain.batch_
+        for name in _WHILE_TRAINING:
+            delattr(plain, name)
         return _itself, (plain,)
 
     @property
@@ -236,10 +259,73 @@ class _DistillingMixin(_Net):
             for name in (
                 f"{phase}_loss_soft",
                 f"{phase}_loss_hard",
+                f"{phase}_loss_feature",
+                f"{phase}_loss_relation",
                 f"{phase}_agreement",
             )
         ]
         return super()._default_callbacks + parts
+
+    @property
+    def epoch_(self) -> int:
+        """The number of the epoch, counted from 0 over all trainings of this net."""
+        return max(len(self.history) - 1, 0)
+
+    def at_epoch_(self, name: str) -> float:
+        """Return the temperature or alpha of the epoch."""
+        objective = self.distillation_.objective
+        return objective.at_epoch(name, self.epoch_, self.max_epochs)
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
+        super().on_train_begin(net, X=X, y=y, **kw)
+        known = self.distillation_
+        if not known.objective.is_hidden:
+            return
+        self.hidden_ = HiddenTerms(
+            known.objective, known.targets, known.learned, self.module_
+        )
+        with torch.random.fork_rng():  # a loader draws a number even to start
+            few = self.get_iterator(self.get_dataset(X[:_TRIED_ROWS]))
+            Xi, _ = unpack_data(next(iter(few)))
+        self._set_training(False)
+        outputs = _first(self.infer(Xi))
+        features = self.hidden_.watch.take(len(outputs))
+        self.hidden_.prepare(features, next(self.module_.parameters(), features))
+        self._optimize_hidden()
+
+    def _optimize_hidden(self) -> None:
+        """Let the optimizer train what the losses learn, unless it does already."""
+        wanted = dict(self.hidden_.named_parameters()) if self.hidden_ else {}
+        if not self._optimized(wanted):
+            self._initialize_optimizer("The optimizer starts anew, with projections.")
+        if not self._optimized(wanted):
+            raise ValueError(
+                f"the student's optimizer does not train {list(wanted)}: its "
+                "initialize_optimizer must take the parameters of "
+                "get_all_learnable_params()"
+            )
+
+    def _optimized(self, wanted: dict[str, Any]) -> bool:
+        groups = self.optimizer_.param_groups
+        known = {id(p) for group in groups for p in group["params"]}
+        return known.issuperset(map(id, wanted.values()))
+
+    def get_all_learnable_params(self) -> Iterator[tuple[str, Any]]:
+        yield from super().get_all_learnable_params()
+        if self.hidden_ is not None:
+            yield from self.hidden_.named_parameters()
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        if self.hidden_ is None:
+            return super().infer(x, **fit_params)
+        with self.hidden_.watch:
+            return super().infer(x, **fit_params)
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        super().on_epoch_begin(net, **kwargs)
+        for name in ("temperature", "alpha"):
+            if callable(getattr(self.distillation_.objective, name)):
+                self.history.record(name, self.at_epoch_(name))
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         try:
@@ -276,6 +362,8 @@ class _DistillingMixin(_Net):
                 "the student's iterator_train and iterator_valid must be "
                 "torch.utils.data.DataLoader, or derived from it, and make batches"
             )
+        if training and self.hidden_ is not None:
+            self.hidden_.check_batch_size(loader.batch_size)
         loader.collate_fn = _Collate(dataset.dataset, loader.collate_fn)
         return _NumberedBatches(loader)
 
@@ -306,29 +394,63 @@ class _DistillingMixin(_Net):
         _check_outputs(self, outputs, known.logits.shape[1])
         teacher = known.logits[rows].to(outputs.device)
         weight = _rows_of(known.sample_weight, rows, outputs)
+        alpha = self.at_epoch_("alpha")
 
-        terms = {}
-        if known.alpha > 0:
-            taught = _rows_of(known.taught, rows, outputs)
-            student = _student_logits(self, outputs)
-            terms["soft"] = _soft_term(
-                student, teacher, known.temperature, weight, taught
-            )
-        if known.alpha < 1:
+        terms, weights = {}, {"soft": alpha, "hard": 1 - alpha}
+        if alpha > 0 and known.objective.loss:
+            terms["soft"] = self._soft_term(outputs, teacher, y_true, rows, weight)
+        if alpha < 1:
             if weight is None:
                 terms["hard"] = super().get_loss(y_pred, y_true, *args, **kwargs)
             else:
                 with _unreduced(self.criterion_):
                     losses = super().get_loss(y_pred, y_true, *args, **kwargs)
                 terms["hard"] = _weighted_mean(self, losses, y_true, weight)
+        if self.hidden_ is not None:
+            terms |= self.hidden_(
+                self.hidden_.watch.take(len(outputs)),
+                rows,
+                weight,
+                epoch=self.epoch_,
+                training=phase == "train",
+            )
+            weights |= self.hidden_.weights
 
         for name, term in terms.items():
             self.history.record_batch(f"{phase}_loss_{name}", term.item())
         agreement = (outputs.argmax(dim=1) == teacher.argmax(dim=1)).float().mean()
         self.history.record_batch(f"{phase}_agreement", agreement.item())
-        if len(terms) == 1:
-            return next(iter(terms.values()))
-        return known.alpha * terms["soft"] + (1 - known.alpha) * terms["hard"]
+        return reduce(add, (weights[name] * term for name, term in terms.items()))
+
+    def _soft_term(
+        self,
+        outputs: Tensor,
+        teacher: Tensor,
+        y_true: Tensor,
+        rows: Tensor,
+        weight: Tensor | None,
+    ) -> Tensor:
+        """Return the soft term; a row that the teacher cannot teach counts as zero."""
+        known = self.distillation_
+        student, y = _student_logits(self, outputs), y_true.to(outputs.device)
+        share = torch.ones(())
+        if known.taught is not None:
+            taught = known.taught[rows].to(outputs.device)
+            everyone = torch.ones_like(student[:, 0]) if weight is None else weight
+            share = everyone[taught].sum() / _positive(everyone.sum())
+            student, teacher, y = student[taught], teacher[taught], y[taught]
+            weight = None if weight is None else weight[taught]
+            if not len(student):
+                return 0 * outputs.sum()
+        soft = known.objective.soft(
+            student,
+            teacher,
+            y=y,
+            temperature=self.at_epoch_("temperature"),
+            sample_weight=weight,
+            epoch=self.epoch_,
+        )
+        return share.to(soft.device) * soft
 
 
 def _itself(net: Any) -> Any:
@@ -400,21 +522,6 @@ class _Batch(tuple):
     rows: Tensor
 
 
-def _soft_term(
-    student: Tensor,
-    teacher: Tensor,
-    temperature: float,
-    weight: Tensor | None,
-    taught: Tensor | None,
-) -> Tensor:
-    """Return the KL term; a row that the teacher cannot teach counts as zero."""
-    if taught is None:
-        return kl(student, teacher, temperature, weight)
-    everyone = torch.ones_like(taught) if weight is None else weight
-    share = (everyone * taught).sum() / _positive(everyone.sum())
-    return share * kl(student, teacher, temperature, everyone * taught)
-
-
 def _weighted_mean(net: Any, losses: Tensor, y_true: Tensor, weight: Tensor) -> Tensor:
     if losses.shape != weight.shape:
         raise ValueError(
@@ -475,8 +582,10 @@ def _check_outputs(net: Any, outputs: Tensor, n_classes: int) -> None:
 
 def _describe(net: Any, distillation: Distillation) -> str:
     rates = sorted({group["lr"] for group in net.optimizer_.param_groups})
+    epoch = max(len(net.history) - 1, 0)
+    temperature = distillation.objective.at_epoch("temperature", epoch, net.max_epochs)
     return (
-        f"temperature {distillation.temperature:g} and learning rate "
+        f"temperature {temperature:g} and learning rate "
         f"{', '.join(f'{float(rate):g}' for rate in rates)}"
     )
 

@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.fixes import parse_version
 
 import skdistill
-from skdistill import DistilledClassifier, TorchTeacher, losses, make_student
+from skdistill import DistilledClassifier, TorchTeacher, losses, make_student, schedules
 from tests.conftest import tiny_net
 
 # Before scikit-learn 1.7 the checks give sparse rows to estimators that refuse them.
@@ -166,7 +166,7 @@ def members(kind):
 
 
 def public_callables():
-    for home in (skdistill, losses):
+    for home in (skdistill, losses, schedules):
         for name in home.__all__:
             member = getattr(home, name)
             if inspect.ismodule(member):
@@ -182,7 +182,7 @@ def documented_parameters(docstring):
     _, found, rest = docstring.partition("Parameters\n----------\n")
     lines = rest.splitlines() if found else []
     names = []
-    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+    for line, after in zip(lines, [*lines, ""][1:], strict=True):
         if after.startswith("---"):
             break
         if line and not line.startswith(" "):
@@ -211,7 +211,7 @@ def test_docstring_lists_every_parameter_in_order(member):
     ]
 
 
-@pytest.mark.parametrize("module", [skdistill, losses])
+@pytest.mark.parametrize("module", [skdistill, losses, schedules])
 def test_all_is_sorted_and_importable(module):
     assert module.__all__ == sorted(module.__all__)
     assert set(module.__all__) <= set(dir(module))

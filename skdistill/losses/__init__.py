@@ -1,7 +1,9 @@
-"""Losses of knowledge distillation, as pure functions on tensors.
+"""Losses of knowledge distillation: pure functions on tensors, and objects of them.
 
-They know PyTorch and nothing else of this package, so they serve in a
-hand-written training loop as well as in :class:`~skdistill.DistilledClassifier`.
+They know nothing else of this package, so they serve in a hand-written training
+loop as well as in :class:`~skdistill.DistilledClassifier`. A function takes all that
+it depends on; its object, such as ``RKDLoss`` for ``rkd``, holds the parameters, so
+that it can be cloned, pickled and tuned by a search.
 """
 
 from ._features import cka, cosine, hint
@@ -15,9 +17,41 @@ from ._logits import (
     nkd,
     standardised,
 )
+from ._objects import (
+    CKALoss,
+    ContrastiveLoss,
+    CosineLoss,
+    DISTLoss,
+    DKDLoss,
+    HintLoss,
+    JSDLoss,
+    KLLoss,
+    LogitMSELoss,
+    NKDLoss,
+    PKTLoss,
+    RKDLoss,
+    SimilarityLoss,
+    StandardisedLoss,
+    VIDLoss,
+)
 from ._relations import contrastive, pkt, rkd, similarity
 
 __all__ = [
+    "CKALoss",
+    "ContrastiveLoss",
+    "CosineLoss",
+    "DISTLoss",
+    "DKDLoss",
+    "HintLoss",
+    "JSDLoss",
+    "KLLoss",
+    "LogitMSELoss",
+    "NKDLoss",
+    "PKTLoss",
+    "RKDLoss",
+    "SimilarityLoss",
+    "StandardisedLoss",
+    "VIDLoss",
     "cka",
     "contrastive",
     "cosine",

@@ -304,8 +304,13 @@ def contrastive(student: Tensor, teacher: Tensor, temperature: float = 0.07) -> 
     >>> contrastive(student, torch.ones(2, 2))
     tensor(0.6931)
     """
-    _check_temperature(temperature)
     student, teacher = widened_pair(student, teacher, min_rows=2, same_width=True)
+    return _info_nce(student, teacher, temperature)
+
+
+def _info_nce(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding each row's other side; both sides get a gradient."""
+    _check_temperature(temperature)
     with without_autocast(student):
         logits = unit_rows(student) @ unit_rows(teacher).T / temperature
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))

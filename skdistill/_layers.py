@@ -1,0 +1,89 @@
+"""Hidden features of a torch module: what a layer makes of the rows on their way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class NoFeaturesError(ValueError):
+    """There are no features to be found without being told where."""
+
+
+class Watch:
+    """Catches what a layer makes, in the forward passes while the context lasts.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module; it has hooks while the context lasts, and none afterwards.
+    layer : str or None
+        The name of a submodule, whose output counts; None is the input of the last
+        :class:`torch.nn.Linear` that is called.
+    owner, parameter : str
+        Whose module it is, and which parameter names the layer, for errors.
+    """
+
+    def __init__(
+        self, module: nn.Module, layer: str | None, owner: str, parameter: str
+    ) -> None:
+        self.what = f"{owner}'s layer {layer!r}"
+        if layer is None:
+            self.what = f"the input of {owner}'s last linear layer"
+        self.parameter = parameter
+        names = {name: part for name, part in module.named_modules() if name}
+        # Of the linear layers, whichever is called last, wherever it is defined.
+        self.linear = [
+            part
+            for part in module.modules()
+            if layer is None and isinstance(part, nn.Linear)
+        ]
+        self.layer = None if layer is None else names.get(layer)
+        if self.layer is None and not self.linear:
+            raise (NoFeaturesError if layer is None else ValueError)(
+                f"{owner} has no {f'layer {layer!r}' if layer else 'torch.nn.Linear'}; "
+                f"name a layer with {parameter}=, one of {list(names)}"
+            )
+        self._features: Any = None
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> Watch:
+        self._features = None
+        self._hooks = [
+            part.register_forward_pre_hook(self._keep_input) for part in self.linear
+        ]
+        if self.layer is not None:
+            self._hooks.append(self.layer.register_forward_hook(self._keep_output))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        while self._hooks:
+            self._hooks.pop().remove()
+
+    def take(self, n_rows: int) -> Tensor:
+        """Return the features of the last pass, (n_rows, n_features); forget them."""
+        features, self._features = self._features, None
+        if features is None:
+            raise ValueError(
+                f"{self.what} is not called in a forward pass; name another with "
+                f"{self.parameter}="
+            )
+        if not isinstance(features, Tensor):
+            raise TypeError(
+                f"{self.what} is a {type(features).__name__}, not a tensor; name "
+                f"another with {self.parameter}="
+            )
+        if features.ndim < 2 or len(features) != n_rows:
+            raise ValueError(
+                f"{self.what} has shape {tuple(features.shape)} for {n_rows} rows: "
+                "features have a row for each, in the first dimension"
+            )
+        return features.flatten(1)
+
+    def _keep_input(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        self._features = inputs[0]
+
+    def _keep_output(self, layer: nn.Module, inputs: Any, output: Any) -> None:
+        # A copy: what follows may work in place.
+        self._features = output.clone() if isinstance(output, Tensor) else output

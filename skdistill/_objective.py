@@ -1,0 +1,237 @@
+"""What a student is trained to do: the terms of its loss, and their weights."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skdistill.losses import _objects
+
+# For each family: the losses it knows by name, and what it offers a loss besides the
+# two sides. A loss gets those that its signature names.
+_KNOWN: Mapping[str, Mapping[str, Callable[[], Any]]] = {
+    "loss": _objects.LOGIT_LOSSES,
+    "feature_loss": _objects.FEATURE_LOSSES,
+    "relation_loss": _objects.RELATION_LOSSES,
+}
+_OFFERED = {
+    "loss": ("y", "temperature", "sample_weight", "epoch"),
+    "feature_loss": ("sample_weight", "epoch"),
+    "relation_loss": ("sample_weight", "epoch"),
+}
+
+# Numbers that a schedule may give.
+_RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
+    "temperature": ("above 0", lambda value: value > 0),
+    "alpha": ("from 0 to 1", lambda value: 0 <= value <= 1),
+}
+
+
+@dataclass(frozen=True)
+class Term:
+    """A loss of one family, and its weight.
+
+    ``loss`` is what the person gave, or the object of a name. ``learned`` is the
+    module that stands in its place while training, where it has something to learn.
+    """
+
+    family: str
+    loss: Any
+    weight: float
+    learned: torch.nn.Module | None = None
+
+    @property
+    def name(self) -> str:
+        return getattr(self.loss, "__name__", type(self.loss).__name__)
+
+    @property
+    def min_rows(self) -> int:
+        """How many rows it takes to have something to compare."""
+        least = 2 if self.family == "relation_loss" else 1
+        return getattr(self.loss, "min_rows", least)
+
+    @property
+    def learns(self) -> bool:
+        return self.family != "loss" and hasattr(self.loss, "learned")
+
+    @property
+    def needs_labels(self) -> bool:
+        return "y" in self._wanted
+
+    @cached_property
+    def _wanted(self) -> list[str]:
+        function = self.loss if self.learned is None else self.learned
+        return _taken(function, _OFFERED[self.family])
+
+    def __call__(self, student: Tensor, teacher: Tensor, **offered: Any) -> Tensor:
+        """Return the loss, not weighted, of those rows that have a weight."""
+        if self.learned is not None:
+            parameter = next(self.learned.parameters(), student)
+            student, teacher = student.to(parameter.dtype), teacher.to(parameter.dtype)
+        weight = offered.get("sample_weight")
+        if weight is not None and "sample_weight" not in self._wanted:
+            # All that such a loss can be told: which rows are there at all.
+            rows = weight > 0
+            student, teacher = student[rows], teacher[rows]
+            offered = {
+                k: v[rows] if isinstance(v, Tensor) else v for k, v in offered.items()
+            }
+        if len(student) < self.min_rows:
+            return 0 * student.sum()
+        function = self.loss if self.learned is None else self.learned
+        value = function(student, teacher, **{k: offered[k] for k in self._wanted})
+        if not isinstance(value, Tensor) or value.ndim > 0:
+            shape = f" of shape {tuple(value.shape)}" * isinstance(value, Tensor)
+            raise TypeError(
+                f"{self.family} {self.name} must return a scalar tensor, got "
+                f"{type(value).__name__}{shape}"
+            )
+        return value
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The terms of a student's loss, and their weights.
+
+    ``temperature`` and ``alpha`` are numbers, or schedules over the epochs.
+    """
+
+    temperature: Any
+    alpha: Any
+    loss: tuple[Term, ...]
+    feature_loss: tuple[Term, ...] = ()
+    feature_weight: float = 1.0
+    relation_loss: tuple[Term, ...] = ()
+    relation_weight: float = 1.0
+    student_layer: str | None = None
+
+    @classmethod
+    def of(cls, estimator: Any) -> Objective:
+        """Return what the parameters of a DistilledClassifier ask for."""
+        terms = {
+            family: terms_of(family, getattr(estimator, family)) for family in _KNOWN
+        }
+        for family in ("feature", "relation"):
+            if getattr(estimator, f"{family}_weight") == 0:
+                terms[f"{family}_loss"] = ()
+        return cls(
+            estimator.temperature,
+            estimator.alpha,
+            **terms,
+            feature_weight=float(estimator.feature_weight),
+            relation_weight=float(estimator.relation_weight),
+            student_layer=estimator.student_layer,
+        )
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it looks at features."""
+        return bool(self.feature_loss or self.relation_loss)
+
+    def at_epoch(self, name: str, epoch: int, max_epochs: int) -> float:
+        """Return the temperature or alpha of an epoch, counted from 0."""
+        value = getattr(self, name)
+        if not callable(value):
+            return float(value)
+        number = value(epoch, max_epochs)
+        what, holds = _RANGES[name]
+        sound = isinstance(number, Real) and math.isfinite(number)
+        if not (sound and holds(float(number))):
+            raise ValueError(
+                f"{name} must be {what}; its schedule gave {number!r} for epoch "
+                f"{epoch} of {max_epochs}"
+            )
+        return float(number)
+
+    def check(self, max_epochs: int, has_labels: bool) -> None:
+        """Raise where a training would fail, as far as that is known before it."""
+        epochs = range(max_epochs)
+        for epoch in epochs:
+            self.at_epoch("temperature", epoch, max_epochs)
+        alphas = [self.at_epoch("alpha", epoch, max_epochs) for epoch in epochs]
+        for term in self.loss:
+            if not has_labels and term.needs_labels:
+                raise ValueError(
+                    f"loss {term.name} needs labels, but the target y is None: pass y, "
+                    "or use a loss without labels, such as 'kl'"
+                )
+        if 1 in alphas and not self.loss and not self.is_hidden:
+            raise ValueError(
+                "there is nothing to learn from: alpha is 1, and no loss has a weight"
+            )
+
+    def soft(self, student: Tensor, teacher: Tensor, **offered: Any) -> Tensor:
+        """Return the soft term of some rows, before its weight."""
+        parts = [term.weight * term(student, teacher, **offered) for term in self.loss]
+        return torch.stack(parts).sum() if len(parts) > 1 else parts[0]
+
+
+def terms_of(family: str, spec: Any) -> tuple[Term, ...]:
+    """Return the terms that a parameter stands for, less those without a weight.
+
+    Parameters
+    ----------
+    family : {"loss", "feature_loss", "relation_loss"}
+        The name of the parameter.
+    spec : str, callable, list of pairs (loss, weight), or None
+        Its value.
+    """
+    if spec is None:
+        if family == "loss":
+            raise ValueError("loss is None; alpha=0 leaves the soft term out")
+        return ()
+    pairs = spec if isinstance(spec, list | tuple) else [(spec, 1.0)]
+    terms = []
+    for pair in pairs:
+        if not (isinstance(pair, list | tuple) and len(pair) == 2):
+            raise ValueError(
+                f"a list of {family} holds pairs (loss, weight), got {pair!r}"
+            )
+        loss, weight = pair
+        if not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
+            raise ValueError(
+                f"the weight of {loss!r} in {family} must be a finite number from 0 "
+                f"on, got {weight!r}"
+            )
+        terms.append(Term(family, _known(family, loss), float(weight)))
+    if not terms:
+        raise ValueError(f"{family} is an empty list")
+    return tuple(term for term in terms if term.weight > 0)
+
+
+def _known(family: str, loss: Any) -> Any:
+    known = _KNOWN[family]
+    if isinstance(loss, str):
+        if loss not in known:
+            raise ValueError(
+                f"{family}={loss!r} is not known; use one of {sorted(known)}, or a "
+                "function or object of your own"
+            )
+        return known[loss]()
+    if isinstance(loss, type) or not (callable(loss) or hasattr(loss, "learned")):
+        raise TypeError(
+            f"{family} must be one of {sorted(known)}, a function or object that is "
+            f"called with what the student and the teacher give, or a list of pairs "
+            f"(loss, weight), got {loss!r}"
+        )
+    return loss
+
+
+def _taken(function: Any, offered: tuple[str, ...]) -> list[str]:
+    """Return which of the offered names a function has parameters for."""
+    called = function.forward if isinstance(function, torch.nn.Module) else function
+    try:
+        parameters = inspect.signature(called).parameters
+    except ValueError:  # written in C
+        return []
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return list(offered)
+    return [name for name in offered if name in parameters]

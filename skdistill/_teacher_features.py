@@ -1,0 +1,264 @@
+"""From a teacher to features: what it makes of a row before it names the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import orthogonal_procrustes
+from scipy.sparse import csr_matrix
+from scipy.special import expit
+from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
+from sklearn.utils.validation import _num_samples
+
+from skdistill._layers import NoFeaturesError, Watch
+from skdistill._teachers import TorchTeacher
+
+# The width that the leaves of an ensemble of trees are reduced to.
+N_LEAF_FEATURES = 64
+
+# Into how many columns the leaves are hashed first, and by what odd numbers. Inner
+# products of one-hot rows are off by 1 / 128 then, the root of it.
+_HASHED_WIDTH = 2**14
+_HASH_FACTORS = np.array(
+    [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64
+)
+
+_ACTIVATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "identity": lambda z: z,
+    "logistic": expit,
+    "relu": lambda z: np.maximum(z, 0),
+    "tanh": np.tanh,
+}
+
+
+@dataclass(frozen=True)
+class FeatureQuestion:
+    """Asks teachers for their features, one way for all.
+
+    Parameters
+    ----------
+    how : "auto", str or callable
+        As :func:`teacher_features` takes it.
+    required : bool
+        Whether it is an error, and not None, where a teacher has none.
+    reduction : LeafReduction or list of them, default=None
+        That of earlier rows, or those of several teachers, for features that go with
+        theirs.
+    """
+
+    how: Any
+    required: bool
+    reduction: Any = None
+
+    def __call__(
+        self, teacher: Any, X: Any
+    ) -> tuple[NDArray[np.float32] | None, LeafReduction | None]:
+        try:
+            return teacher_features(teacher, X, self.how, self.reduction)
+        except NoFeaturesError:
+            if self.required:
+                raise
+            return None, None
+
+    def held_out(
+        self, teacher: Any, X_train: Any, X_test: Any, like: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the features of ``X_test``, turned as those of ``X_train``.
+
+        Two fits of one recipe number their hidden units, and choose their leaves, in
+        another order. The rotation that takes the features of ``X_train`` nearest to
+        ``like`` brings those of ``X_test`` beside the features of other folds; it
+        keeps distances and angles.
+        """
+        seen, reduction = teacher_features(teacher, X_train, self.how, self.reduction)
+        unseen, _ = teacher_features(teacher, X_test, self.how, reduction)
+        if not seen.shape[1] == unseen.shape[1] == like.shape[1]:
+            raise ValueError(
+                f"teacher_features has width {unseen.shape[1]} in a fold and "
+                f"{like.shape[1]} for all rows: out-of-fold features need one width"
+            )
+        center, target = seen.mean(axis=0), like.mean(axis=0)
+        rotation, _ = orthogonal_procrustes(seen - center, like - target)
+        turned: NDArray[np.float32] = (unseen - center) @ rotation + target
+        return turned.astype(np.float32)
+
+
+def teacher_features(
+    teacher: Any, X: Any, how: Any, reduction: LeafReduction | None = None
+) -> tuple[NDArray[np.float32], LeafReduction | None]:
+    """Return the features of a fitted teacher, and how its leaves were reduced.
+
+    Parameters
+    ----------
+    teacher : estimator
+        The teacher.
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        The rows, as the teacher takes them.
+    how : "auto", str or callable
+        "auto" for what the kind of the teacher offers, the name of a layer of its
+        torch module, or a function of teacher and X.
+    reduction : LeafReduction, default=None
+        That of an earlier call, for features that go with the earlier ones.
+
+    Returns
+    -------
+    features : ndarray of shape (n_samples, n_teacher_features), float32
+        Finite.
+    reduction : LeafReduction or None
+        What was fitted on these rows, if it was, or that of the earlier call.
+    """
+    source = "the function teacher_features"
+    if callable(how):
+        found = how(teacher, X)
+    else:
+        source = f"teacher {type(teacher).__name__}"
+        found = _find(teacher, X, how)
+        if isinstance(found, _Leaves):
+            if reduction is None:
+                reduction = LeafReduction().fit(found)
+            found = reduction.transform(found)
+    features = np.asarray(found)
+    n_samples = _num_samples(X)
+    if features.ndim < 2 or len(features) != n_samples or not features.size:
+        raise ValueError(
+            f"{source} gave features of shape {features.shape} for {n_samples} rows, "
+            "expected (n_samples, n_features)"
+        )
+    if features.dtype.kind not in "biuf" or not np.isfinite(features).all():
+        raise ValueError(f"{source} gave features with NaN, infinity or no numbers")
+    return features.reshape(n_samples, -1).astype(np.float32), reduction
+
+
+class LeafReduction:
+    """Reduces the leaves that rows fall into to a few features, by their co-occurrence.
+
+    Rows that share many leaves get similar features: their inner products are near
+    the share of trees in which two rows meet, up to a common factor. The leaves of all
+    trees are hashed into one sparse one-hot matrix, of which a truncated singular value
+    decomposition keeps the largest components.
+    """
+
+    def fit(self, leaves: _Leaves) -> LeafReduction:
+        one_hot = leaves.hashed()
+        # A decomposition has no more components than rows; the width stays the same.
+        n_components = min(N_LEAF_FEATURES, len(leaves.numbers))
+        self.svd = TruncatedSVD(n_components, random_state=0).fit(one_hot)
+        mean_square = np.square(self.svd.transform(one_hot)).mean()
+        self.scale = np.sqrt(mean_square * n_components / N_LEAF_FEATURES)
+        return self
+
+    def transform(self, leaves: _Leaves) -> NDArray[np.float32]:
+        """Return features of shape (n_samples, N_LEAF_FEATURES), of mean square 1."""
+        reduced = self.svd.transform(leaves.hashed()) / self.scale
+        padding = N_LEAF_FEATURES - reduced.shape[1]
+        return np.pad(reduced, [(0, 0), (0, padding)]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Leaves:
+    """Which leaf of each tree a row falls into: integers, (n_samples, n_trees)."""
+
+    numbers: NDArray[np.int64]
+
+    def hashed(self) -> csr_matrix:
+        """Return the leaves as one-hot columns, each under a random sign."""
+        n_samples, n_trees = self.numbers.shape
+        trees = np.arange(n_trees, dtype=np.uint64)
+        mixed = self.numbers.astype(np.uint64) * _HASH_FACTORS[0]
+        mixed = (mixed + trees + np.uint64(1)) * _HASH_FACTORS[1]
+        mixed ^= mixed >> np.uint64(29)
+        mixed *= _HASH_FACTORS[2]
+        signs = np.where(mixed >> np.uint64(63), 1, -1).astype(np.float32)
+        columns = (mixed >> np.uint64(40)) % np.uint64(_HASHED_WIDTH)
+        starts = np.arange(0, n_samples * n_trees + 1, n_trees)
+        return csr_matrix(
+            (signs.ravel(), columns.ravel().astype(np.int64), starts),
+            shape=(n_samples, _HASHED_WIDTH),
+        )
+
+
+def _find(teacher: Any, X: Any, how: str) -> Any:
+    teacher, X = _last_step(teacher, X)
+    layer = None if how == "auto" else how
+    if isinstance(teacher, TorchTeacher):
+        return teacher.hidden_features(X, layer)
+    if hasattr(teacher, "module_") and hasattr(teacher, "forward_iter"):
+        return _of_net(teacher, X, layer)
+    name = type(teacher).__name__
+    if layer is not None:
+        raise ValueError(
+            f"teacher_features={layer!r} names a layer, and teacher {name} has no "
+            "torch module: use 'auto', or a function of the teacher and X"
+        )
+    if isinstance(teacher, MLPClassifier) and len(teacher.coefs_) > 1:
+        return _of_mlp(teacher, X)
+    numbers = _leaf_numbers(teacher, X)
+    if numbers is None:
+        raise NoFeaturesError(
+            f"teacher {name} has no features that are known here. Pass "
+            "teacher_features= a function of the teacher and X that returns an array "
+            "of shape (n_samples, n_features)"
+        )
+    return _Leaves(numbers.reshape(len(numbers), -1).astype(np.int64))
+
+
+def _last_step(teacher: Any, X: Any) -> tuple[Any, Any]:
+    """Unwrap a teacher, and give its last step the X that it sees."""
+    while True:
+        if isinstance(teacher, FrozenEstimator):
+            teacher = teacher.estimator
+        elif isinstance(teacher, BaseSearchCV):
+            teacher = teacher.best_estimator_
+        elif isinstance(teacher, Pipeline):
+            X, teacher = teacher[:-1].transform(X), teacher[-1]
+        else:
+            return teacher, X
+
+
+def _of_mlp(mlp: MLPClassifier, X: Any) -> NDArray[Any]:
+    """Return the activations of the last hidden layer."""
+    hidden = check_array(X, accept_sparse="csr")
+    for weights, intercepts in zip(mlp.coefs_[:-1], mlp.intercepts_[:-1], strict=True):
+        hidden = _ACTIVATIONS[mlp.activation](hidden @ weights + intercepts)
+    return np.asarray(hidden)
+
+
+def _of_net(net: Any, X: Any, layer: str | None) -> NDArray[Any]:
+    """Return what a layer of a skorch net makes of the rows."""
+    watch = Watch(net.module_, layer, "the teacher", "teacher_features")
+    parts = []
+    with watch:
+        for outputs in net.forward_iter(X):
+            first = outputs[0] if isinstance(outputs, tuple) else outputs
+            parts.append(watch.take(len(first)).cpu().float().numpy())
+    return np.concatenate(parts)
+
+
+def _leaf_numbers(teacher: Any, X: Any) -> NDArray[Any] | None:
+    """Return the leaves of an ensemble of trees, a column for each tree."""
+    if hasattr(teacher, "apply"):  # trees and forests, gradient boosting, XGBoost
+        return np.asarray(teacher.apply(X))
+    if hasattr(teacher, "booster_"):  # LightGBM
+        return np.asarray(teacher.predict(X, pred_leaf=True))
+    if isinstance(teacher, HistGradientBoostingClassifier):
+        return _leaf_values(teacher, X)
+    return None
+
+
+def _leaf_values(teacher: Any, X: Any) -> NDArray[np.int64]:
+    """Return the leaves by the values they add, as this class does not number them."""
+    stages = [np.reshape(z, (len(z), -1)) for z in teacher.staged_decision_function(X)]
+    added = np.diff(np.stack(stages), axis=0, prepend=0.0)
+    # A sum over the trees before has other rounding errors in other rows.
+    rounded = np.round(np.concatenate(added, axis=1), 9)
+    return rounded.view(np.int64)

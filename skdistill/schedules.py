@@ -1,0 +1,109 @@
+"""Values that change over the epochs of a training, for temperature and alpha.
+
+A schedule is called with the number of the epoch, counted from 0, and with how many
+epochs there are, and returns a number. Any function of the two will do; these two
+classes can also be cloned, and tuned by a search.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sklearn.base import BaseEstimator
+
+__all__ = ["CosineSchedule", "LinearSchedule"]
+
+
+class _Schedule(BaseEstimator):
+    """Goes from one value to another over some epochs, and stays there."""
+
+    def __init__(self, start: float, stop: float, n_epochs: int | None = None) -> None:
+        self.start = start
+        self.stop = stop
+        self.n_epochs = n_epochs
+
+    def __call__(self, epoch: int, max_epochs: int) -> float:
+        """Return the value of an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            The number of the epoch, counted from 0.
+        max_epochs : int
+            How many epochs the training has.
+
+        Returns
+        -------
+        value : float
+            ``start`` in the first epoch, ``stop`` in the last and after it.
+        """
+        n_epochs = max_epochs if self.n_epochs is None else self.n_epochs
+        if n_epochs < 1:
+            raise ValueError(f"n_epochs must be at least 1, got {n_epochs!r}")
+        way = 1.0 if epoch >= n_epochs - 1 else epoch / (n_epochs - 1)
+        if way == 1:
+            return self.stop
+        return self.start + self._share(way) * (self.stop - self.start)
+
+    def _share(self, way: float) -> float:
+        raise NotImplementedError
+
+
+class LinearSchedule(_Schedule):
+    """Goes from one value to another in equal steps.
+
+    Parameters
+    ----------
+    start : float
+        The value of the first epoch.
+    stop : float
+        The value of the last epoch.
+    n_epochs : int, default=None
+        Over how many epochs; then the value stays at ``stop``. None means all.
+
+    See Also
+    --------
+    CosineSchedule : Starts and ends slowly.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledClassifier
+    >>> from skdistill.schedules import LinearSchedule
+    >>> schedule = LinearSchedule(start=8.0, stop=2.0, n_epochs=4)
+    >>> [schedule(epoch, max_epochs=6) for epoch in range(6)]
+    [8.0, 6.0, 4.0, 2.0, 2.0, 2.0]
+    >>> clf = DistilledClassifier(temperature=schedule)
+    """
+
+    def _share(self, way: float) -> float:
+        return way
+
+
+class CosineSchedule(_Schedule):
+    """Goes from one value to another along half a wave of the cosine.
+
+    Parameters
+    ----------
+    start : float
+        The value of the first epoch.
+    stop : float
+        The value of the last epoch.
+    n_epochs : int, default=None
+        Over how many epochs; then the value stays at ``stop``. None means all.
+
+    See Also
+    --------
+    LinearSchedule : Goes in equal steps.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledClassifier
+    >>> from skdistill.schedules import CosineSchedule
+    >>> schedule = CosineSchedule(start=1.0, stop=0.0)
+    >>> [round(schedule(epoch, max_epochs=5), 3) for epoch in range(5)]
+    [1.0, 0.854, 0.5, 0.146, 0.0]
+    >>> clf = DistilledClassifier(alpha=schedule)
+    """
+
+    def _share(self, way: float) -> float:
+        return (1 - math.cos(math.pi * way)) / 2

@@ -1,0 +1,174 @@
+"""Compare the losses: what each adds to a student, and what it costs.
+
+A student of two hidden layers learns from labels alone, from each logit loss, and from
+"kl" with each loss on features or relations added. Losses have the parameters of their
+papers where those carry over; LOSSES lists them. Metrics are of rows that neither
+teacher nor student has seen, as mean and standard deviation over seeds. A step is the
+training of a batch; its time is that of whole epochs, so it includes loading the batch.
+
+    python benchmarks/losses.py --teacher forest
+    python benchmarks/losses.py --teacher mlps --datasets letter --seeds 1
+"""
+
+import argparse
+import math
+
+import pandas as pd
+import torch
+from _data import OPENML, load
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdistill import DistilledClassifier, soft_labels
+from skdistill.losses import DKDLoss, NKDLoss, RKDLoss
+
+LOSSES = {
+    "labels alone": {"alpha": 0.0},
+    "kl": {},
+    "logit_mse": {"loss": "logit_mse"},
+    "dkd": {"loss": DKDLoss(temperature=4.0, warmup_epochs=5)},
+    "dist": {"loss": "dist"},
+    "nkd": {"loss": NKDLoss(temperature=1.0)},
+    "standardised": {"loss": [("standardised", 9.0)]},
+    "jsd": {"loss": "jsd"},
+    "kl + hint": {"feature_loss": "hint"},
+    "kl + cosine": {"feature_loss": "cosine"},
+    "kl + cka": {"feature_loss": "cka"},
+    "kl + vid": {"feature_loss": "vid"},
+    "kl + rkd": {"relation_loss": "rkd", "relation_weight": 25.0},
+    "kl + rkd, distances": {
+        "relation_loss": RKDLoss(angle_weight=0.0),
+        "relation_weight": 25.0,
+    },
+    "kl + similarity": {"relation_loss": "similarity", "relation_weight": 3000.0},
+    "kl + pkt": {"relation_loss": "pkt", "relation_weight": 30000.0},
+    "kl + contrastive": {"relation_loss": "contrastive", "relation_weight": 0.8},
+}
+METRICS = ["accuracy", "log loss", "agreement"]
+COLUMNS = [*METRICS, "ms a step", "over kl"]
+BATCH_SIZE = 128  # that of the default student
+
+
+def main():
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    print_row("data", "model", *COLUMNS)
+    print_row(*["---"] * (2 + len(COLUMNS)))
+    results = []
+    for name in args.datasets:
+        X, y = load(name)
+        records = [
+            {"data": name, "seed": seed, **record}
+            for seed in range(args.seeds)
+            for record in run(X, y, seed, args)
+        ]
+        table = pd.DataFrame(records)
+        results.append(table)
+        for model, group in table.groupby("model", sort=False):
+            print_row(name, model, *map(spread, (group[c] for c in COLUMNS)))
+    print_differences(pd.concat(results))
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = ["letter", "satimage", "adult", "mnist"]
+    parser.add_argument("--datasets", nargs="+", default=names, choices=OPENML)
+    parser.add_argument("--teacher", default="forest", choices=["forest", "mlps"])
+    parser.add_argument("--losses", nargs="+", default=list(LOSSES), choices=LOSSES)
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--max-rows", type=int, help="take a sample of larger data")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def run(X, y, seed, args):
+    """Yield a record of metrics for each model of one split."""
+    if args.max_rows is not None and args.max_rows < len(X):
+        X, _, y, _ = train_test_split(
+            X, y, train_size=args.max_rows, stratify=y, random_state=seed
+        )
+    X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=seed)
+    teacher = make_teacher(args.teacher, seed)
+    for one in teacher:
+        one.fit(X, y)
+    classes = teacher[0].classes_
+    teacher_proba = soft_labels(teacher, X_test)
+    teacher_pred = classes[teacher_proba.argmax(axis=1)]
+
+    def record(name, proba):
+        pred = classes[proba.argmax(axis=1)]
+        return {
+            "model": name,
+            "accuracy": accuracy_score(y_test, pred),
+            "log loss": log_loss(y_test, proba, labels=classes),
+            "agreement": accuracy_score(teacher_pred, pred),
+        }
+
+    yield record("teacher", teacher_proba)
+    kl_step = math.nan
+    for name in args.losses:
+        if name == "standardised" and len(classes) < 3:
+            continue  # nothing is left of two standardized logits
+        student = DistilledClassifier(teacher, random_state=seed)
+        student.set_params(**clone(LOSSES[name], safe=False))
+        student.fit(X, y)
+        step = milliseconds_per_step(student, len(X))
+        if name == "kl":
+            kl_step = step
+        yield {
+            **record(name, student.predict_proba(X_test)),
+            "ms a step": step,
+            "over kl": step / kl_step,
+        }
+
+
+def make_teacher(name, seed):
+    """Return an ensemble of big nets, whose probabilities are averaged, or a forest."""
+    if name == "forest":
+        return [RandomForestClassifier(200, random_state=seed)]
+    return [
+        make_pipeline(
+            StandardScaler(),
+            MLPClassifier((256, 256), early_stopping=True, random_state=number),
+        )
+        for number in range(3 * seed, 3 * seed + 3)
+    ]
+
+
+def milliseconds_per_step(student, n_rows):
+    epochs = student.history_[:, "dur"]
+    n_steps = len(epochs) * math.ceil(n_rows / BATCH_SIZE)
+    return 1000 * sum(epochs) / n_steps
+
+
+def print_differences(results):
+    """Compare each loss with "kl", split by split."""
+    table = results.set_index(["data", "seed", "model"])[METRICS].unstack("model")
+    print("\nDifference to kl on the same split, over all data sets:\n")
+    print_row("model", *METRICS, "over kl")
+    print_row(*["---"] * (2 + len(METRICS)))
+    for model in results["model"].unique():
+        differences = (table[metric, model] - table[metric, "kl"] for metric in METRICS)
+        times = results.loc[results["model"] == model, "over kl"]
+        print_row(model, *map(spread, differences), f"{times.median():.2f}")
+
+
+def spread(values):
+    if values.isna().all():
+        return ""
+    return f"{values.mean():.4f} ± {values.std(ddof=0):.4f}"
+
+
+def print_row(*cells):
+    print("|", " | ".join(cells), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,356 @@
+"""Watch: what a layer makes of the rows, caught in a forward pass."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from skdistill._layers import NoFeaturesError, Watch
+
+N_ROWS = 5
+
+
+class FirstDefinedLastCalled(nn.Module):
+    """Its attributes are in another order than its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(6, 3)
+        self.body = nn.Linear(4, 6)
+
+    def forward(self, X):
+        return self.head(torch.tanh(self.body(X)))
+
+
+class Reused(nn.Module):
+    """Calls one linear layer twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, X):
+        return self.layer(torch.tanh(self.layer(X)))
+
+
+class Bypassing(nn.Module):
+    """Has a linear layer that it does not call."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Linear(4, 3)
+
+    def forward(self, X):
+        return X[:, :3]
+
+
+class ByKeyword(nn.Module):
+    """Hands its last layer the input by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(4, 6)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, X):
+        return self.head(input=torch.tanh(self.body(X)))
+
+
+class Refusing(nn.Module):
+    """Raises after its layer was called."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, X):
+        self.layer(X)
+        raise RuntimeError("no forward pass today")
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def X():
+    return torch.randn(N_ROWS, 4)
+
+
+def perceptron(inplace=False):
+    return nn.Sequential(nn.Linear(4, 6), nn.ReLU(inplace=inplace), nn.Linear(6, 3))
+
+
+def watch(module, layer=None):
+    return Watch(module, layer, "the teacher", "teacher_features")
+
+
+def caught(module, X, layer=None):
+    watching = watch(module, layer)
+    with watching:
+        module(X)
+    return watching.take(len(X))
+
+
+def hooks(module):
+    return [
+        hook
+        for part in module.modules()
+        for kept in (part._forward_hooks, part._forward_pre_hooks)
+        for hook in kept.values()
+    ]
+
+
+# What is caught
+
+
+@pytest.mark.parametrize(
+    ("layer", "by_hand"),
+    [
+        pytest.param("0", lambda net, X: X @ net[0].weight.T + net[0].bias, id="first"),
+        pytest.param(
+            "1",
+            lambda net, X: (X @ net[0].weight.T + net[0].bias).clamp(min=0),
+            id="hidden",
+        ),
+        pytest.param("2", lambda net, X: net(X), id="last"),
+    ],
+)
+def test_named_layer_gives_its_output(layer, by_hand, X):
+    module = perceptron()
+
+    assert_close(caught(module, X, layer), by_hand(module, X))
+
+
+def test_layer_inside_another_is_named_with_a_dot(X):
+    module = nn.Sequential(perceptron(), nn.Linear(3, 2))
+
+    assert_close(caught(module, X, "0.1"), module[0][:2](X))
+
+
+@pytest.mark.parametrize(
+    ("make_module", "by_hand"),
+    [
+        pytest.param(perceptron, lambda net, X: torch.relu(net[0](X)), id="sequential"),
+        pytest.param(
+            FirstDefinedLastCalled,
+            lambda net, X: torch.tanh(net.body(X)),
+            id="defined first, called last",
+        ),
+        pytest.param(
+            Reused, lambda net, X: torch.tanh(net.layer(X)), id="called twice"
+        ),
+        pytest.param(
+            ByKeyword, lambda net, X: torch.tanh(net.body(X)), id="called by keyword"
+        ),
+        pytest.param(lambda: nn.Linear(4, 3), lambda net, X: X, id="nothing but it"),
+    ],
+)
+def test_default_is_the_input_of_the_last_linear_layer_called(make_module, by_hand, X):
+    module = make_module()
+
+    assert_close(caught(module, X), by_hand(module, X))
+
+
+def test_named_layer_that_is_called_twice_gives_its_last_output(X):
+    module = Reused()
+
+    assert_close(caught(module, X, "layer"), module(X))
+
+
+@pytest.mark.parametrize("layer", ["0", None])
+def test_further_dimensions_are_flattened(layer):
+    images = torch.randn(N_ROWS, 1, 6, 6)
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 3))
+
+    features = caught(module, images, layer)
+
+    assert features.shape == (N_ROWS, 32)
+    assert_close(features, module[0](images).reshape(N_ROWS, 32))
+
+
+def test_work_in_place_after_the_layer_leaves_what_was_caught(X):
+    module = perceptron(inplace=True)
+
+    features = caught(module, X, "0")
+
+    assert_close(features, module[0](X))
+    assert (features < 0).any()
+
+
+def test_last_of_several_passes_counts(X):
+    module = perceptron()
+    watching = watch(module)
+
+    with watching:
+        module(X)
+        module(X + 1)
+
+    assert_close(watching.take(N_ROWS), module[:2](X + 1))
+
+
+def test_watch_can_be_used_again(X):
+    module = perceptron()
+    watching = watch(module)
+
+    for rows in (X, 2 * X[:3]):
+        with watching:
+            module(rows)
+        assert_close(watching.take(len(rows)), module[:2](rows))
+
+
+@pytest.mark.parametrize(
+    ("layer", "by_hand"),
+    [("0", lambda net, X: net[0](X)), (None, lambda net, X: net[:2](X))],
+)
+@pytest.mark.parametrize("inplace", [False, True])
+def test_gradient_flows_through_what_was_caught(layer, by_hand, inplace, X):
+    module = perceptron(inplace)
+    first = module[0].weight
+    (expected,) = torch.autograd.grad(by_hand(module, X).square().sum(), first)
+
+    (gradient,) = torch.autograd.grad(caught(module, X, layer).square().sum(), first)
+
+    assert gradient.abs().max() > 0
+    assert_close(gradient, expected)
+
+
+def test_output_of_the_module_is_left_as_it_was(X):
+    module = perceptron(inplace=True)
+    expected = module(X)
+
+    with watch(module, "0"), watch(module):
+        watched = module(X)
+
+    assert_close(watched, expected, rtol=0, atol=0)
+
+
+# Hooks
+
+
+@pytest.mark.parametrize("layer", ["0", None])
+def test_hooks_last_as_long_as_the_context(layer, X):
+    module = perceptron()
+    watching = watch(module, layer)
+    assert not hooks(module)
+
+    with watching:
+        assert hooks(module)
+        module(X)
+
+    assert not hooks(module)
+
+
+@pytest.mark.parametrize("layer", ["layer", None])
+def test_failing_forward_pass_leaves_no_hooks(layer, X):
+    module = Refusing()
+
+    with pytest.raises(RuntimeError, match="today"), watch(module, layer):
+        module(X)
+
+    assert not hooks(module)
+
+
+def test_hooks_of_others_stay(X):
+    module, calls = perceptron(), []
+    module[0].register_forward_hook(lambda *call: calls.append("output"))
+    module[2].register_forward_pre_hook(lambda *call: calls.append("input"))
+
+    with watch(module), watch(module, "0"):
+        pass
+    module(X)
+
+    assert calls == ["output", "input"]
+
+
+# What cannot be caught
+
+
+def test_unknown_name_lists_the_layers_there_are():
+    module = nn.Sequential(perceptron(), nn.Linear(3, 2))
+
+    with pytest.raises(ValueError, match="has no layer 'body'") as error:
+        watch(module, "body")
+
+    assert not isinstance(error.value, NoFeaturesError)
+    assert "teacher_features=" in str(error.value)
+    assert str(["0", "0.0", "0.1", "0.2", "1"]) in str(error.value)
+
+
+@pytest.mark.parametrize("parameter", ["teacher_features", "student_layer"])
+def test_module_without_linear_layer_asks_for_a_name(parameter):
+    module = nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU())
+
+    with pytest.raises(NoFeaturesError, match=f"the net has no .*{parameter}=.*'0'"):
+        Watch(module, None, "the net", parameter)
+
+
+def test_layer_that_returns_a_tuple_is_refused():
+    module = nn.Sequential(nn.LSTM(4, 3, batch_first=True))
+
+    with pytest.raises(TypeError, match=r"'0' is a tuple.*teacher_features="):
+        caught(module, torch.randn(N_ROWS, 2, 4), "0")
+
+
+@pytest.mark.parametrize("layer", ["unused", None])
+def test_layer_that_is_not_called_is_refused(layer, X):
+    with pytest.raises(ValueError, match=r"is not called.*teacher_features="):
+        caught(Bypassing(), X, layer)
+
+
+def test_default_without_a_call_of_a_linear_layer_counts_as_no_features(X):
+    # As with a module that has none, only a name can help.
+    with pytest.raises(NoFeaturesError, match="teacher_features="):
+        caught(Bypassing(), X)
+
+
+def test_features_are_taken_once(X):
+    module = perceptron()
+    watching = watch(module)
+    with watching:
+        module(X)
+    watching.take(N_ROWS)
+
+    with pytest.raises(ValueError, match="is not called"):
+        watching.take(N_ROWS)
+
+
+def test_features_of_a_pass_before_are_forgotten(X):
+    module = perceptron()
+    watching = watch(module)
+    with watching:
+        module(X)
+
+    with watching:
+        pass
+
+    with pytest.raises(ValueError, match="is not called"):
+        watching.take(N_ROWS)
+
+
+@pytest.mark.parametrize(
+    ("reshape", "shape"),
+    [
+        pytest.param(nn.Unflatten(1, (2, 2)), None, id="a row each"),
+        pytest.param(nn.Flatten(0), r"\(20,\)", id="flat"),
+        pytest.param(
+            nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (10, 2))),
+            r"\(10, 2\)",
+            id="two for each row",
+        ),
+        pytest.param(
+            nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (1, 20))),
+            r"\(1, 20\)",
+            id="one for all rows",
+        ),
+    ],
+)
+def test_output_must_have_a_row_for_each(reshape, shape, X):
+    module = nn.Sequential(reshape)
+
+    if shape is None:
+        assert caught(module, X, "0").shape == X.shape
+        return
+    with pytest.raises(ValueError, match=f"has shape {shape} for {N_ROWS} rows"):
+        caught(module, X, "0")

@@ -54,7 +54,7 @@ class Jitter(nn.Module):
 
 
 class Net(nn.Sequential):
-    """Two hidden layers; with dropout also of the inputs, and jitter, if regularized."""
+    """Two hidden layers, and if regularized, dropout and jittered images."""
 
     def __init__(self, width, regularized=False):
         def drop(share):

@@ -32,7 +32,7 @@ from sklearn.utils.validation import (
 
 from skdistill import __version__
 from skdistill._cache import Labels
-from skdistill._objective import Objective
+from skdistill._objective import Objective, object_name
 from skdistill._progress import CallbackSupportMixin, FitTasks, TrainingBar
 from skdistill._soft_labels import (
     METHODS,
@@ -521,7 +521,8 @@ class DistilledClassifier(
         Raises
         ------
         ValueError
-            There is no such parameter, or it is one of a fitted teacher.
+            There is no such parameter, or it is one of a fitted teacher, or of a
+            default or a loss that is given by name alone.
         """
         nested = [name for name in params if name.startswith("teacher__")]
         if nested and is_fitted(params.get("teacher", self.teacher)):
@@ -529,6 +530,14 @@ class DistilledClassifier(
                 f"cannot set {nested[0]!r}: the teacher is fitted and used as it is. "
                 "Pass an unfitted teacher to search over its parameters"
             )
+        for family in ("loss", "feature_loss", "relation_loss"):
+            nested = [name for name in params if name.startswith(f"{family}__")]
+            loss = params.get(family, getattr(self, family))
+            if nested and not hasattr(loss, "get_params"):
+                raise ValueError(
+                    f"cannot set {nested[0]!r} while {family} is {loss!r}: pass "
+                    f"{family}={object_name(family, loss)}, to reach its parameters"
+                )
         nested = [name for name in params if name.startswith("student__")]
         if nested and params.get("student", self.student) is None:
             raise ValueError(
@@ -774,7 +783,9 @@ class DistilledClassifier(
             codes = np.searchsorted(self.classes_, y)
             known = np.isin(y, self._columns)
             told = known if sample_weight is None else known & (sample_weight > 0)
-            warn_if_uninformative(logits[told], codes[told])
+            warn_if_uninformative(
+                logits[told], codes[told], alone=not objective.is_hidden
+            )
             taught = None if known.all() else known
         if not hasattr(self, "_learned"):
             self._learned: dict[Any, Any] = {}

@@ -17,7 +17,7 @@ from skdistill.losses import _objects
 
 # For each family: the losses it knows by name, and what it offers a loss besides the
 # two sides. A loss gets those that its signature names.
-_KNOWN: Mapping[str, Mapping[str, Callable[[], Any]]] = {
+_KNOWN: Mapping[str, Mapping[str, type]] = {
     "loss": _objects.LOGIT_LOSSES,
     "feature_loss": _objects.FEATURE_LOSSES,
     "relation_loss": _objects.RELATION_LOSSES,
@@ -205,6 +205,12 @@ def terms_of(family: str, spec: Any) -> tuple[Term, ...]:
     if not terms:
         raise ValueError(f"{family} is an empty list")
     return tuple(term for term in terms if term.weight > 0)
+
+
+def object_name(family: str, loss: Any) -> str:
+    """Return how to write a loss as an object, which has parameters to set."""
+    known = _KNOWN[family].get(loss) if isinstance(loss, str) else None
+    return "an object" if known is None else f"skdistill.losses.{known.__name__}()"
 
 
 def _known(family: str, loss: Any) -> Any:

@@ -344,9 +344,12 @@ def resolve_clip(proba_clip: float | str, n_classes: int) -> float:
 
 
 def warn_if_uninformative(
-    logits: NDArray[np.float32], y_codes: NDArray[np.intp]
+    logits: NDArray[np.float32], y_codes: NDArray[np.intp], *, alone: bool = True
 ) -> None:
-    """Warn where soft labels say nothing, or nothing beyond ``y``."""
+    """Warn where soft labels say nothing, or nothing beyond ``y``.
+
+    The latter only where they are ``alone``, and the teacher says nothing else.
+    """
     present, counts = np.unique(y_codes, return_counts=True)
     if len(present) < 2:
         return
@@ -365,7 +368,7 @@ def warn_if_uninformative(
             stacklevel=5,
         )
     top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
-    if right.mean() > 0.999 and top.mean() > 0.995:
+    if alone and right.mean() > 0.999 and top.mean() > 0.995:
         warnings.warn(
             "the soft labels are one-hot and equal to y: the teacher has nothing to "
             "add on the rows that it was trained on. Use "

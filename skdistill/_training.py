@@ -278,9 +278,26 @@ class _DistillingMixin(_Net):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
         super().on_train_begin(net, X=X, y=y, **kw)
+        if self.distillation_.objective.loss:
+            self._try_soft_term()
+        if self.distillation_.objective.is_hidden:
+            self._prepare_hidden(X)
+
+    def _try_soft_term(self) -> None:
+        """Let a loss that would fail on the first batch fail before it."""
+        teacher = self.distillation_.logits[:_TRIED_ROWS]
+        teacher = teacher.to(next(self.module_.parameters(), teacher).device)
+        self.distillation_.objective.soft(
+            teacher,
+            teacher,
+            y=teacher.argmax(dim=1),
+            temperature=self.at_epoch_("temperature"),
+            sample_weight=None,
+            epoch=self.epoch_,
+        )
+
+    def _prepare_hidden(self, X: Any) -> None:
         known = self.distillation_
-        if not known.objective.is_hidden:
-            return
         self.hidden_ = HiddenTerms(
             known.objective, known.targets, known.learned, self.module_
         )
@@ -291,11 +308,7 @@ class _DistillingMixin(_Net):
         outputs = _first(self.infer(Xi))
         features = self.hidden_.watch.take(len(outputs))
         self.hidden_.prepare(features, next(self.module_.parameters(), features))
-        self._optimize_hidden()
-
-    def _optimize_hidden(self) -> None:
-        """Let the optimizer train what the losses learn, unless it does already."""
-        wanted = dict(self.hidden_.named_parameters()) if self.hidden_ else {}
+        wanted = dict(self.hidden_.named_parameters())
         if not self._optimized(wanted):
             self._initialize_optimizer("The optimizer starts anew, with projections.")
         if not self._optimized(wanted):

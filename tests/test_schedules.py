@@ -89,7 +89,9 @@ def test_cosine_is_slower_than_linear_at_both_ends():
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("n_epochs", [0, -1])
 def test_less_than_one_epoch_is_refused(n_epochs, schedule):
-    with pytest.raises(ValueError, match=f"n_epochs must be at least 1, got {n_epochs}"):
+    with pytest.raises(
+        ValueError, match=f"n_epochs must be at least 1, got {n_epochs}"
+    ):
         schedule(8.0, 2.0, n_epochs)(0, 10)
 
 

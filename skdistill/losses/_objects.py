@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
@@ -596,7 +595,7 @@ class _Variational(nn.Module):
         return _mean(0.5 * losses.mean(dim=1), sample_weight)
 
 
-LOGIT_LOSSES: dict[str, Callable[[], Any]] = {
+LOGIT_LOSSES: dict[str, type] = {
     "kl": KLLoss,
     "logit_mse": LogitMSELoss,
     "dkd": DKDLoss,
@@ -605,13 +604,13 @@ LOGIT_LOSSES: dict[str, Callable[[], Any]] = {
     "standardised": StandardisedLoss,
     "jsd": JSDLoss,
 }
-FEATURE_LOSSES: dict[str, Callable[[], Any]] = {
+FEATURE_LOSSES: dict[str, type] = {
     "hint": HintLoss,
     "cosine": CosineLoss,
     "cka": CKALoss,
     "vid": VIDLoss,
 }
-RELATION_LOSSES: dict[str, Callable[[], Any]] = {
+RELATION_LOSSES: dict[str, type] = {
     "rkd": RKDLoss,
     "similarity": SimilarityLoss,
     "pkt": PKTLoss,

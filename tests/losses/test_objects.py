@@ -252,9 +252,7 @@ def test_each_function_has_an_object_under_its_name():
 def test_each_object_is_public():
     classes = {n for n in losses.__all__ if inspect.isclass(getattr(losses, n))}
     families = [LOGIT_LOSSES, FEATURE_LOSSES, RELATION_LOSSES]
-    assert classes == {
-        make.__name__ for family in families for make in family.values()
-    }
+    assert classes == {make.__name__ for family in families for make in family.values()}
 
 
 @pytest.mark.parametrize("name", ["cka", *RELATION_LOSSES])
@@ -366,17 +364,15 @@ def test_learned_parameters(name, keys):
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_training_what_is_learned_lowers_the_loss(name):
-    student, teacher, _ = batch(16, 5, 3)
-    student = student.detach()
+def test_a_step_of_what_is_learned_down_the_gradient_lowers_the_loss(name):
+    student, teacher, _ = batch(8, 5, 3)
     module = learned(name, 5, 3)
-    before = module(student, teacher).item()
-    optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
-    for _ in range(30):
-        optimizer.zero_grad()
-        module(student, teacher).backward()
-        optimizer.step()
-    assert module(student, teacher).item() < before - 0.05
+    before = module(student, teacher)
+    before.backward()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter -= 0.05 * parameter.grad
+    assert module(student, teacher) < before
 
 
 @pytest.mark.parametrize("name", LEARNED)
@@ -462,7 +458,8 @@ def test_collapsed_features_are_finite(name, n_samples, collapsed, dtype):
     assert value.isfinite()
     for grad in (student.grad, *(p.grad for p in module.parameters())):
         assert grad.isfinite().all()
-    if name == "contrastive":
+    if name == "contrastive" and collapsed != "student":
+        # All rows are equally likely to be a row's own.
         assert_allclose(value.item(), math.log(n_samples), rtol=1e-5)
 
 

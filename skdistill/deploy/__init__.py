@@ -1,0 +1,1 @@
+"""Deployment: the student leaves the building, small, fast, and without torch."""

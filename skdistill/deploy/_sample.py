@@ -1,0 +1,75 @@
+"""Rows to try an exported student on, made up from what it saw in its fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
+from skdistill.deploy._parts import Parts
+
+N_ROWS = 256
+
+# The share of made-up values that are missing.
+_MISSING = 0.05
+
+
+def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
+    """Return rows as the estimator takes them.
+
+    Of the default student they look like the columns that it was fitted on: numbers of
+    their mean and spread, outliers, known and unknown labels, missing values. Else they
+    are standard normal.
+
+    Returns
+    -------
+    X : ndarray or pandas.DataFrame of shape (n_rows, n_features)
+    """
+    rng = np.random.default_rng(0)
+    transformer = parts.preprocessing[0][1] if parts.preprocessing else None
+    if isinstance(transformer, ColumnTransformer) and not parts.before:
+        return _frame(parts, transformer, rng, n_rows)
+    if _is_numeric_steps(transformer) and not parts.before:
+        return _numbers(transformer, rng, n_rows)
+    shape = (n_rows, parts.classifier.n_features_in_)
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def _is_numeric_steps(transformer: Any) -> bool:
+    """Tell the default student's numeric steps, which know the columns' spread."""
+    names = ("impute", "scale", "clip")
+    return isinstance(transformer, Pipeline) and tuple(transformer.named_steps) == names
+
+
+def _numbers(steps: Pipeline, rng: np.random.Generator, n_rows: int) -> Any:
+    scaler = steps["scale"]
+    spread = rng.standard_t(2, size=(n_rows, len(scaler.mean_)))
+    values = scaler.mean_ + scaler.scale_ * spread
+    values[rng.random(values.shape) < _MISSING] = np.nan
+    return values.astype(np.float32)
+
+
+def _frame(
+    parts: Parts, transformer: ColumnTransformer, rng: np.random.Generator, n_rows: int
+) -> Any:
+    import pandas as pd
+
+    fitted = {name: (step, names) for name, step, names in transformer.transformers_}
+    columns: dict[Any, Any] = {}
+    if "numeric" in fitted:
+        steps, names = fitted["numeric"]
+        columns |= zip(names, _numbers(steps, rng, n_rows).T, strict=True)
+    if "categorical" in fitted:
+        encoder, names = fitted["categorical"]
+        for name, levels in zip(names, encoder.categories_, strict=True):
+            known = [level for level in levels if isinstance(level, str)]
+            labels = rng.choice(np.array([*known, "never seen"], object), n_rows)
+            labels[rng.random(n_rows) < _MISSING] = None
+            columns[name] = pd.array(labels, dtype="str")
+    names = getattr(parts.classifier, "feature_names_in_", None)
+    n_features = parts.classifier.n_features_in_
+    names = list(range(n_features)) if names is None else list(names)
+    missing = np.full(n_rows, np.nan, np.float32)  # a column without any known level
+    return pd.DataFrame({name: columns.get(name, missing) for name in names})

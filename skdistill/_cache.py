@@ -59,8 +59,11 @@ class Labels:
 
     @property
     def nbytes(self) -> int:
-        n_bytes = self.values.nbytes + self.classes.nbytes
-        return n_bytes if self.features is None else n_bytes + self.features.nbytes
+        reductions = self.reduction
+        if not isinstance(reductions, list):
+            reductions = [reductions]
+        held = [self.values, self.classes, self.features, *reductions]
+        return sum(part.nbytes for part in held if part is not None)
 
 
 class _StampHasher(NumpyHasher):

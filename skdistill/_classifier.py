@@ -33,6 +33,7 @@ from sklearn.utils.validation import (
 from skdistill import __version__
 from skdistill._cache import Labels
 from skdistill._objective import Objective, object_name
+from skdistill._preprocessing import TabularPreprocessor
 from skdistill._progress import CallbackSupportMixin, FitTasks, TrainingBar
 from skdistill._soft_labels import (
     METHODS,
@@ -42,7 +43,7 @@ from skdistill._soft_labels import (
     to_logits,
     warn_if_uninformative,
 )
-from skdistill._students import TabularPreprocessor, make_student
+from skdistill._students import make_student
 from skdistill._teacher_features import FeatureQuestion
 from skdistill._training import (
     Distillation,

@@ -51,7 +51,8 @@ class Watch:
     def __enter__(self) -> Watch:
         self._features = None
         self._hooks = [
-            part.register_forward_pre_hook(self._keep_input) for part in self.linear
+            part.register_forward_pre_hook(self._keep_input, with_kwargs=True)
+            for part in self.linear
         ]
         if self.layer is not None:
             self._hooks.append(self.layer.register_forward_hook(self._keep_output))
@@ -65,7 +66,7 @@ class Watch:
         """Return the features of the last pass, (n_rows, n_features); forget them."""
         features, self._features = self._features, None
         if features is None:
-            raise ValueError(
+            raise (NoFeaturesError if self.layer is None else ValueError)(
                 f"{self.what} is not called in a forward pass; name another with "
                 f"{self.parameter}="
             )
@@ -81,8 +82,10 @@ class Watch:
             )
         return features.flatten(1)
 
-    def _keep_input(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._features = inputs[0]
+    def _keep_input(
+        self, layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+    ) -> None:
+        self._features = inputs[0] if inputs else named["input"]
 
     def _keep_output(self, layer: nn.Module, inputs: Any, output: Any) -> None:
         # A copy: what follows may work in place.

@@ -419,9 +419,9 @@ def _out_of_fold(teacher: Any, task: _Task) -> Labels:
         names = whole.classes_
     columns, classes = reconcile(np.asarray(names), y)
     folds = _folds(task.cv, X, y)
-    like = None
+    like = reduction = None
     if task.features is not None:
-        like, _ = task.features(whole, X)
+        like, reduction = task.features(whole, X)
     parts = Parallel(n_jobs=task.n_jobs)(
         delayed(_label_fold)(clone(prototype), task, classes, like, *fold)
         for fold in tqdm(folds, desc="folds", disable=not task.verbose)
@@ -435,7 +435,7 @@ def _out_of_fold(teacher: Any, task: _Task) -> Labels:
         return labels
     features, never = _mean([(fold.rows, fold.features) for fold in parts], like.shape)
     features[never] = like[never]
-    return replace(labels, features=features)
+    return replace(labels, features=features, reduction=reduction)
 
 
 def _out_of_bag(teacher: Any, task: _Task) -> Labels:

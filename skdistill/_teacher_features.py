@@ -134,9 +134,16 @@ def teacher_features(
             f"{source} gave features of shape {features.shape} for {n_samples} rows, "
             "expected (n_samples, n_features)"
         )
-    if features.dtype.kind not in "biuf" or not np.isfinite(features).all():
-        raise ValueError(f"{source} gave features with NaN, infinity or no numbers")
-    return features.reshape(n_samples, -1).astype(np.float32), reduction
+    if features.dtype.kind not in "biuf":
+        raise ValueError(f"{source} gave features that are no numbers")
+    with np.errstate(over="ignore"):
+        values = features.reshape(n_samples, -1).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{source} gave features with NaN, infinity, or values too large for "
+            "float32"
+        )
+    return values, reduction
 
 
 class LeafReduction:
@@ -148,11 +155,16 @@ class LeafReduction:
     decomposition keeps the largest components.
     """
 
+    @property
+    def nbytes(self) -> int:
+        return self.svd.components_.nbytes
+
     def fit(self, leaves: _Leaves) -> LeafReduction:
         one_hot = leaves.hashed()
         # A decomposition has no more components than rows; the width stays the same.
         n_components = min(N_LEAF_FEATURES, len(leaves.numbers))
-        self.svd = TruncatedSVD(n_components, random_state=0).fit(one_hot)
+        with np.errstate(invalid="ignore", divide="ignore"):  # of no variance at all
+            self.svd = TruncatedSVD(n_components, random_state=0).fit(one_hot)
         mean_square = np.square(self.svd.transform(one_hot)).mean()
         self.scale = np.sqrt(mean_square * n_components / N_LEAF_FEATURES)
         return self
@@ -220,7 +232,9 @@ def _last_step(teacher: Any, X: Any) -> tuple[Any, Any]:
         elif isinstance(teacher, BaseSearchCV):
             teacher = teacher.best_estimator_
         elif isinstance(teacher, Pipeline):
-            X, teacher = teacher[:-1].transform(X), teacher[-1]
+            if len(teacher) > 1:
+                X = teacher[:-1].transform(X)
+            teacher = teacher[-1]
         else:
             return teacher, X
 

@@ -49,8 +49,8 @@ CLIP = 1e-6
 
 
 def name_of(params):
-    """Return the id of a test: the loss, not the object that may stand for it."""
-    return "-".join(str(value) for value in params.values())
+    """Return the id of a test: its losses and weights."""
+    return "-".join(str(value) for value in params.values()) or "none"
 
 
 def sgd_net(**params):
@@ -323,7 +323,7 @@ def test_a_validation_set_of_the_persons_own_has_the_hard_term_alone(data, mlp):
             {"feature_loss": "hint"},
         ),
     ],
-    ids=lambda params: name_of(params) or "without",
+    ids=name_of,
 )
 def test_a_weight_of_0_is_bit_identical_to_leaving_the_loss_out(
     data, mlp, params, plain
@@ -536,7 +536,7 @@ def test_partial_fit_goes_on_from_a_fit(data, mlp, watching):
     clf = distilled(
         mlp, tiny_net(callbacks=[watching], max_epochs=2), feature_loss=kept
     )
-    fitted = weights_of(clf.fit(*data)._learned and kept.modules[0])
+    fitted = weights_of(clf.fit(*data) and kept.modules[0])
     clf.partial_fit(*data)
     assert len(kept.modules) == 1
     assert_same(watching.seen[2], fitted)
@@ -642,15 +642,31 @@ class _Quantile(nn.Module):
 
 
 @pytest.mark.parametrize("loss", [HintLoss, Searched, Own])
-def test_a_deep_copy_goes_on_with_what_was_learned_by_itself(data, mlp, loss):
-    clf = distilled(mlp, feature_loss=loss()).fit(*data)
-    (first,) = clf._learned.values()
-    before = weights_of(first)
+def test_a_deep_copy_goes_on_from_what_was_learned_by_itself(data, mlp, loss):
+    modules, begins = [], []
+
+    class Begins(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            (term,) = net.hidden_.terms["feature"]
+            modules.append(term.learned)
+            begins.append(weights_of(term.learned))
+
+    net = tiny_net(max_epochs=2, callbacks=[Begins])
+    clf = distilled(mlp, net, feature_loss=loss()).fit(*data)
+    before = weights_of(modules[0])
+    copy.deepcopy(clf).partial_fit(*data)
+    assert modules[-1] is not modules[0]
+    assert_same(weights_of(modules[0]), before)
+    assert_same(begins[-1], before)
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"feature_loss": "cka"}, {"feature_loss": "hint"}], ids=name_of
+)
+def test_a_deep_copy_is_trained_on_as_the_first_is(data, mlp, params):
+    clf = distilled(mlp, **params).fit(*data)
     copied = copy.deepcopy(clf).partial_fit(*data)
-    assert_same(weights_of(first), before)
-    clf.partial_fit(*data)
-    assert_same(weights_of(first), weights_of(*copied._learned.values()))
-    assert differ(weights_of(first), before)
+    assert_same(student_weights(copied), student_weights(clf.partial_fit(*data)))
 
 
 @pytest.mark.parametrize("loss", [Searched, Own])
@@ -1423,8 +1439,11 @@ def test_an_object_of_ones_own_can_learn_and_be_searched(data, forest):
     best = search.best_estimator_
     assert best.feature_loss.level == search.best_params_["feature_loss__level"]
     assert clf.feature_loss.level == 0.5
-    (module,) = best._learned.values()
-    assert module.level == best.feature_loss.level
+    low, high = (
+        clone(clf).set_params(feature_loss__level=level).fit(*data)
+        for level in (0.1, 0.9)
+    )
+    assert differ(student_weights(low), student_weights(high))
 
 
 @pytest.mark.parametrize(

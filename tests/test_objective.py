@@ -507,14 +507,17 @@ def test_learns_where_a_loss_on_features_can(family, loss, expected):
     assert term_of(loss, family).learns is expected
 
 
-def test_the_module_that_learns_stands_in_for_the_loss():
+@pytest.mark.parametrize("name", ["hint", "cosine", "vid"])
+def test_the_module_that_learns_stands_in_for_the_loss(name):
     student, teacher = batch()
     weight = torch.tensor([1.0, 0.0, 2.0, 0.0, 0.5, 1.0])
-    module = HintLoss().learned(3, 3).double()
-    term = replace(term_of("hint", "feature_loss"), learned=module)
-    value = term(student, teacher, sample_weight=weight, epoch=0)
+    term = term_of(name, "feature_loss")
+    module = term.loss.learned(3, 3).double()
+    value = replace(term, learned=module)(
+        student, teacher, sample_weight=weight, epoch=0
+    )
     assert value == module(student, teacher, weight)
-    assert value != hint(student, teacher, weight)
+    assert value != module(student, teacher)
 
 
 def test_keywords_are_those_of_the_module_that_learns():

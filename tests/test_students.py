@@ -16,7 +16,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from skdistill._students import MLP, TabularPreprocessor, make_student
+from skdistill._preprocessing import TabularPreprocessor
+from skdistill._students import MLP, make_student
 
 LIBRARIES = ["pandas", "polars"]
 

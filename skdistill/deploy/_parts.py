@@ -65,7 +65,7 @@ def parts_of(estimator: Any) -> Parts:
         It is something else.
     """
     from skdistill._classifier import DistilledClassifier
-    from skdistill._students import TabularPreprocessor
+    from skdistill._preprocessing import TabularPreprocessor
 
     check_is_fitted(estimator)
     before: list[tuple[str, Any]] = []

@@ -341,6 +341,8 @@ class DistilledClassifier(
         """
         with FitTasks(self, X, y) as tasks, _kept_on_error(self):
             student = self._new_student()
+            if student is not getattr(self, "student_", None):
+                self._learned: dict[Any, Any] = {}
             objective = self._objective(student, y, teacher_proba)
             X, y, sample_weight = self._check_data(X, y, sample_weight, teacher_proba)
             label_state, seed = self._seeds()
@@ -416,11 +418,12 @@ class DistilledClassifier(
         if not first:
             self._check_can_go_on()
         student = self._new_student() if first else self.student_
-        objective = self._objective(student, y, teacher_proba)
+        objective = self._objective(student, y, teacher_proba, epochs=1)
         X, y, sample_weight = self._check_data(
             X, y, sample_weight, teacher_proba, reset=first
         )
         if first:
+            self._learned = {}
             seed = self._seeds()[1]
             self._draws = check_random_state(seed)
         else:
@@ -572,10 +575,15 @@ class DistilledClassifier(
         )
         return self.student_
 
-    def _objective(self, student: Any, y: Any, teacher_proba: Any) -> Objective:
+    def _objective(
+        self, student: Any, y: Any, teacher_proba: Any, epochs: int | None = None
+    ) -> Objective:
         """Return the terms of the loss, checked as far as they can be by now."""
         objective = Objective.of(self)
-        objective.check(net_of(student).max_epochs, has_labels=y is not None)
+        net = net_of(student)
+        done = len(getattr(net, "history_", None) or ())
+        n_epochs = max(done + (epochs or net.max_epochs), net.max_epochs)
+        objective.check(n_epochs, net.max_epochs, has_labels=y is not None)
         if teacher_proba is not None and objective.feature_loss:
             raise ValueError(
                 "feature_loss needs a teacher to ask for features, and there is "
@@ -788,8 +796,6 @@ class DistilledClassifier(
                 logits[told], codes[told], alone=not objective.is_hidden
             )
             taught = None if known.all() else known
-        if not hasattr(self, "_learned"):
-            self._learned: dict[Any, Any] = {}
         distillation = Distillation(
             torch.from_numpy(np.require(logits, requirements=["C", "W"])),
             replace(objective, alpha=alpha),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from skdistill._layers import Watch
@@ -22,9 +23,9 @@ class HiddenTerms:
         Which losses there are.
     targets : Tensor of shape (n_samples, n_teacher_features)
         The teacher's features, or its logits where it has none to give.
-    learned : dict of torch.nn.Module
-        What the losses have learned in earlier trainings; those that are new to it
-        are added.
+    learned : dict
+        The losses that have learned in earlier trainings, and their modules; those
+        that are new to it are added.
     module : torch.nn.Module
         The student.
     """
@@ -33,7 +34,7 @@ class HiddenTerms:
         self,
         objective: Objective,
         targets: Tensor,
-        learned: dict[Any, nn.Module],
+        learned: dict[Any, tuple[Any, nn.Module]],
         module: nn.Module,
     ) -> None:
         self.objective, self.targets, self.learned = objective, targets, learned
@@ -119,9 +120,17 @@ class HiddenTerms:
         """Return a term with its module, as it was left by an earlier training."""
         if not term.learns:
             return term
-        known, key = self.learned, (*key, repr(term.loss))
-        if key not in known:
+        loss, module = self.learned.get(key, (None, None))
+        if module is None or not _same(loss, term.loss):
             # The student's own random numbers are the same with and without.
             with torch.random.fork_rng():
-                known[key] = term.loss.learned(*key[2:4])
-        return replace(term, learned=known[key].to(like.device, like.dtype))
+                module = term.loss.learned(*key[-2:])
+            self.learned[key] = (term.loss, module)
+        return replace(term, learned=module.to(like.device, like.dtype))
+
+
+def _same(loss: Any, other: Any) -> bool:
+    """Tell whether a loss goes on: the very object, or an equal one made by name."""
+    if isinstance(loss, BaseEstimator) and type(loss) is type(other):
+        return loss.get_params() == other.get_params()
+    return loss is other

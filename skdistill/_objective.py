@@ -89,10 +89,11 @@ class Term:
         function = self.loss if self.learned is None else self.learned
         value = function(student, teacher, **{k: offered[k] for k in self._wanted})
         if not isinstance(value, Tensor) or value.ndim > 0:
-            shape = f" of shape {tuple(value.shape)}" * isinstance(value, Tensor)
+            got = type(value).__name__
+            if isinstance(value, Tensor):
+                got = f"{got} of shape {tuple(value.shape)}"
             raise TypeError(
-                f"{self.family} {self.name} must return a scalar tensor, got "
-                f"{type(value).__name__}{shape}"
+                f"{self.family} {self.name} must return a scalar tensor, got {got}"
             )
         return value
 
@@ -120,7 +121,9 @@ class Objective:
             family: terms_of(family, getattr(estimator, family)) for family in _KNOWN
         }
         for family in ("feature", "relation"):
-            if getattr(estimator, f"{family}_weight") == 0:
+            weight = getattr(estimator, f"{family}_weight")
+            _check_weight(f"{family}_weight", weight)
+            if weight == 0:
                 terms[f"{family}_loss"] = ()
         return cls(
             estimator.temperature,
@@ -139,21 +142,23 @@ class Objective:
     def at_epoch(self, name: str, epoch: int, max_epochs: int) -> float:
         """Return the temperature or alpha of an epoch, counted from 0."""
         value = getattr(self, name)
-        if not callable(value):
-            return float(value)
-        number = value(epoch, max_epochs)
+        number = value(epoch, max_epochs) if callable(value) else value
         what, holds = _RANGES[name]
         sound = isinstance(number, Real) and math.isfinite(number)
         if not (sound and holds(float(number))):
-            raise ValueError(
-                f"{name} must be {what}; its schedule gave {number!r} for epoch "
-                f"{epoch} of {max_epochs}"
-            )
+            got = f"got {number!r}"
+            if callable(value):
+                got = f"its schedule gave {number!r} for epoch {epoch} of {max_epochs}"
+            raise ValueError(f"{name} must be {what}; {got}")
         return float(number)
 
-    def check(self, max_epochs: int, has_labels: bool) -> None:
-        """Raise where a training would fail, as far as that is known before it."""
-        epochs = range(max_epochs)
+    def check(self, n_epochs: int, max_epochs: int, has_labels: bool) -> None:
+        """Raise where a training would fail, as far as that is known before it.
+
+        The training takes the net to its epoch ``n_epochs``, which may be one past
+        ``max_epochs`` where it is trained on.
+        """
+        epochs = range(n_epochs)
         for epoch in epochs:
             self.at_epoch("temperature", epoch, max_epochs)
         alphas = [self.at_epoch("alpha", epoch, max_epochs) for epoch in epochs]
@@ -163,9 +168,11 @@ class Objective:
                     f"loss {term.name} needs labels, but the target y is None: pass y, "
                     "or use a loss without labels, such as 'kl'"
                 )
-        if 1 in alphas and not self.loss and not self.is_hidden:
+        soft_alone = 1 in alphas or not has_labels
+        if soft_alone and not self.loss and not self.is_hidden:
             raise ValueError(
-                "there is nothing to learn from: alpha is 1, and no loss has a weight"
+                "there is nothing to learn from: alpha is 1, or there is no y, and no "
+                "loss has a weight"
             )
 
     def soft(self, student: Tensor, teacher: Tensor, **offered: Any) -> Tensor:
@@ -196,11 +203,7 @@ def terms_of(family: str, spec: Any) -> tuple[Term, ...]:
                 f"a list of {family} holds pairs (loss, weight), got {pair!r}"
             )
         loss, weight = pair
-        if not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
-            raise ValueError(
-                f"the weight of {loss!r} in {family} must be a finite number from 0 "
-                f"on, got {weight!r}"
-            )
+        _check_weight(f"the weight of {loss!r} in {family}", weight)
         terms.append(Term(family, _known(family, loss), float(weight)))
     if not terms:
         raise ValueError(f"{family} is an empty list")
@@ -222,13 +225,19 @@ def _known(family: str, loss: Any) -> Any:
                 "function or object of your own"
             )
         return known[loss]()
-    if isinstance(loss, type) or not (callable(loss) or hasattr(loss, "learned")):
+    learns = family != "loss" and hasattr(loss, "learned")
+    if isinstance(loss, type) or not (callable(loss) or learns):
         raise TypeError(
             f"{family} must be one of {sorted(known)}, a function or object that is "
             f"called with what the student and the teacher give, or a list of pairs "
             f"(loss, weight), got {loss!r}"
         )
     return loss
+
+
+def _check_weight(name: str, weight: Any) -> None:
+    if not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
+        raise ValueError(f"{name} must be a finite number from 0 on, got {weight!r}")
 
 
 def _taken(function: Any, offered: tuple[str, ...]) -> list[str]:
@@ -240,4 +249,6 @@ def _taken(function: Any, offered: tuple[str, ...]) -> list[str]:
         return []
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return list(offered)
-    return [name for name in offered if name in parameters]
+    # The first two are the student's and the teacher's side, whatever their names.
+    free = set(list(parameters)[2:]) - set(getattr(called, "keywords", ()))
+    return [name for name in offered if name in free]

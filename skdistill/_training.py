@@ -71,7 +71,7 @@ class Distillation:
     sample_weight: Tensor | None = None
     taught: Tensor | None = None
     callbacks: Sequence[Callback] = ()
-    learned: dict[Any, torch.nn.Module] = field(default_factory=dict)
+    learned: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def targets(self) -> Tensor:
@@ -278,9 +278,10 @@ class _DistillingMixin(_Net):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
         super().on_train_begin(net, X=X, y=y, **kw)
-        if self.distillation_.objective.loss:
+        objective = self.distillation_.objective
+        if objective.loss and (callable(objective.alpha) or objective.alpha > 0):
             self._try_soft_term()
-        if self.distillation_.objective.is_hidden:
+        if objective.is_hidden:
             self._prepare_hidden(X)
 
     def _try_soft_term(self) -> None:

@@ -682,7 +682,7 @@ def test_a_schedule_out_of_range_is_refused_with_its_epoch(
         "kl", **{name: lambda epoch, n: number if epoch == bad_epoch else 0.5}
     )
     with pytest.raises(ValueError, match=f"^{name} must be {wanted}; ") as error:
-        asked.check(5, has_labels=True)
+        asked.check(5, 5, has_labels=True)
     assert f"gave {number!r} for epoch {bad_epoch} of 5" in str(error.value)
 
 
@@ -695,10 +695,10 @@ def test_just_the_epochs_of_the_training_are_checked(name):
         return 0.5 if epoch < 3 else -1.0
 
     asked = objective("kl", **{name: schedule})
-    asked.check(3, has_labels=True)
+    asked.check(3, 3, has_labels=True)
     assert sorted(asked_for) == [(0, 3), (1, 3), (2, 3)]
     with pytest.raises(ValueError, match="for epoch 3 of 4"):
-        asked.check(4, has_labels=True)
+        asked.check(4, 4, has_labels=True)
 
 
 @pytest.mark.parametrize(
@@ -714,9 +714,9 @@ def test_just_the_epochs_of_the_training_are_checked(name):
 )
 def test_missing_labels_are_reported_with_the_loss_that_needs_them(loss, name):
     asked = objective(loss, alpha=1.0)
-    asked.check(3, has_labels=True)
+    asked.check(3, 3, has_labels=True)
     with pytest.raises(ValueError, match=f"^loss {name} needs labels, but .* y is Non"):
-        asked.check(3, has_labels=False)
+        asked.check(3, 3, has_labels=False)
 
 
 @pytest.mark.parametrize(
@@ -725,7 +725,7 @@ def test_missing_labels_are_reported_with_the_loss_that_needs_them(loss, name):
     ids=["name", "own", "left-out"],
 )
 def test_labels_are_not_asked_for_where_no_loss_needs_them(loss):
-    objective(loss, alpha=1.0).check(3, has_labels=False)
+    objective(loss, alpha=1.0).check(3, 3, has_labels=False)
 
 
 @pytest.mark.parametrize(
@@ -734,13 +734,13 @@ def test_labels_are_not_asked_for_where_no_loss_needs_them(loss):
 def test_alpha_1_without_any_loss_has_nothing_to_learn_from(alpha):
     asked = objective([("kl", 0.0)], alpha=alpha)
     with pytest.raises(ValueError, match="nothing to learn from: alpha is 1"):
-        asked.check(4, has_labels=True)
-    objective("kl", alpha=alpha).check(4, has_labels=True)
+        asked.check(4, 4, has_labels=True)
+    objective("kl", alpha=alpha).check(4, 4, has_labels=True)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.99, LinearSchedule(0.0, 0.9)], ids=str)
 def test_without_any_loss_there_are_labels_to_learn_from(alpha):
-    objective([("kl", 0.0)], alpha=alpha).check(4, has_labels=True)
+    objective([("kl", 0.0)], alpha=alpha).check(4, 4, has_labels=True)
 
 
 @pytest.mark.parametrize(
@@ -748,4 +748,4 @@ def test_without_any_loss_there_are_labels_to_learn_from(alpha):
 )
 def test_a_loss_on_features_alone_is_something_to_learn_from(family, loss):
     hidden = {family: terms_of(family, loss)}
-    objective(alpha=1.0, **hidden).check(4, has_labels=False)
+    objective(alpha=1.0, **hidden).check(4, 4, has_labels=False)

@@ -572,8 +572,10 @@ class _Contrast(nn.Module):
         self.temperature = temperature
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        _, teacher = widened_pair(student, teacher, min_rows=2)
         dtype = _at_least_float32(student.dtype)
-        student, teacher = self.student(student), self.teacher(teacher.detach())
+        teacher = self.teacher(teacher.to(self.teacher.weight.dtype))
+        student = self.student(student)
         return _info_nce(student.to(dtype), teacher.to(dtype), self.temperature)
 
 

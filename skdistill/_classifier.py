@@ -49,6 +49,7 @@ from skdistill._training import (
     Distillation,
     log_proba,
     net_of,
+    proba,
     set_widths,
     train,
     trimmed,
@@ -59,6 +60,7 @@ from skdistill._validation import (
     check_target,
     is_fitted,
     is_frame,
+    plain_rows,
     require_target,
 )
 
@@ -450,8 +452,8 @@ class DistilledClassifier(
         y : ndarray of shape (n_samples,)
             Labels of ``classes_``.
         """
-        check_is_fitted(self)
-        return self.classes_[self._log_proba(X).argmax(dim=1).numpy()]
+        net, rows = self._prepared(X)
+        return self.classes_[proba(net, rows).argmax(dim=1).numpy()]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -466,8 +468,7 @@ class DistilledClassifier(
         proba : ndarray of shape (n_samples, n_classes), float64
             Rows sum to 1; columns in the order of ``classes_``.
         """
-        check_is_fitted(self)
-        return self._log_proba(X).exp().numpy()
+        return proba(*self._prepared(X)).numpy()
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the logarithm of the probability of each class.
@@ -482,8 +483,7 @@ class DistilledClassifier(
         log_proba : ndarray of shape (n_samples, n_classes), float64
             Columns in the order of ``classes_``.
         """
-        check_is_fitted(self)
-        return self._log_proba(X).numpy()
+        return log_proba(*self._prepared(X)).numpy()
 
     @property
     def history_(self) -> Any:
@@ -831,9 +831,25 @@ class DistilledClassifier(
         train(net, X, codes, distillation, seed=seed, epochs=epochs)
         self.student_ = student
 
-    def _log_proba(self, X: Any) -> torch.Tensor:
-        X = _transform(self.student_, self._check_X(X, reset=False))
-        return log_proba(net_of(self.student_), _net_input(X))
+    def _prepared(self, X: Any) -> tuple[Any, Any]:
+        """Return the net, and rows as it takes them."""
+        if not hasattr(self, "student_"):  # the check takes longer than a small net
+            check_is_fitted(self)
+        student = self.student_
+        steps = student.steps if isinstance(student, Pipeline) else [("net", student)]
+        net = steps[-1][1]
+        named = hasattr(self, "feature_names_in_")
+        plain = None if named else plain_rows(X, self.n_features_in_)
+        if plain is not None and len(steps) == 1:
+            return net, plain
+        if plain is not None and isinstance(steps[0][1], TabularPreprocessor):
+            X = plain
+        else:
+            X = self._check_X(X, reset=False)
+        rows = _transform(student, X)
+        if len(steps) > 1 and isinstance(steps[-2][1], TabularPreprocessor):
+            return net, rows  # its values are float32 and finite
+        return net, _net_input(rows)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "student_")
@@ -947,12 +963,17 @@ def _transform(student: Any, X: Any) -> Any:
     if isinstance(student, Pipeline):
         # Step by step: Pipeline.transform costs as much as the net for a single row.
         for _, step in student.steps[:-1]:
-            if step is not None and step != "passthrough":
+            if isinstance(step, TabularPreprocessor):
+                X = step.prepare(X)
+            elif step is not None and step != "passthrough":
                 X = step.transform(X)
     return X
 
 
 def _net_input(X: Any) -> Any:
+    rows = plain_rows(X)
+    if rows is not None:
+        return rows
     with np.errstate(over="ignore"):  # what overflows is reported as infinite
         return check_array(
             X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True

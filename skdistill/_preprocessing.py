@@ -22,7 +22,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdistill._validation import is_frame
+from skdistill._validation import is_frame, plain_rows
 
 # What the values of an object column may be to make it a column of numbers.
 _NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
@@ -147,7 +147,16 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         X_out : ndarray of shape (n_samples, n_features_out), float32
             The numeric columns, then those of the levels. All values are finite.
         """
-        check_is_fitted(self)
+        return self.prepare(X)
+
+    def prepare(self, X: Any) -> NDArray[np.float32]:
+        """Do what ``transform`` does, without scikit-learn's set_output around it.
+
+        For a single row, that and ``transformer_`` would take a hundred times as long
+        as the arithmetic.
+        """
+        if not hasattr(self, "transformer_"):
+            check_is_fitted(self)
         if is_frame(X):
             validate_data(self, X, reset=False, skip_check_array=True)
             X = _native(X)
@@ -159,15 +168,15 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
                 f"{type(X).__name__}"
             )
         else:
-            numeric, labels = self._check_array(X, reset=False)[:, self._numeric], []
-        # The same arithmetic as transformer_.transform, without its fixed cost, which
-        # for a single row is a hundred times that of the arithmetic.
-        n_numeric = numeric.shape[1]
-        out = np.zeros(
-            (len(numeric), n_numeric + sum(map(len, self._columns_of))), np.float32
-        )
-        out[:, :n_numeric] = numeric
-        self._standardize(out[:, :n_numeric])
+            numeric, labels = self._check_array(X, reset=False), []
+            if len(self._numeric) < self.n_features_in_:
+                numeric = numeric[:, self._numeric]
+        standard = self._standardized(numeric)
+        if not self._columns_of:
+            return standard
+        width = standard.shape[1] + sum(map(len, self._columns_of))
+        out = np.zeros((len(numeric), width), np.float32)
+        out[:, : standard.shape[1]] = standard
         for columns, column_labels in zip(self._columns_of, labels, strict=True):
             hot = np.array([columns.get(label, -1) for label in column_labels])
             rows = np.flatnonzero(hot >= 0)
@@ -270,6 +279,10 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         return sorted(known, key=lambda v: (v is None, v or ""))
 
     def _check_array(self, X: Any, *, reset: bool) -> NDArray[np.float32]:
+        if not reset and not hasattr(self, "feature_names_in_"):
+            rows = plain_rows(X, self.n_features_in_)
+            if rows is not None:
+                return rows
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
             checked: NDArray[np.float32] = validate_data(
                 self, X, reset=reset, dtype=np.float32, ensure_all_finite="allow-nan"
@@ -293,15 +306,18 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
             )
         return block
 
-    def _standardize(self, X: NDArray[np.float32]) -> None:
-        """Do to the numeric columns, in place, what their fitted steps do."""
+    def _standardized(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the fitted steps make of the numeric columns."""
         if not self._numeric:
-            return
-        imputer, scaler, _ = (step for _, step in self._numeric_pipeline().steps)
-        np.copyto(X, imputer.statistics_.astype(np.float32), where=np.isnan(X))
-        X -= scaler.mean_.astype(np.float32)
-        X /= scaler.scale_.astype(np.float32)
-        np.clip(X, -_CLIP, _CLIP, out=X)
+            return X
+        median, mean, scale = self._statistics
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = X.sum()  # one pass, where the missing values take three
+        if not np.isfinite(total):
+            X = np.where(np.isnan(X), median, X)
+        out = X - mean
+        out /= scale
+        return np.minimum(np.maximum(out, -_CLIP, out=out), _CLIP, out=out)
 
     def _numeric_pipeline(self) -> Pipeline:
         if isinstance(self.transformer_, ColumnTransformer):
@@ -318,6 +334,11 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
             ends = np.array([[-_CLIP], [_CLIP]], dtype=np.float32)
             clipper = self._numeric_pipeline()["clip"]
             clipper.fit(np.repeat(ends, len(self._numeric), axis=1))
+            imputer, scaler, _ = (step for _, step in self._numeric_pipeline().steps)
+            self._statistics = [
+                values.astype(np.float32)
+                for values in (imputer.statistics_, scaler.mean_, scaler.scale_)
+            ]
 
 
 def _numeric_steps() -> Pipeline:

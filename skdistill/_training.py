@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
-from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback, PassthroughScoring
 from skorch.dataset import Dataset, unpack_data
 from skorch.history import History
@@ -140,13 +140,20 @@ def train(
         )
 
 
-def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
-    """Return the log-probabilities of ``X`` by a fitted net, float64, on the CPU."""
+def proba(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the probabilities of ``X`` by a fitted net, float64, on the CPU."""
     outputs = _forward(net, X).double()
     if _gives_logits(net):
-        return torch.log_softmax(outputs, dim=1)
+        return torch.softmax(outputs, dim=1)
     proba = net._get_predict_nonlinearity()(outputs)
-    return torch.log(proba / proba.sum(dim=1, keepdim=True))
+    return proba / proba.sum(dim=1, keepdim=True)
+
+
+def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the log-probabilities of ``X`` by a fitted net, float64, on the CPU."""
+    if _gives_logits(net):
+        return torch.log_softmax(_forward(net, X).double(), dim=1)
+    return torch.log(proba(net, X))
 
 
 def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
@@ -206,10 +213,21 @@ def _forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     else:
         n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
         outputs = [
-            net.evaluation_step((_to_tensor(X[start : start + n_rows]), None))
+            _evaluate(net, _to_tensor(X[start : start + n_rows]))
             for start in range(0, X.shape[0], n_rows)
         ]
-    return torch.cat([_first(output).cpu() for output in outputs])
+    outputs = [_first(output).cpu() for output in outputs]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+def _evaluate(net: NeuralNetClassifier, X: Tensor) -> Any:
+    if type(net).evaluation_step is not NeuralNet.evaluation_step:
+        return net.evaluation_step((X, None))
+    # The same without its checks, which take longer than a small net for a row.
+    if net.module_.training:
+        net._set_training(False)
+    with torch.no_grad():
+        return net.infer(X)
 
 
 def _gives_logits(net: Any) -> bool:

@@ -50,6 +50,21 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape")
 
 
+def plain_rows(X: Any, n_features: int | None = None) -> NDArray[np.float32] | None:
+    """Return ``X`` as float32 if it is a plain array that is fit for prediction.
+
+    None where it is anything else, or wrong: then scikit-learn's validation, which
+    takes longer than a small net for a row, has to see it.
+    """
+    if type(X) is not np.ndarray or X.dtype not in (np.float32, np.float64):
+        return None
+    if X.ndim != 2 or not X.size or n_features not in (None, X.shape[1]):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = np.ascontiguousarray(X, dtype=np.float32)
+        return rows if np.isfinite(rows.sum()) else None
+
+
 def check_teacher(teacher: Any) -> None:
     """Raise a TypeError or ValueError for what cannot be a teacher."""
     if isinstance(teacher, type):

@@ -573,3 +573,16 @@ def test_student_learns_from_a_frame_in_silence(frame, capsys):
         assert (student.predict(X) == y).mean() > 0.95
     assert isinstance(student["net"], NeuralNetClassifier)
     assert capsys.readouterr().out == ""
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [3e38, -3e38, np.nan])
+def test_values_whose_sum_overflows_and_missing_ones_are_prepared(dtype, value):
+    X = np.array([[1.0, 2.0], [3.0, 5.0], [2.0, 3.0]])
+    preprocess = TabularPreprocessor().fit(X)
+    rows = np.full((2, 2), value, dtype=dtype)
+    expected = {3e38: 10.0, -3e38: -10.0}.get(value)
+    if expected is None:  # the medians, standardized
+        expected = [(2 - 2) / X[:, 0].std(), (3 - 10 / 3) / X[:, 1].std()]
+    assert_allclose(
+        preprocess.transform(rows), np.broadcast_to(expected, (2, 2)), rtol=1e-6
+    )

@@ -1,8 +1,9 @@
 """Compare the losses: what each adds to a student, and what it costs.
 
 A student of two hidden layers learns from labels alone, from each logit loss, and from
-"kl" with each loss on features or relations added. Losses have the parameters of their
-papers where those carry over; LOSSES lists them. Metrics are of rows that neither
+"kl" with each loss on features or relations added. The weights make a term about as
+large as the others when the training begins; those of the papers, for images and much
+larger nets, drown the labels here (--paper-weights). Metrics are of rows that neither
 teacher nor student has seen, as mean and standard deviation over seeds. A step is the
 training of a batch; its time is that of whole epochs, so it includes loading the batch.
 
@@ -40,14 +41,21 @@ LOSSES = {
     "kl + cosine": {"feature_loss": "cosine"},
     "kl + cka": {"feature_loss": "cka"},
     "kl + vid": {"feature_loss": "vid"},
-    "kl + rkd": {"relation_loss": "rkd", "relation_weight": 25.0},
+    "kl + rkd": {"relation_loss": "rkd", "relation_weight": 5.0},
     "kl + rkd, distances": {
         "relation_loss": RKDLoss(angle_weight=0.0),
-        "relation_weight": 25.0,
+        "relation_weight": 5.0,
     },
-    "kl + similarity": {"relation_loss": "similarity", "relation_weight": 3000.0},
-    "kl + pkt": {"relation_loss": "pkt", "relation_weight": 30000.0},
-    "kl + contrastive": {"relation_loss": "contrastive", "relation_weight": 0.8},
+    "kl + similarity": {"relation_loss": "similarity", "relation_weight": 100.0},
+    "kl + pkt": {"relation_loss": "pkt", "relation_weight": 3000.0},
+    "kl + contrastive": {"relation_loss": "contrastive", "relation_weight": 0.1},
+}
+PAPER_WEIGHTS = {
+    "kl + rkd": 25.0,
+    "kl + rkd, distances": 25.0,
+    "kl + similarity": 3000.0,
+    "kl + pkt": 30000.0,
+    "kl + contrastive": 0.8,
 }
 METRICS = ["accuracy", "log loss", "agreement"]
 COLUMNS = [*METRICS, "ms a step", "over kl"]
@@ -85,6 +93,7 @@ def parse_args():
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--max-rows", type=int, help="take a sample of larger data")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--paper-weights", action="store_true")
     return parser.parse_args()
 
 
@@ -118,6 +127,8 @@ def run(X, y, seed, args):
             continue  # nothing is left of two standardized logits
         student = DistilledClassifier(teacher, random_state=seed)
         student.set_params(**clone(LOSSES[name], safe=False))
+        if args.paper_weights and name in PAPER_WEIGHTS:
+            student.set_params(relation_weight=PAPER_WEIGHTS[name])
         student.fit(X, y)
         step = milliseconds_per_step(student, len(X))
         if name == "kl":

@@ -311,12 +311,12 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         if not self._numeric:
             return X
         median, mean, scale = self._statistics
+        # What overflows is clipped in the end.
         with np.errstate(over="ignore", invalid="ignore"):
-            total = X.sum()  # one pass, where the missing values take three
-        if not np.isfinite(total):
-            X = np.where(np.isnan(X), median, X)
-        out = X - mean
-        out /= scale
+            if not np.isfinite(X.sum()):  # one pass, where np.isnan alone takes three
+                X = np.where(np.isnan(X), median, X)
+            out = X - mean
+            out /= scale
         return np.minimum(np.maximum(out, -_CLIP, out=out), _CLIP, out=out)
 
     def _numeric_pipeline(self) -> Pipeline:

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skdistill import losses, schedules
+    from skdistill import deploy, losses, schedules
     from skdistill._classifier import DistilledClassifier
     from skdistill._soft_labels import soft_labels
     from skdistill._students import make_student
@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DistilledClassifier",
     "TorchTeacher",
+    "deploy",
     "losses",
     "make_student",
     "schedules",
@@ -34,7 +35,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("losses", "schedules"):
+    if name in ("deploy", "losses", "schedules"):
         return importlib.import_module(f"skdistill.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)

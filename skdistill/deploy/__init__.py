@@ -1,1 +1,46 @@
-"""Deployment: the student leaves the building, small, fast, and without torch."""
+"""Deployment: a student leaves the building, small, fast, and without torch.
+
+:class:`OnnxClassifier` and what it predicts with need neither torch nor skorch; so each
+name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skdistill.deploy._footprint import footprint, latency_scorer, size_scorer
+    from skdistill.deploy._onnx_classifier import OnnxClassifier
+    from skdistill.deploy._to_onnx import register_converter, to_onnx
+    from skdistill.deploy._to_sklearn import to_sklearn
+
+__all__ = [
+    "OnnxClassifier",
+    "footprint",
+    "latency_scorer",
+    "register_converter",
+    "size_scorer",
+    "to_onnx",
+    "to_sklearn",
+]
+
+_HOMES = {
+    "OnnxClassifier": "_onnx_classifier",
+    "footprint": "_footprint",
+    "latency_scorer": "_footprint",
+    "register_converter": "_to_onnx",
+    "size_scorer": "_footprint",
+    "to_onnx": "_to_onnx",
+    "to_sklearn": "_to_sklearn",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,210 @@
+"""What a student costs once it is deployed, beside heavy classifiers and other forms.
+
+Two students, a bare net of 32-64-64-5 and the default one, are measured in each of their
+forms beside a forest of 500 trees, boosted trees, scikit-learn's MLPClassifier and a
+plain skorch net of the same shape. All run in one process, one after another and in
+several rounds, so that ratios hold where the machine is noisy: each time is the lowest
+of the rounds' medians, and a ratio is the median of the rounds' ratios. Then each is
+loaded in a process of its own, which answers one row.
+
+    python benchmarks/deploy.py
+"""
+
+import argparse
+import io
+import tempfile
+from pathlib import Path
+from time import perf_counter_ns
+
+import joblib
+import numpy as np
+import onnxruntime
+import torch
+from lightgbm import LGBMClassifier
+from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.neural_network import MLPClassifier
+from skorch import NeuralNetClassifier
+
+from skdistill import DistilledClassifier, make_student
+from skdistill.deploy import OnnxClassifier, footprint, to_onnx, to_sklearn
+
+N_FEATURES, N_CLASSES, HIDDEN = 32, 5, (64, 64)
+N_ROWS = 1000
+WEIGHT_BYTES = 4 * sum(
+    (n_in + 1) * n_out
+    for n_in, n_out in zip((N_FEATURES, *HIDDEN), (*HIDDEN, N_CLASSES), strict=True)
+)
+
+
+class Net(torch.nn.Sequential):
+    """The shape of the default student, as a person might write it."""
+
+    def __init__(self):
+        super().__init__(
+            torch.nn.Linear(N_FEATURES, HIDDEN[0]),
+            torch.nn.ReLU(),
+            torch.nn.Linear(HIDDEN[0], HIDDEN[1]),
+            torch.nn.ReLU(),
+            torch.nn.Linear(HIDDEN[1], N_CLASSES),
+        )
+
+
+def main():
+    args = parse_args()
+    torch.set_num_threads(1)
+    X, y = make_classification(
+        3000, N_FEATURES, n_informative=12, n_classes=N_CLASSES, random_state=0
+    )
+    X = X.astype(np.float32)
+    models = fitted(X, y, args.forest_trees)
+    with tempfile.TemporaryDirectory() as folder:
+        calls = {name: model.predict_proba for name, model in models.items()}
+        for form in ("bare", "default"):
+            path = Path(folder, f"{form}.onnx")
+            content = to_onnx(models[f"student, {form}"], path)
+            onnx = OnnxClassifier(path)
+            calls[f"OnnxClassifier, {form}"] = onnx.predict_proba
+            calls[f"onnxruntime, {form}"] = raw_onnxruntime(content)
+            models[f"OnnxClassifier, {form}"] = onnx
+            plain = to_sklearn(models[f"student, {form}"])
+            calls[f"to_sklearn, {form}"] = plain.predict_proba
+            models[f"to_sklearn, {form}"] = plain
+        calls["raw torch"] = raw_torch(models["student, bare"].student_.module_)
+        one = times(calls, X[:1], args.rounds, n_calls=200)
+        many = times(calls, X[:N_ROWS], args.rounds, n_calls=20)
+        print_sizes(models)
+        print_times(one, many)
+        print_processes(models, X, folder)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--forest-trees", type=int, default=500)
+    return parser.parse_args()
+
+
+def fitted(X, y, n_trees):
+    teacher = RandomForestClassifier(n_trees, random_state=0).fit(X, y)
+    net = NeuralNetClassifier(
+        Net,
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        max_epochs=5,
+        train_split=None,
+        verbose=0,
+    )
+    default = make_student(HIDDEN, max_epochs=5)
+    return {
+        "forest": teacher,
+        "HistGradientBoosting": HistGradientBoostingClassifier(max_iter=200).fit(X, y),
+        "LightGBM": LGBMClassifier(n_estimators=200, n_jobs=1, verbose=-1).fit(X, y),
+        "MLPClassifier": MLPClassifier(HIDDEN, max_iter=1000).fit(X, y),
+        "skorch": net.fit(X, y),
+        "student, bare": DistilledClassifier(teacher, net, random_state=0).fit(X, y),
+        "student, default": DistilledClassifier(teacher, default, random_state=0).fit(
+            X, y
+        ),
+    }
+
+
+def raw_onnxruntime(content):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        content, options, providers=["CPUExecutionProvider"]
+    )
+    return lambda X: session.run(["probabilities"], {"X": X})[0]
+
+
+def raw_torch(module):
+    module.eval()
+
+    def ask(X):
+        with torch.inference_mode():
+            return torch.softmax(module(torch.from_numpy(X)), dim=1).numpy()
+
+    return ask
+
+
+def times(calls, X, rounds, n_calls):
+    """Return microseconds by name, a number for each round."""
+    found = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            begun, spent = perf_counter_ns(), []
+            # The heavy ones need fewer calls: a round takes them half a second.
+            while len(spent) < 3 or (
+                len(spent) < n_calls and perf_counter_ns() - begun < 5e8
+            ):
+                start = perf_counter_ns()
+                call(X)
+                spent.append(perf_counter_ns() - start)
+            found[name].append(np.median(spent) / 1000)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def print_sizes(models):
+    print(f"The weights are {WEIGHT_BYTES:,} bytes of float32.\n")
+    print_row("model", "bytes", "over 1.5 x weights + 16 KiB")
+    print_row("---", "---", "---")
+    for name, model in models.items():
+        file = io.BytesIO()
+        joblib.dump(model, file)
+        n_bytes = file.getbuffer().nbytes
+        ratio = n_bytes / (1.5 * WEIGHT_BYTES + 16 * 1024)
+        print_row(name, f"{n_bytes:,}", f"{ratio:.2f}")
+
+
+def print_times(one, many):
+    print()
+    print_row(
+        "model",
+        "one row, us",
+        "over MLPClassifier",
+        f"{N_ROWS} rows, us",
+        "over raw torch",
+        "over onnxruntime",
+    )
+    print_row(*["---"] * 6)
+    for name in one:
+        form = name.rpartition(", ")[2]
+        session = many.get(f"onnxruntime, {form}")
+        print_row(
+            name,
+            f"{one[name].min():,.1f}",
+            ratio(one[name], one["MLPClassifier"]),
+            f"{many[name].min():,.0f}",
+            ratio(many[name], many["raw torch"]),
+            "" if session is None else ratio(many[name], session),
+        )
+
+
+def ratio(values, others):
+    return f"{np.median(values / others):.2f}"
+
+
+def print_processes(models, X, folder):
+    print("\nA new process that loads the model and answers one row:\n")
+    print_row("model", "seconds", "peak MB")
+    print_row("---", "---", "---")
+    files = {
+        "OnnxClassifier, default": Path(folder, "default.onnx"),
+        "to_sklearn, default": models["to_sklearn, default"],
+        "student, default": models["student, default"],
+        "MLPClassifier": models["MLPClassifier"],
+        "forest": models["forest"],
+    }
+    for name, cost in footprint(files, X).items():
+        print_row(name, f"{cost['start_s']:.2f}", f"{cost['peak_mb']:.0f}")
+
+
+def print_row(*cells):
+    print("|", " | ".join(cells), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()

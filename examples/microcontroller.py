@@ -1,0 +1,119 @@
+"""
+The student on a microcontroller
+================================
+
+A student that :func:`~skdistill.deploy.to_sklearn` has made a scikit-learn model of can
+become C code by any generator that knows :class:`~sklearn.neural_network.MLPClassifier`.
+`emlearn <https://emlearn.org>`_ does it well: arrays of weights and a header of a few
+hundred lines, without dynamic memory. Here the student reads handwritten digits of 8 x 8
+pixels. We compile it with gcc, as a program for this computer, and see that it tells the
+same digits as the student in Python.
+
+It needs gcc, and ``pip install emlearn``.
+"""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import emlearn
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
+from skorch import NeuralNetClassifier
+
+from skdistill import DistilledClassifier
+from skdistill.deploy import to_sklearn
+
+# %%
+# A student for the device
+# ------------------------
+#
+# The pixels already lie between 0 and 1, so the student needs no preprocessing, and
+# the device has none to do.
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(
+    (X / 16).astype(np.float32), y, stratify=y, random_state=0
+)
+forest = RandomForestClassifier(300, random_state=0).fit(X_train, y_train)
+
+
+class Net(torch.nn.Sequential):
+    """64 pixels, 24 hidden units, 10 digits."""
+
+    def __init__(self):
+        super().__init__(
+            torch.nn.Linear(64, 24), torch.nn.ReLU(), torch.nn.Linear(24, 10)
+        )
+
+
+net = NeuralNetClassifier(
+    Net,
+    criterion=torch.nn.CrossEntropyLoss,
+    optimizer=torch.optim.AdamW,
+    lr=0.01,
+    max_epochs=60,
+    iterator_train__shuffle=True,
+    train_split=None,
+    verbose=0,
+)
+student = DistilledClassifier(forest, net, random_state=0).fit(X_train, y_train)
+print(f"forest   {forest.score(X_test, y_test):.3f}")
+print(f"student  {student.score(X_test, y_test):.3f}")
+
+# %%
+# From scikit-learn to C
+# ----------------------
+#
+# ``student_predict`` is what emlearn names the function; it takes one row. The weights
+# are constants, 4 bytes each, which a compiler for a device puts into its flash memory.
+
+mlp = to_sklearn(student)[-1]
+folder = Path(tempfile.mkdtemp())
+emlearn.convert(mlp, method="inline").save(
+    name="student", file=str(folder / "student.h")
+)
+n_weights = sum(w.size for w in mlp.coefs_ + mlp.intercepts_)
+print(f"{n_weights} weights, {4 * n_weights} bytes")
+
+# %%
+# The program reads rows of 64 numbers and prints their digits.
+
+(folder / "main.c").write_text(
+    r"""
+    #include <stdio.h>
+    #include "student.h"
+
+    int main(void) {
+        float row[64];
+        int n = 0;
+        while (scanf("%f", &row[n]) == 1) {
+            if (++n == 64) {
+                printf("%d\n", (int)student_predict(row, 64));
+                n = 0;
+            }
+        }
+        return 0;
+    }
+    """
+)
+subprocess.run(
+    ["gcc", "-Os", f"-I{emlearn.includedir}", "main.c", "-o", "student", "-lm"],
+    cwd=folder,
+    check=True,
+)
+
+# %%
+# The same answers
+# ----------------
+
+rows = "\n".join(" ".join(map(str, row)) for row in X_test)
+answers = subprocess.run(
+    [folder / "student"], input=rows, capture_output=True, text=True, check=True
+).stdout
+in_c = np.array(answers.split(), dtype=int)
+agreement = (in_c == student.predict(X_test)).mean()
+print(f"C and Python agree on {agreement:.1%} of {len(in_c)} rows")

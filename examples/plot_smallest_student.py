@@ -1,0 +1,122 @@
+"""
+The smallest student that is good enough
+========================================
+
+A larger student is not always a better one. A search can score the size of a student
+beside its accuracy, and then choose the smallest among those that are as good as the
+best, within what chance can tell.
+"""
+
+# %%
+# A search with two scores
+# ------------------------
+# The teacher is given unfitted, so that in each fold it learns from the training rows
+# alone. It is asked once per fold, however many students there are.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import GridSearchCV, train_test_split
+
+from skdistill import DistilledClassifier, make_student
+from skdistill.deploy import footprint, size_scorer
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.3, stratify=y, random_state=0
+)
+forest = RandomForestClassifier(200, random_state=0)
+
+sizes = [(), (8,), (16,), (32,), (64, 64), (128, 128)]
+temperatures = [1.0, 2.0]
+
+# %%
+# The choice
+# ----------
+# ``refit`` may be a function of the results. The mean of the folds is known up to its
+# standard error: whatever is within one standard error of the best counts as good, and
+# of these the smallest wins.
+
+N_FOLDS = 5
+
+
+def good_enough(results):
+    """Return the least accuracy that counts as good."""
+    best = results["mean_test_accuracy"].argmax()
+    error = results["std_test_accuracy"][best] / np.sqrt(N_FOLDS - 1)
+    return results["mean_test_accuracy"][best] - error
+
+
+def smallest_good(results):
+    """Return the number of the smallest good candidate, the better of equals."""
+    accuracy = results["mean_test_accuracy"]
+    n_bytes = -results["mean_test_size"]
+    order = np.lexsort((-accuracy, n_bytes))
+    return next(i for i in order if accuracy[i] >= good_enough(results))
+
+
+search = GridSearchCV(
+    DistilledClassifier(
+        teacher=forest, student=make_student(max_epochs=20), random_state=0
+    ),
+    {
+        "student__net__module__hidden_layer_sizes": sizes,
+        "temperature": temperatures,
+    },
+    scoring={"accuracy": "accuracy", "size": size_scorer},
+    refit=smallest_good,
+    cv=N_FOLDS,
+)
+search.fit(X_train, y_train)
+print(search.best_params_)
+
+# %%
+# All candidates, and the line above which they are good:
+
+results = search.cv_results_
+hidden = results["param_student__net__module__hidden_layer_sizes"]
+temperature = results["param_temperature"]
+kilobytes = -results["mean_test_size"] / 1e3
+accuracy = results["mean_test_accuracy"]
+
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+for value, marker in zip(temperatures, "os", strict=True):
+    shown = temperature == value
+    ax.plot(kilobytes[shown], accuracy[shown], marker, label=f"temperature {value:g}")
+for layers in sizes:
+    shown = [value == layers for value in hidden]
+    ax.annotate(
+        " + ".join(map(str, layers)) or "linear",
+        (kilobytes[shown].mean(), accuracy[shown].max()),
+        xytext=(0, 12),
+        textcoords="offset points",
+        horizontalalignment="center",
+    )
+ax.axhline(good_enough(results), color="gray", linestyle="--", label="good enough")
+ax.plot(
+    kilobytes[search.best_index_],
+    accuracy[search.best_index_],
+    "o",
+    markersize=16,
+    fillstyle="none",
+    color="black",
+    label="chosen",
+)
+ax.set(xscale="log", xlabel="kilobytes of the student", ylabel="accuracy, 5 folds")
+ax.set_xticks([20, 50, 100], ["20", "50", "100"])
+ax.minorticks_off()
+ax.margins(0.1)
+ax.grid(alpha=0.3)
+ax.legend(loc="lower right")
+
+# %%
+# What it costs
+# -------------
+# The chosen student was trained again on all training rows. ``footprint`` measures it
+# beside its teacher.
+
+models = {"teacher": forest.fit(X_train, y_train), "student": search.best_estimator_}
+print(footprint(models, X_test))
+for name, model in models.items():
+    print(f"{name}: accuracy {model.score(X_test, y_test):.3f} on unseen digits")

@@ -1,8 +1,8 @@
 """What a student costs once it is deployed, beside heavy classifiers and other forms.
 
-Two students, a bare net of 32-64-64-5 and the default one, are measured in each of their
-forms beside a forest of 500 trees, boosted trees, scikit-learn's MLPClassifier and a
-plain skorch net of the same shape. All run in one process, one after another and in
+Two students, a bare net of 32-64-64-5 and the default one, are measured in each of
+their forms beside a forest of 500 trees, boosted trees, scikit-learn's MLPClassifier
+and a plain skorch net of one shape. All run in one process, one after another and in
 several rounds, so that ratios hold where the machine is noisy: each time is the lowest
 of the rounds' medians, and a ratio is the median of the rounds' ratios. Then each is
 loaded in a process of its own, which answers one row.

@@ -2,12 +2,12 @@
 The student on a microcontroller
 ================================
 
-A student that :func:`~skdistill.deploy.to_sklearn` has made a scikit-learn model of can
-become C code by any generator that knows :class:`~sklearn.neural_network.MLPClassifier`.
+:func:`~skdistill.deploy.to_sklearn` makes a scikit-learn model of a student, and any
+generator that knows :class:`~sklearn.neural_network.MLPClassifier` turns it into C.
 `emlearn <https://emlearn.org>`_ does it well: arrays of weights and a header of a few
-hundred lines, without dynamic memory. Here the student reads handwritten digits of 8 x 8
-pixels. We compile it with gcc, as a program for this computer, and see that it tells the
-same digits as the student in Python.
+hundred lines, without dynamic memory. Here the student reads handwritten digits of
+8 x 8 pixels. We compile it with gcc, as a program for this computer, and see that it
+tells the same digits as the student in Python.
 
 It needs gcc, and ``pip install emlearn``.
 """

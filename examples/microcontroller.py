@@ -14,6 +14,7 @@ It needs gcc, and ``pip install emlearn``.
 
 import subprocess
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 import emlearn
@@ -73,9 +74,8 @@ print(f"student  {student.score(X_test, y_test):.3f}")
 
 mlp = to_sklearn(student)[-1]
 folder = Path(tempfile.mkdtemp())
-emlearn.convert(mlp, method="inline").save(
-    name="student", file=str(folder / "student.h")
-)
+with chdir(folder):  # emlearn also compiles, and leaves its files behind
+    emlearn.convert(mlp, method="inline").save(name="student", file="student.h")
 n_weights = sum(w.size for w in mlp.coefs_ + mlp.intercepts_)
 print(f"{n_weights} weights, {4 * n_weights} bytes")
 

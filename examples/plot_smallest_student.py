@@ -106,7 +106,7 @@ ax.plot(
 ax.set(xscale="log", xlabel="kilobytes of the student", ylabel="accuracy, 5 folds")
 ax.set_xticks([20, 50, 100], ["20", "50", "100"])
 ax.minorticks_off()
-ax.margins(0.1)
+ax.margins(0.15)
 ax.grid(alpha=0.3)
 ax.legend(loc="lower right")
 

@@ -1,0 +1,443 @@
+"""What a classifier costs: its size, its memory, and the time that it takes."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model._base import LinearClassifierMixin
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
+
+from skdistill._validation import check_not_empty, is_fitted
+
+# How long single rows are timed; a p99 needs hundreds of calls.
+_ROW_SECONDS = 1.0
+
+# How long anything else is timed, of which a median is taken.
+_MEDIAN_SECONDS = 0.3
+
+# Calls are at least this many, however long they take.
+_MIN_CALLS = 3
+
+# Single rows come from the first rows of X, this many of them.
+_N_ROWS = 100
+
+_BATCH_SIZE = 1000
+
+# A process of its own: only there is a peak of memory the model's, and an import paid
+# for. It gets the search path of this one, to find modules where this one did. On
+# Linux ru_maxrss would begin with the memory of the process that started it.
+_NEW_PROCESS = """
+import time
+start = time.perf_counter()
+import json, os, sys
+folder, method, sys.path[:] = json.loads(sys.argv[1])
+import joblib
+model = joblib.load(folder + "/model.joblib")
+getattr(model, method)(joblib.load(folder + "/row.joblib"))
+result = {"start_s": time.perf_counter() - start, "peak_mb": None}
+if sys.platform == "darwin":
+    import resource
+    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+elif os.path.exists("/proc/self/status"):
+    with open("/proc/self/status") as status:
+        fields = dict(line.split(":", 1) for line in status)
+    if "VmHWM" in fields:
+        result["peak_mb"] = int(fields["VmHWM"].split()[0]) * 1024 / 1e6
+with open(folder + "/result.json", "w") as file:
+    json.dump(result, file)
+"""
+
+
+class Footprint(dict[str, Any]):
+    """What one model costs: a dict, printed as a list."""
+
+    def __str__(self) -> str:
+        return _aligned([[name, _cell(value)] for name, value in self.items()])
+
+
+class Footprints(dict[str, Footprint]):
+    """What several models cost: a dict of dicts, printed as a table."""
+
+    def __str__(self) -> str:
+        header = ["", *next(iter(self.values()), {})]
+        rows = [[str(name), *map(_cell, row.values())] for name, row in self.items()]
+        return _aligned([header, *rows])
+
+
+def footprint(model: Any, X: Any) -> Footprint | Footprints:
+    """Measure what a classifier costs: bytes, memory, and time.
+
+    Parameters
+    ----------
+    model : fitted classifier, path of an ONNX file, or dict of these
+        Any classifier: a student, a teacher, a pipeline, a search. A path that ends
+        in ".onnx" is opened by :class:`OnnxClassifier`. A dict of names and models is
+        measured one by one.
+    X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+        At least one row, as the model takes them. Single rows are the first 100 in
+        turn, and batches repeat X where it has fewer than 1,000.
+
+    Returns
+    -------
+    footprint : dict
+        It prints as a list. Of a dict of models it is a dict of such dicts, which
+        prints as a table, and of which ``pandas.DataFrame.from_dict(footprint,
+        orient="index")`` makes a data frame.
+
+        - "bytes" : int. The size of the ONNX file, or of what :func:`joblib.dump`
+          writes without compression.
+        - "parameters" : int or None. How many numbers are trained, and
+        - "multiply_adds" : int or None. how many multiplications with a weight one row
+          takes, both without preprocessing. Known of torch modules (skorch nets,
+          :class:`~skdistill.TorchTeacher`), of
+          :class:`~sklearn.neural_network.MLPClassifier` and of linear models, in a
+          :class:`~skdistill.DistilledClassifier`, at the end of a pipeline or in a
+          search too; None of anything else, such as trees and ONNX files.
+          Multiply-adds are None too of modules with weights in other layers than
+          Linear, norms and Embedding; each Linear counts once.
+        - "load_ms" : float. Milliseconds from a file to the first row's answer, in
+          this process, where all imports are done: the median of several.
+        - "start_s" : float or None. Seconds from the first line of a new Python
+          process to the first row's answer: with the imports that the model needs.
+          Measured once.
+        - "peak_mb" : float or None. The most memory, in 10**6 bytes, that this
+          process had until then, with Python and all libraries. None where the
+          system does not tell, such as Windows.
+        - "row_us", "row_p99_us" : float. Microseconds for one row: the median and the
+          99th percentile over one second, or over three calls where they take longer.
+        - "rows_per_s" : float. Rows per second in batches of 1,000.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        The model is not fitted.
+    TypeError
+        The model is not a classifier.
+    ValueError
+        X has no rows, or the path is not one of an ONNX file: loading a pickle can run
+        any code, so that is left to you.
+
+    Warns
+    -----
+    UserWarning
+        A new process cannot load the model, such as one with a class that a notebook
+        defines: "start_s" and "peak_mb" are None.
+
+    See Also
+    --------
+    size_scorer : The bytes, for a search.
+    latency_scorer : The time for one row, for a search.
+
+    Notes
+    -----
+    The answer is that of ``predict_proba``, or of ``predict`` where there is none.
+    Times depend on the machine, on what else it does, and on how many threads numpy and
+    torch use: compare what was measured together. Each model takes a few seconds. A
+    search is measured with all that it holds, its best estimator without.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdistill.deploy import footprint
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
+    >>> linear = LogisticRegression(max_iter=1000).fit(X, y)
+    >>> costs = footprint({"forest": forest, "linear": linear}, X)
+    >>> print(costs)
+            bytes  parameters  multiply_adds  load_ms  start_s  peak_mb  row_us ...
+    forest    ...           -              -      ...
+    linear    ...          15             12      ...
+    >>> costs["forest"]["row_us"] > costs["linear"]["row_us"]
+    True
+    """
+    check_not_empty(X)
+    if not isinstance(model, Mapping):
+        return _measured(model, X)
+    footprints = Footprints()
+    for name, one in model.items():
+        footprints[name] = _measured(one, X)
+    return footprints
+
+
+def size_scorer(estimator: Any, X: Any, y: Any = None) -> float:
+    """Score a fitted estimator by its size, the smaller the better.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator. A :class:`~skdistill.DistilledClassifier` counts without
+        its teacher, which its file leaves out.
+    X, y : ignored
+        Present because a scorer takes them.
+
+    Returns
+    -------
+    score : float
+        Minus the number of bytes that :func:`joblib.dump` writes.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        The estimator is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import cross_validate
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skdistill.deploy import size_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> scoring = {"accuracy": "accuracy", "size": size_scorer}
+    >>> scores = cross_validate(DecisionTreeClassifier(), X, y, scoring=scoring)
+    >>> bool((scores["test_size"] < -1000).all())
+    True
+    """
+    _check_fitted(estimator)
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    return -float(file.getbuffer().nbytes)
+
+
+def latency_scorer(estimator: Any, X: Any, y: Any = None) -> float:
+    """Score a fitted classifier by the time that one row takes, the less the better.
+
+    Parameters
+    ----------
+    estimator : classifier
+        A fitted classifier.
+    X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+        At least one row. The first 100 are asked for one by one, in turn.
+    y : ignored
+        Present because a scorer takes it.
+
+    Returns
+    -------
+    score : float
+        Minus the median of microseconds, over a third of a second.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        The estimator is not fitted.
+    TypeError
+        The estimator is not a classifier.
+    ValueError
+        X has no rows.
+
+    Notes
+    -----
+    Parallel jobs slow each other down: search with ``n_jobs=1`` where the time counts.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skdistill.deploy import latency_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> latency_scorer(DecisionTreeClassifier().fit(X, y), X) < 0
+    True
+    """
+    check_not_empty(X)
+    _check_fitted(estimator)
+    ask = getattr(estimator, _method(estimator))
+    return -float(np.median(_microseconds(ask, _rows(X), _MEDIAN_SECONDS)))
+
+
+def _measured(model: Any, X: Any) -> Footprint:
+    model, n_bytes = _opened(model)
+    _check_fitted(model)
+    method = _method(model)
+    ask = getattr(model, method)
+    rows = _rows(X)
+    parameters, multiply_adds = _weights(model)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "model.joblib")
+        joblib.dump(model, file)
+        joblib.dump(rows[0], Path(folder, "row.joblib"))
+        if n_bytes is None:
+            n_bytes = file.stat().st_size
+        load = _microseconds(
+            lambda row: getattr(joblib.load(file), method)(row), rows, _MEDIAN_SECONDS
+        )
+        started, problem = _in_new_process(folder, method)
+    if problem:
+        warnings.warn(
+            f"a new process cannot load this {type(model).__name__}, so that start_s "
+            f"and peak_mb are None: {problem}. What its file refers to must be in a "
+            "module that can be imported",
+            UserWarning,
+            stacklevel=3,
+        )
+    row = _microseconds(ask, rows, _ROW_SECONDS)
+    batch = _safe_indexing(X, np.arange(_BATCH_SIZE) % _num_samples(X))
+    batches = _microseconds(ask, [batch], _MEDIAN_SECONDS)
+    return Footprint(
+        bytes=n_bytes,
+        parameters=parameters,
+        multiply_adds=multiply_adds,
+        load_ms=float(np.median(load)) / 1e3,
+        **started,
+        row_us=float(np.median(row)),
+        row_p99_us=float(np.percentile(row, 99)),
+        rows_per_s=_BATCH_SIZE / float(np.median(batches)) * 1e6,
+    )
+
+
+def _opened(model: Any) -> tuple[Any, int | None]:
+    """Return the classifier in a file and the size of the file, or ``model``, None."""
+    if not isinstance(model, str | os.PathLike):
+        return model, None
+    path = Path(model)
+    if path.suffix.lower() != ".onnx":
+        raise ValueError(
+            f"footprint opens ONNX files, not {path.name!r}: loading a pickle can run "
+            "any code. If you trust it, load it first: "
+            f"footprint(joblib.load({path.name!r}), X)"
+        )
+    from skdistill.deploy._onnx_classifier import OnnxClassifier
+
+    content = path.read_bytes()
+    return OnnxClassifier(content), len(content)
+
+
+def _check_fitted(model: Any) -> None:
+    name = type(model).__name__
+    if isinstance(model, type):
+        raise TypeError(f"expected a classifier, got the class {model.__name__}")
+    if not hasattr(model, "fit") and not hasattr(model, "predict_proba"):
+        raise TypeError(
+            f"expected a fitted classifier, got {name}. A torch module needs a "
+            "wrapper: TorchTeacher(module, classes=[...])"
+        )
+    if not is_fitted(model):
+        raise NotFittedError(f"this {name} is not fitted yet: call fit first")
+
+
+def _method(model: Any) -> str:
+    for name in ("predict_proba", "predict"):
+        if hasattr(model, name):
+            return name
+    raise TypeError(
+        f"expected a classifier, got {type(model).__name__}, which has no predict"
+    )
+
+
+def _rows(X: Any) -> list[Any]:
+    """Return the first rows one by one, each of the kind of ``X``."""
+    n_rows = min(_num_samples(X), _N_ROWS)
+    return [_safe_indexing(X, np.array([i])) for i in range(n_rows)]
+
+
+def _microseconds(
+    call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float
+) -> NDArray[np.float64]:
+    """Return the times of calls with one argument after the other, after a warm-up."""
+    _timed(call, arguments, seconds / 10, 1)
+    return np.array(_timed(call, arguments, seconds, _MIN_CALLS)) / 1e3
+
+
+def _timed(
+    call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float, at_least: int
+) -> list[int]:
+    times: list[int] = []
+    end = perf_counter_ns() + seconds * 1e9
+    for argument in itertools.cycle(arguments):
+        start = perf_counter_ns()
+        call(argument)
+        stop = perf_counter_ns()
+        times.append(stop - start)
+        if stop >= end and len(times) >= at_least:
+            break
+    return times
+
+
+def _in_new_process(folder: str, method: str) -> tuple[dict[str, Any], str | None]:
+    """Return what a new process measures, or Nones and what it stumbled over."""
+    search_path = [entry for entry in sys.path if isinstance(entry, str)]
+    told = json.dumps([folder, method, search_path])
+    done = subprocess.run(
+        [sys.executable, "-c", _NEW_PROCESS, told],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return {"start_s": None, "peak_mb": None}, lines[-1]
+    return json.loads(Path(folder, "result.json").read_text()), None
+
+
+def _weights(model: Any) -> tuple[int | None, int | None]:
+    """Count parameters and multiply-adds, without preprocessing."""
+    while True:
+        if isinstance(model, Pipeline):
+            model = model[-1]
+        elif isinstance(model, FrozenEstimator):
+            model = model.estimator
+        elif hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        elif hasattr(model, "student_"):
+            model = model.student_
+        else:
+            break
+    if hasattr(model, "coefs_"):  # a multilayer perceptron of scikit-learn
+        n_weights = sum(weights.size for weights in model.coefs_)
+        return n_weights + sum(bias.size for bias in model.intercepts_), n_weights
+    if isinstance(model, LinearClassifierMixin):
+        return model.coef_.size + np.size(model.intercept_), model.coef_.size
+    module: Any = getattr(model, "module_", getattr(model, "module", None))
+    if not hasattr(type(module), "named_buffers"):  # no torch module
+        return None, None
+    return sum(p.numel() for p in module.parameters()), _multiply_adds(module)
+
+
+def _multiply_adds(module: Any) -> int | None:
+    """Count the weights of linear layers, unless other layers multiply as well."""
+    from torch import nn
+
+    parts = list(module.modules())
+    linear = [part for part in parts if isinstance(part, nn.Linear)]
+    looked_up = [part for part in parts if isinstance(part, nn.Embedding)]
+    known = {id(part.weight) for part in [*linear, *looked_up]}
+    if any(p.ndim > 1 and id(p) not in known for p in module.parameters()):
+        return None
+    return sum(part.weight.numel() for part in linear)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int) or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]
+        ).rstrip()
+        for first, *others in rows
+    )

@@ -1,0 +1,377 @@
+import importlib
+import io
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC, LinearSVC
+from torch import nn
+
+from skdistill import DistilledClassifier, TorchTeacher, make_student
+from skdistill.deploy import _footprint
+from skdistill.deploy._footprint import footprint, latency_scorer, size_scorer
+from skdistill.deploy._to_onnx import to_onnx
+from tests.conftest import tiny_net
+
+KEYS = [
+    "bytes",
+    "parameters",
+    "multiply_adds",
+    "load_ms",
+    "start_s",
+    "peak_mb",
+    "row_us",
+    "row_p99_us",
+    "rows_per_s",
+]
+
+# A net of 4-8-3: 4 * 8 + 8 * 3 weights, and 8 + 3 biases.
+TINY = (67, 56)
+
+
+class Recorder:
+    """Counts as fitted, and writes down what it is asked."""
+
+    def __init__(self):
+        self.asked = set()
+
+    def predict_proba(self, X):
+        self.asked.add((type(X), np.shape(X) if isinstance(X, list) else X.shape))
+        return np.ones((3, 1))
+
+
+@pytest.fixture(autouse=True)
+def few_calls(monkeypatch):
+    """Time three calls of each kind: what the times are does not matter here."""
+    monkeypatch.setattr(_footprint, "_ROW_SECONDS", 0)
+    monkeypatch.setattr(_footprint, "_MEDIAN_SECONDS", 0)
+
+
+@pytest.fixture
+def no_process(monkeypatch):
+    """Leave out the new process, which takes seconds."""
+    nothing = {"start_s": None, "peak_mb": None}
+    monkeypatch.setattr(_footprint, "_in_new_process", lambda *a: (nothing, None))
+
+
+@pytest.fixture(scope="module")
+def student(data, forest):
+    net = make_student(hidden_layer_sizes=8, max_epochs=2)
+    return DistilledClassifier(forest, net, random_state=0).fit(*data)
+
+
+def dump_of(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    return file.getvalue()
+
+
+def weights_of(model, X):
+    costs = footprint(model, X)
+    return costs["parameters"], costs["multiply_adds"]
+
+
+def test_all_of_a_student_is_measured(student, data):
+    costs = footprint(student, data[0])
+    assert list(costs) == KEYS
+    assert costs["bytes"] == len(dump_of(student))
+    assert (costs["parameters"], costs["multiply_adds"]) == TINY
+    assert all(costs[key] > 0 for key in KEYS if key != "peak_mb")
+    assert costs["peak_mb"] is None or costs["peak_mb"] > 10
+    assert costs["row_p99_us"] >= costs["row_us"]
+
+
+def test_the_new_process_finds_what_this_one_finds(tmp_path, monkeypatch, data):
+    source = "from sklearn.naive_bayes import GaussianNB\nclass Mine(GaussianNB): pass"
+    Path(tmp_path, "a_module_of_mine.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = importlib.import_module("a_module_of_mine").Mine().fit(*data)
+    assert footprint(mine, data[0])["start_s"] > 0
+
+
+def test_the_peak_is_that_of_the_new_process_alone(data):
+    held = np.ones(500_000_000, np.uint8)
+    peak = footprint(GaussianNB().fit(*data), data[0])["peak_mb"]
+    assert peak is None or peak < held.nbytes / 1e6
+
+
+def test_what_a_new_process_cannot_load_is_told(monkeypatch, data):
+    class Mine(GaussianNB):
+        pass
+
+    monkeypatch.setattr("__main__.Mine", Mine, raising=False)
+    Mine.__module__, Mine.__qualname__ = "__main__", "Mine"
+    mine = Mine().fit(*data)
+    with pytest.warns(UserWarning, match="cannot load this Mine, .*'Mine'") as caught:
+        costs = footprint(mine, data[0])
+    assert caught[0].filename == __file__
+    assert costs["start_s"] is None
+    assert costs["peak_mb"] is None
+    assert costs["load_ms"] > 0
+
+
+@pytest.mark.usefixtures("no_process")
+class TestWeights:
+    def test_of_a_deeper_student(self):
+        rng = np.random.default_rng(0)
+        X, P = rng.standard_normal((20, 32)), rng.dirichlet(np.ones(5), 20)
+        net = make_student((64, 64), max_epochs=1)
+        clf = DistilledClassifier(
+            student=net, alpha=1, classes=range(5), random_state=0
+        ).fit(X, teacher_proba=P)
+        n_weights = 32 * 64 + 64 * 64 + 64 * 5
+        assert weights_of(clf, X) == (n_weights + 64 + 64 + 5, n_weights)
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    @pytest.mark.parametrize(
+        ("model", "expected"),
+        [
+            (tiny_net(module__n_features=4, module__n_classes=3, max_epochs=1), TINY),
+            (MLPClassifier(8, max_iter=2), TINY),
+            (make_pipeline(StandardScaler(), MLPClassifier(8, max_iter=2)), TINY),
+            (
+                GridSearchCV(
+                    make_pipeline(MLPClassifier(max_iter=2)),
+                    {"mlpclassifier__hidden_layer_sizes": [8]},
+                    cv=2,
+                ),
+                TINY,
+            ),
+            (LogisticRegression(max_iter=5), (15, 12)),
+            (LinearSVC(), (15, 12)),
+            (SGDClassifier(), (15, 12)),  # which has no predict_proba
+            (RandomForestClassifier(3), (None, None)),
+            (SVC(kernel="linear"), (None, None)),  # it multiplies support vectors
+            (GaussianNB(), (None, None)),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_are_counted_by_hand(self, model, expected, data):
+        X, y = data[0].astype(np.float32), data[1].astype(np.int64)
+        assert weights_of(model.fit(X, y), X) == expected
+
+    def test_of_a_frozen_pipeline(self, student, data):
+        pipeline = make_pipeline(FunctionTransformer(), FrozenEstimator(student))
+        assert weights_of(FrozenEstimator(pipeline), data[0]) == TINY
+
+    @pytest.mark.parametrize(
+        ("module", "expected"),
+        [
+            (nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), (21, 12)),
+            (nn.Sequential(nn.Linear(4, 3, bias=False), nn.PReLU()), (13, 12)),
+            (
+                nn.Sequential(
+                    nn.Unflatten(1, (1, 4)),
+                    nn.Conv1d(1, 2, 2),
+                    nn.Flatten(),
+                    nn.Linear(6, 3),
+                ),
+                (27, None),
+            ),
+        ],
+        ids=["norm", "activation", "convolution"],
+    )
+    def test_of_a_torch_teacher(self, module, expected, data):
+        teacher = TorchTeacher(module, classes=[0, 1, 2])
+        assert weights_of(teacher, data[0]) == expected
+
+    def test_of_an_embedding(self):
+        class Lookup(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.table, self.linear = nn.Embedding(5, 4), nn.Linear(8, 3)
+
+            def forward(self, X):
+                return self.linear(self.table(X.long()).flatten(1))
+
+        # Local, so no file can refer to it: its parts are counted by themselves.
+        teacher = TorchTeacher(Lookup(), classes=[0, 1, 2])
+        assert _footprint._weights(teacher) == (20 + 24 + 3, 24)
+
+    def test_of_a_callable_are_unknown(self):
+        teacher = TorchTeacher(np.exp, classes=[0, 1])
+        assert weights_of(teacher, np.zeros((3, 2))) == (None, None)
+
+
+@pytest.mark.usefixtures("no_process")
+class TestInput:
+    @pytest.mark.parametrize(
+        "X",
+        [
+            np.zeros((5, 4)),
+            np.zeros((1, 4)),
+            np.zeros((2000, 4)),
+            [[0.0] * 4] * 3,
+            csr_array(np.eye(4)),
+            pd.DataFrame(np.zeros((5, 4)), index=list("vwxyz")),
+            pl.DataFrame(np.zeros((5, 4))),
+        ],
+        ids=["array", "one row", "many rows", "list", "sparse", "pandas", "polars"],
+    )
+    def test_rows_and_batches_are_of_the_kind_of_X(self, X):
+        model = Recorder()
+        footprint(model, X)
+        assert model.asked == {(type(X), (1, 4)), (type(X), (1000, 4))}
+
+    def test_rows_are_asked_in_turn(self, monkeypatch):
+        monkeypatch.setattr(_footprint, "_MIN_CALLS", 5)
+        rows = _footprint._rows(np.array([[1], [2], [3]]))
+        asked = []
+        _footprint._microseconds(lambda row: asked.append(row.item()), rows, 0)
+        assert asked == [1, 1, 2, 3, 1, 2]  # the first one is the warm-up
+
+    def test_an_onnx_file(self, student, data, tmp_path):
+        path = tmp_path / "student.ONNX"
+        to_onnx(student, path)
+        for form in (path, str(path)):
+            costs = footprint(form, data[0])
+            assert costs["bytes"] == path.stat().st_size
+            assert costs["parameters"] is None
+            assert costs["multiply_adds"] is None
+
+    @pytest.mark.parametrize("name", ["student.joblib", "student"])
+    def test_other_files_are_not_opened(self, name, data, tmp_path):
+        path = tmp_path / name
+        path.write_bytes(b"no pickle")
+        with pytest.raises(ValueError, match=f"load it first: .*'{name}'"):
+            footprint(path, data[0])
+
+    def test_a_missing_file(self, data, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            footprint(tmp_path / "no.onnx", data[0])
+
+    @pytest.mark.parametrize("measure", [footprint, size_scorer, latency_scorer])
+    @pytest.mark.parametrize(
+        ("model", "error", "match"),
+        [
+            (GaussianNB(), NotFittedError, "this GaussianNB is not fitted"),
+            (DistilledClassifier(), NotFittedError, "this DistilledClassifier"),
+            (GridSearchCV(GaussianNB(), {}), NotFittedError, "this GridSearchCV"),
+            (make_pipeline(GaussianNB()), NotFittedError, "this Pipeline"),
+            (GaussianNB, TypeError, "the class GaussianNB"),
+            (nn.Linear(4, 3), TypeError, "got Linear.*TorchTeacher"),
+            (None, TypeError, "got NoneType"),
+        ],
+        ids=lambda value: getattr(value, "__name__", type(value).__name__),
+    )
+    def test_what_is_no_fitted_classifier(self, measure, model, error, match, data):
+        with pytest.raises(error, match=match):
+            measure(model, data[0])
+
+    @pytest.mark.parametrize("measure", [footprint, latency_scorer])
+    def test_what_does_not_predict(self, measure, data):
+        scaler = StandardScaler().fit(data[0])
+        with pytest.raises(TypeError, match="StandardScaler, which has no predict"):
+            measure(scaler, data[0])
+
+    @pytest.mark.parametrize("measure", [footprint, latency_scorer])
+    def test_no_rows(self, measure, forest):
+        with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+            measure(forest, np.zeros((0, 4)))
+
+    def test_nothing_is_changed(self, student, data):
+        before = dump_of(student), data[0].copy()
+        teacher, state = student.teacher, set(vars(student))
+        footprint(student, data[0])
+        assert dump_of(student) == before[0]
+        assert_array_equal(data[0], before[1])
+        assert student.teacher is teacher
+        assert set(vars(student)) == state
+
+
+@pytest.mark.usefixtures("no_process")
+class TestPrint:
+    @pytest.fixture
+    def costs(self, student, forest, data):
+        return footprint({"forest": forest, "student": student}, data[0])
+
+    def test_a_row_per_model(self, costs, student):
+        header, *rows = str(costs).splitlines()
+        assert header.split() == KEYS
+        assert [row.split()[0] for row in rows] == ["forest", "student"]
+        assert rows[0].split()[2:4] == ["-", "-"]
+        n_bytes = f"{len(dump_of(student)):,}"
+        assert rows[1].split()[1:4] == [n_bytes, "67", "56"]
+        assert len({len(line) for line in (header, *rows)}) == 1
+
+    def test_a_line_per_quantity(self, costs):
+        lines = [line.split() for line in str(costs["student"]).splitlines()]
+        assert [name for name, _ in lines] == KEYS
+        assert lines[1] == ["parameters", "67"]
+
+    @pytest.mark.parametrize(
+        ("value", "cell"),
+        [
+            (None, "-"),
+            (0, "0"),
+            (12345, "12,345"),
+            (0.01234, "0.0123"),
+            (99.94, "99.9"),
+            (12345.6, "12,346"),
+        ],
+    )
+    def test_cells(self, value, cell):
+        assert _footprint._cell(value) == cell
+
+    def test_a_data_frame(self, costs):
+        frame = pd.DataFrame.from_dict(costs, orient="index")
+        assert list(frame.index) == ["forest", "student"]
+        assert list(frame.columns) == KEYS
+        assert frame.loc["student", "parameters"] == 67
+        assert np.isnan(frame.loc["forest", "parameters"])
+
+    def test_no_models(self, data):
+        assert footprint({}, data[0]) == {}
+        assert str(footprint({}, data[0])) == ""
+
+
+class TestScorers:
+    def test_size(self, student, data):
+        assert size_scorer(student, *data) == -len(dump_of(student))
+        assert isinstance(size_scorer(student, *data), float)
+
+    def test_latency(self, student, data):
+        assert latency_scorer(student, *data) < 0
+        assert isinstance(latency_scorer(student, data[0]), float)
+
+    def test_in_a_search(self, data, forest):
+        search = GridSearchCV(
+            DistilledClassifier(forest, make_student(max_epochs=1), random_state=0),
+            {"student__net__module__hidden_layer_sizes": [64, 8]},
+            scoring={
+                "accuracy": "accuracy",
+                "size": size_scorer,
+                "latency": latency_scorer,
+            },
+            refit="size",
+            cv=2,
+        ).fit(*data)
+        small = search.best_estimator_
+        assert small.student_[-1].module__hidden_layer_sizes == 8
+        # Files of two folds differ by the digits of their histories.
+        large, best = search.cv_results_["mean_test_size"]
+        assert large < best < 0
+        assert abs(best + len(dump_of(small))) < 100
+        assert (search.cv_results_["mean_test_latency"] < 0).all()
+
+    def test_in_parallel(self, data):
+        scoring = {"size": size_scorer, "latency": latency_scorer}
+        scores = cross_validate(
+            GaussianNB(), *data, scoring=scoring, cv=2, n_jobs=2, error_score="raise"
+        )
+        assert (scores["test_size"] < -100).all()
+        assert (scores["test_latency"] < 0).all()

@@ -1,0 +1,898 @@
+import copy
+import errno
+import json
+import logging
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import polars as pl
+import pytest
+import skl2onnx
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from skdistill import DistilledClassifier, make_student
+from skdistill.deploy import OnnxClassifier, register_converter, to_onnx
+from skdistill.deploy import _to_onnx as module
+from tests.conftest import FittedTeacher, TinyModule, tiny_net
+
+
+def proba_for(y):
+    """Return soft labels that say what y says."""
+    return np.where(np.unique(y) == np.asarray(y)[:, None], 0.8, 0.2 / 2)
+
+
+def distilled(student, X, y):
+    """Return a DistilledClassifier that needs no teacher."""
+    clf = DistilledClassifier(student=student, random_state=0, alpha=0.5)
+    proba = proba_for(y)
+    return clf.fit(X, y, teacher_proba=proba / proba.sum(axis=1, keepdims=True))
+
+
+def quick_student(**params):
+    return make_student(hidden_layer_sizes=(16,), max_epochs=2, **params)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Return mixed columns under names that skl2onnx would change, and labels."""
+    rng = np.random.default_rng(0)
+    n = 120
+    X = pd.DataFrame(
+        {
+            "capital-gain": np.where(rng.random(n) < 0.1, np.nan, rng.normal(50, 9, n)),
+            "home town": rng.choice(["ä b", "it's", "c"], n),
+            "1": rng.integers(0, 9, n),
+            "variable": pd.array(rng.choice(["u", "v", None], n), dtype="str"),
+            "empty": np.full(n, None, dtype=object),
+            "flag": rng.random(n) < 0.5,
+        }
+    )
+    return X, np.where(X["1"] > 4, "yes", "no")
+
+
+@pytest.fixture(scope="module")
+def frame_student(table):
+    return distilled(quick_student(), *table)
+
+
+@pytest.fixture(scope="module")
+def frame_file(frame_student):
+    return to_onnx(frame_student)
+
+
+@pytest.fixture(scope="module")
+def array_student(data):
+    return distilled(quick_student(), *data)
+
+
+@pytest.fixture(scope="module")
+def array_file(array_student):
+    return to_onnx(array_student)
+
+
+@pytest.fixture(scope="module")
+def net_student(data):
+    """Return a bare net, which is exported soonest."""
+    return distilled(tiny_net(max_epochs=2), *data)
+
+
+@pytest.fixture
+def net_file(net_student):
+    return to_onnx(net_student)
+
+
+def assert_same(data, clf, X):
+    """Assert that a file says what was fitted, and how closely."""
+    file = OnnxClassifier(data)
+    np.testing.assert_allclose(
+        file.predict_proba(X), clf.predict_proba(X), rtol=0, atol=1e-6
+    )
+    np.testing.assert_array_equal(file.predict(X), clf.predict(X))
+    assert file.predict(X).dtype == clf.predict(X).dtype
+
+
+def run(data, feed):
+    session = onnxruntime.InferenceSession(data)
+    return session.run(["label", "probabilities"], feed)
+
+
+def metadata_of(data):
+    props = onnx.load_from_string(data).metadata_props
+    return {prop.key: prop.value for prop in props}
+
+
+# Data frames
+
+
+def test_frame_as_it_was_fitted(frame_file, frame_student, table):
+    assert_same(frame_file, frame_student, table[0])
+
+
+def test_frame_with_what_was_never_seen(frame_file, frame_student, table):
+    X = table[0].iloc[:4].copy()
+    X["capital-gain"] = [np.nan, 1e30, -1e30, 0]
+    X["home town"] = ["never seen", None, "", "nan"]
+    X["variable"] = [None, "never seen", "u", None]
+    assert_same(frame_file, frame_student, X)
+
+
+def test_frame_of_polars(frame_file, frame_student, table):
+    assert_same(frame_file, frame_student, pl.from_pandas(table[0]))
+
+
+def test_frame_has_an_input_for_each_column(frame_file, table):
+    session = onnxruntime.InferenceSession(frame_file)
+    inputs = [(node.name, node.type, node.shape) for node in session.get_inputs()]
+    text = {"home town", "variable", "empty"}
+    assert inputs == [
+        (name, "tensor(string)" if name in text else "tensor(float)", ["batch", 1])
+        for name in table[0].columns
+    ]
+
+
+@pytest.mark.parametrize("n_rows", [1, 7])
+def test_frame_by_onnxruntime_alone(frame_file, frame_student, table, n_rows):
+    X = table[0].iloc[:n_rows]
+    feed = {
+        name: X[[name]].astype("float32").to_numpy()
+        for name in ("capital-gain", "1", "flag")
+    }
+    for name in ("home town", "variable", "empty"):
+        strings = ["nan" if pd.isna(value) else value for value in X[name]]
+        feed[name] = np.array(strings, dtype=object)[:, np.newaxis]
+    label, proba = run(frame_file, feed)
+    assert label.tolist() == frame_student.predict(X).tolist()
+    assert proba.dtype == np.float32
+    np.testing.assert_allclose(proba, frame_student.predict_proba(X), atol=1e-6)
+
+
+def test_frame_metadata(frame_file, table):
+    assert {
+        name: json.loads(value)
+        for name, value in metadata_of(frame_file).items()
+        if not name.endswith(("version", "dtype"))
+    } == {
+        "skdistill.classes": ["no", "yes"],
+        "skdistill.n_features": 6,
+        "skdistill.feature_names": list(table[0].columns),
+        "skdistill.kinds": ["float", "string", "float", "string", "string", "float"],
+    }
+
+
+def test_frame_of_numbers_and_numbered_columns_is_one_tensor(data):
+    X = pd.DataFrame(data[0])
+    clf = distilled(quick_student(), X, data[1])
+    data = to_onnx(clf)
+    assert [node.name for node in onnx.load_from_string(data).graph.input] == ["X"]
+    assert_same(data, clf, X)
+
+
+def test_frame_of_strings_and_numbered_columns(table):
+    X = table[0].set_axis(range(6), axis=1)
+    clf = distilled(quick_student(), X, table[1])
+    data = to_onnx(clf)
+    names = [node.name for node in onnx.load_from_string(data).graph.input]
+    assert names == ["0", "1", "2", "3", "4", "5"]
+    assert_same(data, clf, X)
+
+
+def test_frame_of_one_column_of_strings(table):
+    X = table[0][["home town"]]
+    clf = distilled(quick_student(), X, table[1])
+    assert_same(to_onnx(clf), clf, X)
+
+
+@pytest.mark.parametrize("name", ["label", "probabilities", ""])
+def test_refuses_columns_named_as_an_output(table, name):
+    X = table[0][["home town", "1"]].set_axis([name, "other"], axis=1)
+    with pytest.raises(ValueError, match="rename the column"):
+        to_onnx(distilled(quick_student(), X, table[1]))
+
+
+def test_refuses_a_label_that_means_missing(table):
+    X = pd.DataFrame({"a": pd.array(["nan", None, "b"] * 40, dtype="str")})
+    with pytest.raises(ValueError, match="give the label another name"):
+        to_onnx(distilled(quick_student(), X, table[1]))
+
+
+# Arrays
+
+
+def test_array_student(array_file, array_student, data):
+    X = data[0].astype(np.float32)
+    X[::7, 1], X[3] = np.nan, 1e30
+    assert_same(array_file, array_student, X)
+
+
+@pytest.mark.parametrize("n_rows", [1, 90])
+def test_array_by_onnxruntime_alone(array_file, array_student, data, n_rows):
+    X = data[0][:n_rows]
+    label, proba = run(array_file, {"X": X.astype(np.float32)})
+    assert label.dtype == np.int64
+    np.testing.assert_array_equal(label, array_student.predict(X))
+    np.testing.assert_allclose(proba, array_student.predict_proba(X), atol=1e-6)
+
+
+def test_array_metadata(array_file):
+    metadata = metadata_of(array_file)
+    assert metadata.pop("skdistill.version")
+    assert metadata == {
+        "skdistill.classes": "[0, 1, 2]",
+        "skdistill.classes_dtype": "<i8",
+        "skdistill.n_features": "4",
+    }
+
+
+def test_sparse_sample_is_of_a_net_that_takes_it(net_student, net_file, data):
+    assert to_onnx(net_student, sample=csr_matrix(data[0])) == net_file
+
+
+def test_sample_of_one_row_and_list(net_student, net_file, data):
+    assert to_onnx(net_student, sample=data[0][:1].tolist()) == net_file
+
+
+@pytest.mark.parametrize("file", ["frame_file", "array_file", "net_file"])
+def test_file_is_of_one_format_and_keeps_to_itself(request, file):
+    data = request.getfixturevalue(file)
+    model = onnx.load_from_string(data)
+    onnx.checker.check_model(model, full_check=True)
+    opsets = {opset.domain: opset.version for opset in model.opset_import}
+    assert opsets.pop("") == 21
+    assert set(opsets) <= {"ai.onnx.ml"}
+    assert len(opsets) == len(model.opset_import) - 1
+    assert model.ir_version == 10
+    assert not model.functions
+    assert not any(t.external_data for t in model.graph.initializer)
+    for trace in (b"stack_trace", b".py", b"torch", os.getcwd().encode()):
+        assert trace not in data
+
+
+def test_weights_are_most_of_the_file(array_file, array_student):
+    weights = array_student.student_[-1].module_.parameters()
+    assert len(array_file) < 4 * sum(w.numel() for w in weights) + 2500
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [
+        (np.array([3, 5, 200], dtype=np.uint8), [3, 5, 200]),
+        (np.array([-1.0, 0.0, 2.0]), [-1, 0, 2]),
+        (np.array(["a", "ö", "c c"]), ["a", "ö", "c c"]),
+        (np.array(["a", "b", "c"], dtype=object), ["a", "b", "c"]),
+        (np.array([1, 2, 3], dtype=object), [1, 2, 3]),
+    ],
+)
+def test_labels(net_student, data, classes, labels):
+    clf = copy.copy(net_student)
+    clf.classes_ = classes
+    made = to_onnx(clf)
+    assert_same(made, clf, data[0])
+    label, proba = run(made, {"X": data[0].astype(np.float32)})
+    assert label.dtype == (object if isinstance(labels[0], str) else np.int64)
+    assert label.tolist() == [labels[i] for i in proba.argmax(axis=1)]
+
+
+def test_labels_that_are_booleans(data):
+    clf = distilled(tiny_net(max_epochs=2), data[0], data[1] > 0)
+    made = to_onnx(clf)
+    assert_same(made, clf, data[0])
+    label, _ = run(made, {"X": data[0].astype(np.float32)})
+    assert label.dtype == np.int64
+    np.testing.assert_array_equal(label, clf.predict(data[0]))
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array([0.5, 1.0, 2.0]),
+        np.array([0.0, 1.0, np.inf]),
+        np.array([1, "a", "b"], dtype=object),
+        np.array([b"a", b"b", b"c"]),
+        np.array([0, 1, 2**63], dtype=np.uint64),
+        np.array(["2020", "2021", "2022"], dtype="datetime64[Y]"),
+    ],
+)
+def test_refuses_labels_of_other_kinds(net_student, classes):
+    clf = copy.copy(net_student)
+    clf.classes_ = classes
+    with pytest.raises(ValueError, match="integers or strings"):
+        to_onnx(clf)
+
+
+# Modules
+
+
+class Embedding(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.linear = nn.Embedding(10, 8), nn.Linear(11, 3)
+
+    def forward(self, X):
+        known = self.embedding(X[:, 0].long().clamp(0, 9))
+        return self.linear(torch.cat([known, X[:, 1:]], dim=1))
+
+
+class Layers(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Linear(4, 16),
+            nn.GELU(),
+            nn.BatchNorm1d(16),
+            nn.Dropout(0.5),
+            nn.Linear(16, 16),
+            nn.SiLU(),
+            nn.LayerNorm(16),
+            nn.Linear(16, 3),
+        )
+
+
+class Softmax(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(4, 3), nn.Softmax(dim=1))
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.linear(X), X
+
+
+class TwoNet(NeuralNetClassifier):
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        return super().get_loss(y_pred[0], y_true, *args, **kwargs)
+
+
+class Images(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(1, 32, 3),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(32, 3),
+        )
+
+
+def other_nonlinearity(outputs):
+    return torch.sigmoid(outputs)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        tiny_net(module=Embedding, max_epochs=1),
+        tiny_net(module=Layers, max_epochs=1),
+        tiny_net(module=Softmax, criterion=nn.NLLLoss, max_epochs=1),
+        tiny_net(predict_nonlinearity=other_nonlinearity, max_epochs=1),
+        TwoNet(
+            Two,
+            criterion=nn.CrossEntropyLoss,
+            max_epochs=1,
+            train_split=None,
+            verbose=0,
+        ),
+        tiny_net(module=TinyModule(4, 3).double().float(), max_epochs=1),
+    ],
+    ids=["embedding", "layers", "softmax", "nonlinearity", "tuple", "instance"],
+)
+def test_modules(net, data):
+    X, y = data
+    X = np.column_stack([np.arange(90) % 10, X[:, 1:]]).astype(np.float32)
+    clf = distilled(net, X, y)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torch")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.filterwarnings("ignore::FutureWarning:torch")
+def test_compiled_module(data):
+    net = tiny_net(compile=True, compile__backend="eager", max_epochs=1)
+    clf = distilled(net, *data)
+    assert_same(to_onnx(clf), clf, data[0])
+
+
+@pytest.fixture(scope="module")
+def image_student(data):
+    images = np.random.default_rng(0).normal(size=(90, 1, 8, 8)).astype(np.float32)
+    return distilled(tiny_net(module=Images, max_epochs=1), images, data[1]), images
+
+
+def test_images(image_student):
+    clf, images = image_student
+    made = to_onnx(clf, sample=images)
+    shape = [node.shape for node in onnxruntime.InferenceSession(made).get_inputs()]
+    assert shape == [["batch", 1, 8, 8]]
+    for X in (images, images[:1]):
+        label, proba = run(made, {"X": X})
+        np.testing.assert_allclose(proba, clf.predict_proba(X), atol=1e-6)
+        np.testing.assert_array_equal(label, clf.predict(X))
+
+
+def test_images_need_a_sample(image_student):
+    with pytest.raises(ValueError, match="pass sample="):
+        to_onnx(image_student[0])
+
+
+class Unsupported(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.linear(X + float(X.detach().numpy()[0, 0] > 99))
+
+
+def test_module_that_torch_cannot_export(data, tmp_path):
+    clf = distilled(tiny_net(module=Unsupported, max_epochs=1), *data)
+    with pytest.raises(ValueError, match="cannot export .*Unsupported") as info:
+        to_onnx(clf, tmp_path / "model.onnx")
+    assert info.value.__cause__ is not None
+    assert not list(tmp_path.iterdir())
+
+
+class ScaledNet(NeuralNetClassifier):
+    def infer(self, x, **fit_params):
+        return super().infer(3 * x, **fit_params)
+
+
+def test_refuses_a_file_that_says_something_else(data, tmp_path):
+    net = ScaledNet(
+        TinyModule, criterion=nn.CrossEntropyLoss, max_epochs=3, train_split=None,
+        lr=0.5, verbose=0,
+    )  # fmt: skip
+    clf = distilled(net, *data)
+    with pytest.raises(ValueError, match=r"differs by 0\.\d+, more than 1e-05"):
+        to_onnx(clf, tmp_path / "model.onnx", sample=data[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_refuses_a_file_that_is_wrong_for_one_row(net_student, monkeypatch):
+    honest = OnnxClassifier.predict_proba
+
+    def wrong_alone(self, X):
+        return honest(self, X) * (0.5 if len(X) == 1 else 1)
+
+    monkeypatch.setattr(OnnxClassifier, "predict_proba", wrong_alone)
+    with pytest.raises(ValueError, match="more than 1e-05"):
+        to_onnx(net_student)
+
+
+# Preprocessing of the person's own
+
+
+class Inner(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def own_columns():
+    return ColumnTransformer(
+        [
+            ("text", OneHotEncoder(handle_unknown="ignore"), [1]),
+            (
+                "numbers",
+                make_pipeline(StandardScaler(), "passthrough"),
+                lambda X: [name for name in X.columns if name == "1"],
+            ),
+            ("left out", "drop", ["capital-gain"]),
+        ],
+        sparse_threshold=0,
+    )
+
+
+@pytest.mark.parametrize("place", ["before", "student", "nested"])
+def test_columns_of_ones_own(table, place):
+    X, y = table
+    X = X.drop(columns=["empty", "variable"])
+    fit = {"teacher_proba": proba_for(y)[:, :2]}
+    fit["teacher_proba"] /= fit["teacher_proba"].sum(axis=1, keepdims=True)
+    net = tiny_net(max_epochs=2)
+    if place == "student":
+        student = Pipeline([("columns", own_columns()), ("net", net)])
+        clf = DistilledClassifier(student=student, random_state=0).fit(X, y, **fit)
+    else:
+        head = own_columns()
+        if place == "nested":
+            head = make_pipeline(make_pipeline("passthrough", head), StandardScaler())
+        last = DistilledClassifier(student=net, random_state=0)
+        clf = Pipeline([("head", head), ("clf", last)])
+        clf.fit(X, y, clf__teacher_proba=fit["teacher_proba"])
+    made = to_onnx(clf, sample=X)
+    kinds = json.loads(metadata_of(made)["skdistill.kinds"])
+    assert kinds == ["string", "string", "float", "string"]
+    assert_same(made, clf, X)
+    with pytest.raises(ValueError, match="pass sample="):
+        to_onnx(clf)
+
+
+@pytest.mark.parametrize("step", [OneHotEncoder(sparse_output=False), OrdinalEncoder()])
+def test_strings_without_a_column_transformer(table, step):
+    X, y = table[0][["home town"]], table[1]
+    student = Pipeline([("encode", step), ("net", tiny_net(max_epochs=2))])
+    clf = distilled(student, X, y)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+def test_named_columns_without_steps_per_column(data):
+    X = pd.DataFrame(data[0], columns=["a-b", "label", "c", "d"])
+    student = Pipeline([("scale", StandardScaler()), ("net", tiny_net(max_epochs=2))])
+    clf = distilled(student, X, data[1])
+    made = to_onnx(clf)
+    assert [node.name for node in onnx.load_from_string(made).graph.input] == ["X"]
+    assert OnnxClassifier(made).feature_names_in_.tolist() == list(X.columns)
+    assert_same(made, clf, X)
+
+
+def test_pipelines_and_searches(data):
+    X, y = data
+    proba = proba_for(y) / proba_for(y).sum(axis=1, keepdims=True)
+    last = DistilledClassifier(student=tiny_net(max_epochs=2), random_state=0)
+    pipeline = Pipeline([("reduce", PCA(2)), ("scale", StandardScaler()), ("c", last)])
+    search = GridSearchCV(pipeline, {"reduce__n_components": [2]}, cv=2)
+    search.fit(X, y, c__teacher_proba=proba)
+    made = to_onnx(search, sample=X)
+    assert metadata_of(made)["skdistill.n_features"] == "4"
+    assert_same(made, search, X)
+
+
+def test_step_that_skl2onnx_does_not_know(data):
+    student = Pipeline([("inner", Inner()), ("net", tiny_net(max_epochs=1))])
+    clf = distilled(student, *data)
+    with pytest.raises(ValueError, match=r"skl2onnx cannot convert .*inner") as info:
+        to_onnx(clf, sample=data[0])
+    assert info.value.__cause__ is not None
+
+
+def test_refuses_a_scaler_that_needs_float64(data, tmp_path):
+    X = data[0] * 1e-3 + 1e5
+    student = Pipeline([("scale", StandardScaler()), ("net", tiny_net())])
+    with pytest.raises(ValueError, match="cast columns of large numbers"):
+        to_onnx(distilled(student, X, data[1]), tmp_path / "model.onnx", sample=X)
+    assert not list(tmp_path.iterdir())
+
+
+# Files
+
+
+@pytest.fixture
+def made_before(monkeypatch, net_student):
+    """Make the tests of files quick: the model itself is known by now."""
+    net = module._export(net_student.student_, np.zeros((2, 4), np.float32))
+    monkeypatch.setattr(module, "_export", lambda *args: net)
+
+
+@pytest.mark.usefixtures("made_before")
+class TestFiles:
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_written_and_returned(self, net_student, tmp_path, kind):
+        path = tmp_path / "model.onnx"
+        path.write_bytes(b"old")
+        assert to_onnx(net_student, kind(path)) == path.read_bytes()
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_relative_path(self, net_student, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        data = to_onnx(net_student, "model.onnx")
+        assert (tmp_path / "model.onnx").read_bytes() == data
+
+    def test_link_stays_a_link(self, net_student, tmp_path):
+        link, path = tmp_path / "link.onnx", tmp_path / "model.onnx"
+        link.symlink_to(path)
+        data = to_onnx(net_student, link)
+        assert link.is_symlink()
+        assert path.read_bytes() == data
+
+    def test_permissions_are_those_of_any_new_file(self, net_student, tmp_path):
+        (tmp_path / "other").touch()
+        to_onnx(net_student, tmp_path / "model.onnx")
+        modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+        assert len(modes) == 1
+
+    def test_missing_folder(self, net_student, tmp_path):
+        path = tmp_path / "no" / "model.onnx"
+        with pytest.raises(FileNotFoundError, match="cannot write the ONNX") as info:
+            to_onnx(net_student, path)
+        assert info.value.filename == str(path)
+
+    def test_folder_in_place_of_a_file(self, net_student, tmp_path):
+        path = tmp_path / "model.onnx"
+        path.mkdir()
+        with pytest.raises(OSError, match="cannot write the ONNX"):
+            to_onnx(net_student, path)
+        assert list(tmp_path.iterdir()) == [path]
+
+    @pytest.mark.skipif(
+        not hasattr(os, "geteuid") or os.geteuid() == 0,
+        reason="root may write anywhere",
+    )
+    def test_folder_that_cannot_be_written(self, net_student, tmp_path):
+        tmp_path.chmod(0o500)
+        with pytest.raises(PermissionError, match="cannot write the ONNX"):
+            to_onnx(net_student, tmp_path / "model.onnx")
+
+    @pytest.mark.parametrize("old", [b"old", None])
+    def test_full_disk(self, net_student, tmp_path, monkeypatch, old):
+        path = tmp_path / "model.onnx"
+        if old:
+            path.write_bytes(old)
+
+        def full(self, data):
+            with self.open("wb") as file:
+                file.write(data[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space left") as info:
+            to_onnx(net_student, path)
+        assert info.value.errno == errno.ENOSPC
+        assert [p.read_bytes() for p in tmp_path.iterdir()] == ([old] if old else [])
+
+
+# int8
+
+
+@pytest.fixture(scope="module")
+def wide_student(data):
+    return distilled(make_student(hidden_layer_sizes=(64, 64), max_epochs=20), *data)
+
+
+def int8_report(made):
+    return json.loads(metadata_of(made)["skdistill.quantization"])
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_int8(wide_student, data, given, recwarn):
+    sample = data[0] if given else None
+    float32 = to_onnx(wide_student, sample=sample)
+    made = to_onnx(wide_student, quantize="int8", sample=sample)
+    report = int8_report(made)
+    assert report["bytes_int8"] == len(made) < 0.6 * len(float32)
+    assert report["bytes_float32"] == len(float32)
+    assert report["n_rows"] == (90 if given else 256)
+    assert report["sample"] == ("given" if given else "made up")
+    if given:
+        file, X = OnnxClassifier(made), data[0]
+        proba, expected = file.predict_proba(X), wide_student.predict_proba(X)
+        same = proba.argmax(axis=1) == expected.argmax(axis=1)
+        assert report["agreement"] == same.mean() > 0.95
+        assert report["max_difference"] == np.abs(proba - expected).max() > 0
+    assert any(t.data_type == onnx.TensorProto.INT8 for t in
+               onnx.load_from_string(made).graph.initializer)  # fmt: skip
+
+
+@pytest.mark.parametrize("better", ["dynamic", "static"])
+def test_int8_keeps_what_changes_less(wide_student, data, monkeypatch, better):
+    honest = module._int8_net
+
+    def spoil_the_other(net, kind, rows):
+        made = honest(net, kind, rows)
+        if kind != better:
+            (node,) = (n for n in made.graph.node if n.op_type == "Softmax")
+            node.op_type = "Identity"
+            del node.attribute[:]
+        return made
+
+    monkeypatch.setattr(module, "_int8_net", spoil_the_other)
+    made = to_onnx(wide_student, quantize="int8", sample=data[0])
+    assert int8_report(made)["kind"] == better
+
+
+def test_int8_uses_the_way_that_works(wide_student, data, monkeypatch):
+    monkeypatch.setattr("onnxruntime.quantization.quantize_dynamic", None)
+    made = to_onnx(wide_student, quantize="int8", sample=data[0])
+    assert int8_report(made)["kind"] == "static"
+    with pytest.raises(ValueError, match="quantize=None") as info:
+        to_onnx(wide_student, quantize="int8")
+    assert isinstance(info.value.__cause__, TypeError)
+
+
+def test_int8_warns_of_changed_labels(wide_student, data, monkeypatch):
+    monkeypatch.setattr(module, "_AGREEMENT", 1.1)
+    with pytest.warns(UserWarning, match="int8 changes the label") as record:
+        to_onnx(wide_student, quantize="int8", sample=data[0])
+    assert record[0].filename == __file__
+
+
+def test_int8_that_is_no_smaller(net_student, tmp_path):
+    with pytest.raises(ValueError, match="no smaller.* quantize=None"):
+        to_onnx(net_student, tmp_path / "model.onnx", quantize="int8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_int8_of_images(image_student):
+    clf, images = image_student
+    made = to_onnx(clf, quantize="int8", sample=images)
+    assert len(made) < int8_report(made)["bytes_float32"]
+
+
+# What it takes and leaves
+
+
+@pytest.mark.parametrize("quantize", ["int4", True, 8])
+def test_unknown_quantization(net_student, quantize):
+    with pytest.raises(ValueError, match="quantize must be"):
+        to_onnx(net_student, quantize=quantize)
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript", "skl2onnx"])
+@pytest.mark.parametrize("call", [register_converter, lambda: to_onnx(None)])
+def test_missing_package(package, call, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"{package}: pip install skdistill\[onnx\]"):
+        call()
+
+
+def test_not_fitted():
+    with pytest.raises(NotFittedError):
+        to_onnx(DistilledClassifier())
+
+
+def test_other_estimators(data):
+    with pytest.raises(TypeError, match="expected a fitted DistilledClassifier"):
+        to_onnx(LogisticRegression().fit(*data))
+
+
+def test_leaves_the_estimator_and_the_sample_alone(frame_student, table):
+    X = table[0].copy()
+    frame_student.student_[-1].module_.train()
+    before, rows = pickle.dumps(frame_student), X.copy()
+    to_onnx(frame_student, sample=X)
+    assert pickle.dumps(frame_student) == before
+    pd.testing.assert_frame_equal(X, rows)
+
+
+def test_is_quiet(net_student, capfd):
+    level = logging.getLogger("torch.onnx").level
+    to_onnx(net_student)
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("torch.onnx").level == level
+
+
+def test_threads(net_student, net_file):
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(to_onnx, [net_student] * 2))
+    assert made == [net_file] * 2
+
+
+def test_import_needs_nothing_of_onnx():
+    code = """
+import sys
+import skdistill.deploy._to_onnx
+needed = {"onnx", "onnxruntime", "onnxscript", "skl2onnx"} & set(sys.modules)
+assert not needed, needed
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# skl2onnx
+
+
+@pytest.fixture
+def registered():
+    register_converter()
+    register_converter()
+
+
+@pytest.fixture(scope="module")
+def scaled_student(data):
+    X, y = data
+    names = np.array(["a", "b", "c"])[y]
+    proba = proba_for(y) / proba_for(y).sum(axis=1, keepdims=True)
+    last = DistilledClassifier(student=tiny_net(max_epochs=2), random_state=0)
+    pipeline = Pipeline([("scale", StandardScaler()), ("clf", last)])
+    return pipeline.fit(X, names, clf__teacher_proba=proba)
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("opset", [None, 21, 22])
+def test_converter_in_a_pipeline(scaled_student, data, opset):
+    X = data[0].astype(np.float32)
+    model = skl2onnx.to_onnx(
+        scaled_student, X[:1], options={"zipmap": False}, target_opset=opset
+    )
+    label, proba = run(model.SerializeToString(), {"X": X})
+    assert label.tolist() == scaled_student.predict(X).tolist()
+    np.testing.assert_allclose(proba, scaled_student.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.usefixtures("registered")
+def test_converter_with_zipmap(scaled_student, data):
+    X = data[0].astype(np.float32)
+    model = skl2onnx.to_onnx(scaled_student, X[:1])
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    label, rows = session.run(None, {"X": X[:2]})
+    assert label.tolist() == scaled_student.predict(X[:2]).tolist()
+    proba = [[row[name] for name in "abc"] for row in rows]
+    np.testing.assert_allclose(
+        proba, scaled_student.predict_proba(X[:2]), rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_converter_of_the_default_student(array_student, data, dtype):
+    X = data[0].astype(dtype)
+    model = skl2onnx.to_onnx(array_student, X[:1], options={"zipmap": False})
+    label, proba = run(model.SerializeToString(), {"X": X})
+    np.testing.assert_array_equal(label, array_student.predict(X))
+    np.testing.assert_allclose(proba, array_student.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.usefixtures("registered")
+def test_converter_of_columns(frame_student, table):
+    X = table[0].drop(columns="flag").assign(flag=table[0]["flag"].astype(np.int64))
+    X["empty"] = "nothing"
+    types = {"f": "float", "i": "int64"}
+    model = skl2onnx.to_onnx(frame_student, X[:1], options={"zipmap": False})
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    feed = {}
+    for node, name in zip(session.get_inputs(), X, strict=True):
+        strings = types.get(X[name].dtype.kind) is None
+        column = (
+            X[name].astype(object).where(X[name].notna(), "nan") if strings else X[name]
+        )
+        feed[node.name] = column.to_numpy(object if strings else None)[:, np.newaxis]
+    _, proba = session.run(None, feed)
+    np.testing.assert_allclose(proba, frame_student.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.usefixtures("registered")
+def test_converter_puts_columns_side_by_side(net_student, data):
+    X = data[0].astype(np.float32)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = skl2onnx.to_onnx(net_student, frame[:1], options={"zipmap": False})
+    feed = {name: frame[[name]].to_numpy() for name in frame}
+    _, proba = run(model.SerializeToString(), feed)
+    np.testing.assert_allclose(proba, net_student.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.usefixtures("registered")
+def test_converter_of_images(image_student):
+    clf, images = image_student
+    model = skl2onnx.to_onnx(clf, images[:1], options={"zipmap": False})
+    _, proba = run(model.SerializeToString(), {"X": images})
+    np.testing.assert_allclose(proba, clf.predict_proba(images), atol=1e-6)
+
+
+@pytest.mark.usefixtures("registered")
+def test_converter_needs_a_recent_opset(net_student, data):
+    with pytest.raises(ValueError, match="pass target_opset=21"):
+        skl2onnx.to_onnx(net_student, data[0][:1].astype(np.float32), target_opset=20)
+
+
+@pytest.mark.usefixtures("registered")
+def test_converter_needs_an_input_for_each_column(frame_student):
+    X = np.zeros((1, 6), np.float32)
+    with pytest.raises(ValueError, match="one per column"):
+        skl2onnx.to_onnx(frame_student, X)

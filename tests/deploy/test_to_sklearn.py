@@ -1,0 +1,775 @@
+import copy
+import io
+import itertools
+import pickle
+import pickletools
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import make_classification
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from skdistill import DistilledClassifier, make_student
+from skdistill.deploy import _to_sklearn
+from skdistill.deploy._to_sklearn import to_sklearn
+
+N_FEATURES = 5
+
+
+def data(n_classes=3, names=None, seed=0):
+    X, y = make_classification(
+        120,
+        N_FEATURES,
+        n_informative=4,
+        n_redundant=0,
+        n_classes=n_classes,
+        random_state=seed,
+    )
+    X = X.astype(np.float32) * 3 + 20
+    return X, y if names is None else np.array(names)[y]
+
+
+def small(**kwargs):
+    return make_student(**{"hidden_layer_sizes": (8, 6), "max_epochs": 2, **kwargs})
+
+
+def fit(student, X, y):
+    classes = np.unique(y)
+    proba = np.where(y[:, None] == classes, 0.9, 0.1 / (len(classes) - 1))
+    return DistilledClassifier(student=student, random_state=0).fit(
+        X, y, teacher_proba=proba
+    )
+
+
+def fit_net(module, n_classes=3, **kwargs):
+    """Fit a bare net around a module, with random weights that stay what they are."""
+    X, y = data(n_classes)
+    kwargs = {"criterion": nn.CrossEntropyLoss, "lr": 1e-3, **kwargs}
+    net = NeuralNetClassifier(
+        module, max_epochs=1, train_split=None, verbose=0, **kwargs
+    )
+    return fit(net, X, y)
+
+
+def frame(n_rows=200, seed=0):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(
+        {
+            "age": rng.normal(40, 10, n_rows).astype(np.float32),
+            "job": rng.choice(np.array(["cook", "clerk", "a b", None], object), n_rows),
+            "hours-per-week": rng.integers(0, 60, n_rows).astype(np.float32),
+            "town": rng.choice(np.array(["x", "y"], object), n_rows),
+        }
+    )
+    X.loc[::7, "age"] = np.nan
+    X["job"] = with_nan(X["job"])
+    y = np.where(X["job"].isin(["cook"]) | (X["hours-per-week"] > 40), "yes", "no")
+    return X, y
+
+
+def with_nan(column):
+    return column.astype(object).where(column.notna(), np.nan)
+
+
+def assert_same(plain, clf, X):
+    assert isinstance(plain, Pipeline)
+    np.testing.assert_allclose(
+        plain.predict_proba(X), clf.predict_proba(X), rtol=0, atol=1e-6
+    )
+    np.testing.assert_array_equal(plain.predict(X), clf.predict(X))
+    np.testing.assert_array_equal(plain.classes_, clf.classes_)
+    assert plain.n_features_in_ == clf.n_features_in_
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, y = data(3, ["a", "b", "c"])
+    X = X.copy()
+    X[::9, 1] = np.nan
+    return fit(small(), X, y), X
+
+
+@pytest.fixture(scope="module")
+def fitted_frame():
+    X, y = frame()
+    return fit(small(), X, y), X
+
+
+class TestPredictsTheSame:
+    @pytest.mark.parametrize(
+        "names",
+        [
+            [0, 1],
+            [3, 1, 2],
+            [False, True],
+            ["no", "yes"],
+            ["x", "yy", "zzz", "w"],
+            [1.0, 2.0],
+        ],
+    )
+    def test_classes(self, names):
+        X, y = data(len(names), names)
+        clf = fit(small(), X, y)
+        plain = to_sklearn(clf)
+        assert_same(plain, clf, X)
+        assert plain.predict(X).dtype == clf.predict(X).dtype
+
+    @pytest.mark.parametrize("names", [["a", "b"], ["a", "bb", "c"]])
+    def test_object_labels(self, names):
+        X, y = data(len(names), np.array(names, object))
+        clf = fit(small(), X, y)
+        plain = to_sklearn(clf)
+        assert_same(plain, clf, X)
+        assert plain.predict(X).dtype.kind == "U"
+
+    def test_integers_and_booleans_as_objects(self):
+        X, y = data(2)
+        clf = fit(small(), X, y)
+        for names in ([3, 5], [False, True]):
+            clf.classes_ = np.array(names, object)
+            plain = to_sklearn(clf)
+            assert_same(plain, clf, X)
+            assert plain.classes_.dtype == np.array(names).dtype
+
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    @pytest.mark.parametrize("activation", ["identity", "logistic", "relu", "tanh"])
+    @pytest.mark.parametrize("dropout", [0.0, 0.5])
+    def test_activations(self, n_classes, activation, dropout):
+        X, y = data(n_classes)
+        clf = fit(small(activation=activation, dropout=dropout), X, y)
+        plain = to_sklearn(clf)
+        assert_same(plain, clf, X)
+        assert plain["mlp"].activation == activation
+        assert plain["mlp"].hidden_layer_sizes == (8, 6)
+
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    def test_without_hidden_layers(self, n_classes):
+        X, y = data(n_classes)
+        clf = fit(small(hidden_layer_sizes=()), X, y)
+        plain = to_sklearn(clf)
+        assert_same(plain, clf, X)
+        assert plain["mlp"].hidden_layer_sizes == ()
+
+    def test_missing_values_and_outliers(self, fitted):
+        clf, X = fitted
+        X = X.copy()
+        X[0], X[1], X[2] = np.nan, 1e30, -1e30
+        assert_same(to_sklearn(clf), clf, X)
+
+    def test_many_classes(self):
+        X = np.random.default_rng(0).standard_normal((300, 4)).astype(np.float32)
+        y = np.arange(300) % 30
+        clf = fit(small(), X, y)
+        assert_same(to_sklearn(clf), clf, X)
+
+    def test_numpys_global_generator_is_left_alone(self, fitted):
+        before = np.random.get_state()[1].copy()  # noqa: NPY002
+        to_sklearn(fitted[0])
+        np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+class TestFrames:
+    def test_same(self, fitted_frame):
+        clf, X = fitted_frame
+        plain = to_sklearn(clf)
+        assert_same(plain, clf, X)
+        assert plain.feature_names_in_.tolist() == X.columns.tolist()
+        assert_same(plain, clf, X.iloc[:1])
+
+    def test_columns_are_found_by_name(self, fitted_frame):
+        clf, X = fitted_frame
+        other_order = X[X.columns[::-1]].assign(more=1)
+        np.testing.assert_array_equal(
+            to_sklearn(clf).predict_proba(other_order),
+            to_sklearn(clf).predict_proba(X),
+        )
+
+    def test_levels_never_seen_and_rows_all_missing(self, fitted_frame):
+        clf, X = fitted_frame
+        X = X.iloc[:3].copy()
+        X["job"] = np.array(["never", "seen", "cook"], object)
+        X.loc[0] = [np.nan] * 4
+        X = X.astype({"age": np.float32, "hours-per-week": np.float32})
+        assert_same(to_sklearn(clf), clf, X)
+
+    @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+    @pytest.mark.parametrize("dtype", [object, "category", "string"])
+    def test_documented_form_of_strings(self, fitted_frame, missing, dtype):
+        clf, X = fitted_frame
+        values = X["job"].where(X["job"].notna(), missing)
+        X = X.assign(job=pd.Series(values, dtype=dtype))
+        assert_same(to_sklearn(clf), clf, X.assign(job=with_nan(X["job"])))
+
+    def test_categories_as_they_are(self, fitted_frame):
+        clf, X = fitted_frame
+        assert_same(to_sklearn(clf), clf, X.astype({"job": "category"}))
+
+    @pytest.mark.parametrize("missing", [None, pd.NA])
+    def test_other_missing_strings_count_as_never_seen(self, fitted_frame, missing):
+        """As documented; where this fails, the documentation can promise more."""
+        clf, X = fitted_frame
+        plain = to_sklearn(clf)
+        other = pd.Series([missing, "cook"], dtype=object)
+        unseen = pd.Series(["never seen", "cook"], dtype=object)
+        np.testing.assert_array_equal(
+            plain.predict_proba(X[:2].assign(job=other)),
+            plain.predict_proba(X[:2].assign(job=unseen)),
+        )
+
+    def test_numbers_of_any_type(self):
+        rng = np.random.default_rng(0)
+        X = pd.DataFrame(
+            {
+                "bool": rng.random(100) < 0.5,
+                "nullable": pd.array([None, *range(99)], dtype="Int64"),
+                "objects": np.array([1, 2.5] * 50, object),
+                "f64": rng.normal(size=100),
+            }
+        )
+        clf = fit(small(), X, np.arange(100) % 2)
+        plain = to_sklearn(clf)
+        assert_same(plain, clf, X.astype(np.float32))
+        assert_same(plain, clf, X)
+
+    def test_numbers_as_categories_are_passed_as_strings(self):
+        X = pd.DataFrame(
+            {"x": np.arange(100.0, dtype=np.float32), "c": np.arange(100) % 3}
+        ).astype({"c": "category"})
+        clf = fit(small(), X, np.arange(100) % 2)
+        as_strings = X.astype({"c": str}).astype({"c": object})
+        np.testing.assert_allclose(
+            to_sklearn(clf).predict_proba(as_strings),
+            clf.predict_proba(X),
+            rtol=0,
+            atol=1e-6,
+        )
+
+    def test_names_that_are_no_strings(self):
+        X, y = frame()
+        X.columns = [5, 3, 7, 1]
+        clf = fit(small(), X, y)
+        assert_same(to_sklearn(clf), clf, X)
+
+    def test_strings_alone(self):
+        X, y = frame()
+        clf = fit(small(), X[["job"]], y)
+        assert_same(to_sklearn(clf), clf, X[["job"]])
+
+    def test_numbers_alone(self):
+        X, y = frame()
+        clf = fit(small(), X[["age", "hours-per-week"]], y)
+        assert_same(to_sklearn(clf), clf, X[["age", "hours-per-week"]])
+
+    def test_polars(self):
+        pl = pytest.importorskip("polars")
+        X, y = frame()
+        X["job"] = X["job"].fillna("missing")
+        clf = fit(small(), pl.from_pandas(X), y)
+        assert_same(to_sklearn(clf), clf, pl.from_pandas(X))
+
+
+class TestAnyPlace:
+    def test_persons_steps(self):
+        X, y = data()
+        student = make_pipeline(StandardScaler(), small().steps[-1][1])
+        pipeline = Pipeline(
+            [
+                ("mlp", StandardScaler()),
+                ("none", "passthrough"),
+                ("pca", PCA(3)),
+                ("clf", DistilledClassifier(GaussianNB(), student)),
+            ]
+        ).fit(X, y)
+        plain = to_sklearn(pipeline)
+        assert list(plain.named_steps) == ["mlp", "pca", "standardscaler", "mlp_"]
+        assert_same(plain, pipeline, X)
+
+    def test_default_student_in_a_pipeline(self):
+        X, y = data()
+        clf = DistilledClassifier(GaussianNB(), small())
+        pipeline = make_pipeline(PCA(3), clf).fit(X, y)
+        assert_same(to_sklearn(pipeline), pipeline, X)
+
+    def test_steps_are_copies(self):
+        X, y = data()
+        clf = DistilledClassifier(GaussianNB(), small())
+        pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
+        plain = to_sklearn(pipeline)
+        expected = plain.predict_proba(X)
+        pipeline[0].mean_ += 1
+        clf = pipeline[-1]
+        clf.student_[0].transformer_["scale"].mean_ += 1
+        with torch.no_grad():
+            for parameter in clf.student_[-1].module_.parameters():
+                parameter += 1
+        np.testing.assert_array_equal(plain.predict_proba(X), expected)
+
+    def test_the_estimator_is_left_as_it_is(self, fitted):
+        clf, _ = fitted
+        clf = copy.deepcopy(clf)
+        before = pickle.dumps(clf)
+        to_sklearn(clf)
+        assert pickle.dumps(clf) == before
+
+    def test_search(self):
+        X, y = data()
+        clf = DistilledClassifier(GaussianNB(), small())
+        search = GridSearchCV(clf, {"alpha": [0.1, 0.9]}, cv=2).fit(X, y)
+        assert_same(to_sklearn(search), search, X)
+
+    def test_bare_net(self):
+        clf = fit_net(
+            nn.Sequential(nn.Linear(N_FEATURES, 4), nn.Tanh(), nn.Linear(4, 3))
+        )
+        plain = to_sklearn(clf)
+        assert list(plain.named_steps) == ["mlp"]
+        assert_same(plain, clf, data()[0])
+
+    def test_bare_net_on_a_frame(self):
+        X, y = data()
+        X = pd.DataFrame(X, columns=list("vwxyz"))
+        net = NeuralNetClassifier(
+            nn.Linear(N_FEATURES, 3), criterion=nn.CrossEntropyLoss, max_epochs=1
+        )
+        net.set_params(verbose=0, train_split=None, lr=1e-3)
+        clf = fit(net, X, y)
+        plain = to_sklearn(clf)
+        assert plain.feature_names_in_.tolist() == list("vwxyz")
+        assert_same(plain, clf, X)
+
+    def test_persons_column_transformer(self):
+        X, y = frame()
+        X["age"] = X["age"].fillna(40)
+        transformer = ColumnTransformer(
+            [
+                ("scale", StandardScaler(), ["age"]),
+                ("one_hot", OneHotEncoder(handle_unknown="ignore"), ["job", "town"]),
+            ],
+            remainder="passthrough",
+        )
+        student = make_pipeline(transformer, small().steps[-1][1])
+        clf = fit(student, X, y)
+        assert_same(to_sklearn(clf), clf, X)
+
+    def test_sparse_output(self):
+        X, y = data()
+        student = make_pipeline(OneHotEncoder(), small().steps[-1][1])
+        clf = fit(student, X.round(-1), y)
+        assert_same(to_sklearn(clf), clf, X.round(-1))
+
+    def test_steps_that_give_frames(self):
+        X, y = data()
+        scaler = StandardScaler().set_output(transform="pandas")
+        student = make_pipeline(scaler, small().steps[-1][1])
+        before = StandardScaler().set_output(transform="pandas")
+        for pipeline in (
+            make_pipeline(DistilledClassifier(GaussianNB(), student)),
+            make_pipeline(before, DistilledClassifier(GaussianNB(), small())),
+            make_pipeline(before, DistilledClassifier(GaussianNB(), student[1])),
+        ):
+            pipeline.fit(X, y)
+            assert_same(to_sklearn(pipeline), pipeline, X)
+
+    def test_loaded_from_a_file(self, fitted):
+        clf, X = fitted
+        assert_same(to_sklearn(pickle.loads(pickle.dumps(clf))), clf, X)
+
+
+class InOrder(nn.Module):
+    def __init__(self, *modules):
+        super().__init__()
+        self.first = modules[0]
+        self.rest = nn.ModuleList(modules[1:])
+
+    def forward(self, X):
+        X = self.first(X)
+        for module in self.rest:
+            X = module(X)
+        return X
+
+
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(N_FEATURES, 4), nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.two(torch.relu(self.one(X)))
+
+
+class Clamped(nn.Module):
+    """What it does besides its layers shows on outliers only."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(N_FEATURES, 3)
+
+    def forward(self, X):
+        return self.linear(X.clamp(-9, 9))
+
+
+def stack(*middle, width=4, n_classes=3):
+    return nn.Sequential(
+        nn.Linear(N_FEATURES, width), *middle, nn.Linear(width, n_classes)
+    )
+
+
+def shared_activation():
+    act = nn.ReLU()
+    return nn.Sequential(
+        nn.Linear(N_FEATURES, 4), act, nn.Linear(4, 4), act, nn.Linear(4, 3)
+    )
+
+
+class TestModules:
+    @pytest.mark.parametrize(
+        "module",
+        [
+            nn.Linear(N_FEATURES, 3),
+            nn.Linear(N_FEATURES, 3, bias=False),
+            stack(nn.ReLU()),
+            stack(nn.Dropout(0.5), nn.Sigmoid(), nn.Identity(), nn.AlphaDropout(0.5)),
+            nn.Sequential(nn.Identity(), stack(nn.ReLU()), nn.Identity()),
+            nn.Sequential(stack(nn.Tanh(), n_classes=4), nn.Tanh(), nn.Linear(4, 3)),
+            InOrder(nn.Linear(N_FEATURES, 6), nn.ReLU(), nn.Linear(6, 3)),
+            shared_activation(),
+            nn.utils.parametrizations.weight_norm(nn.Linear(N_FEATURES, 3)),
+            nn.Sequential(stack(nn.ReLU()), nn.LogSoftmax(dim=1)),
+        ],
+    )
+    def test_same(self, module):
+        clf = fit_net(module)
+        assert_same(to_sklearn(clf), clf, data()[0] - 20)
+
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    @pytest.mark.parametrize("dim", [1, -1])
+    def test_softmax_at_the_end(self, n_classes, dim):
+        module = nn.Sequential(
+            stack(nn.ReLU(), n_classes=n_classes), nn.Softmax(dim=dim)
+        )
+        clf = fit_net(module, n_classes, criterion=nn.NLLLoss)
+        assert_same(to_sklearn(clf), clf, data(n_classes)[0] - 20)
+
+    def test_persons_nonlinearity(self):
+        clf = fit_net(
+            stack(nn.ReLU()),
+            predict_nonlinearity=lambda outputs: torch.softmax(outputs, dim=1),
+        )
+        assert_same(to_sklearn(clf), clf, data()[0])
+
+    @pytest.mark.parametrize(
+        ("module", "name"),
+        [
+            (stack(nn.BatchNorm1d(4)), r"1 \(BatchNorm1d\)"),
+            (nn.Sequential(stack(nn.GELU())), r"0\.1 \(GELU\)"),
+            (stack(nn.LeakyReLU()), "LeakyReLU"),
+            (stack(nn.Flatten(), nn.ReLU()), "Flatten"),
+            (InOrder(nn.Linear(N_FEATURES, 3), nn.LayerNorm(3)), r"rest\.0"),
+        ],
+    )
+    def test_layer_of_another_kind(self, module, name):
+        with pytest.raises(TypeError, match=f"{name}.*to_onnx"):
+            to_sklearn(fit_net(module))
+
+    def test_embedding(self):
+        X = np.arange(60).reshape(20, 3) % 4
+        y = np.arange(20) % 2
+
+        class Embedded(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.levels = nn.Embedding(4, 2)
+                self.out = nn.Linear(6, 2)
+
+            def forward(self, X):
+                return self.out(self.levels(X.long()).flatten(1))
+
+        net = NeuralNetClassifier(Embedded, criterion=nn.CrossEntropyLoss)
+        net.set_params(max_epochs=1, train_split=None, verbose=0)
+        with pytest.raises(TypeError, match=r"levels \(Embedding\).*to_onnx"):
+            to_sklearn(fit(net, X, y))
+
+    @pytest.mark.parametrize(
+        ("module", "message"),
+        [
+            (stack(nn.ReLU(), nn.Linear(4, 4), nn.Tanh()), "'relu', 'tanh'"),
+            (stack(nn.ReLU(), nn.Linear(4, 4)), "'identity', 'relu'"),
+            (stack(nn.ReLU(), nn.Tanh()), r"2 \(Tanh\) stands"),
+            (nn.Sequential(nn.Tanh(), *stack(nn.ReLU())), r"0 \(Tanh\) stands"),
+            (nn.Sequential(*stack(nn.ReLU()), nn.ReLU()), r"3 \(ReLU\) stands"),
+            (stack(nn.Softmax(dim=1)), r"1 \(Softmax\) stands"),
+        ],
+    )
+    def test_layers_in_another_order(self, module, message):
+        with pytest.raises(ValueError, match=f"{message}.*to_onnx"):
+            to_sklearn(fit_net(module))
+
+    @pytest.mark.parametrize(
+        ("module", "kwargs"),
+        [
+            (Functional(), {}),
+            (Clamped(), {}),
+            (nn.Sequential(*stack(nn.ReLU()), nn.Softmax(dim=1)), {}),
+            (stack(nn.ReLU()), {"predict_nonlinearity": torch.sigmoid}),
+        ],
+    )
+    def test_forward_that_does_something_else(self, module, kwargs):
+        X, y = data()
+        X = (X - 20) / 3
+        net = NeuralNetClassifier(
+            module, **{"criterion": nn.CrossEntropyLoss, "lr": 1e-3, **kwargs}
+        ).set_params(max_epochs=1, train_split=None, verbose=0)
+        clf = fit(net, X, y)
+        with torch.no_grad():
+            for parameter in clf.student_.module_.parameters():
+                parameter *= 5
+        with pytest.raises(ValueError, match=r"does something else.*to_onnx"):
+            to_sklearn(clf)
+
+    def test_module_without_layers(self):
+        class Constant(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.bias = nn.Parameter(torch.zeros(3))
+                self.nothing = nn.Identity()
+
+            def forward(self, X):
+                return self.bias.expand(len(X), -1)
+
+        with pytest.raises(ValueError, match="nothing stands"):
+            to_sklearn(fit_net(Constant()))
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        "estimator",
+        [
+            DistilledClassifier(),
+            make_pipeline(StandardScaler(), DistilledClassifier()),
+            GridSearchCV(DistilledClassifier(), {}),
+        ],
+    )
+    def test_not_fitted(self, estimator):
+        with pytest.raises(NotFittedError):
+            to_sklearn(estimator)
+
+    def test_other_estimator(self):
+        with pytest.raises(TypeError, match="DistilledClassifier"):
+            to_sklearn(GaussianNB().fit(*data()))
+
+    @pytest.mark.parametrize("step", ["net", "preprocess"])
+    def test_a_result_that_differs_is_refused(self, fitted, monkeypatch, step):
+        clf, _ = fitted
+        if step == "net":
+            original = _to_sklearn._array
+            monkeypatch.setattr(
+                _to_sklearn, "_array", lambda tensor: original(tensor) + 1e-4
+            )
+        else:
+            clf = copy.deepcopy(clf)
+            clf.student_[0].transformer_["clip"].scale_ *= 1.001
+        with pytest.raises(ValueError, match=r"differs .* more than 1e-06.*to_onnx"):
+            to_sklearn(clf)
+
+
+def both(fitted, fitted_frame, kind):
+    clf, X = fitted if kind == "array" else fitted_frame
+    return to_sklearn(clf), X
+
+
+@pytest.mark.parametrize("kind", ["array", "frame"])
+class TestLeavesTheBuilding:
+    def test_skops(self, fitted, fitted_frame, kind):
+        sio = pytest.importorskip("skops.io")
+        plain, X = both(fitted, fitted_frame, kind)
+        file = sio.dumps(plain)
+        untrusted = sio.get_untrusted_types(data=file)
+        assert set(untrusted) <= {"numpy.dtype"}
+        loaded = sio.loads(file, trusted=untrusted)
+        np.testing.assert_array_equal(loaded.predict_proba(X), plain.predict_proba(X))
+
+    def test_skl2onnx(self, fitted, fitted_frame, kind):
+        pytest.importorskip("skl2onnx")
+        ort = pytest.importorskip("onnxruntime")
+        plain, X = both(fitted, fitted_frame, kind)
+        session = ort.InferenceSession(
+            convert(plain, X).SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        labels, proba = session.run(None, inputs(session, X))
+        np.testing.assert_allclose(proba, plain.predict_proba(X), rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(labels, plain.predict(X))
+
+    def test_no_reference_to_torch(self, fitted, fitted_frame, kind):
+        plain, _ = both(fitted, fitted_frame, kind)
+        known = {"sklearn", "numpy", "_codecs", "__builtin__"}
+        assert {name.partition(".")[0] for name in modules_of(plain)} <= known
+
+    def test_predicts_without_torch(self, fitted, fitted_frame, kind, tmp_path):
+        plain, X = both(fitted, fitted_frame, kind)
+        path = tmp_path / "plain.pkl"
+        path.write_bytes(pickle.dumps((plain, X, plain.predict_proba(X))))
+        code = (
+            "import pickle, sys\n"
+            "import numpy as np\n"
+            "plain, X, proba = pickle.load(open(sys.argv[1], 'rb'))\n"
+            "assert np.array_equal(plain.predict_proba(X), proba)\n"
+            "assert not {'torch', 'skorch', 'skdistill'} & set(sys.modules)\n"
+        )
+        subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+@pytest.mark.parametrize("names", [list("abcde"), range(5)])
+def test_column_left_out(names):
+    """One without any level that is frequent enough to be known."""
+    sio = pytest.importorskip("skops.io")
+    X, y = frame()
+    X.insert(0, "name", [f"name {i}" for i in range(len(X))])
+    X.columns = names
+    clf = fit(small(), X, y)
+    plain = to_sklearn(clf)
+    assert_same(plain, clf, X)
+    untrusted = sio.get_untrusted_types(data=sio.dumps(plain))
+    assert set(untrusted) <= {"numpy.dtype"}
+
+
+def convert(plain, X):
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    if isinstance(X, np.ndarray):
+        types = [("X", FloatTensorType([None, X.shape[1]]))]
+    else:
+        types = [
+            (
+                name,
+                (FloatTensorType if X[name].dtype.kind == "f" else StringTensorType)(
+                    [None, 1]
+                ),
+            )
+            for name in X.columns
+        ]
+    return to_onnx(plain, initial_types=types, options={"zipmap": False})
+
+
+def inputs(session, X):
+    names = [entry.name for entry in session.get_inputs()]
+    if isinstance(X, np.ndarray):
+        return {names[0]: X}
+    columns = [X[name].to_numpy() for name in X.columns]
+    return {
+        name: (c if c.dtype.kind == "f" else c.astype(str).astype(object))[:, None]
+        for name, c in zip(names, columns, strict=True)
+    }
+
+
+def modules_of(obj):
+    """Return the modules that a pickle of an object imports from."""
+    # Protocol 2 names module and class in one operation.
+    ops = pickletools.genops(pickle.dumps(obj, protocol=2))
+    return {arg.split(" ")[0] for op, arg, _ in ops if op.name == "GLOBAL"}
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_file_is_small(n_classes):
+    X, y = data(n_classes)
+    plain = to_sklearn(fit(small(hidden_layer_sizes=(64, 64)), X, y))
+    widths = [N_FEATURES, 64, 64, 1 if n_classes == 2 else 3]
+    weights = sum(4 * (a + 1) * b for a, b in itertools.pairwise(widths))
+    file = io.BytesIO()
+    joblib.dump(plain, file)
+    assert len(file.getvalue()) < weights + 8 * 1024
+
+
+# What MLPClassifier has after a fit that ours has not.
+TRAINING = {
+    "_best_coefs",
+    "_best_intercepts",
+    "_no_improvement_count",
+    "_optimizer",
+    "_random_state",
+    "loss_",
+}
+
+
+class TestFittedAttributes:
+    """A scikit-learn whose MLPClassifier has other attributes must show here."""
+
+    @pytest.fixture(params=[(2, (8, 6)), (3, (8, 6)), (2, ()), (3, ())])
+    def pair(self, request):
+        n_classes, sizes = request.param
+        X, y = data(n_classes, ["a", "b", "c"])
+        ours = to_sklearn(fit(small(hidden_layer_sizes=sizes), X, y))["mlp"]
+        theirs = MLPClassifier(sizes, activation=ours.activation, random_state=0)
+        for _ in range(3):
+            theirs.partial_fit(X, y, classes=np.unique(y))
+        return ours, theirs, X
+
+    def test_names(self, pair):
+        ours, theirs, _ = pair
+        assert set(vars(theirs)) - set(vars(ours)) == TRAINING - {
+            "_no_improvement_count"
+        }
+        assert set(vars(ours)) <= set(vars(theirs))
+
+    def test_types_and_shapes(self, pair):
+        ours, theirs, _ = pair
+        for name, value in vars(ours).items():
+            expected = getattr(theirs, name)
+            if name in ("t_", "best_loss_"):
+                assert np.isscalar(value)
+                assert np.isscalar(expected)
+            elif name != "random_state":
+                assert type(value) is type(expected), name
+            if name in ("coefs_", "intercepts_"):
+                assert [a.shape for a in value] == [a.shape for a in expected]
+                assert {a.dtype for a in value} == {np.dtype(np.float32)}
+                assert {a.dtype for a in expected} == {np.dtype(np.float32)}
+                assert all(a.flags.c_contiguous and a.flags.writeable for a in value)
+
+    def test_what_is_not_learned_is_equal(self, pair):
+        ours, theirs, _ = pair
+        for name in ("n_features_in_", "n_layers_", "n_outputs_", "out_activation_"):
+            assert getattr(ours, name) == getattr(theirs, name)
+        assert ours.get_params() == {**theirs.get_params(), "random_state": None}
+        np.testing.assert_array_equal(ours.classes_, theirs.classes_)
+        ours, theirs = ours._label_binarizer, theirs._label_binarizer
+        assert vars(ours).keys() == vars(theirs).keys()
+        for name, value in vars(theirs).items():
+            np.testing.assert_array_equal(getattr(ours, name), value)
+
+    def test_predictions_need_nothing_else(self, pair):
+        """The attributes of a really fitted one, moved over, predict the same."""
+        ours, theirs, X = pair
+        vars(ours).update(
+            {name: vars(theirs)[name] for name in ("coefs_", "intercepts_")}
+        )
+        np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
+        np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+
+    def test_no_trace_of_a_training(self, pair):
+        ours, _, _ = pair
+        assert (ours.n_iter_, ours.t_, ours.loss_curve_) == (0, 0, [])
+        assert not hasattr(ours, "loss_")
+
+    def test_trains_on(self, pair):
+        ours, _, X = pair
+        y = np.resize(ours.classes_, len(X))
+        before = [c.copy() for c in ours.coefs_]
+        ours.partial_fit(X, y)
+        assert ours.n_iter_ == 1
+        moved = [np.abs(a - b).max() for a, b in zip(before, ours.coefs_, strict=True)]
+        assert 0 < max(moved) < 0.1

@@ -12,6 +12,8 @@ from torch import nn
 # More threads only slow down nets of this size, above all where tests run in parallel.
 torch.set_num_threads(1)
 
+LIBRARIES = ["pandas", "polars"]
+
 
 class TinyModule(nn.Sequential):
     """One hidden layer; returns logits."""
@@ -55,6 +57,25 @@ def tiny_net(**params):
         "verbose": 0,
     }
     return NeuralNetClassifier(**defaults | params)
+
+
+def table():
+    """Return columns of every kind that both libraries take as they are."""
+    rng = np.random.default_rng(0)
+    n = 60
+    return {
+        "height": [None, *rng.normal(1e3, 5.0, n - 1).tolist()],
+        "children": [*rng.integers(0, 5, n - 1).tolist(), None],
+        "married": [None, *rng.choice([True, False], n - 1).tolist()],
+        "job": [*rng.choice(["cook", "clerk", "smith"], n - 1).tolist(), None],
+        "town": rng.choice(["Ulm", "Bonn"], n).tolist(),
+    }
+
+
+@pytest.fixture(params=LIBRARIES)
+def frame(request):
+    """Make a data frame of lists, in one library after the other."""
+    return pytest.importorskip(request.param).DataFrame
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,448 @@
+from __future__ import annotations
+
+import copy
+import datetime
+import decimal
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from skdistill._preprocessing import TabularPreprocessor
+from tests.conftest import LIBRARIES, table
+
+
+@pytest.fixture
+def pd():
+    return pytest.importorskip("pandas")
+
+
+@pytest.fixture
+def pl():
+    return pytest.importorskip("polars")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"), [*estimator_checks_generator(TabularPreprocessor())]
+)
+def test_passes_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+# --- columns of numbers
+
+
+def test_array_is_standardized_to_contiguous_float32():
+    X = np.random.default_rng(0).normal(5.0, 3.0, size=(200, 4))
+    out = TabularPreprocessor().fit_transform(np.asfortranarray(X))
+    assert out.dtype == np.float32
+    assert out.flags.c_contiguous
+    assert_allclose(out.mean(axis=0), 0, atol=1e-5)
+    assert_allclose(out.std(axis=0), 1, atol=1e-5)
+
+
+def test_frame_of_numbers_equals_the_array_of_them(frame):
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    out = TabularPreprocessor().fit_transform(frame(dict(zip("abc", X.T, strict=True))))
+    assert_allclose(out, TabularPreprocessor().fit_transform(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("values", [[1, 2, 4, 9], [1.5, None, -3.0, 0.0]])
+def test_missing_number_becomes_the_median(frame, values):
+    preprocess = TabularPreprocessor().fit(frame({"a": values}))
+    median = float(np.median([v for v in values if v is not None]))
+    assert_array_equal(
+        preprocess.transform(frame({"a": [None, 1.0]}))[0],
+        preprocess.transform(frame({"a": [median, 1.0]}))[0],
+    )
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint16", "Int64", "float32", "Float32", "object", "float64"]
+)
+def test_numeric_dtypes_of_pandas_give_the_same(pd, dtype):
+    values = pd.DataFrame({"a": [1, 2, 3, 250 % 127]})
+    expected = TabularPreprocessor().fit_transform(values)
+    assert_array_equal(
+        TabularPreprocessor().fit_transform(values.astype(dtype)), expected
+    )
+
+
+@pytest.mark.parametrize("dtype", ["UInt8", "Int64", "Float32", "Decimal", "Int16"])
+def test_numeric_dtypes_of_polars_give_the_same(pl, dtype):
+    values = pl.DataFrame({"a": [1, 2, 3, 123]})
+    expected = TabularPreprocessor().fit_transform(values)
+    cast = values.cast(pl.Decimal(10, 2) if dtype == "Decimal" else getattr(pl, dtype))
+    assert_array_equal(TabularPreprocessor().fit_transform(cast), expected)
+
+
+@pytest.mark.parametrize("missing", ["nan", "None", "NA"])
+def test_nullable_and_object_numbers_know_missing(pd, missing):
+    value = {"nan": np.nan, "None": None, "NA": pd.NA}[missing]
+    expected = TabularPreprocessor().fit_transform(np.array([[1.0], [np.nan], [7.0]]))
+    for dtype in ["Int64", "Float64", "object"]:
+        X = pd.DataFrame({"a": pd.Series([1, value, 7], dtype=dtype)})
+        assert_array_equal(TabularPreprocessor().fit_transform(X), expected)
+
+
+def test_object_column_of_decimals_is_numeric(pd):
+    values = [decimal.Decimal("1.5"), None, decimal.Decimal(4)]
+    X = pd.DataFrame({"a": pd.Series(values, dtype=object)})
+    assert_array_equal(
+        TabularPreprocessor().fit_transform(X),
+        TabularPreprocessor().fit_transform(pd.DataFrame({"a": [1.5, None, 4.0]})),
+    )
+
+
+def test_booleans_with_missing_are_zero_and_one(frame):
+    yes_no = TabularPreprocessor().fit_transform(frame({"a": [True, None, False]}))
+    zero_one = TabularPreprocessor().fit_transform(frame({"a": [1.0, None, 0.0]}))
+    assert_allclose(yes_no, zero_one, atol=1e-6)
+
+
+def test_nullable_booleans_of_pandas_are_zero_and_one(pd):
+    X = pd.DataFrame({"a": pd.array([True, None, False, True], dtype="boolean")})
+    assert_array_equal(
+        TabularPreprocessor().fit_transform(X),
+        TabularPreprocessor().fit_transform(np.array([[1.0], [np.nan], [0], [1]])),
+    )
+
+
+def test_float64_equals_its_float32_cast(frame):
+    a = np.random.default_rng(0).normal(1e6, 1.0, size=300)
+    wide = TabularPreprocessor().fit(frame({"a": a}))
+    narrow = frame({"a": a.astype(np.float32)})
+    assert_array_equal(wide.transform(frame({"a": a})), wide.transform(narrow))
+    assert_allclose(
+        wide.transform(narrow), TabularPreprocessor().fit_transform(narrow), atol=1e-6
+    )
+
+
+def test_constant_and_all_missing_columns_stay_harmless(frame):
+    X = frame({"a": [3.0] * 20, "b": [None] * 20, "c": list(range(20))})
+    preprocess = TabularPreprocessor().fit(X)
+    assert np.isfinite(preprocess.transform(X)).all()
+    later = frame({"a": [1e30], "b": [-1e30], "c": [2]})
+    assert np.abs(preprocess.transform(later)).max() <= 10
+
+
+def test_all_missing_column_of_an_array_stays_harmless():
+    X = np.column_stack([np.full(20, np.nan), np.arange(20)])
+    preprocess = TabularPreprocessor().fit(X)
+    assert preprocess.transform(X).shape == (20, 2)
+    assert np.abs(preprocess.transform([[1e30, 1e30]])).max() <= 10
+
+
+def test_outliers_are_clipped_to_ten_standard_deviations():
+    preprocess = TabularPreprocessor().fit([[-1.0], [1.0]])
+    X = [[-3e38], [-10.5], [0.5], [9.5], [3e38]]
+    assert_array_equal(preprocess.transform(X), [[-10], [-10], [0.5], [9.5], [10]])
+    assert_array_equal(preprocess.transformer_.transform(X), preprocess.transform(X))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
+def test_infinity_and_float32_overflow_are_refused(frame, value):
+    fitted = TabularPreprocessor().fit(frame({"a": [0.0, 1.0], "b": [0.0, 1.0]}))
+    bad = frame({"a": [0.0], "b": [value]})
+    with pytest.raises(ValueError, match="'b' contains infinity or a value too large"):
+        fitted.transform(bad)
+    with pytest.raises(ValueError, match="'b' contains infinity or a value too large"):
+        TabularPreprocessor().fit(bad)
+    with pytest.raises(
+        ValueError, match=r"infinity or a value too large for dtype\('f"
+    ):
+        TabularPreprocessor().fit(np.array([[0.0], [value]]))
+
+
+# --- columns of levels
+
+
+def test_levels_are_one_hot_and_missing_is_one_of_them(frame):
+    X = frame({"a": ["x", "y", None, "x"]})
+    preprocess = TabularPreprocessor().fit(X)
+    assert preprocess.get_feature_names_out().tolist() == ["a_x", "a_y", "a_nan"]
+    assert_array_equal(
+        preprocess.transform(X), [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+    )
+
+
+@pytest.mark.parametrize("missing", ["nan", "None", "NA", "NaT"])
+@pytest.mark.parametrize("dtype", ["object", "category", "string"])
+def test_missing_strings_have_one_form(pd, missing, dtype):
+    value = {"nan": np.nan, "None": None, "NA": pd.NA, "NaT": pd.NaT}[missing]
+    X = pd.DataFrame({"a": pd.Series(["x", value, "y"], dtype=dtype)})
+    fitted = TabularPreprocessor().fit(pd.DataFrame({"a": ["x", None, "y"]}))
+    assert_array_equal(fitted.transform(X), [[1, 0, 0], [0, 0, 1], [0, 1, 0]])
+    assert_array_equal(TabularPreprocessor().fit_transform(X), fitted.transform(X))
+
+
+@pytest.mark.parametrize("dtype", ["String", "Categorical", "Enum"])
+def test_dtypes_of_strings_in_polars_give_the_same(pl, dtype):
+    dtype = pl.Enum(["y", "x"]) if dtype == "Enum" else getattr(pl, dtype)
+    X = pl.DataFrame({"a": pl.Series(["x", None, "y"], dtype=dtype)})
+    assert_array_equal(
+        TabularPreprocessor().fit_transform(X), [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
+    )
+
+
+def test_rare_and_unseen_levels_are_all_zero(frame):
+    X = frame({"a": ["x"] * 500 + ["y"] * 490 + ["rare"] * 9 + [None]})
+    preprocess = TabularPreprocessor().fit(X)
+    assert preprocess.get_feature_names_out().tolist() == ["a_x", "a_y"]
+    later = frame({"a": ["rare", "unseen", None, "y"]})
+    assert_array_equal(preprocess.transform(later), [[0, 0], [0, 0], [0, 0], [0, 1]])
+
+
+def test_missing_is_a_level_also_where_all_others_are_rare(frame):
+    names = [f"person {i}" if i % 2 else None for i in range(1000)]
+    preprocess = TabularPreprocessor().fit(frame({"a": names}))
+    assert preprocess.get_feature_names_out().tolist() == ["a_nan"]
+    assert_array_equal(preprocess.transform(frame({"a": [None, "new"]})), [[1], [0]])
+
+
+def test_in_a_small_table_one_percent_of_the_rows_make_a_level(frame):
+    X = frame({"a": ["x"] * 147 + ["pair"] * 2 + ["single"]})
+    names = TabularPreprocessor().fit(X).get_feature_names_out()
+    assert names.tolist() == ["a_pair", "a_x"]
+
+
+def test_many_levels_give_a_bounded_width(frame):
+    towns = [f"town {i:03}" for i in range(200) for _ in range(20 + i)]
+    preprocess = TabularPreprocessor(max_categories=7).fit(frame({"a": towns}))
+    assert preprocess.get_feature_names_out().tolist() == [
+        f"a_town {i}" for i in range(193, 200)
+    ]
+    assert TabularPreprocessor().fit_transform(frame({"a": towns})).shape[1] == 50
+
+
+def test_unique_strings_leave_nothing_behind(frame):
+    n = 5000
+    X = frame({"a": list(range(n)), "name": [f"person {i}" for i in range(n)]})
+    preprocess = TabularPreprocessor().fit(X)
+    assert preprocess.get_feature_names_out().tolist() == ["a"]
+    assert b"person" not in pickle.dumps(preprocess)
+
+
+def test_integer_categories_are_levels_and_match_plain_numbers(pd):
+    codes = pd.DataFrame({"a": pd.Categorical([10, 20, 10])})
+    preprocess = TabularPreprocessor().fit(codes)
+    assert preprocess.get_feature_names_out().tolist() == ["a_10", "a_20"]
+    for dtype in ["int64", "float64", "object", "str"]:
+        out = preprocess.transform(codes.astype(dtype))
+        if dtype != "str":
+            assert_array_equal(out, [[1, 0], [0, 1], [1, 0]])
+    intervals = pd.DataFrame({"a": pd.cut([1, 5, 2], [0, 3, 6])})
+    assert TabularPreprocessor().fit_transform(intervals).shape == (3, 2)
+
+
+def test_mixed_column_is_strings_in_fit_and_transform(pd):
+    X = pd.DataFrame({"a": pd.Series([1, "1", 2.0, "b", None, 1], dtype=object)})
+    out = TabularPreprocessor().fit_transform(X)
+    assert_array_equal(out.argmax(axis=1), [0, 0, 1, 2, 3, 0])
+    assert_array_equal(out.sum(axis=1), 1)
+
+
+def test_all_missing_strings_are_left_out(frame):
+    preprocess = TabularPreprocessor().fit(frame({"a": [1.0, 2.0], "b": [None, None]}))
+    assert preprocess.get_feature_names_out().tolist() == ["a"]
+    assert preprocess.transform(frame({"a": [1.0], "b": ["x"]})).shape == (1, 1)
+
+
+# --- frames
+
+
+def test_both_libraries_give_identical_output(pd, pl):
+    X = table()
+    fitted = TabularPreprocessor().fit(pd.DataFrame(X))
+    expected = fitted.transform(pd.DataFrame(X))
+    assert_array_equal(fitted.transform(pl.DataFrame(X)), expected)
+    fitted = TabularPreprocessor().fit(pl.DataFrame(X))
+    assert_allclose(fitted.transform(pd.DataFrame(X)), expected, atol=1e-4)
+    assert_array_equal(
+        fitted.transform(pl.DataFrame(X)), fitted.transform(pd.DataFrame(X))
+    )
+
+
+def test_pyarrow_gives_the_same(pd):
+    pa = pytest.importorskip("pyarrow")
+    X = pd.DataFrame(table())
+    fitted = TabularPreprocessor().fit(X)
+    assert_array_equal(fitted.transform(pa.table(table())), fitted.transform(X))
+
+
+@pytest.mark.parametrize("n_rows", [3, 300])
+def test_later_rows_that_lack_a_value_altogether(frame, n_rows):
+    X = table()
+    preprocess = TabularPreprocessor().fit(frame(X))
+    row = {name: values[5] for name, values in X.items()}
+    expected = preprocess.transform(frame({k: [v, v, None] for k, v in row.items()}))
+    out = preprocess.transform(frame({name: [None] * n_rows for name in row}))
+    assert_array_equal(out, np.repeat(expected[2:], n_rows, axis=0))
+
+
+def test_single_rows_equal_the_whole(frame):
+    X = frame(table())
+    preprocess = TabularPreprocessor().fit(X)
+    rows = [preprocess.transform(X[i : i + 1]) for i in range(X.shape[0])]
+    assert_array_equal(np.concatenate(rows), preprocess.transform(X))
+
+
+def test_plain_scikit_learn_parts_give_the_same(frame):
+    X = table()
+    preprocess = TabularPreprocessor().fit(frame(X))
+    # As float32, and with the one missing form, which is what deployment gives them.
+    numeric = ["height", "children", "married"]
+    prepared = X | {
+        name: np.array([np.nan if v is None else v for v in X[name]], np.float32)
+        for name in numeric
+    }
+    prepared["job"] = np.array(
+        [np.nan if v is None else v for v in X["job"]], dtype=object
+    )
+    pandas = pytest.importorskip("pandas")
+    assert_allclose(
+        preprocess.transformer_.transform(pandas.DataFrame(prepared)),
+        preprocess.transform(frame(X)),
+        atol=1e-5,
+    )
+    named = [columns for _, _, columns in preprocess.transformer_.transformers]
+    assert named == [numeric, ["job", "town"]]
+
+
+def test_plain_scikit_learn_parts_of_an_array_give_the_same():
+    X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    X[3, 1] = np.nan
+    preprocess = TabularPreprocessor().fit(X)
+    assert_allclose(
+        preprocess.transformer_.transform(X), preprocess.transform(X), atol=1e-6
+    )
+
+
+def test_wrong_columns_are_errors_as_in_scikit_learn(pd):
+    X = pd.DataFrame(table())
+    preprocess = TabularPreprocessor().fit(X)
+    with pytest.raises(ValueError, match="feature names should match"):
+        preprocess.transform(X[X.columns[::-1]])
+    with pytest.raises(ValueError, match="feature names should match"):
+        preprocess.transform(X.rename(columns={"job": "work"}))
+    with pytest.raises(ValueError, match="feature names should match"):
+        preprocess.transform(X.drop(columns="job"))
+
+
+def test_columns_without_string_names_go_by_position(pd):
+    X = pd.DataFrame({0: [1.0, 2.0, 3.0], 1: ["x", "y", "x"]})
+    preprocess = TabularPreprocessor().fit(X)
+    assert not hasattr(preprocess, "feature_names_in_")
+    assert preprocess.get_feature_names_out().tolist() == ["x0", "x1_x", "x1_y"]
+    assert_array_equal(preprocess.transform(X)[:, 1:], [[1, 0], [0, 1], [1, 0]])
+
+
+def test_names_that_repeat_are_refused(pd):
+    with pytest.raises(ValueError, match="unique"):
+        TabularPreprocessor().fit(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+def test_array_after_a_frame_of_strings_is_refused(frame):
+    preprocess = TabularPreprocessor().fit(frame({"a": ["x", "y"]}))
+    with pytest.raises(TypeError, match="pass a data frame, not ndarray"):
+        preprocess.transform(np.array([["x"]], dtype=object))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), datetime.timedelta(1)],
+    ids=["date", "datetime", "timedelta"],
+)
+def test_dates_are_refused_by_name(frame, value):
+    with pytest.raises(TypeError, match=r"Column 'born' holds .* Convert it to n"):
+        TabularPreprocessor().fit(frame({"a": [1, 2], "born": [value, None]}))
+
+
+@pytest.mark.parametrize("value", [{"k": 1}, [1, 2], 1j, b"x"], ids=repr)
+def test_values_that_are_no_numbers_or_strings_are_refused(frame, value):
+    kind = type(value).__name__
+    with pytest.raises(TypeError, match=f"Column 'odd' holds values of type {kind}"):
+        TabularPreprocessor().fit(frame({"odd": [value, value]}))
+
+
+def test_frame_without_rows_is_refused(frame):
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        TabularPreprocessor().fit(frame(table())[:0])
+    preprocess = TabularPreprocessor().fit(frame(table()))
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        preprocess.transform(frame(table())[:0])
+
+
+def test_frame_with_nothing_to_learn_from_is_refused(frame):
+    names = [f"person {i}" for i in range(300)]
+    with pytest.raises(ValueError, match="no column is left to learn from"):
+        TabularPreprocessor().fit(frame({"name": names}))
+
+
+def test_sparse_input_is_refused():
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        TabularPreprocessor().fit(csr_array(np.eye(3)))
+
+
+@pytest.mark.parametrize("name", ["min_frequency", "max_categories"])
+def test_parameters_are_checked_in_fit(name):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter"):
+        TabularPreprocessor(**{name: 0}).fit(np.eye(3))
+
+
+@pytest.mark.parametrize("kind", [*LIBRARIES, "array", "categories"])
+def test_input_is_never_changed(kind):
+    X = table()
+    if kind == "array":
+        X = np.array([X["height"], X["children"]], dtype=np.float32).T
+    elif kind == "categories":
+        X = pytest.importorskip("pandas").DataFrame(X)
+        X = X.astype({"job": "category", "married": object, "children": "Int64"})
+    else:
+        X = pytest.importorskip(kind).DataFrame(X)
+    before = copy.deepcopy(X)
+    TabularPreprocessor().fit(X).transform(X)
+    if isinstance(X, np.ndarray):
+        assert_array_equal(X, before)
+    else:
+        assert X.equals(before)
+
+
+def test_pickle_gives_the_same(frame):
+    X = frame(table())
+    preprocess = TabularPreprocessor().fit(X)
+    again = pickle.loads(pickle.dumps(preprocess))
+    assert_array_equal(again.transform(X), preprocess.transform(X))
+
+
+def test_output_can_be_a_frame(pd):
+    X = pd.DataFrame(table(), index=range(60, 120))
+    preprocess = TabularPreprocessor().set_output(transform="pandas")
+    out = preprocess.fit(X).transform(X)
+    assert out.columns.tolist() == preprocess.get_feature_names_out().tolist()
+    assert out.index.equals(X.index)
+
+
+def test_refit_forgets_the_frame(frame):
+    preprocess = TabularPreprocessor().fit(frame(table()))
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    assert_array_equal(
+        preprocess.fit(X).transform(X), TabularPreprocessor().fit_transform(X)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [3e38, -3e38, np.nan])
+def test_values_whose_sum_overflows_and_missing_ones_are_prepared(dtype, value):
+    X = np.array([[1.0, 2.0], [3.0, 5.0], [2.0, 3.0]])
+    preprocess = TabularPreprocessor().fit(X)
+    rows = np.full((2, 2), value, dtype=dtype)
+    expected = {3e38: 10.0, -3e38: -10.0}.get(value)
+    if expected is None:  # the medians, standardized
+        expected = [(2 - 2) / X[:, 0].std(), (3 - 10 / 3) / X[:, 1].std()]
+    assert_allclose(
+        preprocess.transform(rows), np.broadcast_to(expected, (2, 2)), rtol=1e-6
+    )

@@ -311,8 +311,7 @@ def _softmax_of(
 def _check_preprocessed(parts: Parts, pipeline: Pipeline) -> None:
     """Compare rows as the default student takes them.
 
-    Steps of the person's own are the same objects in both: there is nothing to
-    compare.
+    Of steps of the person's own, the result has copies: there is nothing to compare.
     """
     student = parts.classifier.student_
     if isinstance(student, Pipeline) and isinstance(student[0], TabularPreprocessor):

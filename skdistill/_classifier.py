@@ -653,6 +653,7 @@ class DistilledClassifier(
             ) from error
         if reset:
             # The tags of some teachers, such as pipelines, do not tell all they take.
+            vars(self).pop("_allow_nan", None)
             tags = get_tags(self).input_tags
             self._allow_nan = tags.allow_nan or (tabular and np.isnan(X).any())
         return X
@@ -874,7 +875,8 @@ class DistilledClassifier(
         tabular = self._takes_tables()
         bare_net = not tabular and not isinstance(self.student, Pipeline)
         tags.target_tags.required = not all_fitted(self.teacher)
-        tags.input_tags.allow_nan = tabular and (teacher is None or teacher.allow_nan)
+        allow_nan = tabular and (teacher is None or teacher.allow_nan)
+        tags.input_tags.allow_nan = bool(getattr(self, "_allow_nan", allow_nan))
         tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)
         return tags
 

@@ -1,5 +1,6 @@
 """DistilledClassifier among scikit-learn's tools, and what it says of bad input."""
 
+import pickle
 import warnings
 
 import joblib
@@ -42,6 +43,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.utils import get_tags
 from skorch import NeuralNetBinaryClassifier, NeuralNetRegressor
 from torch import nn
 
@@ -1581,3 +1583,20 @@ def test_an_array_of_strings_is_refused_with_a_way_out(data):
     words[:, 0] = "word"
     with pytest.raises(ValueError, match="pass a data frame"):
         DistilledClassifier(LogisticRegression()).fit(words, y)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_tags_tell_whether_missing_values_may_come(data, loaded):
+    X, y = data
+    with_nan = X.copy()
+    with_nan[::7, 0] = np.nan
+    numbers_alone = LogisticRegression().fit(X, y)
+    for teacher, rows, allowed in [
+        (numbers_alone, X, False),
+        (HistGradientBoostingClassifier(max_iter=2).fit(X, y), X, True),
+        (make_pipeline(SimpleImputer(), numbers_alone).fit(X, y), with_nan, True),
+    ]:
+        clf = DistilledClassifier(teacher, random_state=0).fit(rows, y)
+        if loaded:
+            clf = pickle.loads(pickle.dumps(clf))
+        assert get_tags(clf).input_tags.allow_nan is allowed

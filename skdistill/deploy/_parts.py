@@ -11,6 +11,8 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill._preprocessing import TabularPreprocessor
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -23,16 +25,19 @@ class Parts:
     before : list of (str, transformer)
         The fitted steps in front of it, where it is the end of a pipeline.
     preprocessing : list of (str, transformer)
-        The fitted steps of its student. Of the default student, the one is plain
-        scikit-learn.
+        The fitted steps of its student.
     net : skorch.NeuralNetClassifier
         The fitted net.
+    is_default : bool
+        Whether the preprocessing begins as that of the default student. It is
+        nevertheless given as what it fitted, which is plain scikit-learn.
     """
 
     classifier: Any
     before: list[tuple[str, Any]]
     preprocessing: list[tuple[str, Any]]
     net: Any
+    is_default: bool = False
 
     @property
     def classes(self) -> NDArray[Any]:
@@ -65,7 +70,6 @@ def parts_of(estimator: Any) -> Parts:
         It is something else.
     """
     from skdistill._classifier import DistilledClassifier
-    from skdistill._preprocessing import TabularPreprocessor
 
     check_is_fitted(estimator)
     before: list[tuple[str, Any]] = []
@@ -86,16 +90,13 @@ def parts_of(estimator: Any) -> Parts:
     student = classifier.student_
     if not isinstance(student, Pipeline):
         return Parts(classifier, before, [], student)
-    preprocessing = [
-        (name, step.transformer_ if isinstance(step, TabularPreprocessor) else step)
-        for name, step in _transformers(student)
-    ]
-    return Parts(classifier, before, preprocessing, student[-1])
+    is_default = isinstance(student[0], TabularPreprocessor)
+    return Parts(classifier, before, _transformers(student), student[-1], is_default)
 
 
 def _transformers(pipeline: Pipeline) -> list[tuple[str, Any]]:
     return [
-        (name, step)
+        (name, step.transformer_ if isinstance(step, TabularPreprocessor) else step)
         for name, step in pipeline.steps[:-1]
         if step is not None and step != "passthrough"
     ]

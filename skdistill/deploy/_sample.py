@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 
 from skdistill.deploy._parts import Parts
 
@@ -20,34 +21,32 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
     """Return rows as the estimator takes them.
 
     Of the default student they look like the columns that it was fitted on: numbers of
-    their mean and spread, outliers, known and unknown labels, missing values. Else they
-    are standard normal.
+    their mean and spread, outliers, known and unknown labels, and missing values if it
+    takes them. Else they are standard normal.
 
     Returns
     -------
     X : ndarray or pandas.DataFrame of shape (n_rows, n_features)
     """
     rng = np.random.default_rng(0)
-    transformer = parts.preprocessing[0][1] if parts.preprocessing else None
-    if isinstance(transformer, ColumnTransformer) and not parts.before:
-        return _frame(parts, transformer, rng, n_rows)
-    if _is_numeric_steps(transformer) and not parts.before:
-        return _numbers(transformer, rng, n_rows)
-    shape = (n_rows, parts.classifier.n_features_in_)
+    if parts.is_default and not parts.before:
+        transformer = parts.preprocessing[0][1]
+        if isinstance(transformer, ColumnTransformer):
+            return _frame(parts, transformer, rng, n_rows)
+        return _numbers(parts, transformer, rng, n_rows)
+    first = parts.before[0][1] if parts.before else parts.classifier
+    shape = (n_rows, first.n_features_in_)
     return rng.standard_normal(shape).astype(np.float32)
 
 
-def _is_numeric_steps(transformer: Any) -> bool:
-    """Tell the default student's numeric steps, which know the columns' spread."""
-    names = ("impute", "scale", "clip")
-    return isinstance(transformer, Pipeline) and tuple(transformer.named_steps) == names
-
-
-def _numbers(steps: Pipeline, rng: np.random.Generator, n_rows: int) -> Any:
+def _numbers(
+    parts: Parts, steps: Pipeline, rng: np.random.Generator, n_rows: int
+) -> Any:
     scaler = steps["scale"]
     spread = rng.standard_t(2, size=(n_rows, len(scaler.mean_)))
     values = scaler.mean_ + scaler.scale_ * spread
-    values[rng.random(values.shape) < _MISSING] = np.nan
+    if get_tags(parts.classifier).input_tags.allow_nan:
+        values[rng.random(values.shape) < _MISSING] = np.nan
     return values.astype(np.float32)
 
 
@@ -60,7 +59,7 @@ def _frame(
     columns: dict[Any, Any] = {}
     if "numeric" in fitted:
         steps, names = fitted["numeric"]
-        columns |= zip(names, _numbers(steps, rng, n_rows).T, strict=True)
+        columns |= zip(names, _numbers(parts, steps, rng, n_rows).T, strict=True)
     if "categorical" in fitted:
         encoder, names = fitted["categorical"]
         for name, levels in zip(names, encoder.categories_, strict=True):

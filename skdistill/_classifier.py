@@ -653,7 +653,7 @@ class DistilledClassifier(
             ) from error
         if reset:
             # The tags of some teachers, such as pipelines, do not tell all they take.
-            vars(self).pop("_allow_nan", None)
+            self.__dict__.pop("_allow_nan", None)
             tags = get_tags(self).input_tags
             self._allow_nan = tags.allow_nan or (tabular and np.isnan(X).any())
         return X

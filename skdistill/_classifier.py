@@ -843,14 +843,10 @@ class DistilledClassifier(
         plain = None if named else plain_rows(X, self.n_features_in_)
         if plain is not None and len(steps) == 1:
             return net, plain
-        if plain is not None and isinstance(steps[0][1], TabularPreprocessor):
-            X = plain
-        else:
-            X = self._check_X(X, reset=False)
-        rows = _transform(student, X)
-        if len(steps) > 1 and isinstance(steps[-2][1], TabularPreprocessor):
-            return net, rows  # its values are float32 and finite
-        return net, _net_input(rows)
+        tabular = len(steps) == 2 and isinstance(steps[0][1], TabularPreprocessor)
+        if plain is not None and tabular:
+            return net, steps[0][1].prepare(plain, plain=True)
+        return net, _net_input(_transform(student, self._check_X(X, reset=False)))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "student_")
@@ -887,6 +883,8 @@ class DistilledClassifier(
             return state
         if state["teacher"] is not None:
             state["teacher"] = _LeftOut.of(state["teacher"])
+        if state["student"] is not None:
+            state["student"] = clone(state["student"])  # it may have been fitted
         for name in ("teacher_", "_draws", "_learned", "_reduction"):
             state.pop(name, None)
         student = state["student_"]

@@ -22,7 +22,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdistill._validation import is_frame, plain_rows
+from skdistill._validation import is_frame
 
 # What the values of an object column may be to make it a column of numbers.
 _NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
@@ -149,11 +149,11 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         """
         return self.prepare(X)
 
-    def prepare(self, X: Any) -> NDArray[np.float32]:
+    def prepare(self, X: Any, *, plain: bool = False) -> NDArray[np.float32]:
         """Do what ``transform`` does, without scikit-learn's set_output around it.
 
         For a single row, that and ``transformer_`` would take a hundred times as long
-        as the arithmetic.
+        as the arithmetic. Rows are ``plain`` if :func:`plain_rows` made them.
         """
         if not hasattr(self, "transformer_"):
             check_is_fitted(self)
@@ -168,10 +168,11 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
                 f"{type(X).__name__}"
             )
         else:
-            numeric, labels = self._check_array(X, reset=False), []
+            numeric = X if plain else self._check_array(X, reset=False)
+            labels = []
             if len(self._numeric) < self.n_features_in_:
                 numeric = numeric[:, self._numeric]
-        standard = self._standardized(numeric)
+        standard = self._standardized(numeric, may_miss=not plain)
         if not self._columns_of:
             return standard
         width = standard.shape[1] + sum(map(len, self._columns_of))
@@ -279,10 +280,6 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         return sorted(known, key=lambda v: (v is None, v or ""))
 
     def _check_array(self, X: Any, *, reset: bool) -> NDArray[np.float32]:
-        if not reset and not hasattr(self, "feature_names_in_"):
-            rows = plain_rows(X, self.n_features_in_)
-            if rows is not None:
-                return rows
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
             checked: NDArray[np.float32] = validate_data(
                 self, X, reset=reset, dtype=np.float32, ensure_all_finite="allow-nan"
@@ -306,14 +303,16 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
             )
         return block
 
-    def _standardized(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _standardized(
+        self, X: NDArray[np.float32], *, may_miss: bool
+    ) -> NDArray[np.float32]:
         """Return what the fitted steps make of the numeric columns."""
         if not self._numeric:
             return X
         median, mean, scale = self._statistics
         # What overflows is clipped in the end.
         with np.errstate(over="ignore", invalid="ignore"):
-            if not np.isfinite(X.sum()):  # one pass, where np.isnan alone takes three
+            if may_miss:
                 X = np.where(np.isnan(X), median, X)
             out = X - mean
             out /= scale

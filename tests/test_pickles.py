@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
@@ -22,6 +23,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
+from tests.conftest import tiny_net
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:400], y[:400]
@@ -212,3 +214,17 @@ def test_preprocessing_of_a_loaded_pipeline_is_fitted(forest):
     clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
     loaded = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(loaded.student_[0].mean_, clf.student_[0].mean_)
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_prototype_that_was_fitted_does_not_make_the_file_larger(forest, piped):
+    params = {"module__n_features": 64, "module__n_classes": 10}
+    fitted = tiny_net(**params).fit(X.astype(np.float32), y)
+    sizes = []
+    for net in (clone(fitted), fitted):
+        student = make_pipeline(StandardScaler(), net) if piped else net
+        clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+        sizes.append(len(pickle.dumps(clf)))
+    assert sizes[1] == pytest.approx(sizes[0], abs=20)
+    assert fitted.initialized_
+    assert_array_equal(pickle.loads(pickle.dumps(clf)).predict(X), clf.predict(X))

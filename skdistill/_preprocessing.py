@@ -313,7 +313,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         # What overflows is clipped in the end.
         with np.errstate(over="ignore", invalid="ignore"):
             if may_miss:
-                X = np.where(np.isnan(X), median, X)
+                X = np.ascontiguousarray(np.where(np.isnan(X), median, X))
             out = X - mean
             out /= scale
         return np.minimum(np.maximum(out, -_CLIP, out=out), _CLIP, out=out)

@@ -141,8 +141,9 @@ def to_onnx(
     ("dynamic") and, if there is a ``sample``, with ranges that are fixed by it
     ("static"); the one with more labels unchanged is kept. "dynamic" measures over
     the batch, so that what a row gets depends a little on the rows beside it. Weights
-    have 7 of the 8 bits, so that no processor overflows. In the file's metadata, "skdistill.quantization" is a JSON object with "kind", "bytes_int8"
-    and "bytes_float32", "agreement" (the share of the rows that keep their label),
+    have 7 of the 8 bits, so that no processor overflows. In the file's metadata,
+    "skdistill.quantization" is a JSON object with "kind", "bytes_int8" and
+    "bytes_float32", "agreement" (the share of the rows that keep their label),
     "max_difference" (the largest difference of a probability), "n_rows", and
     "sample" ("given" or "made up").
 
@@ -316,7 +317,7 @@ def _dense(X: Any) -> Any:
 
 
 def _feature_names(parts: Parts) -> list[str] | None:
-    first = parts.before[0][1] if parts.before else parts.classifier
+    first = next((step for _, step in _flat(parts.before)), parts.classifier)
     names = getattr(first, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
 
@@ -340,15 +341,13 @@ def _head(parts: Parts, rows: Any) -> _Head:
 
     names, shape = _feature_names(parts), rows.shape
     steps = list(_flat(parts.steps))
-    kinds = None
-    if steps:
-        (name, first), others = steps[0], steps[1:]
-        transformer, kinds = _by_position(first, shape[1])
-        by_column = isinstance(first, ColumnTransformer)
-        if not (by_column and names) and "string" not in kinds:
-            kinds = None
-        if by_column or kinds:
-            steps = [(name, transformer), *others]
+    kinds = _kinds(steps, rows, names)
+    if kinds:
+        steps[0] = (steps[0][0], _columns(steps[0][1], shape[1]))
+    steps = [
+        (name, _by_position(step) if _goes_by_column(step) else step)
+        for name, step in steps
+    ]
     if kinds is None:
         X = helper.make_tensor_value_info("X", TensorProto.FLOAT, ["batch", *shape[1:]])
         model = _convert_steps(steps, [("X", "float", shape[1])]) if steps else None
@@ -387,31 +386,25 @@ def _flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             yield name, step
 
 
-def _by_position(step: Any, n_features: int) -> tuple[ColumnTransformer, list[str]]:
-    """Return a step as a transformer of columns by number, and the columns' types.
-
-    skl2onnx takes numbers alone where each column is an input of its own.
-    """
-    if isinstance(step, ColumnTransformer):
-        indices, weights = step._transformer_to_input_indices, step.transformer_weights
-        groups = [
-            (name, part, list(indices[name]))
-            for name, part, _ in step.transformers_
-            if not (isinstance(part, str) and part == "drop")
-        ]
-    else:
-        groups, weights = [("all", step, list(range(n_features)))], None
-    # What a column that is not used holds is not known, but it can be told as strings.
-    kinds = ["string"] * n_features
-    for _, part, columns in groups:
-        for i, kind in zip(columns, _kinds(part, columns), strict=True):
-            kinds[i] = kind
-    transformer = ColumnTransformer([], transformer_weights=weights)
-    transformer.transformers_ = groups
-    return transformer, kinds
+def _kinds(
+    steps: list[tuple[str, Any]], rows: Any, names: list[str] | None
+) -> list[str] | None:
+    """Return the type of each column, or None if all are one tensor of floats."""
+    if not steps:
+        return None
+    kinds: list[str | None] = [None] * rows.shape[1]
+    for _, step, columns in _columns(steps[0][1], rows.shape[1]).transformers_:
+        for i, kind in zip(columns, _kinds_of(step, columns), strict=True):
+            kinds[i] = "string" if "string" in (kind, kinds[i]) else kind
+    unknown = is_frame(rows) and None in kinds
+    goes_by_column = isinstance(steps[0][1], ColumnTransformer)
+    if "string" in kinds or (goes_by_column and (names or unknown)):
+        # What a column without any use holds is not known; all can be told as strings.
+        return [kind or "string" for kind in kinds]
+    return None
 
 
-def _kinds(step: Any, columns: list[int]) -> list[str]:
+def _kinds_of(step: Any, columns: list[int]) -> list[str]:
     """Return the types of a fitted step's columns: strings where it encodes them."""
     while isinstance(step, Pipeline):
         step = step[0]
@@ -427,10 +420,62 @@ def _kinds(step: Any, columns: list[int]) -> list[str]:
     return ["float" if known.dtype.kind in "biuf" else "string" for known in levels]
 
 
+def _columns(step: Any, n_features: int) -> ColumnTransformer:
+    """Return a step as one that goes by the positions of the columns."""
+    if isinstance(step, ColumnTransformer):
+        return _by_position(step)
+    everything = ColumnTransformer([])
+    everything.transformers_ = [("all", step, list(range(n_features)))]
+    return everything
+
+
+def _by_position(step: ColumnTransformer) -> ColumnTransformer:
+    """Return a fitted transformer in the one form that skl2onnx always takes."""
+    positions = getattr(step, "_transformer_to_input_indices", None)
+    if positions is None:  # it is one from here
+        return step
+    transformer = ColumnTransformer([], transformer_weights=step.transformer_weights)
+    transformer.n_features_in_ = step.n_features_in_
+    transformer.transformers_ = [
+        (name, _plain(part), list(positions[name]))
+        for name, part, _ in step.transformers_
+        if not (isinstance(part, str) and part == "drop")
+    ]
+    return transformer
+
+
+def _plain(step: Any) -> Any:
+    """Return a step without steps that do nothing, which skl2onnx cannot convert."""
+    return Pipeline([*_flat([("", step)])]) if isinstance(step, Pipeline) else step
+
+
 def _convert_steps(
     steps: list[tuple[str, Any]], inputs: list[tuple[str, str, int]]
 ) -> onnx.ModelProto:
     """Convert fitted steps for inputs of the names, types and widths given."""
+    from onnx import compose
+
+    # A transformer of columns has to know how many there are, and skl2onnx does not
+    # after another step: there, it begins a model of its own.
+    later = [i for i, (_, step) in enumerate(steps) if i and _goes_by_column(step)]
+    starts, stops = [0, *later], [*later, len(steps)]
+    whole = _convert_group(steps[: stops[0]], inputs)
+    for start, stop in zip(starts[1:], stops[1:], strict=True):
+        group = steps[start:stop]
+        model = _convert_group(group, [("X", "float", group[0][1].n_features_in_)])
+        compose.add_prefix(model, f"{start}/", inplace=True)
+        ends = [(whole.graph.output[0].name, model.graph.input[0].name)]
+        whole = compose.merge_models(whole, model, io_map=ends)
+    return whole
+
+
+def _goes_by_column(step: Any) -> bool:
+    return isinstance(step, ColumnTransformer)
+
+
+def _convert_group(
+    steps: list[tuple[str, Any]], inputs: list[tuple[str, str, int]]
+) -> onnx.ModelProto:
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
@@ -744,7 +789,7 @@ def _with_report(data: bytes, report: dict[str, Any]) -> bytes:
 
 def _write(data: bytes, path: str | os.PathLike[str]) -> None:
     target = Path(os.path.realpath(path))  # the file, not a link to it, is replaced
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    temporary = target.with_name(f".{uuid.uuid4().hex}")
     try:
         try:
             temporary.write_bytes(data)

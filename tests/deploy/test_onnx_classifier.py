@@ -429,7 +429,7 @@ def test_refuses_missing_values_where_the_file_says_so(rows):
     rows = copy.deepcopy(rows)
     rows[1][0] = np.nan
 
-    with pytest.raises(ValueError, match="^Input X contains NaN"):
+    with pytest.raises(ValueError, match=r"^Input X contains NaN"):
         student.predict_proba(rows)
 
 
@@ -917,7 +917,7 @@ def exported(request, data):
         make_student(hidden_layer_sizes=8, max_epochs=3),
         random_state=0,
     ).fit(rows, labels)
-    return student, to_onnx(student), rows
+    return student, to_onnx(student, sample=rows), rows
 
 
 def test_says_what_the_exported_student_says(exported):
@@ -936,10 +936,11 @@ def test_says_what_the_exported_student_says(exported):
     np.testing.assert_array_equal(onnx_student.predict(rows), student.predict(rows))
 
 
-def test_exported_student_takes_other_data_frames(exported):
+def test_exported_student_takes_other_tables(exported):
     student, content, rows = exported
-    if not isinstance(rows, pd.DataFrame):
-        rows = pd.DataFrame(rows)
-    proba = OnnxClassifier(content).predict_proba(pl.from_pandas(rows))
+    named = isinstance(rows, pd.DataFrame)
+    proba = OnnxClassifier(content).predict_proba(
+        pl.from_pandas(rows) if named else rows.tolist()
+    )
 
     np.testing.assert_allclose(proba, student.predict_proba(rows), atol=1e-6)

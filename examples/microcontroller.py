@@ -17,7 +17,6 @@ import tempfile
 from contextlib import chdir
 from pathlib import Path
 
-import emlearn
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
@@ -71,6 +70,9 @@ print(f"student  {student.score(X_test, y_test):.3f}")
 #
 # ``student_predict`` is what emlearn names the function; it takes one row. The weights
 # are constants, 4 bytes each, which a compiler for a device puts into its flash memory.
+
+# Imported here, as it makes errors of what numpy rounds to zero.
+import emlearn
 
 mlp = to_sklearn(student)[-1]
 folder = Path(tempfile.mkdtemp())

@@ -1,5 +1,8 @@
-import runpy
+import importlib.util
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,12 +10,21 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
-def test_the_student_in_c_tells_the_same_digits(capsys, tmp_path, monkeypatch):
-    pytest.importorskip("emlearn")
-    monkeypatch.chdir(tmp_path)
-    result = runpy.run_path(str(EXAMPLES / "microcontroller.py"))
-    assert result["agreement"] > 0.99
-    assert result["student"].score(result["X_test"], result["y_test"]) > 0.9
-    assert "C and Python agree on" in capsys.readouterr().out
+@pytest.mark.skipif(
+    shutil.which("gcc") is None or importlib.util.find_spec("emlearn") is None,
+    reason="needs gcc and emlearn",
+)
+def test_the_student_in_c_tells_the_same_digits(tmp_path):
+    # A process of its own: emlearn changes what numpy does about underflow.
+    run = subprocess.run(
+        [sys.executable, EXAMPLES / "microcontroller.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert not run.returncode, run.stderr
+    (score,) = re.findall(r"student +(\S+)", run.stdout)
+    (agreement,) = re.findall(r"agree on (\S+)%", run.stdout)
+    assert float(score) > 0.9
+    assert float(agreement) > 99
     assert not list(tmp_path.iterdir())

@@ -80,8 +80,8 @@ def frame(request):
 
 @pytest.fixture(scope="session")
 def data():
-    """Return 90 rows of 4 features in 3 overlapping classes."""
-    return make_classification(
+    """Return 90 rows of 4 features in 3 overlapping classes, read-only."""
+    X, y = make_classification(
         n_samples=90,
         n_features=4,
         n_informative=3,
@@ -90,6 +90,8 @@ def data():
         n_clusters_per_class=1,
         random_state=0,
     )
+    X.flags.writeable = y.flags.writeable = False
+    return X, y
 
 
 @pytest.fixture(scope="session")

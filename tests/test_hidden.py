@@ -100,7 +100,7 @@ def assert_sound(clf, X):
 
 
 def tensor(values):
-    return torch.as_tensor(np.asarray(values), dtype=torch.float32)
+    return torch.tensor(np.asarray(values), dtype=torch.float32)
 
 
 def logits_of(teacher, X):
@@ -228,7 +228,7 @@ def test_one_step_is_that_of_a_hand_written_loop(data, mlp, soft, hidden):
         proba_clip=CLIP,
     ).fit(X, y)
 
-    module, labels = first_module(), torch.as_tensor(y)
+    module, labels = first_module(), torch.tensor(y)
     teacher, known = tensor(logits_of(mlp, X)), tensor(hidden_of(mlp, X))
     features = module[1](module[0](tensor(X)))
     logits = module[2](features)

@@ -313,7 +313,7 @@ def first_layers(module, n_layers):
 
 def without_gradients(function, X):
     with torch.no_grad():
-        return function(torch.from_numpy(X)).numpy()
+        return function(torch.tensor(X)).numpy()
 
 
 @pytest.fixture(scope="module")

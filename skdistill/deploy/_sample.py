@@ -65,8 +65,8 @@ def _frame(
         for name, levels in zip(names, encoder.categories_, strict=True):
             known = [level for level in levels if isinstance(level, str)]
             labels = rng.choice(np.array([*known, "never seen"], object), n_rows)
-            labels[rng.random(n_rows) < _MISSING] = None
-            columns[name] = pd.array(labels, dtype="str")
+            labels[rng.random(n_rows) < _MISSING] = np.nan
+            columns[name] = labels
     names = getattr(parts.classifier, "feature_names_in_", None)
     n_features = parts.classifier.n_features_in_
     names = list(range(n_features)) if names is None else list(names)

@@ -906,7 +906,7 @@ def exported(request, data):
     rows, y = data
     labels = np.array(["ant", "bee", "cow"])[y]
     if request.param != "array":
-        rows = pd.DataFrame(rows, columns=["a-b", "c d", "é", "label 1"])
+        rows = pd.DataFrame(rows.copy(), columns=["a-b", "c d", "é", "label 1"])
         labels = y == 1
     if request.param == "frame":
         rows["job"] = np.resize(["cook", None, "clerk", "7"], len(rows))

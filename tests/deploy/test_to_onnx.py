@@ -79,7 +79,7 @@ def table():
             "capital-gain": np.where(rng.random(n) < 0.1, np.nan, rng.normal(50, 9, n)),
             "home town": rng.choice(["ä b", "it's", "c"], n),
             "1": rng.integers(0, 9, n),
-            "variable": pd.array(rng.choice(["u", "v", None], n), dtype="str"),
+            "variable": rng.choice(np.array(["u", "v", None], dtype=object), n),
             "empty": np.full(n, None, dtype=object),
             "flag": rng.random(n) < 0.5,
         }
@@ -227,7 +227,7 @@ def test_refuses_columns_named_as_an_output(table, name):
 
 
 def test_refuses_a_label_that_means_missing(table):
-    X = pd.DataFrame({"a": pd.array(["nan", None, "b"] * 40, dtype="str")})
+    X = pd.DataFrame({"a": np.array(["nan", None, "b"] * 40, dtype=object)})
     with pytest.raises(ValueError, match="give the label another name"):
         to_onnx(distilled(quick_student(), X, table[1]))
 

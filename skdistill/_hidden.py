@@ -104,7 +104,7 @@ class HiddenTerms:
                 if term.learned is not None:
                     term.learned.train(training)
                 value = term(features, targets, sample_weight=weight, epoch=epoch)
-                value = term.weight * value
+                value = term.weighted(value)
                 found[name] = found[name] + value if name in found else value
         return found
 

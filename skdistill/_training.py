@@ -465,7 +465,7 @@ class _DistillingMixin(_Net):
         """Return the soft term; a row that the teacher cannot teach counts as zero."""
         known = self.distillation_
         student, y = _student_logits(self, outputs), y_true.to(outputs.device)
-        share = torch.ones(())
+        share = None
         if known.taught is not None:
             taught = known.taught[rows].to(outputs.device)
             everyone = torch.ones_like(student[:, 0]) if weight is None else weight
@@ -482,7 +482,7 @@ class _DistillingMixin(_Net):
             sample_weight=weight,
             epoch=self.epoch_,
         )
-        return share.to(soft.device) * soft
+        return soft if share is None else share * soft
 
 
 def _itself(net: Any) -> Any:

@@ -294,7 +294,26 @@ class JSDLoss(_Tempered):
         return jsd(student, teacher, self.beta, temperature, sample_weight)
 
 
-class HintLoss(BaseEstimator):
+class _OntoTeacher(BaseEstimator):
+    """A loss on features, of which the student's are brought to the teacher's width."""
+
+    def learned(self, n_student_features: int, n_teacher_features: int) -> nn.Module:
+        """Return the loss behind a linear map onto the teacher's width.
+
+        Parameters
+        ----------
+        n_student_features, n_teacher_features : int
+            The widths of the two sides.
+
+        Returns
+        -------
+        loss : torch.nn.Module
+            Called as this loss is, in its place.
+        """
+        return _Projected(self, nn.Linear(n_student_features, n_teacher_features))
+
+
+class HintLoss(_OntoTeacher):
     """Squared difference of the features: :func:`hint`.
 
     In training, a learned linear map brings the student's features to the teacher's
@@ -313,23 +332,8 @@ class HintLoss(BaseEstimator):
         """Return the loss of features of shape (n_samples, n_features)."""
         return hint(student, teacher, sample_weight)
 
-    def learned(self, n_student_features: int, n_teacher_features: int) -> nn.Module:
-        """Return the loss behind a linear map onto the teacher's width.
 
-        Parameters
-        ----------
-        n_student_features, n_teacher_features : int
-            The widths of the two sides.
-
-        Returns
-        -------
-        loss : torch.nn.Module
-            Called as this loss is, in its place.
-        """
-        return _Projected(self, nn.Linear(n_student_features, n_teacher_features))
-
-
-class CosineLoss(BaseEstimator):
+class CosineLoss(_OntoTeacher):
     """One minus the cosine between a row's features: :func:`cosine`.
 
     In training, a learned linear map brings the student's features to the teacher's
@@ -347,21 +351,6 @@ class CosineLoss(BaseEstimator):
     ) -> Tensor:
         """Return the loss of features of shape (n_samples, n_features)."""
         return cosine(student, teacher, sample_weight)
-
-    def learned(self, n_student_features: int, n_teacher_features: int) -> nn.Module:
-        """Return the loss behind a linear map onto the teacher's width.
-
-        Parameters
-        ----------
-        n_student_features, n_teacher_features : int
-            The widths of the two sides.
-
-        Returns
-        -------
-        loss : torch.nn.Module
-            Called as this loss is, in its place.
-        """
-        return _Projected(self, nn.Linear(n_student_features, n_teacher_features))
 
 
 class CKALoss(BaseEstimator):

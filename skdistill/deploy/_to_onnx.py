@@ -16,15 +16,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
+from sklearn.utils import column_or_1d
 from torch import Tensor, nn
 
 from skdistill import __version__
@@ -64,6 +66,7 @@ def to_onnx(
     *,
     quantize: Literal["int8"] | None = None,
     sample: Any = None,
+    sample_y: ArrayLike | None = None,
 ) -> bytes:
     """Write a fitted student, with all of its preprocessing, as one ONNX file.
 
@@ -88,6 +91,8 @@ def to_onnx(
         student's preprocessing saw in its fit, or else standard normal ones. Needed
         where those are no rows at all, such as for images, and for preprocessing of
         one's own by column names.
+    sample_y : array-like of shape (n_samples,), default=None
+        The labels of ``sample``, so that int8 reports its accuracy, too.
 
     Returns
     -------
@@ -144,8 +149,9 @@ def to_onnx(
     have 7 of the 8 bits, so that no processor overflows. In the file's metadata,
     "skdistill.quantization" is a JSON object with "kind", "bytes_int8" and
     "bytes_float32", "agreement" (the share of the rows that keep their label),
-    "max_difference" (the largest difference of a probability), "n_rows", and
-    "sample" ("given" or "made up").
+    "max_difference" (the largest difference of a probability), "n_rows", "sample"
+    ("given" or "made up"), and with ``sample_y`` "accuracy_int8" and
+    "accuracy_float32".
 
     *Metadata.* Further entries are "skdistill.version", "skdistill.classes",
     "skdistill.classes_dtype", "skdistill.n_features", and where they apply
@@ -177,7 +183,8 @@ def to_onnx(
     data = assemble(net)
     _check(data, tried)
     if quantize:
-        data = _quantized(data, assemble, net, tried)
+        right = _right_columns(parts.classes, sample_y, tried)
+        data = _quantized(data, assemble, net, tried, right)
     if path is not None:
         _write(data, path)
     return data
@@ -687,14 +694,30 @@ def _difference(proba: NDArray[Any], expected: NDArray[Any]) -> float:
     return float(np.max(np.abs(proba - expected)))
 
 
+def _right_columns(
+    classes: NDArray[Any], sample_y: ArrayLike | None, sample: _Sample
+) -> NDArray[np.intp] | None:
+    """Return which column of the probabilities is the right one for each row."""
+    if sample_y is None:
+        return None
+    y = column_or_1d(sample_y)
+    if len(y) != len(sample.proba) or not np.isin(y, classes).all():
+        raise ValueError(
+            f"sample_y must have a label of classes_ for each of the "
+            f"{len(sample.proba)} rows of sample, got {len(y)}"
+        )
+    return np.searchsorted(classes, y)
+
+
 def _quantized(
     data: bytes,
     assemble: Callable[[onnx.ModelProto], bytes],
     net: onnx.ModelProto,
     sample: _Sample,
+    right: NDArray[np.intp] | None,
 ) -> bytes:
     """Return the file with weights of int8, made in the way that changes least."""
-    tried: list[tuple[float, float, str, bytes]] = []
+    tried: list[tuple[float, float, str, bytes, NDArray[np.intp]]] = []
     failure: Exception | None = None
     for kind in ("dynamic", "static") if sample.given else ("dynamic",):
         try:
@@ -703,15 +726,16 @@ def _quantized(
         except Exception as error:
             failure = error
             continue
-        same = proba.argmax(axis=1) == sample.proba.argmax(axis=1)
+        labels = proba.argmax(axis=1)
+        same = labels == sample.proba.argmax(axis=1)
         difference = _difference(proba, sample.proba)
-        tried.append((float(same.mean()), -difference, kind, int8))
+        tried.append((float(same.mean()), -difference, kind, int8, labels))
     if not tried:
         raise ValueError(
             f"onnxruntime cannot make int8 of this net ({_reason(failure)}): use "
             "quantize=None"
         ) from failure
-    agreement, difference, kind, int8 = max(tried)
+    agreement, difference, kind, int8, labels = max(tried, key=itemgetter(0, 1))
     report = {
         "kind": kind,
         "bytes_int8": len(int8),
@@ -721,6 +745,10 @@ def _quantized(
         "n_rows": len(sample.proba),
         "sample": "given" if sample.given else "made up",
     }
+    if right is not None:
+        float32_labels = sample.proba.argmax(axis=1)
+        report["accuracy_int8"] = float((labels == right).mean())
+        report["accuracy_float32"] = float((float32_labels == right).mean())
     int8 = _with_report(int8, report)
     if len(int8) >= len(data):
         raise ValueError(

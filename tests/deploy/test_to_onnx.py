@@ -761,6 +761,18 @@ def test_int8_keeps_what_changes_less(wide_student, data, monkeypatch, better):
     assert int8_report(made)["kind"] == better
 
 
+def test_int8_reports_its_accuracy_where_the_labels_are_known(wide_student, data):
+    X, y = data
+    labels = wide_student.classes_[y]
+    made = to_onnx(wide_student, quantize="int8", sample=X, sample_y=labels)
+    report = int8_report(made)
+    assert report["accuracy_int8"] == OnnxClassifier(made).score(X, labels)
+    assert report["accuracy_float32"] == wide_student.score(X, labels)
+    for wrong in (labels[1:], ["no such label"] * len(X)):
+        with pytest.raises(ValueError, match="sample_y must have a label of classes_"):
+            to_onnx(wide_student, quantize="int8", sample=X, sample_y=wrong)
+
+
 def test_int8_uses_the_way_that_works(wide_student, data, monkeypatch):
     monkeypatch.setattr("onnxruntime.quantization.quantize_dynamic", None)
     made = to_onnx(wide_student, quantize="int8", sample=data[0])

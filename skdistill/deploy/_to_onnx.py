@@ -127,12 +127,11 @@ def to_onnx(
     Notes
     -----
     *Inputs.* An estimator that was fitted on arrays has one, "X", float32 of shape
-    (batch, n_features), or that of a batch of images, which onnxruntime takes but
-    ``OnnxClassifier`` does not. Where the preprocessing goes by the columns of a data
-    frame, there is one input per column, of shape (batch, 1), in the order of
-    ``feature_names_in_`` and under the same names: float32, with NaN for missing, or
-    strings, with "nan" for missing. A column that the student does not use is an
-    input all the same, of strings that are not read.
+    (batch, n_features), or that of a batch of images. Where the preprocessing goes by
+    the columns of a data frame, there is one input per column, of shape (batch, 1),
+    in the order of ``feature_names_in_`` and under the same names: float32, with NaN
+    for missing, or strings, with "nan" for missing. A column that the student does
+    not use is an input all the same, of strings that are not read.
 
     *Outputs.* "label", of shape (batch,), int64 for labels that are integers or
     booleans (or floats without a fraction), else strings; "probabilities", float32 of
@@ -155,8 +154,9 @@ def to_onnx(
 
     *Metadata.* Further entries are "skdistill.version", "skdistill.classes",
     "skdistill.classes_dtype", "skdistill.n_features", and where they apply
-    "skdistill.feature_names" and "skdistill.kinds" (one "float" or "string" per
-    column). Nothing else of the machine that made the file is in it.
+    "skdistill.feature_names", "skdistill.kinds" (one "float" or "string" per column)
+    and "skdistill.allow_nan" ("false" where the estimator refuses missing values).
+    Nothing else of the machine that made the file is in it.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def to_onnx(
     parts = parts_of(estimator)
     labels = _labels(parts.classes)
     tried = _sample(estimator, parts, sample)
-    head = _head(parts, tried.rows)
+    head = _head(estimator, parts, tried.rows)
     net = _export(parts.net, tried.net_rows)
     assemble = partial(_assemble, parts, head, labels)
     data = assemble(net)
@@ -341,9 +341,10 @@ class _Head:
     feature_names: list[str] | None
     kinds: list[str] | None
     inputs: list[Any]
+    allow_nan: bool
 
 
-def _head(parts: Parts, rows: Any) -> _Head:
+def _head(estimator: Any, parts: Parts, rows: Any) -> _Head:
     from onnx import TensorProto, helper
 
     names, shape = _feature_names(parts), rows.shape
@@ -358,7 +359,7 @@ def _head(parts: Parts, rows: Any) -> _Head:
     if kinds is None:
         X = helper.make_tensor_value_info("X", TensorProto.FLOAT, ["batch", *shape[1:]])
         model = _convert_steps(steps, [("X", "float", shape[1])]) if steps else None
-        return _Head(model, shape[1], names, None, [X])
+        return _Head(model, shape[1], names, None, [X], _takes_nan(estimator, rows))
     columns = names or [str(i) for i in range(shape[1])]
     _check_names(columns)
     inner = [f"column_{i}" for i in range(shape[1])]
@@ -371,7 +372,16 @@ def _head(parts: Parts, rows: Any) -> _Head:
         helper.make_tensor_value_info(name, types[kind], ["batch", 1])
         for name, kind in zip(columns, kinds, strict=True)
     ]
-    return _Head(model, shape[1], names, kinds, inputs)
+    return _Head(model, shape[1], names, kinds, inputs, allow_nan=True)
+
+
+def _takes_nan(estimator: Any, rows: Any) -> bool:
+    # Asked by trying, as what the steps of a person's own take is nowhere to be read.
+    try:
+        estimator.predict_proba(rows[:1] * np.nan)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_names(names: list[str]) -> None:
@@ -655,13 +665,15 @@ def _metadata(parts: Parts, head: _Head) -> dict[str, str]:
         metadata["feature_names"] = json.dumps(head.feature_names)
     if head.kinds is not None:
         metadata["kinds"] = json.dumps(head.kinds)
+    if not head.allow_nan:
+        metadata["allow_nan"] = "false"
     return {f"skdistill.{name}": value for name, value in metadata.items()}
 
 
 def _check(data: bytes, sample: _Sample) -> None:
     """Raise unless the file says what the estimator says, also of a single row."""
     try:
-        predict_proba = _predict_proba_of(data, sample.rows)
+        predict_proba = OnnxClassifier(data).predict_proba
         difference = max(
             _difference(predict_proba(rows), sample.proba[: rows.shape[0]])
             for rows in (sample.rows, sample.rows[:1])
@@ -678,16 +690,6 @@ def _check(data: bytes, sample: _Sample) -> None:
             "It leaves out what a net does beside its module, in its dataset or in "
             "methods of its own"
         )
-
-
-def _predict_proba_of(data: bytes, rows: Any) -> Callable[[Any], NDArray[np.floating]]:
-    if len(rows.shape) == 2:
-        return OnnxClassifier(data).predict_proba
-    import onnxruntime
-
-    # OnnxClassifier takes tables.
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    return lambda X: session.run(["probabilities"], {"X": X.astype(np.float32)})[0]
 
 
 def _difference(proba: NDArray[Any], expected: NDArray[Any]) -> float:
@@ -722,7 +724,7 @@ def _quantized(
     for kind in ("dynamic", "static") if sample.given else ("dynamic",):
         try:
             int8 = assemble(_int8_net(net, kind, sample.net_rows))
-            proba = _predict_proba_of(int8, sample.rows)(sample.rows)
+            proba = OnnxClassifier(int8).predict_proba(sample.rows)
         except Exception as error:
             failure = error
             continue

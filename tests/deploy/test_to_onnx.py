@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -436,6 +437,29 @@ def test_compiled_module(data):
     assert_same(to_onnx(clf), clf, data[0])
 
 
+class NanIsZero(TinyModule):
+    def forward(self, X):
+        return super().forward(X.nan_to_num())
+
+
+def test_missing_values_are_refused_where_the_estimator_refuses_them(data):
+    X = data[0].copy()
+    X[0, 0] = np.nan
+    strict = distilled(tiny_net(module=NanIsZero, max_epochs=1), *data)
+    with pytest.raises(ValueError, match="NaN"):
+        strict.predict_proba(X)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        OnnxClassifier(to_onnx(strict)).predict_proba(X)
+
+
+def test_missing_values_are_taken_where_the_estimator_takes_them(data):
+    X = data[0].copy()
+    X[0, 0] = np.nan
+    student = make_pipeline(SimpleImputer(), tiny_net(max_epochs=1))
+    lenient = distilled(student, *data)
+    assert_same(to_onnx(lenient), lenient, X)
+
+
 @pytest.fixture(scope="module")
 def image_student(data):
     images = np.random.default_rng(0).normal(size=(90, 1, 8, 8)).astype(np.float32)
@@ -451,6 +475,7 @@ def test_images(image_student):
         label, proba = run(made, {"X": X})
         np.testing.assert_allclose(proba, clf.predict_proba(X), atol=1e-6)
         np.testing.assert_array_equal(label, clf.predict(X))
+    assert_same(made, clf, images)
 
 
 def test_images_need_a_sample(image_student):

@@ -66,7 +66,11 @@ from skdistill._validation import (
 
 
 def _may_learn_on(self: DistilledClassifier) -> bool:
-    return self.teacher is None or all_fitted(self.teacher)
+    if self.teacher is None or all_fitted(self.teacher):
+        return True
+    raise AttributeError(
+        "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
+    )
 
 
 class DistilledClassifier(
@@ -595,7 +599,8 @@ class DistilledClassifier(
         if getattr(net_of(self.student_), "_trimmed_for_prediction", False):
             raise ValueError(
                 "this DistilledClassifier was loaded from a file, which holds what "
-                "prediction needs: it cannot be trained on. Fit a clone of it"
+                "prediction needs: it cannot be trained on. Fit another: "
+                "clone(loaded).set_params(teacher=...)"
             )
 
     def _check_data(
@@ -690,7 +695,7 @@ class DistilledClassifier(
         if y is not None and self._fits_teacher() and len(np.unique(y)) < 2:
             raise ValueError(
                 "DistilledClassifier needs at least 2 classes to fit its teacher, y "
-                f"has 1 class: {y[0]!r}"
+                f"has 1 class: {y[:1].tolist()[0]!r}"
             )
         return ask(
             self.teacher,
@@ -757,7 +762,7 @@ class DistilledClassifier(
         if len(classes) < 2:
             raise ValueError(
                 f"DistilledClassifier needs at least 2 classes, there is 1 class: "
-                f"{classes[0]!r}"
+                f"{classes.tolist()[0]!r}"
             )
         previous = getattr(self, "classes_", classes)
         warm = hasattr(self, "student_") and net_of(self.student_).warm_start

@@ -208,7 +208,8 @@ def terms_of(family: str, spec: Any) -> tuple[Term, ...]:
     for pair in pairs:
         if not (isinstance(pair, list | tuple) and len(pair) == 2):
             raise ValueError(
-                f"a list of {family} holds pairs (loss, weight), got {pair!r}"
+                f"a list of {family} holds pairs (loss, weight), such as "
+                f"[('{next(iter(_KNOWN[family]))}', 0.5)], got {pair!r}"
             )
         loss, weight = pair
         _check_weight(f"the weight of {loss!r} in {family}", weight)
@@ -233,8 +234,13 @@ def _known(family: str, loss: Any) -> Any:
                 "function or object of your own"
             )
         return known[loss]()
+    if isinstance(loss, type):
+        raise TypeError(
+            f"{family} is the class {loss.__name__}; pass an instance of it: "
+            f"{loss.__name__}()"
+        )
     learns = family != "loss" and hasattr(loss, "learned")
-    if isinstance(loss, type) or not (callable(loss) or learns):
+    if not (callable(loss) or learns):
         raise TypeError(
             f"{family} must be one of {sorted(known)}, a function or object that is "
             f"called with what the student and the teacher give, or a list of pairs "

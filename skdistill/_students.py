@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from skdistill._preprocessing import TabularPreprocessor
@@ -47,7 +49,8 @@ def make_student(
         The share of hidden units dropped at random in training, in [0, 1)
         (``net__module__dropout``).
     lr : float, default=0.01
-        The learning rate of AdamW (``net__lr``).
+        The learning rate of AdamW in the first epoch (``net__lr``). It falls by equal
+        steps towards 0, so that no late step leaves the student worse than before.
     max_epochs : int, default=30
         How many times the training goes over all rows (``net__max_epochs``).
     batch_size : int, default=128
@@ -109,6 +112,7 @@ def make_student(
         lr=lr,
         max_epochs=max_epochs,
         batch_size=batch_size,
+        callbacks=[("decay", LinearDecay())],
         iterator_train__shuffle=True,
         train_split=None,
         device=device,
@@ -117,6 +121,29 @@ def make_student(
     # A net takes arrays alone, also where scikit-learn is set to give data frames.
     preprocess = TabularPreprocessor().set_output(transform="default")
     return Pipeline([("preprocess", preprocess), ("net", net)])
+
+
+class LinearDecay(Callback):
+    """Lowers the learning rate by equal steps, over the epochs of a ``fit``.
+
+    Of ``max_epochs`` epochs the first has the whole rate, and the last a share of
+    ``1 / max_epochs``; skorch's ``LRScheduler`` would have to be told how many there
+    are. Each ``partial_fit`` of one epoch has the whole rate.
+    """
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.epoch_ = 0
+        self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        share = max(1 - self.epoch_ / net.max_epochs, 0)
+        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
+            group["lr"] = share * rate
+        self.epoch_ += 1
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
+            group["lr"] = rate
 
 
 class MLP(nn.Module):
@@ -166,9 +193,12 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         sizes = [int(size) for size in np.atleast_1d(hidden_layer_sizes)]
-        if any(size < 1 for size in sizes):
+        if min(sizes, default=1) < 1 or not np.array_equal(
+            sizes, np.atleast_1d(hidden_layer_sizes)
+        ):
             raise ValueError(
-                f"hidden_layer_sizes must be positive, got {hidden_layer_sizes!r}"
+                "hidden_layer_sizes must be positive integers, got "
+                f"{hidden_layer_sizes!r}"
             )
         if activation not in _ACTIVATIONS:
             raise ValueError(

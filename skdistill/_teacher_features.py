@@ -274,5 +274,5 @@ def _leaf_values(teacher: Any, X: Any) -> NDArray[np.int64]:
     stages = [np.reshape(z, (len(z), -1)) for z in teacher.staged_decision_function(X)]
     added = np.diff(np.stack(stages), axis=0, prepend=0.0)
     # A sum over the trees before has other rounding errors in other rows.
-    rounded = np.round(np.concatenate(added, axis=1), 9)
+    rounded = np.round(np.concatenate(added, axis=1), 9) + 0.0  # of -0.0 makes 0.0
     return rounded.view(np.int64)

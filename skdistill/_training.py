@@ -95,8 +95,9 @@ def net_of(student: Any) -> NeuralNetClassifier:
     ):
         what = f"the class {net.__name__}" if isinstance(net, type) else type(net)
         raise TypeError(
-            "the student must be a skorch.NeuralNetClassifier, with an output for each "
-            f"class, or a Pipeline that ends in one, got {what}"
+            "the student must be None, a skorch.NeuralNetClassifier with an output for "
+            f"each class, or a Pipeline that ends in one, got {what}. "
+            "make_student(hidden_layer_sizes=...) makes one"
         )
     return net
 
@@ -409,13 +410,16 @@ class _DistillingMixin(_Net):
 
     def on_batch_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
         super().on_batch_end(net, *args, **kwargs)
-        loss = self.history[-1]["batches"][-1].get("train_loss", 0.0)
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"the student's loss became {loss} in epoch {len(self.history)}, at "
-                f"{_describe(self, self.distillation_)}. Lower the learning rate or "
-                "scale X"
-            )
+        batch = self.history[-1]["batches"][-1]
+        if math.isfinite(batch.get("train_loss", 0.0)):
+            return
+        terms = {k: v for k, v in batch.items() if k.startswith("train_loss")}
+        broken = {k: v for k, v in terms.items() if not math.isfinite(v)}
+        raise ValueError(
+            f"the student's loss is not finite in epoch {len(self.history)}: {broken}, "
+            f"at {_describe(self, self.distillation_)}. Lower the learning rate or "
+            "scale X"
+        )
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         phase, rows = self.batch_

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -77,12 +78,24 @@ def check_teacher(teacher: Any) -> None:
             f"teacher {name} is a module or function, which does not say what classes "
             "its columns stand for; wrap it: TorchTeacher(module, classes=[...])"
         )
+    if hasattr(teacher, "__array__"):
+        raise TypeError(
+            "teacher is an array; soft labels made beforehand go to fit: "
+            "fit(X, y, teacher_proba=...)"
+        )
+    if not hasattr(teacher, "fit") and not hasattr(teacher, "predict_proba"):
+        raise TypeError(f"teacher must be a classifier, got {teacher!r:.80}")
+    if isinstance(teacher, BaseEstimator) and is_regressor(teacher):
+        raise TypeError(f"teacher {name} is a regressor; a teacher is a classifier")
     # A stack, say, can only tell once it is fitted: it is checked again then.
     may_tell_later = not is_fitted(teacher) and hasattr(type(teacher), "predict_proba")
     if not hasattr(teacher, "predict_proba") and not may_tell_later:
+        way_out = "wrap it in sklearn.calibration.CalibratedClassifierCV"
+        if getattr(teacher, "voting", None) == "hard":
+            way_out = "set voting='soft'"
         raise TypeError(
             f"teacher {name} has no predict_proba, so it has no soft labels "
-            "to give; wrap it in sklearn.calibration.CalibratedClassifierCV"
+            f"to give; {way_out}"
         )
 
 
@@ -125,7 +138,10 @@ def check_proba(proba: ArrayLike, name: str) -> NDArray[np.float32]:
     if not np.isfinite(proba).all():
         raise ValueError(f"{name} contains NaN or infinity")
     if (proba < 0).any():
-        raise ValueError(f"{name} contains negative values: not probabilities")
+        raise ValueError(
+            f"{name} contains negative values: not probabilities. Logits need a "
+            "softmax first"
+        )
     worst = np.abs(proba.sum(axis=1) - 1).max()
     if worst > _SUM_TOLERANCE:
         raise ValueError(

@@ -7,6 +7,7 @@ what they do depend on: the teacher, the rows, and the way of labeling.
 
 from __future__ import annotations
 
+import itertools
 import marshal
 import pickle
 import threading
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import joblib
 import numpy as np
@@ -134,6 +136,18 @@ def stamp(teacher: Any) -> str | None:
         return hasher.hash(teacher)
     except (pickle.PicklingError, TypeError, AttributeError, NotImplementedError):
         return None
+
+
+def object_number(obj: Any) -> int | None:
+    """Return a number that no other object of this process gets, or None."""
+    try:
+        return _numbers.setdefault(obj, next(_next_number))
+    except TypeError:  # it has no hash, or takes no weak reference
+        return None
+
+
+_numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_next_number = itertools.count()
 
 
 def content_hash(data: Any) -> str:

@@ -47,10 +47,12 @@ from skdistill._students import make_student
 from skdistill._teacher_features import FeatureQuestion
 from skdistill._training import (
     Distillation,
+    is_trimmed,
     log_proba,
     net_of,
     proba,
     set_widths,
+    snapshot,
     train,
     trimmed,
 )
@@ -60,13 +62,22 @@ from skdistill._validation import (
     check_target,
     is_fitted,
     is_frame,
+    noting,
     plain_rows,
     require_target,
 )
 
+_STUDENT_NOTE = (
+    "(Raised by the student, which gets X just as it was given to fit. What it needs "
+    "done to X goes into one pipeline with it; make_student() takes tables as they are)"
+)
+
+# Parameters that may be objects with parameters of their own.
+_PARTS = ("loss", "feature_loss", "relation_loss", "temperature", "alpha")
+
 
 def _may_learn_on(self: DistilledClassifier) -> bool:
-    if self.teacher is None or all_fitted(self.teacher):
+    if isinstance(self.teacher, _LeftOut | None) or all_fitted(self.teacher):
         return True
     raise AttributeError(
         "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
@@ -348,7 +359,7 @@ class DistilledClassifier(
         with FitTasks(self, X, y) as tasks, _kept_on_error(self):
             student = self._new_student()
             if student is not getattr(self, "student_", None):
-                self._learned: dict[Any, Any] = {}
+                self._forget()
             objective = self._objective(student, y, teacher_proba)
             X, y, sample_weight = self._check_data(X, y, sample_weight, teacher_proba)
             label_state, seed = self._seeds()
@@ -415,6 +426,18 @@ class DistilledClassifier(
         self : DistilledClassifier
             The estimator, trained for one epoch more.
         """
+        with _kept_on_error(self):
+            self._learn_on(X, y, classes, sample_weight, teacher_proba)
+        return self
+
+    def _learn_on(
+        self,
+        X: Any,
+        y: ArrayLike | None,
+        classes: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        teacher_proba: ArrayLike | None,
+    ) -> None:
         first = not hasattr(self, "student_")
         if first and teacher_proba is not None and classes is self.classes is None:
             raise ValueError(
@@ -429,7 +452,7 @@ class DistilledClassifier(
             X, y, sample_weight, teacher_proba, reset=first
         )
         if first:
-            self._learned = {}
+            self._forget()
             seed = self._seeds()[1]
             self._draws = check_random_state(seed)
         else:
@@ -441,7 +464,6 @@ class DistilledClassifier(
         self._check_known(y)
         distillation, codes = self._distillation(labels, objective, y, sample_weight)
         self._train(student, X, codes, distillation, seed=seed, epochs=1)
-        return self
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row.
@@ -529,8 +551,9 @@ class DistilledClassifier(
         Raises
         ------
         ValueError
-            There is no such parameter, or it is one of a fitted teacher, or of a
-            default or a loss that is given by name alone.
+            There is no such parameter, or it is one of a fitted teacher, of
+            ``student=None``, of a loss given by its name, or of a number that is no
+            schedule.
         """
         nested = [name for name in params if name.startswith("teacher__")]
         if nested and is_fitted(params.get("teacher", self.teacher)):
@@ -538,13 +561,13 @@ class DistilledClassifier(
                 f"cannot set {nested[0]!r}: the teacher is fitted and used as it is. "
                 "Pass an unfitted teacher to search over its parameters"
             )
-        for family in ("loss", "feature_loss", "relation_loss"):
-            nested = [name for name in params if name.startswith(f"{family}__")]
-            loss = params.get(family, getattr(self, family))
-            if nested and not hasattr(loss, "get_params"):
+        for part in _PARTS:
+            nested = [name for name in params if name.startswith(f"{part}__")]
+            value = params.get(part, getattr(self, part))
+            if nested and not hasattr(value, "get_params"):
                 raise ValueError(
-                    f"cannot set {nested[0]!r} while {family} is {loss!r}: pass "
-                    f"{family}={object_name(family, loss)}, to reach its parameters"
+                    f"cannot set {nested[0]!r} while {part} is {value!r}: pass "
+                    f"{part}={object_name(part, value)}, to reach its parameters"
                 )
         nested = [name for name in params if name.startswith("student__")]
         if nested and params.get("student", self.student) is None:
@@ -588,15 +611,21 @@ class DistilledClassifier(
         done = len(getattr(net, "history_", None) or ())
         n_epochs = max(done + (epochs or net.max_epochs), net.max_epochs)
         objective.check(n_epochs, net.max_epochs, has_labels=y is not None)
-        if teacher_proba is not None and objective.feature_loss:
+        asks = objective.feature_loss or self.teacher_features != "auto"
+        if teacher_proba is not None and objective.is_hidden and asks:
             raise ValueError(
-                "feature_loss needs a teacher to ask for features, and there is "
-                "teacher_proba alone: pass teacher="
+                "feature_loss and teacher_features need a teacher to ask for features, "
+                "and there is teacher_proba alone: pass teacher="
             )
         return objective
 
+    def _forget(self) -> None:
+        """Begin anew with what a training leaves for the next one."""
+        self._learned: dict[Any, Any] = {}
+        self._reduction: tuple[Any, Any] = (None, None)
+
     def _check_can_go_on(self) -> None:
-        if getattr(net_of(self.student_), "_trimmed_for_prediction", False):
+        if is_trimmed(net_of(self.student_)):
             raise ValueError(
                 "this DistilledClassifier was loaded from a file, which holds what "
                 "prediction needs: it cannot be trained on. Fit another: "
@@ -710,7 +739,7 @@ class DistilledClassifier(
             n_jobs=self.n_jobs,
             random_state=random_state,
             verbose=self.verbose,
-            features=self._question(objective),
+            features=self._question(objective, self._fits_teacher()),
         )
 
     def _ask_for_chunk(
@@ -733,17 +762,21 @@ class DistilledClassifier(
             teacher_weights=self.teacher_weights,
             classes=self.classes,
             verbose=self.verbose,
-            features=self._question(objective, getattr(self, "_reduction", None)),
+            features=self._question(objective),
             remember=False,
         )
 
     def _question(
-        self, objective: Objective, reduction: Any = None
+        self, objective: Objective, new_teacher: bool = False
     ) -> FeatureQuestion | None:
         """Return what to ask a teacher besides labels, if a loss needs it."""
         if not objective.is_hidden:
             return None
         required = bool(objective.feature_loss) or self.teacher_features != "auto"
+        # What the student has learned of its features goes on with the same ones.
+        teacher, reduction = self._reduction
+        if new_teacher or teacher is not self.teacher:
+            reduction = None
         return FeatureQuestion(self.teacher_features, required, reduction)
 
     def _check_known(self, y: NDArray[Any] | None) -> None:
@@ -783,7 +816,8 @@ class DistilledClassifier(
         """Return what the net learns from, besides X: soft labels, and codes of y."""
         labels = replace(labels, classes=self._columns)
         logits = to_logits(labels, self.classes_, self.proba_clip)
-        self._reduction = labels.reduction
+        if labels.reduction is not None:
+            self._reduction = (self.teacher, labels.reduction)
         alpha, taught = objective.alpha, None
         if y is None:
             if alpha != 1:
@@ -808,6 +842,7 @@ class DistilledClassifier(
             features=_tensor(labels.features),
             sample_weight=_tensor(sample_weight),
             taught=None if taught is None else torch.from_numpy(taught),
+            has_labels=y is not None,
             learned=self._learned,
         )
         return distillation, codes.astype(np.int64)
@@ -829,9 +864,11 @@ class DistilledClassifier(
                 X = _transform(student, X)
             else:
                 head = student[:-1]
-                X = head.fit_transform(X, codes)
+                with noting(_STUDENT_NOTE):
+                    X = head.fit_transform(X, codes)
                 student.steps[:-1] = head.steps
-        X = _net_input(X)
+        with noting(_STUDENT_NOTE):
+            X = _net_input(X)
         if not net.initialized_:
             set_widths(net, X, len(self.classes_))
         train(net, X, codes, distillation, seed=seed, epochs=epochs)
@@ -888,6 +925,8 @@ class DistilledClassifier(
             return state
         if state["teacher"] is not None:
             state["teacher"] = _LeftOut.of(state["teacher"])
+        for name in (*_PARTS, "teacher_features"):
+            state[name] = _without_code(state[name])
         if state["student"] is not None:
             state["student"] = clone(state["student"])  # it may have been fitted
         for name in ("teacher_", "_draws", "_learned", "_reduction"):
@@ -930,7 +969,7 @@ class DistilledClassifier(
 
 
 class _LeftOut:
-    """Stands in a file where the teacher was."""
+    """Stands in a file where the teacher was, or code of the person's own."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -947,19 +986,38 @@ class _LeftOut:
         return f"<{self.name}, left out of the file>"
 
 
+def _without_code(value: Any) -> Any:
+    """Return a parameter less the functions and objects that a person wrote.
+
+    A file with them could be read only where their module is, and prediction does
+    without.
+    """
+    if isinstance(value, list | tuple):
+        return type(value)(map(_without_code, value))
+    if value is None or isinstance(value, str | Real):
+        return value
+    if getattr(value, "__module__", "").partition(".")[0] == "skdistill":
+        return value
+    return _LeftOut(getattr(value, "__name__", type(value).__name__))
+
+
 def _clone_unfitted(teacher: Any) -> Any:
     return teacher if is_fitted(teacher) else clone(teacher, safe=False)
 
 
 @contextmanager
 def _kept_on_error(estimator: Any) -> Iterator[None]:
-    """Put the attributes back where a fit fails, so that none is half new."""
-    before = dict(vars(estimator))
+    """Put all back where a fit fails, so that nothing is half new."""
+    before, put_back = dict(vars(estimator)), None
+    if "student_" in before and not is_trimmed(net_of(estimator.student_)):
+        put_back = snapshot(net_of(estimator.student_), estimator._learned)
     try:
         yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
+        if put_back is not None:
+            put_back()
         raise
 
 

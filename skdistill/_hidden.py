@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import joblib
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
@@ -24,8 +26,8 @@ class HiddenTerms:
     targets : Tensor of shape (n_samples, n_teacher_features)
         The teacher's features, or its logits where it has none to give.
     learned : dict
-        The losses that have learned in earlier trainings, and their modules; those
-        that are new to it are added.
+        What losses have learned in earlier trainings: a mark of the loss, and its
+        module. Those that are new to it are added.
     module : torch.nn.Module
         The student.
     """
@@ -47,24 +49,19 @@ class HiddenTerms:
         }
         self.terms: dict[str, list[Term]] = {}
 
-    def check_batch_size(self, batch_size: int) -> None:
-        """Raise where a loss would never have rows to compare."""
-        for terms in self.terms.values():
-            for term in terms:
-                if batch_size < term.min_rows:
-                    raise ValueError(
-                        f"{term.family} {term.name} compares the rows of a batch, and "
-                        f"the student's batch_size is {batch_size}: it takes "
-                        f"{term.min_rows}, better 64 or more"
-                    )
-
-    def prepare(self, features: Tensor, like: Tensor) -> None:
-        """Make the modules that learn, and try the losses on a few rows.
+    def prepare(
+        self, features: Tensor, rows: Tensor, batch_size: int | None, like: Tensor
+    ) -> None:
+        """Make the modules that learn, and try the losses on a batch.
 
         Parameters
         ----------
         features : Tensor of shape (n_tried, n_features)
-            The student's features of the first rows.
+            The student's features of some rows.
+        rows : Tensor of shape (n_tried,)
+            The numbers of these rows.
+        batch_size : int or None
+            How many rows a batch has, if that is known.
         like : Tensor
             A parameter of the student, whose device and dtype the modules get.
         """
@@ -81,11 +78,13 @@ class HiddenTerms:
         widths = (features.shape[1], self.targets.shape[1])
         for name, terms in families.items():
             self.terms[name] = [
-                self._ready(term, (name, i, *widths), like)
+                self._ready(term, (name, i, self.objective.student_layer), widths, like)
                 for i, term in enumerate(terms)
             ]
-        rows = torch.arange(len(features))
-        self(features.detach(), rows, None, epoch=0, training=False)
+            for term in self.terms[name]:
+                _check_batch_size(term, batch_size)
+        features = features.detach().requires_grad_()  # some losses differentiate
+        self(features, rows, None, epoch=0, training=False)
 
     def __call__(
         self,
@@ -116,21 +115,49 @@ class HiddenTerms:
                     for key, parameter in term.learned.named_parameters():
                         yield f"distillation.{name}_loss.{i}.{key}", parameter
 
-    def _ready(self, term: Term, key: Any, like: Tensor) -> Term:
+    def _ready(
+        self, term: Term, place: Any, widths: tuple[int, int], like: Tensor
+    ) -> Term:
         """Return a term with its module, as it was left by an earlier training."""
         if not term.learns:
             return term
-        loss, module = self.learned.get(key, (None, None))
-        if module is None or not _same(loss, term.loss):
+        key, mark = (place, widths), _mark(term.loss)
+        known, module = self.learned.get(key, (None, None))
+        if module is None or not _same(known, mark):
             # The student's own random numbers are the same with and without.
             with torch.random.fork_rng():
-                module = term.loss.learned(*key[-2:])
-            self.learned[key] = (term.loss, module)
+                module = term.loss.learned(*widths)
+            if not isinstance(module, nn.Module):
+                raise TypeError(
+                    f"learned() of {term.family} {term.name} must return a "
+                    f"torch.nn.Module, got {type(module).__name__}"
+                )
+            self.learned[key] = (mark, module)
         return replace(term, learned=module.to(like.device, like.dtype))
 
 
-def _same(loss: Any, other: Any) -> bool:
-    """Tell whether a loss goes on: the very object, or an equal one made by name."""
-    if isinstance(loss, BaseEstimator) and type(loss) is type(other):
-        return loss.get_params() == other.get_params()
-    return loss is other
+def _check_batch_size(term: Term, batch_size: int | None) -> None:
+    """Raise where a loss would never have rows to compare."""
+    if batch_size is not None and batch_size < term.min_rows:
+        raise ValueError(
+            f"{term.family} {term.name} compares the rows of a batch, and the "
+            f"student's batch_size is {batch_size}: it takes {term.min_rows}, better "
+            "64 or more"
+        )
+
+
+def _mark(loss: Any) -> Any:
+    """Return what tells whether a loss goes on with what it has learned.
+
+    Of an estimator, its parameters by now, as they may be set; else the object itself.
+    """
+    if not isinstance(loss, BaseEstimator):
+        return loss
+    try:
+        return joblib.hash((type(loss).__qualname__, loss.get_params()))
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return loss
+
+
+def _same(mark: Any, other: Any) -> bool:
+    return mark is other or (isinstance(mark, str) and mark == other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ class Watch:
     Parameters
     ----------
     module : torch.nn.Module
-        The module; it has hooks while the context lasts, and none afterwards.
+        The module; it has hooks while the context lasts, and none afterwards. Other
+        threads may run it meanwhile: what it makes of their rows is not caught.
     layer : str or None
         The name of a submodule, whose output counts; None is the input of the last
         :class:`torch.nn.Linear` that is called.
@@ -32,6 +34,7 @@ class Watch:
         if layer is None:
             self.what = f"the input of {owner}'s last linear layer"
         self.parameter = parameter
+        module = getattr(module, "_orig_mod", module)  # what torch.compile was given
         names = {name: part for name, part in module.named_modules() if name}
         # Of the linear layers, whichever is called last, wherever it is defined.
         self.linear = [
@@ -40,16 +43,18 @@ class Watch:
             if layer is None and isinstance(part, nn.Linear)
         ]
         self.layer = None if layer is None else names.get(layer)
+        self._error = NoFeaturesError if layer is None else ValueError
         if self.layer is None and not self.linear:
-            raise (NoFeaturesError if layer is None else ValueError)(
-                f"{owner} has no {f'layer {layer!r}' if layer else 'torch.nn.Linear'}; "
-                f"name a layer with {parameter}=, one of {list(names)}"
+            missing = "torch.nn.Linear" if layer is None else f"layer {layer!r}"
+            raise self._error(
+                f"{owner} has no {missing}; name a layer with {parameter}=, one of "
+                f"{list(names)}"
             )
         self._features: Any = None
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Watch:
-        self._features = None
+        self._features, self._thread = None, threading.get_ident()
         self._hooks = [
             part.register_forward_pre_hook(self._keep_input, with_kwargs=True)
             for part in self.linear
@@ -66,7 +71,7 @@ class Watch:
         """Return the features of the last pass, (n_rows, n_features); forget them."""
         features, self._features = self._features, None
         if features is None:
-            raise (NoFeaturesError if self.layer is None else ValueError)(
+            raise self._error(
                 f"{self.what} is not called in a forward pass; name another with "
                 f"{self.parameter}="
             )
@@ -76,7 +81,7 @@ class Watch:
                 f"another with {self.parameter}="
             )
         if features.ndim < 2 or len(features) != n_rows:
-            raise ValueError(
+            raise self._error(
                 f"{self.what} has shape {tuple(features.shape)} for {n_rows} rows: "
                 "features have a row for each, in the first dimension"
             )
@@ -85,8 +90,10 @@ class Watch:
     def _keep_input(
         self, layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
     ) -> None:
-        self._features = inputs[0] if inputs else named["input"]
+        if threading.get_ident() == self._thread:
+            self._features = inputs[0] if inputs else named["input"]
 
     def _keep_output(self, layer: nn.Module, inputs: Any, output: Any) -> None:
-        # A copy: what follows may work in place.
-        self._features = output.clone() if isinstance(output, Tensor) else output
+        if threading.get_ident() == self._thread:
+            # A copy: what follows may work in place.
+            self._features = output.clone() if isinstance(output, Tensor) else output

@@ -70,10 +70,10 @@ class Term:
 
     @property
     def needs_labels(self) -> bool:
-        return "y" in self._wanted
+        return self._wanted.get("y", False)
 
     @cached_property
-    def _wanted(self) -> list[str]:
+    def _wanted(self) -> dict[str, bool]:
         function = self.loss if self.learned is None else self.learned
         return _taken(function, _OFFERED[self.family])
 
@@ -164,6 +164,8 @@ class Objective:
         The training takes the net to its epoch ``n_epochs``, which may be one past
         ``max_epochs`` where it is trained on.
         """
+        for name in _RANGES:
+            _check_schedule(name, getattr(self, name))
         epochs = range(n_epochs)
         for epoch in epochs:
             self.at_epoch("temperature", epoch, max_epochs)
@@ -212,16 +214,18 @@ def terms_of(family: str, spec: Any) -> tuple[Term, ...]:
                 f"[('{next(iter(_KNOWN[family]))}', 0.5)], got {pair!r}"
             )
         loss, weight = pair
-        _check_weight(f"the weight of {loss!r} in {family}", weight)
+        _check_weight(f"the weight of {{}} in {family}", weight, loss)
         terms.append(Term(family, _known(family, loss), float(weight)))
     if not terms:
         raise ValueError(f"{family} is an empty list")
     return tuple(term for term in terms if term.weight > 0)
 
 
-def object_name(family: str, loss: Any) -> str:
-    """Return how to write a loss as an object, which has parameters to set."""
-    known = _KNOWN[family].get(loss) if isinstance(loss, str) else None
+def object_name(parameter: str, value: Any) -> str:
+    """Return how to write a loss or a number as an object with parameters to set."""
+    if parameter in _RANGES:
+        return "skdistill.schedules.LinearSchedule(start, stop)"
+    known = _KNOWN[parameter].get(value) if isinstance(value, str) else None
     return "an object" if known is None else f"skdistill.losses.{known.__name__}()"
 
 
@@ -249,20 +253,39 @@ def _known(family: str, loss: Any) -> Any:
     return loss
 
 
-def _check_weight(name: str, weight: Any) -> None:
+def _check_schedule(name: str, value: Any) -> None:
+    if not callable(value):
+        return
+    try:
+        inspect.signature(value).bind(0, 1)
+    except ValueError:  # written in C
+        return
+    except TypeError as error:
+        raise TypeError(
+            f"a schedule is called with the number of the epoch and how many there "
+            f"are; {name}={value!r} does not take these two"
+        ) from error
+
+
+def _check_weight(name: str, weight: Any, *of: Any) -> None:
     if not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
-        raise ValueError(f"{name} must be a finite number from 0 on, got {weight!r}")
+        what = name.format(*map(repr, of))  # a repr may be long, or fail
+        raise ValueError(f"{what} must be a finite number from 0 on, got {weight!r}")
 
 
-def _taken(function: Any, offered: tuple[str, ...]) -> list[str]:
-    """Return which of the offered names a function has parameters for."""
+def _taken(function: Any, offered: tuple[str, ...]) -> dict[str, bool]:
+    """Return which of the offered names a function takes, and whether it needs them."""
     called = function.forward if isinstance(function, torch.nn.Module) else function
     try:
         parameters = inspect.signature(called).parameters
     except ValueError:  # written in C
-        return []
+        return {}
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return list(offered)
+        return dict.fromkeys(offered, False)
     # The first two are the student's and the teacher's side, whatever their names.
     free = set(list(parameters)[2:]) - set(getattr(called, "keywords", ()))
-    return [name for name in offered if name in free]
+    return {
+        name: parameters[name].default is inspect.Parameter.empty
+        for name in offered
+        if name in free
+    }

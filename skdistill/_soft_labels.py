@@ -27,7 +27,7 @@ from sklearn.utils.validation import (
 )
 from tqdm.auto import tqdm
 
-from skdistill._cache import Labels, cache, content_hash, stamp
+from skdistill._cache import Labels, cache, content_hash, object_number, stamp
 from skdistill._validation import (
     check_log_proba,
     check_n_features,
@@ -37,6 +37,7 @@ from skdistill._validation import (
     check_teacher,
     check_teacher_weights,
     is_fitted,
+    noting,
     require_target,
 )
 
@@ -50,6 +51,11 @@ _CHUNK_BYTES = 32 * 2**20
 
 # proba_clip="auto" leaves a one-hot row this much of its mass at temperature 2.
 _KEPT_MASS = 0.95
+
+# A teacher that is wrong on most rows is suspicious if it goes less than this share of
+# the way from chance to a perfect recall, and classes have so many rows on average.
+_SUSPICIOUS = 0.25
+_ENOUGH_ROWS = 20
 
 
 def soft_labels(
@@ -214,8 +220,11 @@ def ask(
         task = _Task(
             X, y, sample_weight, classes, method, cv, n_jobs, seed, verbose, question
         )
-        key = _key(one, number, task) if remember else None
-        labels = _recall(memory, key, partial(_METHODS[method], one, task))
+        key, is_lasting = _key(one, number, task) if remember else (None, False)
+        store = memory if is_lasting else None
+        labels = _recall(store, key, partial(_METHODS[method], one, task))
+        if question is not None and question.required and labels.features is None:
+            raise question.error(one)  # an earlier question did not need any
         if method == "in_sample":
             labels = _name_columns(one, labels, classes)
         answers.append(labels)
@@ -358,12 +367,15 @@ def warn_if_uninformative(
     chance = 1 / len(present)
     error = np.sqrt(np.sum(chance * (1 - chance) / counts)) / len(present)
     # Few rows tell little: a recall far above chance is not held against the teacher.
-    if recall <= chance + min(error, 0.1 * (1 - chance)):
+    at_chance = recall <= chance + min(error, 0.1 * (1 - chance))
+    # On rows that are scaled in another way a teacher may be a little better.
+    is_low = recall <= chance + _SUSPICIOUS * (1 - chance) and right.mean() < 0.5
+    if at_chance or (is_low and counts.mean() >= _ENOUGH_ROWS):
         warnings.warn(
-            f"the teacher's balanced accuracy on (X, y) is {recall:.3f}, which is "
-            "chance level: it was probably fitted on features prepared in another way, "
-            "or the rows of teacher_proba are in another order. A teacher gets the X "
-            "given to fit as it is",
+            f"the teacher's balanced accuracy on (X, y) is {recall:.3f}, near the "
+            f"chance level of {chance:.3f}: it was probably fitted on features "
+            "prepared in another way, or the labels or the rows of teacher_proba are "
+            "in another order. A teacher gets the X given to fit as it is",
             UserWarning,
             stacklevel=5,
         )
@@ -574,7 +586,8 @@ def _predict(teacher: Any, X: Any, verbose: int) -> Labels:
     parts = []
     for chunk in tqdm(chunks, desc="soft labels", disable=not verbose):
         rows = X if len(chunks) == 1 else _safe_indexing(X, chunk)
-        answer = method(rows)
+        with noting(_note(teacher)):
+            answer = method(rows)
         several = isinstance(answer, list) and np.ndim(answer[0]) == 2
         part = np.asarray(answer[0] if several else answer)
         if several or part.ndim != 2 or len(part) != _num_samples(rows):
@@ -658,8 +671,24 @@ def _seeded_clone(teacher: Any, seed: int | None) -> Any:
 def _fit(
     teacher: Any, X: Any, y: NDArray[Any] | None, sample_weight: ArrayLike | None
 ) -> Any:
-    """Fit in place, with the sample weights where the teacher takes them."""
+    """Fit and return a teacher, with sample weights where it takes them."""
     y = require_target(y, "fitting a teacher")
+    with noting(_note(teacher)):
+        _fit_in_place(teacher, X, y, sample_weight)
+    check_teacher(teacher)
+    return teacher
+
+
+def _note(teacher: Any) -> str:
+    return (
+        f"(Raised by teacher {type(teacher).__name__}, which gets X just as it was "
+        "given to fit. What it needs done to X goes into one pipeline with it)"
+    )
+
+
+def _fit_in_place(
+    teacher: Any, X: Any, y: NDArray[Any], sample_weight: ArrayLike | None
+) -> None:
     prefix, last = "", teacher
     while isinstance(last, Pipeline):
         step, last = last.steps[-1]
@@ -675,30 +704,34 @@ def _fit(
             f"teacher {type(last).__name__} takes no sample_weight: the weights act on "
             "the student alone",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
         teacher.fit(X, y)
-    check_teacher(teacher)
-    return teacher
 
 
-def _key(teacher: Any, number: int, task: _Task) -> str | None:
-    """Return what the labels depend on, or None where that cannot be told."""
+def _key(teacher: Any, number: int, task: _Task) -> tuple[str | None, bool]:
+    """Return what the labels depend on, and whether another process would say so.
+
+    The former is None where it cannot be told.
+    """
     mark, cv_mark = stamp(teacher), stamp(task.cv)
     if mark is None or cv_mark is None:
-        return None
-    features = None if task.features is None else stamp(task.features)
-    if task.features is not None and features is None:
-        return None
+        return None, False
+    features: str | int | None = None
+    is_lasting = True
+    if task.features is not None:
+        features = stamp((task.features.how, task.features.reduction))
+        if features is None:  # as of a function that a notebook may define anew
+            features, is_lasting = object_number(task.features.how), False
     parts: list[Any] = [mark, task.method, features]
     try:
         parts.append(content_hash(task.X))
         if task.method != "in_sample" or not is_fitted(teacher):
             contents = (task.y, task.sample_weight, task.classes)
             parts += [*map(content_hash, contents), cv_mark, task.seed, number]
-        return joblib.hash(parts)
+        return joblib.hash(parts), is_lasting
     except (TypeError, AttributeError, pickle.PicklingError):
-        return None
+        return None, False
 
 
 def _recall(memory: Any, key: str | None, compute: Callable[[], Labels]) -> Labels:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse, vstack
 from scipy.special import expit
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -17,7 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _num_samples
 
 from skdistill._layers import NoFeaturesError, Watch
@@ -32,6 +33,9 @@ _HASHED_WIDTH = 2**14
 _HASH_FACTORS = np.array(
     [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64
 )
+
+# How many rows have their leaves hashed at once.
+_BATCH_SIZE = 4096
 
 _ACTIVATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "identity": lambda z: z,
@@ -70,6 +74,15 @@ class FeatureQuestion:
                 raise
             return None, None
 
+    @staticmethod
+    def error(teacher: Any) -> NoFeaturesError:
+        """Return the error for a teacher that has no features."""
+        return NoFeaturesError(
+            f"teacher {type(teacher).__name__} has no features that are known here. "
+            "Pass teacher_features= a function of the teacher and X that returns an "
+            "array of shape (n_samples, n_features)"
+        )
+
     def held_out(
         self, teacher: Any, X_train: Any, X_test: Any, like: NDArray[np.float32]
     ) -> NDArray[np.float32]:
@@ -80,7 +93,7 @@ class FeatureQuestion:
         ``like`` brings those of ``X_test`` beside the features of other folds; it
         keeps distances and angles.
         """
-        seen, reduction = teacher_features(teacher, X_train, self.how, self.reduction)
+        seen, reduction = teacher_features(teacher, X_train, self.how)
         unseen, _ = teacher_features(teacher, X_test, self.how, reduction)
         if not seen.shape[1] == unseen.shape[1] == like.shape[1]:
             raise ValueError(
@@ -127,6 +140,8 @@ def teacher_features(
             if reduction is None:
                 reduction = LeafReduction().fit(found)
             found = reduction.transform(found)
+    if issparse(found):
+        raise TypeError(f"{source} gave a sparse matrix; make it dense by .toarray()")
     features = np.asarray(found)
     n_samples = _num_samples(X)
     if features.ndim < 2 or len(features) != n_samples or not features.size:
@@ -170,7 +185,10 @@ class LeafReduction:
         return self
 
     def transform(self, leaves: _Leaves) -> NDArray[np.float32]:
-        """Return features of shape (n_samples, N_LEAF_FEATURES), of mean square 1."""
+        """Return features of shape (n_samples, N_LEAF_FEATURES).
+
+        Their mean square is 1 over the rows of ``fit``.
+        """
         reduced = self.svd.transform(leaves.hashed()) / self.scale
         padding = N_LEAF_FEATURES - reduced.shape[1]
         return np.pad(reduced, [(0, 0), (0, padding)]).astype(np.float32)
@@ -184,9 +202,15 @@ class _Leaves:
 
     def hashed(self) -> csr_matrix:
         """Return the leaves as one-hot columns, each under a random sign."""
-        n_samples, n_trees = self.numbers.shape
+        # In batches, as what is in between takes several times as much memory.
+        batches = gen_batches(len(self.numbers), _BATCH_SIZE)
+        return vstack([self._hashed(self.numbers[rows]) for rows in batches], "csr")
+
+    @staticmethod
+    def _hashed(numbers: NDArray[np.int64]) -> csr_matrix:
+        n_samples, n_trees = numbers.shape
         trees = np.arange(n_trees, dtype=np.uint64)
-        mixed = self.numbers.astype(np.uint64) * _HASH_FACTORS[0]
+        mixed = numbers.astype(np.uint64) * _HASH_FACTORS[0]
         mixed = (mixed + trees + np.uint64(1)) * _HASH_FACTORS[1]
         mixed ^= mixed >> np.uint64(29)
         mixed *= _HASH_FACTORS[2]
@@ -194,7 +218,7 @@ class _Leaves:
         columns = (mixed >> np.uint64(40)) % np.uint64(_HASHED_WIDTH)
         starts = np.arange(0, n_samples * n_trees + 1, n_trees)
         return csr_matrix(
-            (signs.ravel(), columns.ravel().astype(np.int64), starts),
+            (signs.ravel(), columns.ravel().astype(np.int32), starts),
             shape=(n_samples, _HASHED_WIDTH),
         )
 
@@ -202,6 +226,8 @@ class _Leaves:
 def _find(teacher: Any, X: Any, how: str) -> Any:
     teacher, X = _last_step(teacher, X)
     layer = None if how == "auto" else how
+    if isinstance(teacher, torch.nn.Module):
+        return _of_module(teacher, X, layer)
     if isinstance(teacher, TorchTeacher):
         return teacher.hidden_features(X, layer)
     if hasattr(teacher, "module_") and hasattr(teacher, "forward_iter"):
@@ -216,11 +242,7 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
         return _of_mlp(teacher, X)
     numbers = _leaf_numbers(teacher, X)
     if numbers is None:
-        raise NoFeaturesError(
-            f"teacher {name} has no features that are known here. Pass "
-            "teacher_features= a function of the teacher and X that returns an array "
-            "of shape (n_samples, n_features)"
-        )
+        raise FeatureQuestion.error(teacher)
     return _Leaves(numbers.reshape(len(numbers), -1).astype(np.int64))
 
 
@@ -247,6 +269,14 @@ def _of_mlp(mlp: MLPClassifier, X: Any) -> NDArray[Any]:
     return np.asarray(hidden)
 
 
+def _of_module(module: Any, X: Any, layer: str | None) -> NDArray[Any]:
+    """Return what a layer makes of the rows in a module that is its own classifier."""
+    watch = Watch(module, layer, "the teacher", "teacher_features")
+    with watch:
+        module.predict_proba(X)
+    return watch.take(_num_samples(X)).detach().cpu().float().numpy()
+
+
 def _of_net(net: Any, X: Any, layer: str | None) -> NDArray[Any]:
     """Return what a layer of a skorch net makes of the rows."""
     watch = Watch(net.module_, layer, "the teacher", "teacher_features")
@@ -260,7 +290,8 @@ def _of_net(net: Any, X: Any, layer: str | None) -> NDArray[Any]:
 
 def _leaf_numbers(teacher: Any, X: Any) -> NDArray[Any] | None:
     """Return the leaves of an ensemble of trees, a column for each tree."""
-    if hasattr(teacher, "apply"):  # trees and forests, gradient boosting, XGBoost
+    # Trees and forests, gradient boosting, XGBoost, whose linear models have none.
+    if hasattr(teacher, "apply") and getattr(teacher, "booster", "") != "gblinear":
         return np.asarray(teacher.apply(X))
     if hasattr(teacher, "booster_"):  # LightGBM
         return np.asarray(teacher.predict(X, pred_leaf=True))

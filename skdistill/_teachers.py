@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
 
 from skdistill._layers import NoFeaturesError, Watch
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 class TorchTeacher(ClassifierMixin, BaseEstimator):
@@ -219,19 +223,27 @@ def _ask_module(
     batch_size: int,
     ask: Callable[[torch.Tensor], Any],
 ) -> list[NDArray[Any]]:
-    """Ask in batches, with the module's training mode left as it was."""
+    """Ask in batches, with the module's training mode left as it was.
+
+    One thread at a time: another would find, and leave, a mode that is not its own.
+    """
     like = next((p for p in module.parameters() if p.is_floating_point()), None)
     dtype = torch.float32 if like is None else like.dtype
     device = torch.device("cpu") if like is None else like.device
+    with _ONE_AT_A_TIME, torch.no_grad(), _evaluating(module):
+        return [
+            # A copy: the module may work in place.
+            _to_numpy(ask(torch.tensor(X[rows].copy()).to(device, dtype)))
+            for rows in gen_batches(len(X), batch_size)
+        ]
+
+
+@contextmanager
+def _evaluating(module: torch.nn.Module) -> Iterator[None]:
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        with torch.no_grad():
-            return [
-                # A copy: the module may work in place.
-                _to_numpy(ask(torch.tensor(X[rows].copy()).to(device, dtype)))
-                for rows in gen_batches(len(X), batch_size)
-            ]
+        yield
     finally:
         for part, mode in modes.items():
             part.training = mode

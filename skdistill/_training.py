@@ -7,11 +7,12 @@ they would by themselves, and the mixin adds the teacher's term to the loss.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
@@ -27,11 +28,12 @@ from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback, PassthroughScoring
 from skorch.dataset import Dataset, unpack_data
 from skorch.history import History
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, default_collate
 
 from skdistill._hidden import HiddenTerms
 from skdistill._objective import Objective
+from skdistill._validation import noting
 
 if TYPE_CHECKING:
     from skorch import NeuralNetClassifier as _Net
@@ -47,10 +49,11 @@ _ONE_AT_A_TIME = threading.RLock()
 _CHECKED_ROWS = 256
 
 # What a net has while it trains, besides what is its own.
-_WHILE_TRAINING = ("distillation_", "batch_", "hidden_")
+_WHILE_TRAINING = ("distillation_", "batch_", "hidden_", "now_")
 
-# How many rows losses on features are tried on before a training starts.
-_TRIED_ROWS = 4
+# How many rows losses are tried on before a training starts, where a sampler of the
+# person's own decides how many a batch has.
+_TRIED_ROWS = 64
 
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
 _FORWARD_SIZE = 2**20
@@ -62,6 +65,7 @@ class Distillation:
 
     ``features`` are those of the teacher, if there are any and a loss asks for them.
     ``taught`` marks the rows of which the teacher knows the class; None means all.
+    Without ``has_labels``, the targets are the teacher's classes, and no loss is told.
     ``learned`` keeps what losses learn, from one training to the next.
     """
 
@@ -70,6 +74,7 @@ class Distillation:
     features: Tensor | None = None
     sample_weight: Tensor | None = None
     taught: Tensor | None = None
+    has_labels: bool = True
     callbacks: Sequence[Callback] = ()
     learned: dict[Any, Any] = field(default_factory=dict)
 
@@ -129,7 +134,11 @@ def train(
     With alpha = 0 this is, bit for bit, ``torch.manual_seed(seed); net.fit(X, y)``.
     The global generators of torch and numpy are left as they were.
     """
-    with _seeded(seed), _distilling(net, distillation):
+    with (
+        _seeded(seed),
+        _distilling(net, distillation),
+        noting(f"(Raised by the student's net on X of shape {X.shape})", RuntimeError),
+    ):
         if epochs is None:
             net.fit(X, y)
         else:
@@ -139,6 +148,32 @@ def train(
             f"the student's output is not finite after {len(net.history)} epochs, at "
             f"{_describe(net, distillation)}. Lower the learning rate or scale X"
         )
+
+
+def snapshot(net: NeuralNetClassifier, learned: dict[Any, Any]) -> Callable[[], None]:
+    """Return a function that puts a net, and what losses learned with it, back."""
+    attributes, known, n_epochs = dict(vars(net)), dict(learned), len(net.history)
+    modules = [getattr(net, f"{name}_") for name in (*net._modules, *net._criteria)]
+    modules += [module for _, module in learned.values()]
+    states = [copy.deepcopy(module.state_dict()) for module in modules]
+    optimizers = [getattr(net, f"{name}_") for name in net._optimizers]
+    rows = [[group["params"][:] for group in o.param_groups] for o in optimizers]
+    moments = [copy.deepcopy(optimizer.state_dict()) for optimizer in optimizers]
+
+    def put_back() -> None:
+        vars(net).clear()
+        vars(net).update(attributes)
+        del net.history[n_epochs:]
+        learned.clear()
+        learned.update(known)
+        for module, state in zip(modules, states, strict=True):
+            module.load_state_dict(state)
+        for optimizer, lists, state in zip(optimizers, rows, moments, strict=True):
+            for group, params in zip(optimizer.param_groups, lists, strict=True):
+                group["params"] = params
+            optimizer.load_state_dict(state)
+
+    return put_back
 
 
 def proba(net: NeuralNetClassifier, X: Any) -> Tensor:
@@ -170,6 +205,11 @@ def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
     return small
 
 
+def is_trimmed(net: NeuralNetClassifier) -> bool:
+    """Tell whether a net has come from a file, and can predict alone."""
+    return getattr(net, "_trimmed_for_prediction", False)
+
+
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     devices = range(torch.cuda.device_count())
@@ -190,6 +230,7 @@ def _distilling(net: NeuralNetClassifier, distillation: Distillation) -> Iterato
     plain_class: Any = type(net)
     net.__class__ = _distilling_class(plain_class)
     net.distillation_, net.batch_, net.hidden_ = distillation, None, None
+    net.now_ = {}
     try:
         yield
     finally:
@@ -261,6 +302,7 @@ class _DistillingMixin(_Net):
     distillation_: Distillation
     batch_: tuple[str, Tensor | None]
     hidden_: HiddenTerms | None
+    now_: dict[str, float]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # A callback may pickle the net while it trains: as the class that it was.
@@ -298,37 +340,41 @@ class _DistillingMixin(_Net):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
         super().on_train_begin(net, X=X, y=y, **kw)
         objective = self.distillation_.objective
+        loader = self.get_iterator(self.get_dataset(X, y), training=True).loader
+        n_tried = min(loader.batch_size or _TRIED_ROWS, len(loader.dataset))
         if objective.loss and (callable(objective.alpha) or objective.alpha > 0):
-            self._try_soft_term()
+            self._try_soft_term(n_tried)
         if objective.is_hidden:
-            self._prepare_hidden(X)
+            self._prepare_hidden(loader, n_tried)
 
-    def _try_soft_term(self) -> None:
+    def _try_soft_term(self, n_tried: int) -> None:
         """Let a loss that would fail on the first batch fail before it."""
-        teacher = self.distillation_.logits[:_TRIED_ROWS]
+        known = self.distillation_
+        teacher = known.logits[:n_tried]
         teacher = teacher.to(next(self.module_.parameters(), teacher).device)
-        self.distillation_.objective.soft(
+        known.objective.soft(
+            teacher.clone().requires_grad_(),  # some losses differentiate
             teacher,
-            teacher,
-            y=teacher.argmax(dim=1),
+            y=teacher.argmax(dim=1) if known.has_labels else None,
             temperature=self.at_epoch_("temperature"),
             sample_weight=None,
             epoch=self.epoch_,
         )
 
-    def _prepare_hidden(self, X: Any) -> None:
+    def _prepare_hidden(self, loader: DataLoader, n_tried: int) -> None:
         known = self.distillation_
         self.hidden_ = HiddenTerms(
             known.objective, known.targets, known.learned, self.module_
         )
-        with torch.random.fork_rng():  # a loader draws a number even to start
-            few = self.get_iterator(self.get_dataset(X[:_TRIED_ROWS]))
-            Xi, _ = unpack_data(next(iter(few)))
+        X, _, rows = loader.collate_fn(list(range(n_tried)))
         self._set_training(False)
-        outputs = _first(self.infer(Xi))
+        outputs = _first(self.infer(X))
         features = self.hidden_.watch.take(len(outputs))
-        self.hidden_.prepare(features, next(self.module_.parameters(), features))
+        like = next(self.module_.parameters(), features)
+        self.hidden_.prepare(features, rows, loader.batch_size, like)
         wanted = dict(self.hidden_.named_parameters())
+        if not self._optimized(wanted):
+            self._hand_over(list(wanted.values()))
         if not self._optimized(wanted):
             self._initialize_optimizer("The optimizer starts anew, with projections.")
         if not self._optimized(wanted):
@@ -342,6 +388,20 @@ class _DistillingMixin(_Net):
         groups = self.optimizer_.param_groups
         known = {id(p) for group in groups for p in group["params"]}
         return known.issuperset(map(id, wanted.values()))
+
+    def _hand_over(self, wanted: list[nn.Parameter]) -> None:
+        """Let the optimizer go on with what losses learn, where that was copied."""
+        own = {id(parameter) for _, parameter in super().get_all_learnable_params()}
+        groups, state = self.optimizer_.param_groups, self.optimizer_.state
+        former = [p for group in groups for p in group["params"] if id(p) not in own]
+        if [p.shape for p in former] != [p.shape for p in wanted]:
+            return
+        heirs = dict(zip(map(id, former), wanted, strict=True))
+        for group in groups:
+            group["params"] = [heirs.get(id(p), p) for p in group["params"]]
+        for parameter in former:
+            if parameter in state:
+                state[heirs[id(parameter)]] = state.pop(parameter)
 
     def get_all_learnable_params(self) -> Iterator[tuple[str, Any]]:
         yield from super().get_all_learnable_params()
@@ -357,8 +417,9 @@ class _DistillingMixin(_Net):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         super().on_epoch_begin(net, **kwargs)
         for name in ("temperature", "alpha"):
+            self.now_[name] = self.at_epoch_(name)
             if callable(getattr(self.distillation_.objective, name)):
-                self.history.record(name, self.at_epoch_(name))
+                self.history.record(name, self.now_[name])
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         try:
@@ -390,13 +451,11 @@ class _DistillingMixin(_Net):
                     "that it is given, so that rows keep their soft labels"
                 )
             return loader
-        if not isinstance(loader, DataLoader) or loader.batch_size is None:
+        if not isinstance(loader, DataLoader) or loader.batch_sampler is None:
             raise TypeError(
                 "the student's iterator_train and iterator_valid must be "
                 "torch.utils.data.DataLoader, or derived from it, and make batches"
             )
-        if training and self.hidden_ is not None:
-            self.hidden_.check_batch_size(loader.batch_size)
         loader.collate_fn = _Collate(dataset.dataset, loader.collate_fn)
         return _NumberedBatches(loader)
 
@@ -416,9 +475,9 @@ class _DistillingMixin(_Net):
         terms = {k: v for k, v in batch.items() if k.startswith("train_loss")}
         broken = {k: v for k, v in terms.items() if not math.isfinite(v)}
         raise ValueError(
-            f"the student's loss is not finite in epoch {len(self.history)}: {broken}, "
-            f"at {_describe(self, self.distillation_)}. Lower the learning rate or "
-            "scale X"
+            f"the student's loss is not finite in epoch {len(self.history)}, at "
+            f"{_describe(self, self.distillation_)}: {broken}. Lower the learning rate "
+            "or scale X"
         )
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
@@ -430,7 +489,7 @@ class _DistillingMixin(_Net):
         _check_outputs(self, outputs, known.logits.shape[1])
         teacher = known.logits[rows].to(outputs.device)
         weight = _rows_of(known.sample_weight, rows, outputs)
-        alpha = self.at_epoch_("alpha")
+        alpha = self.now_["alpha"]
 
         terms, weights = {}, {"soft": alpha, "hard": 1 - alpha}
         if alpha > 0 and known.objective.loss:
@@ -468,13 +527,15 @@ class _DistillingMixin(_Net):
     ) -> Tensor:
         """Return the soft term; a row that the teacher cannot teach counts as zero."""
         known = self.distillation_
-        student, y = _student_logits(self, outputs), y_true.to(outputs.device)
+        student = _student_logits(self, outputs)
+        y = y_true.to(outputs.device) if known.has_labels else None
         share = None
         if known.taught is not None:
             taught = known.taught[rows].to(outputs.device)
             everyone = torch.ones_like(student[:, 0]) if weight is None else weight
             share = everyone[taught].sum() / _positive(everyone.sum())
-            student, teacher, y = student[taught], teacher[taught], y[taught]
+            student, teacher = student[taught], teacher[taught]
+            y = None if y is None else y[taught]
             weight = None if weight is None else weight[taught]
             if not len(student):
                 return 0 * outputs.sum()
@@ -482,7 +543,7 @@ class _DistillingMixin(_Net):
             student,
             teacher,
             y=y,
-            temperature=self.at_epoch_("temperature"),
+            temperature=self.now_["temperature"],
             sample_weight=weight,
             epoch=self.epoch_,
         )

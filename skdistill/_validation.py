@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -83,7 +85,7 @@ def check_teacher(teacher: Any) -> None:
             "teacher is an array; soft labels made beforehand go to fit: "
             "fit(X, y, teacher_proba=...)"
         )
-    if not hasattr(teacher, "fit") and not hasattr(teacher, "predict_proba"):
+    if not any(hasattr(teacher, name) for name in ("fit", "predict", "predict_proba")):
         raise TypeError(f"teacher must be a classifier, got {teacher!r:.80}")
     if isinstance(teacher, BaseEstimator) and is_regressor(teacher):
         raise TypeError(f"teacher {name} is a regressor; a teacher is a classifier")
@@ -97,6 +99,16 @@ def check_teacher(teacher: Any) -> None:
             f"teacher {name} has no predict_proba, so it has no soft labels "
             f"to give; {way_out}"
         )
+
+
+@contextmanager
+def noting(note: str, errors: type[Exception] = Exception) -> Iterator[None]:
+    """Add to an error of somebody else's code where it comes from."""
+    try:
+        yield
+    except errors as error:
+        error.add_note(note)
+        raise
 
 
 def check_not_empty(X: Any) -> None:

@@ -303,10 +303,10 @@ def test_assistants_can_be_chained(data, forest):
         (lambda X, y: GaussianNB, TypeError, "GaussianNB; pass an instance"),
         (lambda X, y: LinearSVC(), TypeError, "CalibratedClassifierCV"),
         (lambda X, y: LinearSVC().fit(X, y), TypeError, "CalibratedClassifierCV"),
-        (lambda X, y: LinearRegression(), TypeError, "has no predict_proba"),
+        (lambda X, y: LinearRegression(), TypeError, "is a regressor"),
         (lambda X, y: nn.Linear(4, 3), TypeError, r"TorchTeacher\(module, classes="),
         (lambda X, y: [], ValueError, "list of teachers is empty"),
-        (lambda X, y: [GaussianNB(), None], TypeError, "no predict_proba"),
+        (lambda X, y: [GaussianNB(), None], TypeError, "classifier, got None"),
         (lambda X, y: forest_on(X[:, :2], y), ValueError, "student's into student="),
         (lambda X, y: forest_on(X, y + 1), ValueError, "may be codes.*classes="),
         (
@@ -1432,11 +1432,11 @@ def test_bad_sample_weights_are_refused(weight, message, data, forest):
         (nn.Linear(4, 3), "torch module Linear; wrap it in a net"),
         (make_pipeline(StandardScaler(), nn.Linear(4, 3)), "wrap it in a net"),
         (NeuralNetBinaryClassifier(nn.Linear), "an output for each class"),
-        (NeuralNetRegressor(nn.Linear), "must be a skorch.NeuralNetClassifier"),
-        (MLPClassifier(), "must be a skorch.NeuralNetClassifier"),
+        (NeuralNetRegressor(nn.Linear), "must be None, a skorch.NeuralNetClassifier"),
+        (MLPClassifier(), "must be None, a skorch.NeuralNetClassifier"),
         (make_pipeline(StandardScaler(), MLPClassifier()), "Pipeline that ends in one"),
         (type(tiny_net()), "the class NeuralNetClassifier"),
-        ("mlp", "must be a skorch.NeuralNetClassifier"),
+        ("mlp", "must be None, a skorch.NeuralNetClassifier"),
     ],
     ids=[
         "module",
@@ -1508,7 +1508,8 @@ def test_a_loss_that_is_not_finite_names_epoch_temperature_and_rate(
     clf = distilled(forest, student, temperature=3.0)
     with pytest.raises(
         ValueError,
-        match=r"in epoch 1, at temperature 3 and learning rate 1e\+30. Lower the",
+        match=r"in epoch 1, at temperature 3 and learning rate 1e\+30: "
+        r"\{'train_loss_soft': .*\}. Lower the",
     ):
         getattr(clf, method)(*data)
     with pytest.raises(NotFittedError):

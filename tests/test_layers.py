@@ -1,5 +1,7 @@
 """Watch: what a layer makes of the rows, caught in a forward pass."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -350,3 +352,37 @@ def test_output_must_have_a_row_for_each(reshape, shape, X):
 
     with pytest.raises(ValueError, match=f"has shape {shape} for {N_ROWS} rows"):
         caught(module, X, "0")
+
+
+def test_rows_of_another_thread_are_not_caught():
+    module = FirstDefinedLastCalled()
+    mine, others = torch.randn(N_ROWS, 4), torch.randn(N_ROWS, 4)
+    watch = Watch(module, "body", "the teacher", "teacher_features")
+
+    def ask_others():
+        with Watch(module, "body", "the teacher", "teacher_features") as other:
+            module(others)
+            seen.append(other.take(N_ROWS))
+
+    seen = []
+    with watch:
+        module(mine)
+        thread = threading.Thread(target=ask_others)
+        thread.start()
+        thread.join()
+    assert_close(watch.take(N_ROWS), module.body(mine))
+    assert_close(seen[0], module.body(others))
+
+
+def test_a_compiled_module_has_the_names_of_the_one_inside():
+    module = FirstDefinedLastCalled()
+    compiled = torch.compile(module, backend="eager")
+    X = torch.randn(N_ROWS, 4)
+    with Watch(compiled, "body", "the student", "student_layer") as watch:
+        module(X)
+    assert_close(watch.take(N_ROWS), module.body(X))
+
+
+def test_the_empty_name_is_no_layer():
+    with pytest.raises(ValueError, match="no layer ''"):
+        Watch(FirstDefinedLastCalled(), "", "the student", "student_layer")

@@ -203,9 +203,8 @@ def test_a_term_that_is_left_out_is_checked_all_the_same(family):
 @pytest.mark.parametrize("listed", [False, True])
 def test_a_class_in_place_of_an_object_is_refused(listed, cls, family):
     spec = [(cls, 1.0)] if listed else cls
-    with pytest.raises(TypeError, match=f"{family} must be one of") as error:
+    with pytest.raises(TypeError, match=rf"{family} is the class .*: {cls.__name__}\("):
         terms_of(family, spec)
-    assert str(error.value).endswith(f"got {cls!r}")
 
 
 @EACH_FAMILY
@@ -230,7 +229,7 @@ def test_a_loss_that_only_learns_is_refused_on_logits():
 )
 def test_what_is_no_pair_is_refused(pair, family):
     with pytest.raises(
-        ValueError, match=rf"{family} holds pairs \(loss, weight\), got"
+        ValueError, match=rf"{family} holds pairs \(loss, weight\), such as .* got"
     ):
         terms_of(family, [(squares, 1.0), pair])
 
@@ -390,8 +389,8 @@ def test_a_loss_without_weights_sees_all_rows_where_there_are_none(family):
         ("relation_loss", squares, 2),
         ("feature_loss", "hint", 1),
         ("feature_loss", "vid", 1),
-        ("feature_loss", "cka", 2),
-        ("loss", CKALoss(), 2),
+        ("feature_loss", "cka", 4),
+        ("loss", CKALoss(), 4),
         ("feature_loss", ContrastiveLoss(), 2),
         ("relation_loss", "rkd", 2),
         ("relation_loss", "similarity", 2),

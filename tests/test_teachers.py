@@ -1,5 +1,7 @@
 """TorchTeacher, and every kind of teacher in the place that it is made for."""
 
+import threading
+
 import lightgbm
 import numpy as np
 import pandas as pd
@@ -779,3 +781,36 @@ def test_read_only_rows_do_not_warn(data):
     proba = TorchTeacher(linear_module(), classes=[0, 1, 2]).predict_proba(X)
 
     assert proba.shape == (len(X), 3)
+
+
+class TwoAtOnce(nn.Module):
+    """Lets a second thread ask while it is being asked, as far as that is let in."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(4, 3)
+        self.modes, self.teacher, self.second = [], None, None
+        self.inside, self.first_is_done = threading.Event(), threading.Event()
+
+    def forward(self, X):
+        if self.second is None:
+            self.second = threading.Thread(
+                target=self.teacher.predict_proba, args=[X.numpy()]
+            )
+            self.second.start()
+            self.inside.wait(timeout=0.1)  # as long as it may, if it is kept out
+        else:
+            self.inside.set()
+            self.first_is_done.wait(timeout=10)
+        self.modes.append(self.training)
+        return self.out(X)
+
+
+def test_a_module_is_asked_by_one_thread_at_a_time(data):
+    module = TwoAtOnce().train()
+    module.teacher = TorchTeacher(module, [0, 1, 2])
+    module.teacher.predict_proba(data[0])
+    module.first_is_done.set()
+    module.second.join()
+    assert module.modes == [False, False]
+    assert module.training

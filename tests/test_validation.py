@@ -90,7 +90,7 @@ NO_PROBA = "has no predict_proba.*wrap it in sklearn.calibration.CalibratedClass
 REFUSED = {
     "margins alone": (lambda: LinearSVC(), TypeError, NO_PROBA),
     "ridge": (lambda: RidgeClassifier().fit(X, y), TypeError, NO_PROBA),
-    "regressor": (lambda: LinearRegression(), TypeError, NO_PROBA),
+    "regressor": (lambda: LinearRegression(), TypeError, "is a regressor"),
     "pipeline of margins": (
         lambda: make_pipeline(StandardScaler(), LinearSVC()),
         TypeError,
@@ -104,7 +104,7 @@ REFUSED = {
     "hard vote": (
         lambda: VotingClassifier([("lr", LogisticRegression())]),
         TypeError,
-        NO_PROBA,
+        "no predict_proba.*set voting='soft'",
     ),
     "frozen margins": (
         lambda: FrozenEstimator(LinearSVC().fit(X, y)),
@@ -112,7 +112,8 @@ REFUSED = {
         NO_PROBA,
     ),
     "predict alone": (OnlyPredict, TypeError, NO_PROBA),
-    "text": (lambda: "forest", TypeError, "teacher str has no predict_proba"),
+    "text": (lambda: "forest", TypeError, "must be a classifier, got 'forest'"),
+    "array": (lambda: np.eye(2), TypeError, r"fit\(X, y, teacher_proba="),
     "class": (
         lambda: RandomForestClassifier,
         TypeError,

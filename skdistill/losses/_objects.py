@@ -363,7 +363,7 @@ class CKALoss(BaseEstimator):
     >>> clf = DistilledClassifier(feature_loss=CKALoss())
     """
 
-    min_rows = 2
+    min_rows = 4
 
     def __call__(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the loss of features of shape (n_samples, n_features)."""

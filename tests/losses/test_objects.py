@@ -259,7 +259,8 @@ def test_each_object_is_public():
 def test_two_rows_are_enough_and_one_is_not_where_rows_are_compared(name):
     student, teacher, _ = batch()
     loss = OBJECTS[name][0]()
-    assert loss.min_rows == 2
+    # Of fewer than 4 rows, cka is the same whatever the features.
+    assert loss.min_rows == (4 if name == "cka" else 2)
     assert loss(student[:2], teacher[:2]).isfinite()
     with pytest.raises(ValueError, match="at least 2 rows, got 1"):
         loss(student[:1], teacher[:1])

@@ -83,7 +83,8 @@ class Watch:
         if features.ndim < 2 or len(features) != n_rows:
             raise self._error(
                 f"{self.what} has shape {tuple(features.shape)} for {n_rows} rows: "
-                "features have a row for each, in the first dimension"
+                "features have a row for each, in the first dimension. Name another "
+                f"with {self.parameter}="
             )
         return features.flatten(1)
 

@@ -141,7 +141,7 @@ def teacher_features(
                 reduction = LeafReduction().fit(found)
             found = reduction.transform(found)
     if issparse(found):
-        raise TypeError(f"{source} gave a sparse matrix; make it dense by .toarray()")
+        raise ValueError(f"{source} gave a sparse matrix; make it dense by .toarray()")
     features = np.asarray(found)
     n_samples = _num_samples(X)
     if features.ndim < 2 or len(features) != n_samples or not features.size:

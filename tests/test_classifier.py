@@ -41,7 +41,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils import get_tags
 from skorch import NeuralNetBinaryClassifier, NeuralNetRegressor
@@ -376,6 +376,64 @@ def test_teacher_proba_beside_a_teacher_is_refused(data, forest):
 def test_weights_that_average_nothing_are_refused(weights, data, forest):
     with pytest.raises(ValueError, match="teacher_weights"):
         distilled([forest, forest], teacher_weights=weights).fit(*data)
+
+
+def notes_of(error):
+    return " ".join(error.value.__notes__)
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_an_error_of_a_teacher_says_whose_it_is(fitted, data):
+    X, y = pd.DataFrame({"a": ["u", "v", "w"] * 30}), data[1]
+    teacher = RandomForestClassifier(2)
+    if fitted:
+        teacher.fit(pd.DataFrame({"a": np.zeros(90)}), y)
+    with pytest.raises(ValueError, match="could not convert string") as error:
+        DistilledClassifier(teacher).fit(X, y)
+    assert "teacher RandomForestClassifier" in notes_of(error)
+    assert "one pipeline with it" in notes_of(error)
+
+
+@pytest.mark.parametrize(
+    "student", [tiny_net(), make_pipeline(StandardScaler(), tiny_net())]
+)
+def test_an_error_of_a_student_says_whose_it_is(student, data):
+    X, y = pd.DataFrame({"a": ["u", "v", "w"] * 30}), data[1]
+    teacher = make_pipeline(OneHotEncoder(), LogisticRegression())
+    y = X["a"]
+    with pytest.raises(ValueError, match="could not convert string") as error:
+        distilled(teacher, student).fit(X, y)
+    assert "the student" in notes_of(error)
+    assert "make_student()" in notes_of(error)
+
+
+def test_an_error_of_a_net_says_what_it_was_given(data, forest):
+    net = tiny_net(module__n_features=7)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as error:
+        distilled(forest, net).fit(*data)
+    assert "the student's net on X of shape (90, 4)" in notes_of(error)
+
+
+def test_partial_fit_says_why_there_is_none(data, forest):
+    with pytest.raises(AttributeError) as error:
+        _ = distilled(GaussianNB()).partial_fit
+    assert "needs a teacher that is fitted" in str(error.value.__cause__)
+    loaded = pickle.loads(pickle.dumps(distilled(forest).fit(*data)))
+    with pytest.raises(ValueError, match=r"clone\(loaded\).set_params\(teacher="):
+        loaded.partial_fit(*data)
+
+
+@pytest.mark.parametrize("name", ["temperature", "alpha"])
+def test_parameters_of_a_number_need_a_schedule(name):
+    with pytest.raises(ValueError, match=r"schedules.LinearSchedule\(start, stop\)"):
+        DistilledClassifier().set_params(**{f"{name}__stop": 0.5})
+
+
+def test_features_cannot_be_asked_of_teacher_proba(data, forest):
+    X, y = data
+    clf = distilled(relation_loss="rkd", teacher_features=lambda teacher, X: X)
+    with pytest.raises(ValueError, match="teacher_proba alone: pass teacher="):
+        clf.fit(X, y, teacher_proba=forest.predict_proba(X))
 
 
 def test_a_teacher_at_chance_level_is_warned_of(data):

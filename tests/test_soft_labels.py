@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.datasets import make_classification
+from sklearn.datasets import load_digits, make_classification
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -1072,6 +1072,17 @@ def test_teacher_of_differently_prepared_features_warns(data):
 
     with pytest.warns(UserWarning, match="features prepared in another way"):
         DistilledClassifier(teacher, student()).fit(X, y)
+
+
+def test_teacher_of_scaled_rows_that_is_a_little_above_chance_warns():
+    X, y = load_digits(return_X_y=True)
+    forest = RandomForestClassifier(20, random_state=0).fit(X, y)
+    scaled = StandardScaler().fit_transform(X)
+    assert 0.15 < forest.score(scaled, y) < 0.35
+    net = student().set_params(module__out_features=10)
+
+    with pytest.warns(UserWarning, match="near the chance level of 0.100"):
+        DistilledClassifier(forest, net, alpha=1.0).fit(scaled, y)
 
 
 def test_teacher_that_names_the_majority_alone_warns(data):

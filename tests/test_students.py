@@ -3,12 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from sklearn import config_context
 from sklearn.base import clone
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
 from torch import nn
 
-from skdistill._students import MLP, make_student
+from skdistill import DistilledClassifier
+from skdistill._students import MLP, LinearDecay, make_student
 from tests.conftest import table
 
 # --- the net
@@ -51,6 +54,7 @@ def test_mlp_drops_units_in_training_alone():
     [
         ({"activation": "swish"}, "one of .*'identity', 'logistic', 'relu', 'tanh'"),
         ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes .* got \(8, 0\)"),
+        ({"hidden_layer_sizes": (8.5,)}, r"positive integers, got \(8.5,\)"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
     ],
 )
@@ -101,6 +105,61 @@ def test_arguments_reach_the_net_under_their_names():
 def test_parameters_survive_set_params_and_clone(name, value):
     student = clone(make_student()).set_params(**{name: value})
     assert clone(student).get_params()[name] == value
+
+
+@pytest.fixture
+def decaying(data):
+    """Return a student of four steps, the learning rates of its steps, and its data."""
+    rates, (X, y) = [], data
+
+    class Rates(Callback):
+        def on_grad_computed(self, net, *args, **kwargs):
+            (group,) = net.optimizer_.param_groups
+            rates.append(group["lr"])
+
+    student = make_student((4,), lr=0.4, max_epochs=4, batch_size=-1)
+    callbacks = [*student["net"].callbacks, ("rates", Rates())]
+    student.set_params(net__callbacks=callbacks)
+    return student, rates, X, y
+
+
+def test_learning_rate_falls_to_0_by_equal_steps(decaying, forest):
+    student, rates, X, y = decaying
+    clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    assert_allclose(rates, [0.4, 0.3, 0.2, 0.1])
+    # What comes after it has the whole rate again.
+    clf.partial_fit(X, y).partial_fit(X, y)
+    assert_allclose(rates[4:], [0.4, 0.4])
+
+
+def test_learning_rate_falls_over_the_epochs_there_are(decaying, forest):
+    student, rates, X, y = decaying
+    student.set_params(net__max_epochs=2, net__lr=0.2)
+    DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    assert_allclose(rates, [0.2, 0.1])
+
+
+def test_each_warm_start_begins_with_the_whole_rate(decaying, forest):
+    student, rates, X, y = decaying
+    student.set_params(net__warm_start=True, net__max_epochs=2)
+    clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    clf.set_params(student__net__lr=0.1).fit(X, y)
+    assert_allclose(rates, [0.4, 0.2, 0.1, 0.05])
+
+
+def test_a_learning_rate_for_each_group_falls(data, forest):
+    groups = []
+
+    class Groups(Callback):
+        def on_grad_computed(self, net, *args, **kwargs):
+            groups.append([group["lr"] for group in net.optimizer_.param_groups])
+
+    student = make_student((4,), lr=0.4, max_epochs=2, batch_size=-1).set_params(
+        net__optimizer__param_groups=[("layers.0.*", {"lr": 0.2})],
+        net__callbacks=[("decay", LinearDecay()), ("groups", Groups())],
+    )
+    DistilledClassifier(forest, student, random_state=0).fit(*data)
+    assert_allclose(groups, [[0.2, 0.4], [0.1, 0.2]])
 
 
 def test_widths_are_left_open():

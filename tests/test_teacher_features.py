@@ -38,7 +38,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from skdistill import TorchTeacher
+from skdistill import DistilledClassifier, TorchTeacher
 from skdistill._cache import LabelCache, Labels, cache
 from skdistill._layers import NoFeaturesError
 from skdistill._soft_labels import ask
@@ -718,6 +718,7 @@ def with_a(value):
         pytest.param(
             lambda t, X: np.vstack([X, X]), r"\(180, 4\) for 90 rows", id="more"
         ),
+        pytest.param(lambda t, X: csr_matrix(X), r"make it dense", id="sparse"),
         pytest.param(lambda t, X: X[:, 0], r"shape \(90,\) for 90 rows", id="1-D"),
         pytest.param(lambda t, X: X.T, r"shape \(4, 90\)", id="transposed"),
         pytest.param(lambda t, X: X[:, :0], r"shape \(90, 0\)", id="no columns"),
@@ -789,6 +790,64 @@ def test_question_that_is_not_required_gets_what_there_is(forest, data):
 
     assert_array_equal(features, features_of(forest, X))
     assert reduction is not None
+
+
+class OwnClassifier(TinyModule):
+    """A module that is a classifier by itself."""
+
+    classes_ = np.arange(3)
+
+    def predict_proba(self, X):
+        return self(torch.tensor(X, dtype=torch.float32)).softmax(1).detach().numpy()
+
+
+def test_module_that_is_a_classifier_gives_its_layers(data):
+    X, _ = data
+    module = OwnClassifier(4, 3)
+
+    first = nn.Sequential(module[0], module[1])
+    hidden = without_gradients(first, X.astype(np.float32))
+    assert_allclose(features_of(module, X), hidden, atol=1e-6)
+    assert_allclose(features_of(module, X, "1"), hidden, atol=1e-6)
+    assert_allclose(features_of(module, X, "2").shape, (90, 3))
+    with pytest.raises(ValueError, match=r"no layer 'hidden'.*'0', '1', '2'"):
+        features_of(module, X, "hidden")
+    clf = DistilledClassifier(module, tiny_net(), relation_loss="pkt", random_state=0)
+    clf.fit(X, module.predict_proba(X).argmax(axis=1))
+    assert np.isfinite(clf.history_[-1, "train_loss_relation"])
+
+
+class Tokens(nn.Module):
+    """Its linear layer sees several rows for each row."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, X):
+        return self.layer(X.reshape(-1, 2)).reshape(len(X), 2, 3).mean(dim=1)
+
+
+@pytest.mark.parametrize(
+    "make_teacher",
+    [
+        lambda X, y: torch_teacher(Tokens(), 16),
+        lambda X, y: xgboost.XGBClassifier(booster="gblinear", n_estimators=2).fit(
+            X, y
+        ),
+    ],
+    ids=["tokens", "linear boosting"],
+)
+def test_relations_fall_back_on_logits(make_teacher, data):
+    X, y = data
+    teacher = make_teacher(X, y)
+
+    with pytest.raises(NoFeaturesError, match="teacher_features="):
+        features_of(teacher, X)
+    clf = DistilledClassifier(
+        teacher, tiny_net(), relation_loss="pkt", random_state=0
+    ).fit(X, teacher.predict(X))
+    assert np.isfinite(clf.history_[-1, "train_loss_relation"])
 
 
 def test_error_names_the_teacher(data):
@@ -1191,6 +1250,48 @@ def test_functions_that_cannot_be_told_apart_are_not_kept(data):
 
     features = np.hstack([labels.features for labels in answers])
     assert_array_equal(features, X[:, :3].astype(np.float32))
+
+
+def test_function_of_a_notebook_is_asked_once(data):
+    X, _ = data
+    how = lambda teacher, X: first_columns(teacher, X)  # noqa: E731
+
+    for _ in range(3):
+        counted(X, how)
+
+    assert CALLS == {"labels": 1, "features": 1}
+
+
+def test_function_of_a_notebook_is_not_kept_beyond_the_process(data, tmp_path):
+    X, _ = data
+
+    for column in (0, 1):  # as a cell that is run again after a change
+        cache.clear()
+        labels = counted(
+            X, lambda teacher, X, c=column: X[:, [c]], memory=str(tmp_path)
+        )
+
+    assert_array_equal(labels.features, X[:, 1:2].astype(np.float32))
+
+
+def test_question_of_another_loss_is_asked_once(forest, data):
+    X, _ = data
+    asked = [
+        ask(
+            forest, X, None, method="in_sample", features=FeatureQuestion("auto", need)
+        ).features
+        for need in (False, True)
+    ]
+    assert asked[0] is asked[1]
+
+
+def test_features_that_were_missing_are_still_an_error_where_required(data):
+    X, y = data
+    teacher = LogisticRegression().fit(X, y)
+    ask(teacher, X, y, method="in_sample", features=FeatureQuestion("auto", False))
+
+    with pytest.raises(NoFeaturesError, match=r"Logistic.*teacher_features="):
+        ask(teacher, X, y, method="in_sample", features=QUESTION)
 
 
 def test_unremembered_question_is_asked_each_time(data):

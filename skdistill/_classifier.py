@@ -30,8 +30,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdistill import __version__
 from skdistill._cache import Labels
+from skdistill._files import LeftOut, checked, slim
 from skdistill._objective import Objective, object_name
 from skdistill._preprocessing import TabularPreprocessor
 from skdistill._progress import CallbackSupportMixin, FitTasks, TrainingBar
@@ -54,7 +54,6 @@ from skdistill._training import (
     set_widths,
     snapshot,
     train,
-    trimmed,
 )
 from skdistill._validation import (
     all_fitted,
@@ -77,7 +76,7 @@ _PARTS = ("loss", "feature_loss", "relation_loss", "temperature", "alpha")
 
 
 def _may_learn_on(self: DistilledClassifier) -> bool:
-    if isinstance(self.teacher, _LeftOut | None) or all_fitted(self.teacher):
+    if isinstance(self.teacher, LeftOut | None) or all_fitted(self.teacher):
         return True
     raise AttributeError(
         "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
@@ -580,7 +579,7 @@ class DistilledClassifier(
 
     def _new_student(self) -> Any:
         """Return what ``fit`` trains: a clone, or the last one if it is warm."""
-        if isinstance(self.teacher, _LeftOut):
+        if isinstance(self.teacher, LeftOut):
             raise ValueError(
                 f"this DistilledClassifier was loaded from a file, which does not hold "
                 f"its teacher ({self.teacher.name}). To fit it again, give it one: "
@@ -921,39 +920,10 @@ class DistilledClassifier(
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what prediction does not need: above all, the teacher."""
         state = dict(super().__getstate__())
-        if "student_" not in state:
-            return state
-        if state["teacher"] is not None:
-            state["teacher"] = _LeftOut.of(state["teacher"])
-        for name in (*_PARTS, "teacher_features"):
-            state[name] = _without_code(state[name])
-        if state["student"] is not None:
-            state["student"] = clone(state["student"])  # it may have been fitted
-        for name in ("teacher_", "_draws", "_learned", "_reduction"):
-            state.pop(name, None)
-        student = state["student_"]
-        if isinstance(student, Pipeline):
-            slim = copy.copy(student)
-            name, net = student.steps[-1]
-            slim.steps = [*student.steps[:-1], (name, trimmed(net))]
-            state["student_"] = slim
-        else:
-            state["student_"] = trimmed(student)
-        state["_versions"] = _versions()
-        return state
+        return slim(state) if "student_" in state else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        for name, then in state.pop("_versions", {}).items():
-            now = _versions()[name]
-            if now != then:
-                warnings.warn(
-                    f"this DistilledClassifier was pickled with {name} {then} and is "
-                    f"loaded with {name} {now}: its predictions may differ, or fail",
-                    UserWarning,
-                    stacklevel=2,
-                )
-        super().__setstate__(state)
+        super().__setstate__(checked(state))
 
     def __copy__(self) -> DistilledClassifier:
         # Copies are for use in this process: they keep the teacher.
@@ -966,39 +936,6 @@ class DistilledClassifier(
         memo[id(self)] = new
         new.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return new
-
-
-class _LeftOut:
-    """Stands in a file where the teacher was, or code of the person's own."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    @classmethod
-    def of(cls, teacher: Any) -> _LeftOut:
-        if isinstance(teacher, cls):
-            return teacher
-        several = isinstance(teacher, list | tuple)
-        names = [type(one).__name__ for one in (teacher if several else [teacher])]
-        return cls(", ".join(names))
-
-    def __repr__(self) -> str:
-        return f"<{self.name}, left out of the file>"
-
-
-def _without_code(value: Any) -> Any:
-    """Return a parameter less the functions and objects that a person wrote.
-
-    A file with them could be read only where their module is, and prediction does
-    without.
-    """
-    if isinstance(value, list | tuple):
-        return type(value)(map(_without_code, value))
-    if value is None or isinstance(value, str | Real):
-        return value
-    if getattr(value, "__module__", "").partition(".")[0] == "skdistill":
-        return value
-    return _LeftOut(getattr(value, "__name__", type(value).__name__))
 
 
 def _clone_unfitted(teacher: Any) -> Any:
@@ -1045,8 +982,3 @@ def _net_input(X: Any) -> Any:
 
 def _tensor(values: NDArray[Any] | None) -> torch.Tensor | None:
     return None if values is None else torch.tensor(values, dtype=torch.float32)
-
-
-def _versions() -> dict[str, str]:
-    # Builds of one torch version for different devices predict alike.
-    return {"skdistill": __version__, "torch": torch.__version__.partition("+")[0]}

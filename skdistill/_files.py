@@ -1,0 +1,104 @@
+"""What a file of a fitted estimator holds: what prediction needs, and no more."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from numbers import Real
+from typing import Any
+
+import torch
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from skdistill import __version__
+from skdistill._training import trimmed
+
+# Attributes that only a further training needs.
+_FOR_TRAINING = ("teacher_", "_draws", "_learned", "_reduction")
+
+# Parameters that may be functions or objects of a person's own.
+_MAY_BE_CODE = (
+    "alpha",
+    "feature_loss",
+    "loss",
+    "relation_loss",
+    "teacher_features",
+    "temperature",
+)
+
+
+class LeftOut:
+    """Stands in a file where the teacher was, or code of a person's own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def of(cls, teacher: Any) -> LeftOut:
+        if isinstance(teacher, cls):
+            return teacher
+        several = isinstance(teacher, list | tuple)
+        names = [type(one).__name__ for one in (teacher if several else [teacher])]
+        return cls(", ".join(names))
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, left out of the file>"
+
+
+def slim(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a fitted DistilledClassifier as a file holds it."""
+    state = {name: value for name, value in state.items() if name not in _FOR_TRAINING}
+    if state["teacher"] is not None:
+        state["teacher"] = LeftOut.of(state["teacher"])
+    for name in _MAY_BE_CODE:
+        state[name] = _without_code(state[name])
+    if state["student"] is not None:
+        state["student"] = clone(state["student"])  # it may have been fitted
+    state["student_"] = _trimmed(state["student_"])
+    state["_versions"] = _versions()
+    return state
+
+
+def checked(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state that a file holds; warn where other versions wrote it."""
+    state = dict(state)
+    for name, then in state.pop("_versions", {}).items():
+        now = _versions()[name]
+        if now != then:
+            warnings.warn(
+                f"this DistilledClassifier was pickled with {name} {then} and is "
+                f"loaded with {name} {now}: its predictions may differ, or fail",
+                UserWarning,
+                stacklevel=3,
+            )
+    return state
+
+
+def _without_code(value: Any) -> Any:
+    """Return a parameter less the functions and objects that a person wrote.
+
+    A file with them could be read only where their module is, and prediction does
+    without.
+    """
+    if isinstance(value, list | tuple):
+        return type(value)(map(_without_code, value))
+    if value is None or isinstance(value, str | Real):
+        return value
+    if getattr(value, "__module__", "").partition(".")[0] == "skdistill":
+        return value
+    return LeftOut(getattr(value, "__name__", type(value).__name__))
+
+
+def _trimmed(student: Any) -> Any:
+    if not isinstance(student, Pipeline):
+        return trimmed(student)
+    small = copy.copy(student)
+    name, net = student.steps[-1]
+    small.steps = [*student.steps[:-1], (name, trimmed(net))]
+    return small
+
+
+def _versions() -> dict[str, str]:
+    # Builds of one torch version for different devices predict alike.
+    return {"skdistill": __version__, "torch": torch.__version__.partition("+")[0]}

@@ -19,6 +19,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -126,7 +127,8 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         """
         if is_frame(X):
             return self._fit_frame(X)
-        X = self._check_array(X, reset=True)
+        with np.errstate(over="ignore"):  # what overflows is reported as infinite
+            X = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan")
         self._numeric = list(range(X.shape[1]))
         self._categorical: list[int] = []
         self._columns_of = _output_columns([], start=X.shape[1])
@@ -147,13 +149,18 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         X_out : ndarray of shape (n_samples, n_features_out), float32
             The numeric columns, then those of the levels. All values are finite.
         """
+        check_is_fitted(self)
+        named = hasattr(self, "feature_names_in_")
+        if named and not is_frame(X) and not self._categorical:
+            validate_data(self, X, reset=False, skip_check_array=True)
         return self.prepare(X)
 
     def prepare(self, X: Any, *, plain: bool = False) -> NDArray[np.float32]:
         """Do what ``transform`` does, without scikit-learn's set_output around it.
 
         For a single row, that and ``transformer_`` would take a hundred times as long
-        as the arithmetic. Rows are ``plain`` if :func:`plain_rows` made them.
+        as the arithmetic. Rows are ``plain`` if :func:`plain_rows` made them. Of an
+        array in place of a named data frame, the classifier that calls this has warned.
         """
         if not hasattr(self, "transformer_"):
             check_is_fitted(self)
@@ -168,7 +175,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
                 f"{type(X).__name__}"
             )
         else:
-            numeric = X if plain else self._check_array(X, reset=False)
+            numeric = X if plain else self._check_array(X)
             labels = []
             if len(self._numeric) < self.n_features_in_:
                 numeric = numeric[:, self._numeric]
@@ -279,10 +286,15 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         known = [v for v in order if counts[v] >= least][: self.max_categories]
         return sorted(known, key=lambda v: (v is None, v or ""))
 
-    def _check_array(self, X: Any, *, reset: bool) -> NDArray[np.float32]:
-        with np.errstate(over="ignore"):  # what overflows is reported as infinite
-            checked: NDArray[np.float32] = validate_data(
-                self, X, reset=reset, dtype=np.float32, ensure_all_finite="allow-nan"
+    def _check_array(self, X: Any) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):
+            checked: NDArray[np.float32] = check_array(
+                X, dtype=np.float32, ensure_all_finite="allow-nan", estimator=self
+            )
+        if checked.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {checked.shape[1]} features, but {type(self).__name__} is "
+                f"expecting {self.n_features_in_} features as input"
             )
         return checked
 
@@ -377,18 +389,32 @@ def _is_numeric(X: Any, position: int) -> bool:
     types = set(map(type, seen.to_list()))
     for kind in types:
         if not issubclass(kind, (str, *_NUMBERS)):
-            raise TypeError(
-                f"Column {name!r} holds values of type {kind.__name__}. Convert it to "
-                "numbers, as a date to the days since another, or to strings, or drop "
-                "it"
-            )
+            raise _no_numbers(name, kind.__name__)
     return bool(types) and all(issubclass(kind, _NUMBERS) for kind in types)
+
+
+def _no_numbers(name: Any, kind: str) -> TypeError:
+    return TypeError(
+        f"Column {name!r} holds values of type {kind}. Convert it to numbers, as a "
+        "date to the days since another, or to strings, or drop it"
+    )
+
+
+def _refuse_dates(X: Any, positions: list[int]) -> None:
+    """Raise a TypeError for dates and durations, which casts take for numbers."""
+    dtypes = [*X.dtypes]
+    for i in positions:
+        dtype = dtypes[i]
+        in_polars = hasattr(dtype, "is_temporal") and dtype.is_temporal()
+        if in_polars or getattr(dtype, "kind", "O") in "mM":
+            raise _no_numbers(X.columns[i], str(dtype))
 
 
 def _floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
     """Return columns of a data frame as float32, missing as NaN."""
     if not positions:
         return np.empty((X.shape[0], 0), np.float32)
+    _refuse_dates(X, positions)
     if not _is_pandas(X):
         columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
         return np.stack(columns, axis=1).astype(np.float32)
@@ -401,7 +427,12 @@ def _floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
             return floats
         except TypeError:  # pandas leaves pandas.NA in place in object columns
             pass
-    floats = _objects(X, positions, np.nan).astype(np.float32)
+    try:
+        floats = _objects(X, positions, np.nan).astype(np.float32)
+    except TypeError:
+        for i in positions:
+            _is_numeric(X, i)  # raises an error that names the column
+        raise
     return floats
 
 
@@ -421,12 +452,11 @@ def _labels(X: Any, positions: list[int]) -> list[list[str | None]]:
 
 def _objects(X: Any, positions: list[int], missing: Any) -> NDArray[np.object_]:
     """Return columns of a pandas frame as Python objects."""
-    objects: NDArray[np.object_]
-    if len(X) <= _FEW_ROWS:
-        objects = X.to_numpy(object, na_value=missing)[:, positions]
-    else:
-        objects = X.iloc[:, positions].to_numpy(object, na_value=missing)
-    return objects
+    few = len(X) <= _FEW_ROWS
+    frame = X if few else X.iloc[:, positions]
+    # Without copy=True, pandas writes NaN into a view that it made read-only.
+    objects: NDArray[np.object_] = frame.to_numpy(object, na_value=missing, copy=True)
+    return objects[:, positions] if few else objects
 
 
 def _label(value: Any) -> str:

@@ -361,6 +361,29 @@ def test_dates_are_refused_by_name(frame, value):
         TabularPreprocessor().fit(frame({"a": [1, 2], "born": [value, None]}))
 
 
+@pytest.mark.parametrize("others", [{}, {"job": "x"}], ids=["alone", "mixed"])
+@pytest.mark.parametrize("n_rows", [1, 200])
+@pytest.mark.parametrize(
+    "value",
+    [datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), datetime.timedelta(1)],
+    ids=["date", "datetime", "timedelta"],
+)
+def test_dates_are_refused_by_name_at_prediction(frame, value, n_rows, others):
+    columns = {"age": [1.0, 2.0], **others}
+    fitted = {name: list(np.resize(values, 9)) for name, values in columns.items()}
+    preprocess = TabularPreprocessor().fit(frame(fitted))
+    rows = {name: [v] * n_rows for name, v in ({"age": value} | others).items()}
+    with pytest.raises(TypeError, match=r"Column 'age' holds .* Convert it to n"):
+        preprocess.transform(frame(rows))
+
+
+def test_missing_dates_are_dates(pd):
+    preprocess = TabularPreprocessor().fit(pd.DataFrame({"age": [1, 2], "job": "x"}))
+    for X in ({"age": [pd.NaT], "job": "x"}, {"age": [pd.NaT] * 200, "job": "x"}):
+        with pytest.raises(TypeError, match="Column 'age' holds"):
+            preprocess.transform(pd.DataFrame(X))
+
+
 @pytest.mark.parametrize("value", [{"k": 1}, [1, 2], 1j, b"x"], ids=repr)
 def test_values_that_are_no_numbers_or_strings_are_refused(frame, value):
     kind = type(value).__name__
@@ -409,6 +432,27 @@ def test_input_is_never_changed(kind):
         assert_array_equal(X, before)
     else:
         assert X.equals(before)
+
+
+@pytest.mark.parametrize("n_rows", [1, 50, 200])
+@pytest.mark.parametrize("missing", [None, np.nan, np.float32("nan")], ids=repr)
+def test_all_strings_missing_make_a_frame_of_numbers(pd, missing, n_rows):
+    fitted = pd.DataFrame({"age": [1.0, 2.0, 3.0], "job": ["x", "y", "x"]})
+    preprocess = TabularPreprocessor().fit(fitted)
+    rows = pd.DataFrame([{"age": 2.0, "job": missing}] * n_rows)
+    before = rows.copy(deep=True)
+    assert_array_equal(preprocess.transform(rows), np.zeros((n_rows, 3)))
+    pd.testing.assert_frame_equal(rows, before)
+
+
+def test_array_after_a_frame_of_names_warns_in_transform_alone(pd):
+    X = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [3.0, 2.0, 1.0]})
+    preprocess = TabularPreprocessor().fit(X)
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        out = preprocess.transform(X.to_numpy())
+    assert_array_equal(preprocess.prepare(X.to_numpy()), out)
+    with pytest.raises(ValueError, match=r"X has 3 features, but .* expecting 2"):
+        preprocess.prepare(np.ones((2, 3)))
 
 
 def test_pickle_gives_the_same(frame):

@@ -10,9 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from skdistill.deploy._converter import register_converter
     from skdistill.deploy._footprint import footprint, latency_scorer, size_scorer
     from skdistill.deploy._onnx_classifier import OnnxClassifier
-    from skdistill.deploy._to_onnx import register_converter, to_onnx
+    from skdistill.deploy._to_onnx import to_onnx
     from skdistill.deploy._to_sklearn import to_sklearn
 
 __all__ = [
@@ -29,7 +30,7 @@ _HOMES = {
     "OnnxClassifier": "_onnx_classifier",
     "footprint": "_footprint",
     "latency_scorer": "_footprint",
-    "register_converter": "_to_onnx",
+    "register_converter": "_converter",
     "size_scorer": "_footprint",
     "to_onnx": "_to_onnx",
     "to_sklearn": "_to_sklearn",

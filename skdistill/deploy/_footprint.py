@@ -22,7 +22,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples
 
 from skdistill._validation import check_not_empty, is_fitted
@@ -334,6 +334,12 @@ def _check_fitted(model: Any) -> None:
 
 
 def _method(model: Any) -> str:
+    if hasattr(model, "__sklearn_tags__"):
+        kind = get_tags(model).estimator_type
+        if kind not in ("classifier", None):
+            raise TypeError(
+                f"expected a classifier, got {type(model).__name__} of kind {kind!r}"
+            )
     for name in ("predict_proba", "predict"):
         if hasattr(model, name):
             return name

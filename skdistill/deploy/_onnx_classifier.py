@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import gen_batches
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import validate_data
 
 from skdistill._preprocessing import _floats, _labels, _native
@@ -22,6 +22,10 @@ from skdistill._validation import check_not_empty, is_frame
 # How many rows onnxruntime sees at once: it bounds the memory, and what so many rows
 # need stays in the cache.
 _BATCH_SIZE = 8192
+
+# What a file is told in place of a missing string, and in place of the string "nan":
+# to_onnx refuses levels of that name, so that another name is unknown just as well.
+_STRINGS: dict[str | None, str] = {None: "nan", "nan": "\0nan"}
 
 # Held while a file is loaded, so that threads share one session.
 _LOADING = threading.Lock()
@@ -62,9 +66,10 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, in the dtype that the exported estimator had them in.
+        The labels, in the dtype that the exported estimator had them in. It is
+        read-only, as clones share it.
     n_features_in_ : int
-        How many features it takes.
+        How many features it takes; of a model of images, the number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where the exported estimator was fitted on named columns.
     metadata_ : dict of str to str
@@ -79,6 +84,9 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         written by ``to_onnx``, or names data outside itself.
     ImportError
         On first use: onnxruntime is missing.
+    AttributeError
+        The attributes above raise it in place of these, so that an estimator whose file
+        is missing has none, and can be shown.
 
     See Also
     --------
@@ -105,11 +113,23 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
-    >>> from skdistill.deploy._onnx_classifier import OnnxClassifier
-    >>> student = OnnxClassifier("student.onnx")
-    >>> student.predict_proba([[5.1, 3.5]])
-    Traceback (most recent call last):
-    FileNotFoundError: [Errno 2] No such file or directory: 'student.onnx'
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import DistilledClassifier
+    >>> from skdistill.deploy import OnnxClassifier, to_onnx
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0)
+    >>> clf = DistilledClassifier(forest, random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "student.onnx")
+    ...     data = to_onnx(clf, path)
+    ...     student = OnnxClassifier(path).fit()
+    >>> student.classes_
+    array([0, 1, 2])
+    >>> bool(abs(student.predict_proba(X) - clf.predict_proba(X)).max() < 1e-5)
+    True
     """
 
     _file: _File | None = None
@@ -135,22 +155,22 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> NDArray[Any]:
-        return self._load().classes
+        return self._loaded().classes
 
     @property
     def n_features_in_(self) -> int:
-        return self._load().n_features
+        return self._loaded().n_features
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:
-        names = self._load().feature_names
+        names = self._loaded().feature_names
         if names is None:
             raise AttributeError("the features of the model have no names")
         return names
 
     @property
     def metadata_(self) -> dict[str, str]:
-        return dict(self._load().metadata)
+        return dict(self._loaded().metadata)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -229,7 +249,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             Labels of ``classes_``.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return self._load().classes[self.predict_proba(X).argmax(axis=1)]
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -266,6 +286,13 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
                     file = self._file = _load(self.model)
         return file
 
+    def _loaded(self) -> _File:
+        """Return the file for an attribute, which raises no other error than this."""
+        try:
+            return self._load()
+        except (ImportError, OSError, TypeError, ValueError) as error:
+            raise AttributeError(f"the model cannot be loaded: {error}") from error
+
     def _inputs(self, X: Any, file: _File) -> dict[str, NDArray[Any]]:
         """Return what the model takes, by the names of its inputs."""
         if is_frame(X):
@@ -299,20 +326,29 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
                     file.allow_nan and not np.isinf(rows).any()
                 ):
                     return rows
-            checked: NDArray[np.float32] = validate_data(
+            # Strings are refused as dtype="numeric" refuses them, also those of digits.
+            checked = validate_data(
                 self,
                 X,
                 reset=False,
+                dtype="numeric",
+                ensure_all_finite=False,
+                allow_nd=len(file.shape) > 1,
+            )
+            rows = check_array(
+                checked,
                 dtype=np.float32,
                 ensure_all_finite="allow-nan" if file.allow_nan else True,
                 allow_nd=len(file.shape) > 1,
+                estimator=self,
+                input_name="X",
             )
         if checked.shape[1:] != file.shape:
             raise ValueError(
                 f"X has shape {checked.shape}; the model takes rows of shape "
                 f"{file.shape}"
             )
-        return checked
+        return rows
 
     def _frame_columns(self, X: Any, file: _File) -> list[NDArray[Any]]:
         """Return the columns of a data frame as floats and strings."""
@@ -325,7 +361,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         block = _float_block(X, numeric, file.allow_nan)
         columns = {i: block[:, k : k + 1] for k, i in enumerate(numeric)}
         for i, labels in zip(others, _labels(X, others), strict=True):
-            strings = ["nan" if label is None else label for label in labels]
+            strings = [_STRINGS.get(label, label) for label in labels]
             columns[i] = np.array(strings, dtype=object)[:, np.newaxis]
         return [columns[i] for i in range(file.n_features)]
 
@@ -369,11 +405,21 @@ def _load(model: Any) -> _File:
             f"model must be a path or the bytes of a file, got {type(model).__name__}"
         )
     try:
+        _refuse_pickle(content)
         _refuse_external_data(content)
         session = _session(content)
         return _described(model, content, session)
     except ValueError as error:
         raise ValueError(f"cannot load {source}: {error}") from error
+
+
+def _refuse_pickle(content: bytes) -> None:
+    # A pickle begins with the number of its protocol, up to 5 today.
+    if content[:1] == b"\x80" and content[1:2] <= b"\x0f":
+        raise ValueError(
+            f"{_NOT_ONNX}. It looks like a pickle, which is loaded by "
+            "joblib.load, and may run any code then"
+        )
 
 
 def _session(content: bytes) -> Any:
@@ -411,6 +457,7 @@ def _described(model: Any, content: bytes, session: Any) -> _File:
         )
     nodes = session.get_inputs()
     try:
+        classes = _classes(metadata)
         names = json.loads(metadata.get("skdistill.feature_names", "null"))
         kinds = tuple(json.loads(metadata.get("skdistill.kinds", "[]")))
         n_features = int(metadata["skdistill.n_features"])
@@ -420,21 +467,37 @@ def _described(model: Any, content: bytes, session: Any) -> _File:
             session=session,
             inputs=[node.name for node in nodes],
             metadata=metadata,
-            classes=np.array(
-                json.loads(metadata["skdistill.classes"]),
-                dtype=np.dtype(metadata["skdistill.classes_dtype"]),
-            ),
+            classes=classes,
             n_features=n_features,
             feature_names=None if names is None else np.array(names, dtype=object),
             kinds=kinds,
             shape=(n_features,) if kinds else tuple(nodes[0].shape[1:]),
             allow_nan=metadata.get("skdistill.allow_nan") != "false",
         )
-    except (LookupError, TypeError, ValueError) as error:
+    except (
+        LookupError,
+        MemoryError,
+        OverflowError,
+        RecursionError,
+        SyntaxError,  # of a dtype
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(f"its metadata are damaged: {error!r}") from error
     if not _fits(file, session):
         raise ValueError("its metadata do not fit its inputs and outputs")
     return file
+
+
+def _classes(metadata: dict[str, str]) -> NDArray[Any]:
+    dtype = np.dtype(metadata["skdistill.classes_dtype"])
+    if dtype.kind not in "biufUOT":
+        raise ValueError(f"labels of the dtype {dtype}")
+    classes: NDArray[Any] = np.array(json.loads(metadata["skdistill.classes"]), dtype)
+    if len(set(classes.ravel().tolist())) < classes.size:
+        raise ValueError("a label is there twice")
+    classes.flags.writeable = False
+    return classes
 
 
 def _fits(file: _File, session: Any) -> bool:

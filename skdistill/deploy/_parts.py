@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -60,7 +62,7 @@ def parts_of(estimator: Any) -> Parts:
     Parameters
     ----------
     estimator : DistilledClassifier, Pipeline that ends in one, or search over either
-        A fitted estimator.
+        A fitted estimator. A FrozenEstimator stands for what it holds.
 
     Raises
     ------
@@ -71,22 +73,26 @@ def parts_of(estimator: Any) -> Parts:
     """
     from skdistill._classifier import DistilledClassifier
 
+    if not hasattr(estimator, "fit"):
+        raise _other(estimator)
     check_is_fitted(estimator)
     before: list[tuple[str, Any]] = []
     classifier = estimator
     while not isinstance(classifier, DistilledClassifier):
-        if isinstance(classifier, BaseSearchCV) and hasattr(
-            classifier, "best_estimator_"
-        ):
+        if isinstance(classifier, FrozenEstimator):
+            classifier = classifier.estimator
+        elif hasattr(classifier, "best_estimator_"):
             classifier = classifier.best_estimator_
+        elif isinstance(classifier, BaseSearchCV):
+            raise TypeError(
+                f"this {type(classifier).__name__} has no best_estimator_, as it did "
+                "not refit: search with refit=True"
+            )
         elif isinstance(classifier, Pipeline):
             before += _transformers(classifier)
             classifier = classifier[-1]
         else:
-            raise TypeError(
-                "expected a fitted DistilledClassifier, a Pipeline that ends in one, "
-                f"or a search that was refitted, got {type(classifier).__name__}"
-            )
+            raise _other(classifier)
     student = classifier.student_
     if not isinstance(student, Pipeline):
         return Parts(classifier, before, [], student)
@@ -94,9 +100,24 @@ def parts_of(estimator: Any) -> Parts:
     return Parts(classifier, before, _transformers(student), student[-1], is_default)
 
 
+def active(steps: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the steps of a pipeline that do something."""
+    return [
+        (name, step)
+        for name, step in steps
+        if step is not None and not (isinstance(step, str) and step == "passthrough")
+    ]
+
+
+def _other(estimator: Any) -> TypeError:
+    return TypeError(
+        "expected a fitted DistilledClassifier, a Pipeline that ends in one, or a "
+        f"search over either, got {type(estimator).__name__}"
+    )
+
+
 def _transformers(pipeline: Pipeline) -> list[tuple[str, Any]]:
     return [
         (name, step.transformer_ if isinstance(step, TabularPreprocessor) else step)
-        for name, step in pipeline.steps[:-1]
-        if step is not None and step != "passthrough"
+        for name, step in active(pipeline.steps[:-1])
     ]

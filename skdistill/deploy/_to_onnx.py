@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
-import logging
 import numbers
 import os
-import tempfile
-import threading
+import stat
 import uuid
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,38 +21,32 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
-from sklearn.utils import column_or_1d
 from torch import Tensor, nn
 
 from skdistill import __version__
-from skdistill._classifier import DistilledClassifier, _net_input, _transform
-from skdistill._preprocessing import _native
+from skdistill._classifier import _net_input, _transform
+from skdistill._preprocessing import _floats, _native
 from skdistill._training import _first, _gives_logits
 from skdistill._validation import is_frame
+from skdistill.deploy._converting import quiet, reason, require_onnx
+from skdistill.deploy._int8 import quantized, right_columns
 from skdistill.deploy._onnx_classifier import OnnxClassifier
-from skdistill.deploy._parts import Parts, parts_of
-from skdistill.deploy._sample import sample_rows
+from skdistill.deploy._parts import Parts, active, parts_of
+from skdistill.deploy._sample import Sample, difference_of, sample_rows, to_frame
 
 if TYPE_CHECKING:
     import onnx
 
-_OPSET = 21
+OPSET = 21
 _IR_VERSION = 10
 
 # How far the file's probabilities may be from those of the estimator.
 _TOLERANCE = 1e-5
 
-# How many of the labels may change by int8 without a warning.
-_AGREEMENT = 0.95
-
-# The operators that have weights worth being int8.
-_QUANTIZED = ["Conv", "Gather", "Gemm", "MatMul"]
-
 _OUTPUTS = ("label", "probabilities")
 
-# The filters of warnings and the levels of loggers, which the export sets for a while,
-# are those of the process.
-_EXPORTING = threading.Lock()
+# What the names inside of a file begin with.
+_PREFIX = "skdistill/"
 
 
 def to_onnx(
@@ -81,7 +70,7 @@ def to_onnx(
         preprocessing must be known to skl2onnx, as that of the default student is.
     path : str or path-like, default=None
         Where to write the file. It appears there whole or not at all; a file that is
-        there already is replaced. None writes nothing.
+        there already is replaced, and keeps its permissions. None writes nothing.
     quantize : {"int8"}, default=None
         Make the weights 8-bit integers, for a file of up to a quarter of the size, at
         some loss of accuracy that the file reports (see Notes). None keeps float32.
@@ -92,7 +81,8 @@ def to_onnx(
         where those are no rows at all, such as for images, and for preprocessing of
         one's own by column names.
     sample_y : array-like of shape (n_samples,), default=None
-        The labels of ``sample``, so that int8 reports its accuracy, too.
+        The labels of ``sample``, so that int8 reports its accuracy, too. Without
+        ``sample`` or ``quantize`` it is refused.
 
     Returns
     -------
@@ -107,12 +97,14 @@ def to_onnx(
         If it is no ``DistilledClassifier``, pipeline or search.
     ValueError
         If torch cannot export the module or skl2onnx a preprocessing step, if the
-        labels are neither integers nor strings, if some probability differs by more
-        than 1e-5, or if int8 makes nothing smaller.
+        labels are neither integers nor strings, if a level of a column is the string
+        "nan", if some probability differs by more than 1e-5, or if int8 makes nothing
+        smaller.
     ImportError
         If a package of ``pip install skdistill[onnx]`` is missing.
     OSError
-        If the file cannot be written. None is left behind, and a former one is kept.
+        If the file cannot be written, or what is there is no regular file. None is left
+        behind, and a former one is kept.
 
     Warns
     -----
@@ -171,90 +163,28 @@ def to_onnx(
     >>> bool((OnnxClassifier(data).predict(X) == clf.predict(X)).all())
     True
     """
-    _require_onnx()
+    require_onnx("to_onnx")
     if quantize not in (None, "int8"):
         raise ValueError(f"quantize must be 'int8' or None, got {quantize!r}")
+    if sample_y is not None and (quantize is None or sample is None):
+        raise ValueError("sample_y is of use with both sample= and quantize='int8'")
     parts = parts_of(estimator)
-    labels = _labels(parts.classes)
+    labels = onnx_labels(parts.classes)
     tried = _sample(estimator, parts, sample)
     head = _head(estimator, parts, tried.rows)
     net = _export(parts.net, tried.net_rows)
     assemble = partial(_assemble, parts, head, labels)
     data = assemble(net)
-    _check(data, tried)
+    _check(data, tried, net)
     if quantize:
-        right = _right_columns(parts.classes, sample_y, tried)
-        data = _quantized(data, assemble, net, tried, right)
+        right = right_columns(parts.classes, sample_y, tried)
+        data = quantized(data, assemble, net, tried, right)
     if path is not None:
         _write(data, path)
     return data
 
 
-def register_converter() -> None:
-    """Let skl2onnx convert a DistilledClassifier, also inside of pipelines.
-
-    After it, ``skl2onnx.to_onnx(pipeline, X[:1].astype(np.float32),
-    target_opset=21)`` works, with the options "zipmap" (True, False or "columns") and
-    an opset from 21 on. To call it again changes nothing. Importing skdistill does
-    not register it, for that would import skl2onnx.
-
-    Raises
-    ------
-    ImportError
-        If a package of ``pip install skdistill[onnx]`` is missing.
-
-    See Also
-    --------
-    to_onnx : Checks the whole file, names its inputs by the columns, and can quantize.
-
-    Notes
-    -----
-    skl2onnx converts other steps of the pipeline by itself. The classifier, with the
-    preprocessing of its student, is converted and checked by :func:`to_onnx` on rows
-    that are made up.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import skl2onnx
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from skdistill import DistilledClassifier
-    >>> from skdistill.deploy import register_converter
-    >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DistilledClassifier(RandomForestClassifier(random_state=0))
-    >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
-    >>> register_converter()
-    >>> options = {"zipmap": False}
-    >>> model = skl2onnx.to_onnx(pipeline, X[:1].astype(np.float32), options=options)
-    >>> [output.name for output in model.graph.output]
-    ['label', 'probabilities']
-    """
-    _require_onnx()
-    from skl2onnx import update_registered_converter
-
-    update_registered_converter(
-        DistilledClassifier,
-        "SkdistillDistilledClassifier",
-        _set_output_types,
-        _convert,
-        options={"zipmap": [True, False, "columns"], "nocl": [False]},
-    )
-
-
-def _require_onnx() -> None:
-    try:
-        for name in ("onnx", "onnxruntime", "onnxscript", "skl2onnx"):
-            import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"the way to ONNX needs {name}: pip install skdistill[onnx]"
-        ) from error
-
-
-def _labels(classes: NDArray[Any]) -> NDArray[Any]:
+def onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
     """Return classes as ONNX has them: int64, or strings as objects."""
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
@@ -268,6 +198,8 @@ def _labels(classes: NDArray[Any]) -> NDArray[Any]:
 
 
 def _is_int64(value: Any) -> bool:
+    if isinstance(value, numbers.Integral):
+        return -(2**63) <= int(value) < 2**63
     return (
         isinstance(value, numbers.Real)
         and float(value).is_integer()
@@ -275,38 +207,26 @@ def _is_int64(value: Any) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """Rows, what the net sees of them, and what the estimator says of them."""
-
-    rows: Any
-    net_rows: NDArray[np.float32]
-    proba: NDArray[np.float64]
-    given: bool
-
-
-def _sample(estimator: Any, parts: Parts, sample: Any) -> _Sample:
+def _sample(estimator: Any, parts: Parts, sample: Any) -> Sample:
     if sample is not None:
         if is_frame(sample):
             rows = _native(sample)
         else:
             rows = sample if issparse(sample) else np.asarray(sample)
         proba = estimator.predict_proba(rows)
-        return _Sample(_dense(rows), _net_rows(parts, rows), proba, given=True)
+        return Sample(_dense(rows), _net_rows(parts, rows), proba, given=True)
     try:
         rows = sample_rows(parts)
         names = _feature_names(parts)
         if names is not None and not is_frame(rows):
-            import pandas as pd
-
-            rows = pd.DataFrame(rows, columns=names)
+            rows = to_frame(dict(zip(names, rows.T, strict=True)))
         proba = estimator.predict_proba(rows)
-        return _Sample(rows, _net_rows(parts, rows), proba, given=False)
+        return Sample(rows, _net_rows(parts, rows), proba, given=False)
     except Exception as error:
         raise ValueError(
             "the file cannot be checked on rows that are made up "
-            f"({_reason(error)}): pass sample=, some rows "
-            "as the estimator takes them"
+            f"({reason(error)}): pass sample= to skdistill.deploy.to_onnx, "
+            "some rows as the estimator takes them"
         ) from error
 
 
@@ -333,7 +253,8 @@ def _feature_names(parts: Parts) -> list[str] | None:
 class _Head:
     """What is before the net: the inputs, and a model of the steps, if there are some.
 
-    ``kinds`` is None where there is one input "X" in place of one per column.
+    ``kinds`` is None where there is one input "X" in place of one per column. All
+    names inside the file begin with ``prefix``, as no input does.
     """
 
     model: Any
@@ -342,6 +263,7 @@ class _Head:
     kinds: list[str] | None
     inputs: list[Any]
     allow_nan: bool
+    prefix: str
 
 
 def _head(estimator: Any, parts: Parts, rows: Any) -> _Head:
@@ -359,26 +281,53 @@ def _head(estimator: Any, parts: Parts, rows: Any) -> _Head:
     if kinds is None:
         X = helper.make_tensor_value_info("X", TensorProto.FLOAT, ["batch", *shape[1:]])
         model = _convert_steps(steps, [("X", "float", shape[1])]) if steps else None
-        return _Head(model, shape[1], names, None, [X], _takes_nan(estimator, rows))
+        allow_nan = _takes_nan(estimator, rows)
+        return _Head(model, shape[1], names, None, [X], allow_nan, _PREFIX)
     columns = names or [str(i) for i in range(shape[1])]
     _check_names(columns)
     inner = [f"column_{i}" for i in range(shape[1])]
     model = _convert_steps(
         steps, [(name, kind, 1) for name, kind in zip(inner, kinds, strict=True)]
     )
-    _rename_inputs(model, dict(zip(inner, columns, strict=True)))
+    prefix = _PREFIX
+    while any(name.startswith(prefix) for name in columns):
+        prefix = f"_{prefix}"
+    _rename_inputs(model, dict(zip(inner, columns, strict=True)), prefix)
     types = {"float": TensorProto.FLOAT, "string": TensorProto.STRING}
     inputs = [
         helper.make_tensor_value_info(name, types[kind], ["batch", 1])
         for name, kind in zip(columns, kinds, strict=True)
     ]
-    return _Head(model, shape[1], names, kinds, inputs, allow_nan=True)
+    return _Head(model, shape[1], names, kinds, inputs, True, prefix)
 
 
 def _takes_nan(estimator: Any, rows: Any) -> bool:
-    # Asked by trying, as what the steps of a person's own take is nowhere to be read.
+    """Tell whether NaN may be in some column of floats.
+
+    Asked by trying, as what the steps of a person's own take is nowhere to be read.
+    """
+    row = _float_rows(rows[:1])
+    if _accepts(estimator, rows, np.full_like(row, np.nan)):
+        return True
+    if row.ndim > 2:
+        return False
+    probes = np.repeat(np.nan_to_num(row), row.shape[1], axis=0)
+    np.fill_diagonal(probes, np.nan)
+    return any(_accepts(estimator, rows, probe[np.newaxis]) for probe in probes)
+
+
+def _float_rows(rows: Any) -> NDArray[np.float32]:
+    if is_frame(rows):
+        return _floats(rows, list(range(rows.shape[1])))
+    return np.asarray(rows, dtype=np.float32)
+
+
+def _accepts(estimator: Any, rows: Any, probe: NDArray[np.float32]) -> bool:
+    """Tell whether the estimator takes a row, as one of a data frame if ``rows`` is."""
+    if is_frame(rows):
+        probe = type(rows)(dict(zip(rows.columns, probe.T, strict=True)))
     try:
-        estimator.predict_proba(rows[:1] * np.nan)
+        estimator.predict_proba(probe)
     except ValueError:
         return False
     return True
@@ -396,10 +345,10 @@ def _check_names(names: list[str]) -> None:
 
 def _flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Yield the steps, and those of pipelines in place of the pipelines."""
-    for name, step in steps:
+    for name, step in active(steps):
         if isinstance(step, Pipeline):
             yield from _flat((f"{name}_{inner}", part) for inner, part in step.steps)
-        elif step is not None and step != "passthrough":
+        else:
             yield name, step
 
 
@@ -422,19 +371,29 @@ def _kinds(
 
 
 def _kinds_of(step: Any, columns: list[int]) -> list[str]:
-    """Return the types of a fitted step's columns: strings where it encodes them."""
-    while isinstance(step, Pipeline):
-        step = step[0]
-    levels = getattr(step, "categories_", None)
-    if levels is None:
-        return ["float"] * len(columns)
-    for known in levels:
-        if known.dtype.kind == "O" and "nan" in known and known[-1] != known[-1]:
-            raise ValueError(
-                "a column has the label 'nan' as well as missing values, which in ONNX "
-                "are one: give the label another name and fit again"
-            )
-    return ["float" if known.dtype.kind in "biuf" else "string" for known in levels]
+    """Return the types of a fitted step's columns: strings where it takes levels."""
+    for _, part in _flat([("", step)]):
+        if hasattr(part, "categories_"):
+            for known in part.categories_:
+                _check_levels(known)
+            return [
+                "float" if known.dtype.kind in "biuf" else "string"
+                for known in part.categories_
+            ]
+        # A SimpleImputer of strings, which an encoder follows.
+        statistics = np.asarray(getattr(part, "statistics_", 0.0))
+        if statistics.dtype.kind in "OU":
+            _check_levels(statistics)
+            return ["string"] * len(columns)
+    return ["float"] * len(columns)
+
+
+def _check_levels(levels: NDArray[Any]) -> None:
+    if levels.dtype.kind in "OU" and "nan" in levels.tolist():
+        raise ValueError(
+            "a column has the label 'nan', which in ONNX stands for a missing value: "
+            "give the label another name and fit again"
+        )
 
 
 def _columns(step: Any, n_features: int) -> ColumnTransformer:
@@ -476,14 +435,32 @@ def _convert_steps(
     # after another step: there, it begins a model of its own.
     later = [i for i, (_, step) in enumerate(steps) if i and _goes_by_column(step)]
     starts, stops = [0, *later], [*later, len(steps)]
-    whole = _convert_group(steps[: stops[0]], inputs)
+    models = [_convert_group(steps[: stops[0]], inputs)]
     for start, stop in zip(starts[1:], stops[1:], strict=True):
         group = steps[start:stop]
         model = _convert_group(group, [("X", "float", group[0][1].n_features_in_)])
-        compose.add_prefix(model, f"{start}/", inplace=True)
+        models.append(compose.add_prefix(model, f"{start}/"))
+    _label_alike(models)
+    whole = models[0]
+    for model in models[1:]:
         ends = [(whole.graph.output[0].name, model.graph.input[0].name)]
         whole = compose.merge_models(whole, model, io_map=ends)
     return whole
+
+
+def _label_alike(models: list[onnx.ModelProto]) -> None:
+    """Let models say the same versions, so that they can be merged.
+
+    skl2onnx converts all for one version of the operators, and then writes down the
+    oldest that has what is there.
+    """
+    newest: dict[str, int] = {}
+    for opset in (opset for model in models for opset in model.opset_import):
+        newest[opset.domain] = max(opset.version, newest.get(opset.domain, 0))
+    for model in models:
+        model.ir_version = _IR_VERSION
+        for opset in model.opset_import:
+            opset.version = newest[opset.domain]
 
 
 def _goes_by_column(step: Any) -> bool:
@@ -498,26 +475,26 @@ def _convert_group(
 
     types = {"float": FloatTensorType, "string": StringTensorType}
     try:
-        with _quiet():
+        with quiet():
             return convert_sklearn(
                 Pipeline(steps),
                 initial_types=[
                     (name, types[kind]([None, width])) for name, kind, width in inputs
                 ],
-                target_opset={"": _OPSET},
+                target_opset={"": OPSET},
             )
     except Exception as error:
         raise ValueError(
             f"skl2onnx cannot convert the preprocessing {[name for name, _ in steps]} "
-            f"({_reason(error)})"
+            f"({reason(error)})"
         ) from error
 
 
-def _rename_inputs(model: onnx.ModelProto, names: dict[str, str]) -> None:
+def _rename_inputs(model: onnx.ModelProto, names: dict[str, str], prefix: str) -> None:
     """Name the inputs as the columns, which skl2onnx would not, and nothing else so."""
     from onnx import compose
 
-    compose.add_prefix(model, "columns/", rename_inputs=False, inplace=True)
+    compose.add_prefix(model, f"{prefix}columns/", rename_inputs=False, inplace=True)
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
 
@@ -548,7 +525,7 @@ def _export(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
         module = copy.deepcopy(net.module_)
         module = getattr(module, "_orig_mod", module)  # what torch.compile was given
         wrapped = _Probabilities(module.cpu(), nonlinearity).eval()
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 wrapped,
                 (example,),
@@ -556,13 +533,13 @@ def _export(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 input_names=["X"],
                 output_names=["probabilities"],
-                opset_version=_OPSET,
+                opset_version=OPSET,
                 verbose=False,
             )
     except Exception as error:
         raise ValueError(
             f"torch cannot export the student's module {type(net.module_).__name__} "
-            f"for rows of shape {rows.shape[1:]} ({_reason(error)}). If the rows have "
+            f"for rows of shape {rows.shape[1:]} ({reason(error)}). If the rows have "
             "another shape, pass some as sample="
         ) from error
     assert program is not None
@@ -585,49 +562,32 @@ def _strip(nodes: Any) -> None:
                 _strip(graph.node)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what the converters say about themselves."""
-    logger = logging.getLogger("torch.onnx")
-    with _EXPORTING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        level = logger.level
-        logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-
-
-def _reason(error: BaseException | None) -> str:
-    """Return what is at the bottom of an error, in one line."""
-    while error is not None and error.__cause__ is not None:
-        error = error.__cause__
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"
-
-
 def _assemble(
     parts: Parts, head: _Head, labels: NDArray[Any], net: onnx.ModelProto
 ) -> bytes:
     """Join the steps, the net and the labels to one model."""
     from onnx import TensorProto, compose, helper, numpy_helper
 
+    prefix = head.prefix
     net = compose.add_prefix(
-        net, "net/", rename_inputs=head.model is not None, rename_outputs=False
+        net,
+        f"{prefix}net/",
+        rename_inputs=head.model is not None,
+        rename_outputs=False,
     )
     models, nodes = [net], [*net.graph.node]
     if head.model is not None:
         made, wanted = head.model.graph.output[0].name, net.graph.input[0].name
         cast = helper.make_node(
-            "Cast", [made], [wanted], name="net_input", to=TensorProto.FLOAT
+            "Cast", [made], [wanted], name=f"{prefix}cast", to=TensorProto.FLOAT
         )
         models, nodes = [head.model, net], [*head.model.graph.node, cast, *nodes]
+    code, classes = f"{prefix}code", f"{prefix}classes"
     nodes += [
         helper.make_node(
-            "ArgMax", ["probabilities"], ["code"], name="code", axis=1, keepdims=0
+            "ArgMax", ["probabilities"], [code], name=code, axis=1, keepdims=0
         ),
-        helper.make_node("Gather", ["classes", "code"], ["label"], name="label"),
+        helper.make_node("Gather", [classes, code], ["label"], name=f"{prefix}label"),
     ]
     kind = TensorProto.STRING if labels.dtype == object else TensorProto.INT64
     outputs = [
@@ -637,7 +597,7 @@ def _assemble(
         ),
     ]
     tensors = [tensor for model in models for tensor in model.graph.initializer]
-    tensors.append(numpy_helper.from_array(labels, name="classes"))
+    tensors.append(numpy_helper.from_array(labels, name=classes))
     opsets = {
         opset.domain: opset.version for model in models for opset in model.opset_import
     }
@@ -670,159 +630,66 @@ def _metadata(parts: Parts, head: _Head) -> dict[str, str]:
     return {f"skdistill.{name}": value for name, value in metadata.items()}
 
 
-def _check(data: bytes, sample: _Sample) -> None:
+def _check(data: bytes, sample: Sample, net: onnx.ModelProto) -> None:
     """Raise unless the file says what the estimator says, also of a single row."""
     try:
         predict_proba = OnnxClassifier(data).predict_proba
-        difference = max(
-            _difference(predict_proba(rows), sample.proba[: rows.shape[0]])
-            for rows in (sample.rows, sample.rows[:1])
-        )
+        proba, first = predict_proba(sample.rows), predict_proba(sample.rows[:1])
     except Exception as error:
         raise ValueError(
-            f"the ONNX file does not run on the sample: {_reason(error)}"
+            f"the ONNX file does not run on the sample: {reason(error)}"
         ) from error
-    if not difference <= _TOLERANCE:
-        raise ValueError(
-            f"the ONNX file is not what was fitted: some probability differs by "
-            f"{difference:.3g}, more than {_TOLERANCE:g}. It computes in float32: cast "
-            "columns of large numbers to float32 before a scaler subtracts from them. "
-            "It leaves out what a net does beside its module, in its dataset or in "
-            "methods of its own"
-        )
+    differences = np.abs(proba - sample.proba).max(axis=1)
+    differences[0] = np.maximum(differences[0], difference_of(first, sample.proba[:1]))
+    if differences.max() <= _TOLERANCE:
+        return
+    row = int(differences.argmax())
+    raise ValueError(
+        f"the ONNX file is not what was fitted: in row {row} of the rows that were "
+        f"{'given as sample' if sample.given else 'made up'} some probability differs "
+        f"by {differences[row]:.3g}, more than {_TOLERANCE:g}. "
+        + (_NET_DIFFERS if _net_differs(net, sample) else _STEPS_DIFFER)
+        + ("" if sample.given else ". If only rows unlike yours differ, pass sample=")
+    )
 
 
-def _difference(proba: NDArray[Any], expected: NDArray[Any]) -> float:
-    return float(np.max(np.abs(proba - expected)))
+_NET_DIFFERS = (
+    "The file leaves out what a net does beside its module, in its dataset or in "
+    "methods of its own, and whether a module goes by the number of rows"
+)
+
+_STEPS_DIFFER = (
+    "The preprocessing of the file computes in float32: cast columns of large numbers "
+    "to float32 before a scaler subtracts from them"
+)
 
 
-def _right_columns(
-    classes: NDArray[Any], sample_y: ArrayLike | None, sample: _Sample
-) -> NDArray[np.intp] | None:
-    """Return which column of the probabilities is the right one for each row."""
-    if sample_y is None:
-        return None
-    y = column_or_1d(sample_y)
-    if len(y) != len(sample.proba) or not np.isin(y, classes).all():
-        raise ValueError(
-            f"sample_y must have a label of classes_ for each of the "
-            f"{len(sample.proba)} rows of sample, got {len(y)}"
-        )
-    return np.searchsorted(classes, y)
+def _net_differs(net: onnx.ModelProto, sample: Sample) -> bool:
+    """Tell whether the net alone differs, given the very rows that it was given."""
+    from onnxruntime import InferenceSession
 
-
-def _quantized(
-    data: bytes,
-    assemble: Callable[[onnx.ModelProto], bytes],
-    net: onnx.ModelProto,
-    sample: _Sample,
-    right: NDArray[np.intp] | None,
-) -> bytes:
-    """Return the file with weights of int8, made in the way that changes least."""
-    tried: list[tuple[float, float, str, bytes, NDArray[np.intp]]] = []
-    failure: Exception | None = None
-    for kind in ("dynamic", "static") if sample.given else ("dynamic",):
-        try:
-            int8 = assemble(_int8_net(net, kind, sample.net_rows))
-            proba = OnnxClassifier(int8).predict_proba(sample.rows)
-        except Exception as error:
-            failure = error
-            continue
-        labels = proba.argmax(axis=1)
-        same = labels == sample.proba.argmax(axis=1)
-        difference = _difference(proba, sample.proba)
-        tried.append((float(same.mean()), -difference, kind, int8, labels))
-    if not tried:
-        raise ValueError(
-            f"onnxruntime cannot make int8 of this net ({_reason(failure)}): use "
-            "quantize=None"
-        ) from failure
-    agreement, difference, kind, int8, labels = max(tried, key=itemgetter(0, 1))
-    report = {
-        "kind": kind,
-        "bytes_int8": len(int8),
-        "bytes_float32": len(data),
-        "agreement": agreement,
-        "max_difference": -difference,
-        "n_rows": len(sample.proba),
-        "sample": "given" if sample.given else "made up",
-    }
-    if right is not None:
-        float32_labels = sample.proba.argmax(axis=1)
-        report["accuracy_int8"] = float((labels == right).mean())
-        report["accuracy_float32"] = float((float32_labels == right).mean())
-    int8 = _with_report(int8, report)
-    if len(int8) >= len(data):
-        raise ValueError(
-            f"int8 makes this file no smaller: {len(int8):,} bytes, and {len(data):,} "
-            "in float32. Use quantize=None"
-        )
-    if agreement < _AGREEMENT:
-        warnings.warn(
-            f"int8 changes the label of {1 - agreement:.1%} of the {len(sample.proba)} "
-            f"rows of the sample ({report['sample']}). Use quantize=None, or pass "
-            "other rows as sample=",
-            UserWarning,
-            stacklevel=3,
-        )
-    return int8
-
-
-def _int8_net(
-    net: onnx.ModelProto, kind: str, rows: NDArray[np.float32]
-) -> onnx.ModelProto:
-    import onnx
-    from onnxruntime import quantization
-
-    net = copy.deepcopy(net)
-    # What onnxruntime's own preparation leaves; without it, it advises to run that.
-    onnx.helper.set_model_props(net, {"onnx.quant.pre_process": "onnxruntime.quant"})
-    options = {
-        "op_types_to_quantize": _QUANTIZED,
-        "weight_type": quantization.QuantType.QInt8,
-        "per_channel": True,
-        "reduce_range": True,
-    }
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        file = os.path.join(folder, "net.onnx")
-        if kind == "dynamic":
-            quantization.quantize_dynamic(net, file, **options)
-        else:
-            options["activation_type"] = quantization.QuantType.QUInt8
-            quantization.quantize_static(net, file, _Feed(rows), **options)
-        return onnx.load(file)
-
-
-class _Feed:
-    """Gives onnxruntime the rows that it measures ranges on, all at once."""
-
-    def __init__(self, rows: NDArray[np.float32]) -> None:
-        self.feeds = iter([{"X": rows}])
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        return next(self.feeds, None)
-
-
-def _with_report(data: bytes, report: dict[str, Any]) -> bytes:
-    """Put a report into the metadata that holds the size of the file with itself."""
-    import onnx
-
-    model = onnx.load_from_string(data)
-    entry = model.metadata_props.add(key="skdistill.quantization")
-    entry.value = json.dumps(report)
-    while (size := model.ByteSize()) != report["bytes_int8"]:
-        report["bytes_int8"] = size
-        entry.value = json.dumps(report)
-    final: bytes = model.SerializeToString()
-    return final
+    session = InferenceSession(
+        net.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    for n_rows in (len(sample.proba), 1):
+        (proba,) = session.run(["probabilities"], {"X": sample.net_rows[:n_rows]})
+        if not difference_of(proba, sample.proba[:n_rows]) <= _TOLERANCE:
+            return True
+    return False
 
 
 def _write(data: bytes, path: str | os.PathLike[str]) -> None:
+    """Put a whole file in place of what is there, with the permissions it had."""
     target = Path(os.path.realpath(path))  # the file, not a link to it, is replaced
     temporary = target.with_name(f".{uuid.uuid4().hex}")
     try:
+        mode = _replaceable_mode(path)
         try:
+            # Nobody may read a file, for as short as it may be, who might not before.
+            temporary.touch(0o666 if mode is None else 0o600)
             temporary.write_bytes(data)
+            if mode is not None:
+                temporary.chmod(mode)
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -832,67 +699,16 @@ def _write(data: bytes, path: str | os.PathLike[str]) -> None:
         ) from error
 
 
-def _set_output_types(operator: Any) -> None:
-    """Tell skl2onnx what the converter will return."""
-    from skl2onnx.common.data_types import (
-        FloatTensorType,
-        Int64TensorType,
-        StringTensorType,
-    )
-
-    labels = _labels(operator.raw_operator.classes_)
-    kind = StringTensorType if labels.dtype == object else Int64TensorType
-    operator.outputs[0].type = kind([None])
-    operator.outputs[1].type = FloatTensorType([None, len(labels)])
-
-
-def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Give skl2onnx the nodes of a classifier."""
-    import onnx
-
-    if container.target_opset < _OPSET:
-        raise ValueError(
-            f"DistilledClassifier needs opset {_OPSET} or later, got "
-            f"{container.target_opset}: pass target_opset={_OPSET}"
-        )
-    shape = operator.inputs[0].type.shape
-    sample = None
-    if len(shape) > 2:
-        rng = np.random.default_rng(0)
-        sample = rng.standard_normal((8, *shape[1:])).astype(np.float32)
-    model = onnx.load_from_string(to_onnx(operator.raw_operator, sample=sample))
-    # skl2onnx's own way to add a model mixes up names of nodes and of tensors.
-    prefix = f"{scope.get_unique_operator_name('student')}/"
-    graph = onnx.compose.add_prefix(model, prefix).graph
-    _feed_from(operator.inputs, graph.input, container, prefix)
-    container.nodes.extend(graph.node)
-    container.initializers.extend(graph.initializer)
-    container.node_domain_version_pair_sets.update(
-        (opset.domain, opset.version) for opset in model.opset_import
-    )
-    for made, variable in zip(graph.output, operator.outputs, strict=True):
-        container.add_node(
-            "Identity", made.name, variable.full_name, name=f"{made.name}_out"
-        )
-
-
-def _feed_from(variables: list[Any], inputs: Any, container: Any, prefix: str) -> None:
-    """Cast what skl2onnx has to what the model takes, one by one or side by side."""
-    from onnx import TensorProto
-
-    given = [variable.full_name for variable in variables]
-    types = [value.type.tensor_type.elem_type for value in inputs]
-    names = [value.name for value in inputs]
-    if len(names) == 1 and len(given) > 1:
-        names = [f"{prefix}column_{i}" for i in range(len(given))]
-        types = [TensorProto.FLOAT] * len(given)
-        container.add_node(
-            "Concat", names, inputs[0].name, name=f"{prefix}concat", axis=1
-        )
-    elif len(names) != len(given):
-        raise ValueError(
-            f"DistilledClassifier was fitted on a data frame of {len(names)} columns, "
-            f"and gets {len(given)} inputs: pass initial_types with one per column"
-        )
-    for source, name, kind in zip(given, names, types, strict=True):
-        container.add_node("Cast", source, name, name=f"{name}_in", to=kind)
+def _replaceable_mode(path: str | os.PathLike[str]) -> int | None:
+    """Return the permissions of the file that is there, or None if there is none."""
+    if os.fspath(path).endswith(("/", os.sep)):  # realpath drops it
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "what is there is no regular file")
+    return stat.S_IMODE(status.st_mode)

@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
@@ -249,6 +251,24 @@ class TestInput:
         path.write_bytes(b"no pickle")
         with pytest.raises(ValueError, match=f"load it first: .*'{name}'"):
             footprint(path, data[0])
+
+    @pytest.mark.parametrize("measure", [footprint, latency_scorer])
+    @pytest.mark.parametrize(
+        ("model", "kind"),
+        [
+            (Ridge(), "regressor"),
+            (make_pipeline(StandardScaler(), Ridge()), "regressor"),
+            (KMeans(2, n_init=1), "clusterer"),
+            (IsolationForest(n_estimators=5), "outlier_detector"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+    )
+    def test_other_estimators(self, measure, model, kind, data):
+        with pytest.raises(TypeError, match=f"expected a classifier, got .* '{kind}'"):
+            measure(clone(model).fit(*data), data[0])
+
+    def test_the_size_is_that_of_any_estimator(self, data):
+        assert size_scorer(Ridge().fit(*data), data[0]) < -100
 
     def test_a_missing_file(self, data, tmp_path):
         with pytest.raises(FileNotFoundError):

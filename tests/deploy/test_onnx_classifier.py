@@ -287,6 +287,40 @@ def test_fit_reads_the_file(tmp_path):
         OnnxClassifier(tmp_path / "student.onnx").fit(X)
 
 
+@pytest.mark.parametrize("model", ["missing.onnx", b"no model", None])
+def test_what_cannot_be_loaded_can_be_shown(model):
+    broken = OnnxClassifier(model)
+    for name in ("classes_", "n_features_in_", "feature_names_in_", "metadata_"):
+        assert not hasattr(broken, name)
+    assert "OnnxClassifier" in broken._repr_html_()
+    assert "predict" in dir(broken)
+    with pytest.raises(AttributeError, match="the model cannot be loaded") as info:
+        broken.classes_  # noqa: B018
+    assert isinstance(info.value.__cause__, OSError | TypeError | ValueError)
+
+
+def test_labels_that_clones_share_are_read_only(student):
+    with pytest.raises(ValueError, match="read-only"):
+        student.classes_[0] = 99
+    predicted = student.predict(X)
+    predicted[:] = 99
+    assert clone(student).classes_.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle_in_place_of_a_file(protocol, tmp_path):
+    path = tmp_path / "student.joblib"
+    path.write_bytes(pickle.dumps([1, 2], protocol))
+    with pytest.raises(ValueError, match=r"no ONNX file.* joblib\.load"):
+        OnnxClassifier(path).fit()
+
+
+@pytest.mark.parametrize("form", [np.asarray, np.ndarray.tolist])
+def test_strings_of_digits_are_no_numbers(student, form):
+    with pytest.raises(ValueError, match="dtype='numeric' is not compatible"):
+        student.predict(form(X.astype(str)))
+
+
 def test_repr_is_short(tmp_path):
     assert repr(OnnxClassifier(b"x" * 1_000_000)) == (
         "OnnxClassifier(model=<1000000 bytes>)"
@@ -404,7 +438,7 @@ def test_leaves_its_input_alone(student):
         (X[:0], "Found array with 0 sample"),
         (pd.DataFrame(X).iloc[:0], "Found array with 0 sample"),
         (pd.DataFrame(X[:, :1]), "X has 1 features, but OnnxClassifier is expecting 2"),
-        ([["1.5", "b"]], "could not convert string"),
+        ([["1.5", "b"]], "not compatible with arrays of bytes"),
         ([[np.inf, 0]], "Input X contains infinity or a value too large"),
         (np.array([[0, -np.inf]], np.float32), "Input X contains infinity or a value"),
         ([[1e39, 0]], "Input X contains infinity or a value too large"),
@@ -610,6 +644,15 @@ def test_refuses_a_file_of_another_program():
         ({"classes": "[0, 1"}, "metadata are damaged"),
         ({"classes": '["a", "b", "c"]'}, "metadata are damaged"),
         ({"classes_dtype": "?!"}, "metadata are damaged"),
+        ({"classes": "[" * 100_000}, "metadata are damaged"),
+        ({"classes": "[0, 1, 99999999999999999999]"}, "metadata are damaged"),
+        ({"classes": "[0, 1, 1]"}, "metadata are damaged.*twice"),
+        ({"classes_dtype": "i4,i4"}, "metadata are damaged.*labels of the dtype"),
+        ({"classes_dtype": "<U90000000000"}, "metadata are damaged"),
+        ({"classes_dtype": "<U900000000"}, "metadata are damaged"),
+        ({"n_features": "9" * 5000}, "metadata are damaged"),
+        ({"kinds": "[" * 100_000}, "metadata are damaged"),
+        ({"feature_names": "9" * 5000}, "metadata are damaged"),
         ({"n_features": "two"}, "metadata are damaged"),
         ({"kinds": "3"}, "metadata are damaged"),
         ({"classes": "[0, 1]"}, "metadata do not fit"),

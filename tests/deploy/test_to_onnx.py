@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -31,7 +33,13 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
-from skdistill.deploy import OnnxClassifier, register_converter, to_onnx
+from skdistill.deploy import (
+    OnnxClassifier,
+    _int8,
+    register_converter,
+    to_onnx,
+    to_sklearn,
+)
 from skdistill.deploy import _to_onnx as module
 from tests.conftest import TinyModule, tiny_net
 
@@ -298,6 +306,7 @@ def test_weights_are_most_of_the_file(array_file, array_student):
     [
         (np.array([3, 5, 200], dtype=np.uint8), [3, 5, 200]),
         (np.array([-1.0, 0.0, 2.0]), [-1, 0, 2]),
+        (np.array([-(2**63), 0, 2**63 - 1]), [-(2**63), 0, 2**63 - 1]),
         (np.array(["a", "ö", "c c"]), ["a", "ö", "c c"]),
         (np.array(["a", "b", "c"], dtype=object), ["a", "b", "c"]),
         (np.array([1, 2, 3], dtype=object), [1, 2, 3]),
@@ -697,6 +706,33 @@ class TestFiles:
         modes = {path.stat().st_mode for path in tmp_path.iterdir()}
         assert len(modes) == 1
 
+    def test_permissions_are_those_of_the_file_that_is_replaced(
+        self, net_student, tmp_path
+    ):
+        path = tmp_path / "model.onnx"
+        path.write_bytes(b"old")
+        path.chmod(0o600)
+        data = to_onnx(net_student, path)
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.read_bytes() == data
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+    def test_what_is_no_file_stays(self, net_student, tmp_path):
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        with pytest.raises(OSError, match=r"cannot write .* no regular file"):
+            to_onnx(net_student, path)
+        assert path.is_fifo()
+        assert len(list(tmp_path.iterdir())) == 1
+
+    @pytest.mark.parametrize("there", [False, True])
+    def test_slash_at_the_end_is_a_folder(self, net_student, tmp_path, there):
+        if there:
+            (tmp_path / "new").mkdir()
+        with pytest.raises(IsADirectoryError, match="cannot write the ONNX file"):
+            to_onnx(net_student, f"{tmp_path}/new/")
+        assert len(list(tmp_path.iterdir())) == there
+
     def test_missing_folder(self, net_student, tmp_path):
         path = tmp_path / "no" / "model.onnx"
         with pytest.raises(FileNotFoundError, match="cannot write the ONNX") as info:
@@ -771,7 +807,7 @@ def test_int8(wide_student, data, given, recwarn):
 
 @pytest.mark.parametrize("better", ["dynamic", "static"])
 def test_int8_keeps_what_changes_less(wide_student, data, monkeypatch, better):
-    honest = module._int8_net
+    honest = _int8._int8_net
 
     def spoil_the_other(net, kind, rows):
         made = honest(net, kind, rows)
@@ -781,7 +817,7 @@ def test_int8_keeps_what_changes_less(wide_student, data, monkeypatch, better):
             del node.attribute[:]
         return made
 
-    monkeypatch.setattr(module, "_int8_net", spoil_the_other)
+    monkeypatch.setattr(_int8, "_int8_net", spoil_the_other)
     made = to_onnx(wide_student, quantize="int8", sample=data[0])
     assert int8_report(made)["kind"] == better
 
@@ -808,7 +844,7 @@ def test_int8_uses_the_way_that_works(wide_student, data, monkeypatch):
 
 
 def test_int8_warns_of_changed_labels(wide_student, data, monkeypatch):
-    monkeypatch.setattr(module, "_AGREEMENT", 1.1)
+    monkeypatch.setattr(_int8, "_AGREEMENT", 1.1)
     with pytest.warns(UserWarning, match="int8 changes the label") as record:
         to_onnx(wide_student, quantize="int8", sample=data[0])
     assert record[0].filename == __file__
@@ -836,10 +872,15 @@ def test_unknown_quantization(net_student, quantize):
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript", "skl2onnx"])
-@pytest.mark.parametrize("call", [register_converter, lambda: to_onnx(None)])
-def test_missing_package(package, call, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [("register_converter", register_converter), ("to_onnx", lambda: to_onnx(None))],
+)
+def test_missing_package(package, name, call, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf"{package}: pip install skdistill\[onnx\]"):
+    with pytest.raises(
+        ImportError, match=rf"^{name} needs {package}: pip install skdistill\[onnx\]$"
+    ):
         call()
 
 
@@ -882,6 +923,233 @@ import sys
 import skdistill.deploy._to_onnx
 needed = {"onnx", "onnxruntime", "onnxscript", "skl2onnx"} & set(sys.modules)
 assert not needed, needed
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", ["float", "string"])
+@pytest.mark.parametrize(
+    "name",
+    ["code", "classes", "X", "net/X", "columns/variable", "column_0", "skdistill/code"],
+)
+def test_columns_may_be_named_as_what_is_inside(table, name, kind):
+    X, y = table
+    X = X.rename(columns={"1" if kind == "float" else "variable": name})
+    clf = distilled(quick_student(), X, y)
+    assert_same(to_onnx(clf), clf, X)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[f"id {i}" for i in range(120)], [None] * 120, pd.Categorical([None] * 120)],
+    ids=["ids", "missing", "category"],
+)
+def test_column_without_any_known_level(table, values):
+    X, y = table
+    X = X[["1"]].assign(extra=values)  # numbers alone, once it is all missing
+    clf = distilled(quick_student(), X, y)
+    assert_same(to_onnx(clf), clf, X)
+
+
+@pytest.mark.parametrize("sample", [False, True])
+def test_refuses_the_label_nan_where_nothing_was_missing(table, sample):
+    X, y = table
+    X = X[["1"]].assign(job=np.resize(["nan", "cook"], len(X)))
+    clf = distilled(quick_student(), X, y)
+    with pytest.raises(ValueError, match="has the label 'nan', which in ONNX stands"):
+        to_onnx(clf, sample=X if sample else None)
+
+
+def test_string_nan_at_prediction_is_a_level_never_seen():
+    rng = np.random.default_rng(0)
+    levels = rng.choice(np.array(["u", "v", None], dtype=object), 60)
+    X = pd.DataFrame({"a": rng.normal(size=60), "b": levels})
+    clf = distilled(quick_student(), X, np.where(X["b"].isna(), "yes", "no"))
+    rows, missing = X.assign(b="nan"), X.assign(b=None)
+    assert abs(clf.predict_proba(rows) - clf.predict_proba(missing)).max() > 1e-3
+    assert_same(to_onnx(clf), clf, rows)
+    assert_same(to_onnx(clf), clf, missing)
+
+
+def test_missing_values_are_taken_where_some_column_takes_them(data):
+    X, y = data
+    steps = ColumnTransformer(
+        [("some", SimpleImputer(), [1]), ("other", StandardScaler(), [0, 2, 3])]
+    )
+    clf = distilled(make_pipeline(steps, tiny_net(max_epochs=2)), X, y)
+    rows = X.copy()
+    rows[0, 1] = np.nan
+    made = to_onnx(clf)
+    assert_same(made, clf, rows)
+    rows[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        OnnxClassifier(made).predict(rows)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_sample_of_objects(array_student, data, missing):
+    rows = data[0].astype(object)
+    rows[0, 0] = missing
+    assert_same(to_onnx(array_student, sample=rows), array_student, data[0])
+
+
+def test_unnamed_frame_of_numbers_as_objects(data):
+    X, y = pd.DataFrame(data[0]), data[1]
+    X[1] = X[1].round(1).astype(str).map(Decimal)
+    X[2] = X[2].gt(0).astype("boolean")
+    clf = distilled(quick_student(), X, y)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+@pytest.mark.parametrize(
+    "encoder", [OneHotEncoder(sparse_output=False), OrdinalEncoder()]
+)
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_columns_in_front_of_the_default_student(table, encoder, output):
+    X, y = table
+    X = X[["1", "home town"]]
+    steps = ColumnTransformer(
+        [("number", StandardScaler(), ["1"]), ("level", encoder, ["home town"])],
+        verbose_feature_names_out=False,
+    ).set_output(transform=output)
+    student = DistilledClassifier(student=quick_student(), random_state=0)
+    clf = make_pipeline(steps, student)
+    proba = np.where(np.unique(y) == y[:, None], 0.8, 0.2)
+    clf.fit(X, y, distilledclassifier__teacher_proba=proba)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+def test_columns_after_another_step_in_front_of_the_default_student(data):
+    X, y = data[0].round(), data[1]
+    steps = ColumnTransformer(
+        [("level", OrdinalEncoder(), [0])], remainder="passthrough"
+    )
+    student = DistilledClassifier(student=quick_student(), random_state=0)
+    clf = make_pipeline(SimpleImputer(), steps, student)
+    proba = np.eye(3)[y] * 0.7 + 0.1
+    clf.fit(X, y, distilledclassifier__teacher_proba=proba)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+@pytest.mark.parametrize(
+    "imputer",
+    [
+        SimpleImputer(missing_values="?", strategy="most_frequent"),
+        SimpleImputer(missing_values="?", strategy="constant", fill_value="none"),
+    ],
+)
+def test_imputed_strings(table, imputer):
+    X, y = table
+    jobs = np.resize(np.array(["?", "cook", "clerk"], object), len(X))
+    X = X[["1"]].assign(job=jobs).astype({"job": object})
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    steps = ColumnTransformer(
+        [
+            ("number", StandardScaler(), ["1"]),
+            ("level", make_pipeline(imputer, encoder), ["job"]),
+        ]
+    )
+    clf = distilled(make_pipeline(steps, tiny_net(max_epochs=2)), X, y)
+    made = to_onnx(clf, sample=X)
+    assert json.loads(metadata_of(made)["skdistill.kinds"]) == ["float", "string"]
+    assert_same(made, clf, X)
+
+
+@pytest.mark.parametrize("given", [{"sample": None}, {"quantize": None}])
+def test_labels_of_no_sample_or_of_no_use(wide_student, data, given):
+    X, y = data
+    given = {"sample": X, "quantize": "int8", **given}
+    with pytest.raises(ValueError, match="sample_y is of use with both sample= and"):
+        to_onnx(wide_student, sample_y=wide_student.classes_[y], **given)
+
+
+@pytest.mark.parametrize("swapped", ["model.onnx", None, b"x"])
+@pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
+def test_no_estimators(swapped, convert):
+    kind = type(swapped).__name__
+    message = f"expected a fitted DistilledClassifier, .* got {kind}$"
+    with pytest.raises(TypeError, match=message):
+        convert(swapped)
+
+
+def test_search_that_was_not_refitted(data):
+    student = DistilledClassifier(LogisticRegression(), student=quick_student())
+    search = GridSearchCV(student, {"alpha": [0.5]}, refit=False, cv=2).fit(*data)
+    with pytest.raises(TypeError, match="refit=True"):
+        to_onnx(search)
+
+
+class Holder(BaseEstimator):
+    """Holds an estimator as searches that are not scikit-learn's do."""
+
+    def fit(self, estimator):
+        self.best_estimator_ = estimator
+        return self
+
+    def predict_proba(self, X):
+        return self.best_estimator_.predict_proba(X)
+
+
+@pytest.mark.parametrize("hold", [FrozenEstimator, lambda c: Holder().fit(c)])
+def test_what_holds_a_student(net_student, net_file, hold):
+    assert to_onnx(hold(net_student)) == net_file
+
+
+@pytest.mark.parametrize("part", ["net", "preprocessing"])
+def test_message_tells_which_part_differs(data, part):
+    X, y = data
+    if part == "net":
+        net = ScaledNet(TinyModule, criterion=nn.CrossEntropyLoss, max_epochs=3,
+                        train_split=None, lr=0.5, verbose=0)  # fmt: skip
+        clf = distilled(net, X, y)
+    else:
+        X = X + 1e7
+        student = make_pipeline(StandardScaler(), tiny_net(max_epochs=2))
+        clf = distilled(student, X, y)
+    guesses = {"net": "what a net does beside its module", "preprocessing": "float32"}
+    with pytest.raises(ValueError, match=r"in row \d+ of the rows .* given") as info:
+        to_onnx(clf, sample=X)
+    for name, guess in guesses.items():
+        assert (guess in str(info.value)) == (name == part)
+
+
+def test_message_of_made_up_rows_names_the_sample(data):
+    net = ScaledNet(TinyModule, criterion=nn.CrossEntropyLoss, max_epochs=3,
+                    train_split=None, lr=0.5, verbose=0)  # fmt: skip
+    with pytest.raises(ValueError, match=r"made up .* pass sample="):
+        to_onnx(distilled(net, *data))
+
+
+def test_polars_without_pandas():
+    code = """
+import sys
+from importlib.machinery import PathFinder
+
+
+class WithoutPandas:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] != "pandas":
+            return PathFinder.find_spec(name, path, target)
+
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutPandas
+import numpy as np
+import polars as pl
+from skdistill import DistilledClassifier, make_student
+from skdistill.deploy import OnnxClassifier, to_onnx, to_sklearn
+rng = np.random.default_rng(0)
+y = rng.integers(0, 2, 90)
+X = pl.DataFrame({
+    "a": rng.normal(size=90).astype(np.float32),
+    "b": rng.choice(["u", "v"], 90).tolist(),
+    "c": [f"id {i}" for i in range(90)],
+})
+student = make_student((8,), max_epochs=1)
+clf = DistilledClassifier(student=student, random_state=0)
+clf.fit(X, y, teacher_proba=np.eye(2)[y] * 0.8 + 0.1)
+expected = clf.predict_proba(X)
+for made in (OnnxClassifier(to_onnx(clf)), to_sklearn(clf)):
+    assert np.abs(made.predict_proba(X) - expected).max() < 1e-6
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -979,6 +1247,20 @@ def test_converter_of_images(image_student):
 
 
 @pytest.mark.usefixtures("registered")
+class Lookup(TinyModule):
+    """Takes no rows but those of small whole numbers."""
+
+    def forward(self, X):
+        return super().forward(nn.functional.one_hot(X[:, 0].long(), 4)[:, :4].float())
+
+
+def test_converter_names_the_way_out_for_rows_that_cannot_be_made_up(data, registered):
+    X = np.abs(data[0]).round().clip(0, 3).astype(np.float32)
+    clf = distilled(tiny_net(module=Lookup, max_epochs=1), X, data[1])
+    with pytest.raises(ValueError, match=r"pass sample= to skdistill\.deploy\.to_onnx"):
+        skl2onnx.to_onnx(clf, X[:1])
+
+
 def test_converter_needs_a_recent_opset(net_student, data):
     with pytest.raises(ValueError, match="pass target_opset=21"):
         skl2onnx.to_onnx(net_student, data[0][:1].astype(np.float32), target_opset=20)

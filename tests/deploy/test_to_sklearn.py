@@ -24,6 +24,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
+from skdistill._training import log_proba
 from skdistill.deploy import _to_sklearn
 from skdistill.deploy._to_sklearn import to_sklearn
 
@@ -584,6 +585,44 @@ class TestBadInput:
             clf.student_[0].transformer_["clip"].scale_ *= 1.001
         with pytest.raises(ValueError, match=r"differs .* more than 1e-06.*to_onnx"):
             to_sklearn(clf)
+
+
+class TestLargeLogits:
+    """What torch rounds in float32 grows with the terms of the logits."""
+
+    @pytest.fixture(params=[2, 3])
+    def sure(self, request):
+        X, y = data(request.param)
+        clf = fit(small(hidden_layer_sizes=(64, 64)), X, y)
+        module = clf.student_[-1].module_
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter *= 12
+        return clf, X
+
+    def test_rounding_is_no_difference(self, sure):
+        clf, X = sure
+        plain = to_sklearn(clf)
+        difference = plain.predict_proba(X) - clf.predict_proba(X)
+        assert abs(difference).max() < 1e-4
+
+    @pytest.mark.parametrize("factor", [1.001, 0.999])
+    def test_a_result_that_differs_is_refused(self, sure, monkeypatch, factor):
+        original = _to_sklearn._array
+        monkeypatch.setattr(
+            _to_sklearn, "_array", lambda tensor: original(tensor) * factor
+        )
+        with pytest.raises(ValueError, match=r"differs .* more than .*to_onnx"):
+            to_sklearn(sure[0])
+
+    def test_on_small_logits_the_tolerance_is_that_of_the_promise(self, fitted):
+        clf, X = fitted
+        layers = list(_to_sklearn._layers(clf.student_[-1].module_))
+        rows = np.zeros((3, X.shape[1]), np.float32)
+        exact = log_proba(clf.student_[-1], rows).exp().numpy()
+        _to_sklearn._check_equal(exact + 9e-7, clf.student_[-1], layers, rows)
+        with pytest.raises(ValueError, match="more than 1e-06"):
+            _to_sklearn._check_equal(exact + 2e-6, clf.student_[-1], layers, rows)
 
 
 def both(fitted, fitted_frame, kind):

@@ -1,0 +1,47 @@
+"""What all conversions to ONNX share: silence, and what went wrong in one line."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+# The filters of warnings and the levels of loggers, which the export sets for a while,
+# are those of the process.
+_EXPORTING = threading.Lock()
+
+
+def require_onnx(function: str) -> None:
+    """Raise an ImportError if a package that ``function`` needs is missing."""
+    try:
+        for name in ("onnx", "onnxruntime", "onnxscript", "skl2onnx"):
+            import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{function} needs {name}: pip install skdistill[onnx]"
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what the converters say about themselves."""
+    logger = logging.getLogger("torch.onnx")
+    with _EXPORTING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def reason(error: BaseException | None) -> str:
+    """Return what is at the bottom of an error, in one line."""
+    while error is not None and error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"

@@ -1,0 +1,150 @@
+"""Weights of 8 bits in an ONNX file, and what they change."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import column_or_1d
+
+from skdistill.deploy._converting import quiet, reason
+from skdistill.deploy._onnx_classifier import OnnxClassifier
+from skdistill.deploy._sample import Sample, difference_of
+
+if TYPE_CHECKING:
+    import onnx
+
+# How many of the labels may change by int8 without a warning.
+_AGREEMENT = 0.95
+
+# The operators that have weights worth being int8.
+_QUANTIZED = ["Conv", "Gather", "Gemm", "MatMul"]
+
+
+def right_columns(
+    classes: NDArray[Any], sample_y: ArrayLike | None, sample: Sample
+) -> NDArray[np.intp] | None:
+    """Return which column of the probabilities is the right one for each row."""
+    if sample_y is None:
+        return None
+    y = column_or_1d(sample_y)
+    if len(y) != len(sample.proba) or not np.isin(y, classes).all():
+        raise ValueError(
+            f"sample_y must have a label of classes_ for each of the "
+            f"{len(sample.proba)} rows of sample, got {len(y)}"
+        )
+    return np.searchsorted(classes, y)
+
+
+def quantized(
+    data: bytes,
+    assemble: Callable[[onnx.ModelProto], bytes],
+    net: onnx.ModelProto,
+    sample: Sample,
+    right: NDArray[np.intp] | None,
+) -> bytes:
+    """Return the file with weights of int8, made in the way that changes least."""
+    tried: list[tuple[float, float, str, bytes, NDArray[np.intp]]] = []
+    failure: Exception | None = None
+    for kind in ("dynamic", "static") if sample.given else ("dynamic",):
+        try:
+            int8 = assemble(_int8_net(net, kind, sample.net_rows))
+            proba = OnnxClassifier(int8).predict_proba(sample.rows)
+        except Exception as error:
+            failure = error
+            continue
+        labels = proba.argmax(axis=1)
+        same = labels == sample.proba.argmax(axis=1)
+        difference = difference_of(proba, sample.proba)
+        tried.append((float(same.mean()), -difference, kind, int8, labels))
+    if not tried:
+        raise ValueError(
+            f"onnxruntime cannot make int8 of this net ({reason(failure)}): use "
+            "quantize=None"
+        ) from failure
+    agreement, difference, kind, int8, labels = max(tried, key=itemgetter(0, 1))
+    report = {
+        "kind": kind,
+        "bytes_int8": len(int8),
+        "bytes_float32": len(data),
+        "agreement": agreement,
+        "max_difference": -difference,
+        "n_rows": len(sample.proba),
+        "sample": "given" if sample.given else "made up",
+    }
+    if right is not None:
+        float32_labels = sample.proba.argmax(axis=1)
+        report["accuracy_int8"] = float((labels == right).mean())
+        report["accuracy_float32"] = float((float32_labels == right).mean())
+    int8 = _with_report(int8, report)
+    if len(int8) >= len(data):
+        raise ValueError(
+            f"int8 makes this file no smaller: {len(int8):,} bytes, and {len(data):,} "
+            "in float32. Use quantize=None"
+        )
+    if agreement < _AGREEMENT:
+        warnings.warn(
+            f"int8 changes the label of {1 - agreement:.1%} of the {len(sample.proba)} "
+            f"rows of the sample ({report['sample']}). Use quantize=None, or pass "
+            "other rows as sample=",
+            UserWarning,
+            stacklevel=3,
+        )
+    return int8
+
+
+def _int8_net(
+    net: onnx.ModelProto, kind: str, rows: NDArray[np.float32]
+) -> onnx.ModelProto:
+    import onnx
+    from onnxruntime import quantization
+
+    net = copy.deepcopy(net)
+    # What onnxruntime's own preparation leaves; without it, it advises to run that.
+    onnx.helper.set_model_props(net, {"onnx.quant.pre_process": "onnxruntime.quant"})
+    options = {
+        "op_types_to_quantize": _QUANTIZED,
+        "weight_type": quantization.QuantType.QInt8,
+        "per_channel": True,
+        "reduce_range": True,
+    }
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        file = os.path.join(folder, "net.onnx")
+        if kind == "dynamic":
+            quantization.quantize_dynamic(net, file, **options)
+        else:
+            options["activation_type"] = quantization.QuantType.QUInt8
+            quantization.quantize_static(net, file, _Feed(rows), **options)
+        return onnx.load(file)
+
+
+class _Feed:
+    """Gives onnxruntime the rows that it measures ranges on, all at once."""
+
+    def __init__(self, rows: NDArray[np.float32]) -> None:
+        self.feeds = iter([{"X": rows}])
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(self.feeds, None)
+
+
+def _with_report(data: bytes, report: dict[str, Any]) -> bytes:
+    """Put a report into the metadata that holds the size of the file with itself."""
+    import onnx
+
+    model = onnx.load_from_string(data)
+    entry = model.metadata_props.add(key="skdistill.quantization")
+    entry.value = json.dumps(report)
+    while (size := model.ByteSize()) != report["bytes_int8"]:
+        report["bytes_int8"] = size
+        entry.value = json.dumps(report)
+    final: bytes = model.SerializeToString()
+    return final

@@ -44,6 +44,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
+    # "A forest's ..." comes first, the example to begin with.
+    "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skdistill",),

@@ -9,7 +9,8 @@ hundred lines, without dynamic memory. Here the student reads handwritten digits
 8 x 8 pixels. We compile it with gcc, as a program for this computer, and see that it
 tells the same digits as the student in Python.
 
-It needs gcc, and ``pip install emlearn``.
+It needs gcc, and ``pip install emlearn``. It is not run when this page is made. Run
+with ``python examples/microcontroller.py``, it prints OUTPUT
 """
 
 import subprocess
@@ -71,11 +72,12 @@ print(f"student  {student.score(X_test, y_test):.3f}")
 # ``student_predict`` is what emlearn names the function; it takes one row. The weights
 # are constants, 4 bytes each, which a compiler for a device puts into its flash memory.
 
-# Imported here, as it makes errors of what numpy rounds to zero.
+# emlearn sets numpy to raise on underflow, so it is imported after training.
 import emlearn
 
 mlp = to_sklearn(student)[-1]
-folder = Path(tempfile.mkdtemp())
+temporary = tempfile.TemporaryDirectory()
+folder = Path(temporary.name)
 with chdir(folder):  # emlearn also compiles, and leaves its files behind
     emlearn.convert(mlp, method="inline").save(name="student", file="student.h")
 n_weights = sum(w.size for w in mlp.coefs_ + mlp.intercepts_)
@@ -119,3 +121,4 @@ answers = subprocess.run(
 in_c = np.array(answers.split(), dtype=int)
 agreement = (in_c == student.predict(X_test)).mean()
 print(f"C and Python agree on {agreement:.1%} of {len(in_c)} rows")
+temporary.cleanup()

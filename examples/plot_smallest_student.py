@@ -103,12 +103,12 @@ ax.plot(
     color="black",
     label="chosen",
 )
+ax.legend(loc="lower right")
 ax.set(xscale="log", xlabel="kilobytes of the student", ylabel="accuracy, 5 folds")
 ax.set_xticks([20, 50, 100], ["20", "50", "100"])
 ax.minorticks_off()
 ax.margins(0.15)
 ax.grid(alpha=0.3)
-ax.legend(loc="lower right")
 
 # %%
 # What it costs

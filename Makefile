@@ -67,7 +67,8 @@ lowest: $(LOWEST)/.installed-test ## run the tests with the lowest versions supp
 .PHONY: clean
 clean: ## remove the environments and all that was built
 	@rm -rf $(VENV) $(LOWEST) build dist docs/_build docs/auto_examples docs/generated \
-	    docs/sg_execution_times.rst quickstart.png examples/quickstart.png .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	    docs/sg_execution_times.rst quickstart.png examples/quickstart.png \
+	    .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.created:

@@ -10,7 +10,15 @@ hundred lines, without dynamic memory. Here the student reads handwritten digits
 tells the same digits as the student in Python.
 
 It needs gcc, and ``pip install emlearn``. It is not run when this page is made. Run
-with ``python examples/microcontroller.py``, it prints OUTPUT
+with ``python examples/microcontroller.py``, it prints the accuracy of both, what the
+weights take, and how often the two agree:
+
+.. code-block:: text
+
+    forest   0.984
+    student  0.969
+    1810 weights, 7240 bytes
+    C and Python agree on 100.0% of 450 rows
 """
 
 import subprocess

@@ -92,7 +92,7 @@ axes[0].set_ylabel("accuracy on unseen digits")
 fig.savefig("quickstart.png", dpi=150)
 
 # %%
-# The file holds no forest, and it is loaded like any other. It needs skdistill and torch.
+# The file holds no forest. It is loaded like any other, where skdistill is installed.
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder, "student.joblib")

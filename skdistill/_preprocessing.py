@@ -328,7 +328,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
                 X = np.ascontiguousarray(np.where(np.isnan(X), median, X))
             out = X - mean
             out /= scale
-        return np.minimum(np.maximum(out, -_CLIP, out=out), _CLIP, out=out)
+        return out.clip(-_CLIP, _CLIP, out=out)
 
     def _numeric_pipeline(self) -> Pipeline:
         if isinstance(self.transformer_, ColumnTransformer):

@@ -180,7 +180,10 @@ def proba(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the probabilities of ``X`` by a fitted net, float64, on the CPU."""
     outputs = _forward(net, X).double()
     if _gives_logits(net):
-        return torch.softmax(outputs, dim=1)
+        if len(outputs) == 1:
+            return torch.softmax(outputs, dim=1)
+        # On the transpose, this is several times as fast for few classes.
+        return torch.softmax(outputs.T.contiguous(), dim=0).T.contiguous()
     proba = net._get_predict_nonlinearity()(outputs)
     return proba / proba.sum(dim=1, keepdim=True)
 

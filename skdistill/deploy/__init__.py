@@ -1,4 +1,4 @@
-"""Deployment: a student leaves the building, small, fast, and without torch.
+"""Export and measure fitted students: small, fast, and without torch.
 
 :class:`OnnxClassifier` and what it predicts with need neither torch nor skorch; so each
 name is loaded when it is first used.

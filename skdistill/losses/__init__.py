@@ -1,4 +1,4 @@
-"""Losses of knowledge distillation: pure functions on tensors, and objects of them.
+"""Losses of distillation: functions on tensors, and estimator-like objects.
 
 They know nothing else of this package, so they serve in a hand-written training
 loop as well as in :class:`~skdistill.DistilledClassifier`. A function takes all that

@@ -490,3 +490,10 @@ def test_values_whose_sum_overflows_and_missing_ones_are_prepared(dtype, value):
     assert_allclose(
         preprocess.transform(rows), np.broadcast_to(expected, (2, 2)), rtol=1e-6
     )
+
+
+def test_plain_steps_make_the_same_of_float32_to_the_bit():
+    rng = np.random.default_rng(0)
+    X = (rng.normal(40, 9, (500, 3)) * [1, 1e3, 1e-3]).astype(np.float32)
+    preprocess = TabularPreprocessor().fit(X)
+    assert_array_equal(preprocess.transformer_.transform(X), preprocess.transform(X))

@@ -36,7 +36,8 @@ def right_columns(
     if sample_y is None:
         return None
     y = column_or_1d(sample_y)
-    if len(y) != len(sample.proba) or not np.isin(y, classes).all():
+    known = set(classes.tolist())
+    if len(y) != len(sample.proba) or not known.issuperset(y.tolist()):
         raise ValueError(
             f"sample_y must have a label of classes_ for each of the "
             f"{len(sample.proba)} rows of sample, got {len(y)}"

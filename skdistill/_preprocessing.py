@@ -346,7 +346,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
             clipper = self._numeric_pipeline()["clip"]
             clipper.fit(np.repeat(ends, len(self._numeric), axis=1))
             imputer, scaler, _ = (step for _, step in self._numeric_pipeline().steps)
-            # Rounded, so that the scaler by itself makes the same of float32.
+            # Rounded, so that the scaler alone makes the same in double precision.
             scaler.mean_, scaler.scale_ = (
                 values.astype(np.float32).astype(np.float64)
                 for values in (scaler.mean_, scaler.scale_)

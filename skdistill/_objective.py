@@ -128,7 +128,8 @@ class Objective:
         }
         for family in ("feature", "relation"):
             weight = getattr(estimator, f"{family}_weight")
-            _check_weight(f"{family}_weight", weight)
+            if not _is_weight(weight):
+                raise _weight_error(f"{family}_weight", weight)
             if weight == 0:
                 terms[f"{family}_loss"] = ()
         return cls(
@@ -214,7 +215,8 @@ def terms_of(family: str, spec: Any) -> tuple[Term, ...]:
                 f"[('{next(iter(_KNOWN[family]))}', 0.5)], got {pair!r}"
             )
         loss, weight = pair
-        _check_weight(f"the weight of {{}} in {family}", weight, loss)
+        if not _is_weight(weight):
+            raise _weight_error(f"the weight of {loss!r} in {family}", weight)
         terms.append(Term(family, _known(family, loss), float(weight)))
     if not terms:
         raise ValueError(f"{family} is an empty list")
@@ -267,10 +269,12 @@ def _check_schedule(name: str, value: Any) -> None:
         ) from error
 
 
-def _check_weight(name: str, weight: Any, *of: Any) -> None:
-    if not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
-        what = name.format(*map(repr, of))  # a repr may be long, or fail
-        raise ValueError(f"{what} must be a finite number from 0 on, got {weight!r}")
+def _is_weight(weight: Any) -> bool:
+    return isinstance(weight, Real) and 0 <= float(weight) < math.inf
+
+
+def _weight_error(name: str, weight: Any) -> ValueError:
+    return ValueError(f"{name} must be a finite number from 0 on, got {weight!r}")
 
 
 def _taken(function: Any, offered: tuple[str, ...]) -> dict[str, bool]:

@@ -100,3 +100,10 @@ def forest(data):
     return RandomForestClassifier(
         n_estimators=10, min_samples_leaf=3, random_state=0
     ).fit(*data)
+
+
+@pytest.fixture(autouse=True)
+def numpy_error_state():
+    """Give each test numpy's own error state, whatever an imported package sets."""
+    with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
+        yield

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skdistill import deploy, losses, schedules
     from skdistill._classifier import DistilledClassifier
-    from skdistill._soft_labels import soft_labels
-    from skdistill._students import make_student
-    from skdistill._teachers import TorchTeacher
+    from skdistill._students._make_student import make_student
+    from skdistill._teachers._torch import TorchTeacher
+    from skdistill._transfer._soft_labels import soft_labels
 
 __version__ = "0.1.0"
 
@@ -28,9 +28,9 @@ __all__ = [
 # one of them does not pay for the imports of all.
 _HOMES = {
     "DistilledClassifier": "skdistill._classifier",
-    "TorchTeacher": "skdistill._teachers",
-    "make_student": "skdistill._students",
-    "soft_labels": "skdistill._soft_labels",
+    "TorchTeacher": "skdistill._teachers._torch",
+    "make_student": "skdistill._students._make_student",
+    "soft_labels": "skdistill._transfer._soft_labels",
 }
 
 

@@ -30,22 +30,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdistill._cache import Labels
-from skdistill._files import LeftOut, checked, slim
-from skdistill._objective import Objective, object_name
-from skdistill._preprocessing import TabularPreprocessor
+from skdistill._pickling import LeftOut, checked, slim
 from skdistill._progress import CallbackSupportMixin, FitTasks, TrainingBar
-from skdistill._soft_labels import (
-    METHODS,
-    ask,
-    from_proba,
-    reconcile,
-    to_logits,
-    warn_if_uninformative,
-)
-from skdistill._students import make_student
-from skdistill._teacher_features import FeatureQuestion
-from skdistill._training import (
+from skdistill._students._make_student import make_student
+from skdistill._students._tabular import TabularPreprocessor
+from skdistill._teachers._features import FeatureQuestion
+from skdistill._training._hooks import (
     Distillation,
     is_trimmed,
     log_proba,
@@ -55,7 +45,17 @@ from skdistill._training import (
     snapshot,
     train,
 )
-from skdistill._validation import (
+from skdistill._training._objective import Objective, object_name
+from skdistill._transfer._soft_labels import (
+    METHODS,
+    ask,
+    from_proba,
+    reconcile,
+    to_logits,
+    warn_if_uninformative,
+)
+from skdistill._transfer._store import Labels
+from skdistill.utils._validation import (
     all_fitted,
     check_not_empty,
     check_target,

@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples
 
-from skdistill._validation import check_not_empty, is_fitted
+from skdistill.utils._validation import check_not_empty, is_fitted
 
 # How long single rows are timed; a p99 needs hundreds of calls.
 _ROW_SECONDS = 1.0

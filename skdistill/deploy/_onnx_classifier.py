@@ -16,8 +16,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import validate_data
 
-from skdistill._preprocessing import _floats, _labels, _native
-from skdistill._validation import check_not_empty, is_frame
+from skdistill._students._tabular import _floats, _labels, _native
+from skdistill.utils._validation import check_not_empty, is_frame
 
 # How many rows onnxruntime sees at once: it bounds the memory, and what so many rows
 # need stays in the cache.

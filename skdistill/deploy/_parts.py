@@ -13,7 +13,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill._preprocessing import TabularPreprocessor
+from skdistill._students._tabular import TabularPreprocessor
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,14 @@ from torch import Tensor, nn
 
 from skdistill import __version__
 from skdistill._classifier import _net_input, _transform
-from skdistill._preprocessing import _floats, _native
-from skdistill._training import _first, _gives_logits
-from skdistill._validation import is_frame
+from skdistill._students._tabular import _floats, _native
+from skdistill._training._hooks import _first, _gives_logits
 from skdistill.deploy._converting import quiet, reason, require_onnx
 from skdistill.deploy._int8 import quantized, right_columns
 from skdistill.deploy._onnx_classifier import OnnxClassifier
 from skdistill.deploy._parts import Parts, active, parts_of
 from skdistill.deploy._sample import Sample, difference_of, sample_rows, to_frame
+from skdistill.utils._validation import is_frame
 
 if TYPE_CHECKING:
     import onnx

@@ -17,7 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from torch import nn
 
-from skdistill._training import log_proba
+from skdistill._training._hooks import log_proba
 from skdistill.deploy._parts import Parts, parts_of
 from skdistill.deploy._sample import N_ROWS, difference_of, sample_rows
 

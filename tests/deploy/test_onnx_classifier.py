@@ -27,7 +27,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill import DistilledClassifier, make_student
-from skdistill._preprocessing import TabularPreprocessor
+from skdistill._students._tabular import TabularPreprocessor
 from skdistill.deploy import _onnx_classifier
 from skdistill.deploy._onnx_classifier import OnnxClassifier
 from skdistill.deploy._to_onnx import to_onnx

@@ -24,7 +24,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
-from skdistill._training import log_proba
+from skdistill._training._hooks import log_proba
 from skdistill.deploy import _to_sklearn
 from skdistill.deploy._to_sklearn import to_sklearn
 

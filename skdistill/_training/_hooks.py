@@ -31,9 +31,9 @@ from skorch.history import History
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, default_collate
 
-from skdistill._hidden import HiddenTerms
-from skdistill._objective import Objective
-from skdistill._validation import noting
+from skdistill._training._hidden import HiddenTerms
+from skdistill._training._objective import Objective
+from skdistill.utils._validation import noting
 
 if TYPE_CHECKING:
     from skorch import NeuralNetClassifier as _Net

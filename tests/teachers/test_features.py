@@ -39,14 +39,14 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher
-from skdistill._cache import LabelCache, Labels, cache
-from skdistill._layers import NoFeaturesError
-from skdistill._soft_labels import ask
-from skdistill._teacher_features import (
+from skdistill._teachers._features import (
     N_LEAF_FEATURES,
     FeatureQuestion,
     teacher_features,
 )
+from skdistill._transfer._soft_labels import ask
+from skdistill._transfer._store import LabelCache, Labels, cache
+from skdistill.utils._layers import NoFeaturesError
 from tests.conftest import FittedTeacher, TinyModule, tiny_net
 
 CALLS = Counter()

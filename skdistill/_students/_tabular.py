@@ -23,7 +23,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdistill._validation import is_frame
+from skdistill.utils._validation import is_frame
 
 # What the values of an object column may be to make it a column of numbers.
 _NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
@@ -82,7 +82,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> import pandas as pd
-    >>> from skdistill._preprocessing import TabularPreprocessor
+    >>> from skdistill._students._tabular import TabularPreprocessor
     >>> X = pd.DataFrame({"age": [20, 60, None], "job": ["cook", None, "clerk"]})
     >>> preprocess = TabularPreprocessor().fit(X)
     >>> preprocess.get_feature_names_out().tolist()

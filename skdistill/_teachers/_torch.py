@@ -14,7 +14,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
 
-from skdistill._layers import NoFeaturesError, Watch
+from skdistill.utils._layers import NoFeaturesError, Watch
 
 _ONE_AT_A_TIME = threading.RLock()
 

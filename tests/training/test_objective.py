@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from skdistill import DistilledClassifier
-from skdistill._objective import Objective, Term, terms_of
+from skdistill._training._objective import Objective, Term, terms_of
 from skdistill.losses import (
     CKALoss,
     ContrastiveLoss,

@@ -30,7 +30,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, soft_labels
-from skdistill._cache import cache, stamp
+from skdistill._transfer._store import cache, stamp
 from tests.conftest import FittedTeacher
 
 

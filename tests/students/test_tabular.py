@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skdistill._preprocessing import TabularPreprocessor
+from skdistill._students._tabular import TabularPreprocessor
 from tests.conftest import LIBRARIES, table
 
 

@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skdistill import DistilledClassifier
-from skdistill._students import MLP, LinearDecay, make_student
+from skdistill._students._make_student import MLP, LinearDecay, make_student
 from tests.conftest import table
 
 # --- the net

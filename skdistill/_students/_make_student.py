@@ -12,7 +12,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from skdistill._preprocessing import TabularPreprocessor
+from skdistill._students._tabular import TabularPreprocessor
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
@@ -177,7 +177,7 @@ class MLP(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from skdistill._students import MLP
+    >>> from skdistill._students._make_student import MLP
     >>> mlp = MLP(n_features=3, n_classes=2, hidden_layer_sizes=(8,))
     >>> mlp(torch.zeros(5, 3)).shape
     torch.Size([5, 2])

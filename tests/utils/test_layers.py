@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skdistill._layers import NoFeaturesError, Watch
+from skdistill.utils._layers import NoFeaturesError, Watch
 
 N_ROWS = 5
 

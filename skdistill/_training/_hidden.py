@@ -12,8 +12,8 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from skdistill._layers import Watch
-from skdistill._objective import Objective, Term
+from skdistill._training._objective import Objective, Term
+from skdistill.utils._layers import Watch
 
 
 class HiddenTerms:

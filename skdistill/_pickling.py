@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skdistill import __version__
-from skdistill._training import trimmed
+from skdistill._training._hooks import trimmed
 
 # Attributes that only a further training needs.
 _FOR_TRAINING = ("teacher_", "_draws", "_learned", "_reduction")

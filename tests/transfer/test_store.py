@@ -44,10 +44,10 @@ from skdistill import (
     _soft_labels,
     soft_labels,
 )
-from skdistill._cache import LabelCache, Labels, cache, content_hash, stamp
+from skdistill._transfer._store import LabelCache, Labels, cache, content_hash, stamp
 from tests.conftest import FittedTeacher
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 CALLS = Counter()
 
 

@@ -27,8 +27,8 @@ from sklearn.utils.validation import (
 )
 from tqdm.auto import tqdm
 
-from skdistill._cache import Labels, cache, content_hash, object_number, stamp
-from skdistill._validation import (
+from skdistill._transfer._store import Labels, cache, content_hash, object_number, stamp
+from skdistill.utils._validation import (
     check_log_proba,
     check_n_features,
     check_not_empty,
@@ -42,7 +42,7 @@ from skdistill._validation import (
 )
 
 if TYPE_CHECKING:
-    from skdistill._teacher_features import FeatureQuestion
+    from skdistill._teachers._features import FeatureQuestion
 
 METHODS = ("auto", "in_sample", "out_of_fold", "out_of_bag")
 

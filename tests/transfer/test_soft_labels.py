@@ -41,8 +41,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, _soft_labels, soft_labels
-from skdistill._cache import Labels, cache
-from skdistill._soft_labels import (
+from skdistill._transfer._soft_labels import (
     align,
     ask,
     from_proba,
@@ -50,6 +49,7 @@ from skdistill._soft_labels import (
     resolve_clip,
     to_logits,
 )
+from skdistill._transfer._store import Labels, cache
 from tests.conftest import FittedTeacher
 
 UNSEEN, SEEN = 0.25, 0.75

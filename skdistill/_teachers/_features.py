@@ -21,8 +21,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _num_samples
 
-from skdistill._layers import NoFeaturesError, Watch
-from skdistill._teachers import TorchTeacher
+from skdistill._teachers._torch import TorchTeacher
+from skdistill.utils._layers import NoFeaturesError, Watch
 
 # The width that the leaves of an ensemble of trees are reduced to.
 N_LEAF_FEATURES = 64

@@ -22,7 +22,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, soft_labels
-from skdistill._validation import (
+from skdistill.utils._validation import (
     all_fitted,
     check_n_features,
     check_proba,

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.neighbors import BallTree, KDTree
 
-from skdistill._validation import is_fitted
+from skdistill.utils._validation import is_fitted
 
 # Some 100 folds of 50,000 rows x 26 classes of labels.
 MAX_BYTES = 512 * 2**20

@@ -1,0 +1,1 @@
+"""The default student: preprocessing of tables, and a small net."""

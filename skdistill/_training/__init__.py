@@ -1,0 +1,1 @@
+"""Train the student: the loss of a batch, and the hooks into skorch."""

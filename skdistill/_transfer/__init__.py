@@ -1,0 +1,1 @@
+"""The rows that a student learns from, and what the teacher says of them."""

@@ -12,10 +12,10 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skdistill import __version__
-from skdistill._training._hooks import trimmed
+from skdistill._training._prediction import trimmed
 
 # Attributes that only a further training needs.
-_FOR_TRAINING = ("teacher_", "_draws", "_learned", "_reduction")
+_FOR_TRAINING = ("_state",)
 
 # Parameters that may be functions or objects of a person's own.
 _MAY_BE_CODE = (

@@ -38,13 +38,16 @@ class TrainingBar(Callback):
 class FitTasks:
     """The tasks of a fit, as scikit-learn's callbacks see them: label, then train.
 
-    Below scikit-learn 1.9 there are no callbacks, and nothing happens here.
+    Below scikit-learn 1.9 there are no callbacks, and ``partial_fit`` has none: then
+    nothing is reported.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any) -> None:
+    def __init__(self, estimator: Any, X: Any, y: Any, incremental: bool) -> None:
         self.estimator, self.X, self.y = estimator, X, y
         begin = getattr(estimator, "_init_callback_context", None)
-        self.root = None if begin is None else begin(max_subtasks=2)
+        is_silent = incremental or begin is None
+        self.root = None if is_silent else begin(max_subtasks=2)
+        self.shows_bar = bool(estimator.verbose) and not incremental
 
     def __enter__(self) -> FitTasks:
         self._begin(self.root)
@@ -66,10 +69,11 @@ class FitTasks:
 
     def train(self, student: Any, max_epochs: int) -> list[Callback]:
         """Return the skorch callbacks that report each epoch of the student."""
-        if self.root is None:
-            return []
-        task = self.root.subcontext("train", max_subtasks=max_epochs)
-        return [_EpochTasks(self, task, student)]
+        callbacks: list[Callback] = [TrainingBar()] if self.shows_bar else []
+        if self.root is not None:
+            task = self.root.subcontext("train", max_subtasks=max_epochs)
+            callbacks.append(_EpochTasks(self, task, student))
+        return callbacks
 
     def _begin(self, task: Any) -> None:
         if task is not None:

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
-from scipy.sparse import csr_matrix, issparse, vstack
+from scipy.sparse import issparse
 from scipy.special import expit
-from sklearn.decomposition import TruncatedSVD
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
+from skdistill._teachers._leaves import LeafReduction, Leaves, leaves_of
 from skdistill._teachers._torch import TorchTeacher
 from skdistill.utils._layers import NoFeaturesError, Watch
-
-# The width that the leaves of an ensemble of trees are reduced to.
-N_LEAF_FEATURES = 64
-
-# Into how many columns the leaves are hashed first, and by what odd numbers. Inner
-# products of one-hot rows are off by 1 / 128 then, the root of it.
-_HASHED_WIDTH = 2**14
-_HASH_FACTORS = np.array(
-    [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64
-)
-
-# How many rows have their leaves hashed at once.
-_BATCH_SIZE = 4096
 
 _ACTIVATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "identity": lambda z: z,
@@ -74,14 +60,11 @@ class FeatureQuestion:
                 raise
             return None, None
 
-    @staticmethod
-    def error(teacher: Any) -> NoFeaturesError:
-        """Return the error for a teacher that has no features."""
-        return NoFeaturesError(
-            f"teacher {type(teacher).__name__} has no features that are known here. "
-            "Pass teacher_features= a function of the teacher and X that returns an "
-            "array of shape (n_samples, n_features)"
-        )
+    def of_teacher(self, number: int) -> FeatureQuestion:
+        """Return what to ask one teacher of several."""
+        if self.reduction is None:
+            return self
+        return replace(self, reduction=self.reduction[number])
 
     def held_out(
         self, teacher: Any, X_train: Any, X_test: Any, like: NDArray[np.float32]
@@ -136,7 +119,7 @@ def teacher_features(
     else:
         source = f"teacher {type(teacher).__name__}"
         found = _find(teacher, X, how)
-        if isinstance(found, _Leaves):
+        if isinstance(found, Leaves):
             if reduction is None:
                 reduction = LeafReduction().fit(found)
             found = reduction.transform(found)
@@ -161,68 +144,6 @@ def teacher_features(
     return values, reduction
 
 
-class LeafReduction:
-    """Reduces the leaves that rows fall into to a few features, by their co-occurrence.
-
-    Rows that share many leaves get similar features: their inner products are near
-    the share of trees in which two rows meet, up to a common factor. The leaves of all
-    trees are hashed into one sparse one-hot matrix, of which a truncated singular value
-    decomposition keeps the largest components.
-    """
-
-    @property
-    def nbytes(self) -> int:
-        return self.svd.components_.nbytes
-
-    def fit(self, leaves: _Leaves) -> LeafReduction:
-        one_hot = leaves.hashed()
-        # A decomposition has no more components than rows; the width stays the same.
-        n_components = min(N_LEAF_FEATURES, len(leaves.numbers))
-        with np.errstate(invalid="ignore", divide="ignore"):  # of no variance at all
-            self.svd = TruncatedSVD(n_components, random_state=0).fit(one_hot)
-        mean_square = np.square(self.svd.transform(one_hot)).mean()
-        self.scale = np.sqrt(mean_square * n_components / N_LEAF_FEATURES)
-        return self
-
-    def transform(self, leaves: _Leaves) -> NDArray[np.float32]:
-        """Return features of shape (n_samples, N_LEAF_FEATURES).
-
-        Their mean square is 1 over the rows of ``fit``.
-        """
-        reduced = self.svd.transform(leaves.hashed()) / self.scale
-        padding = N_LEAF_FEATURES - reduced.shape[1]
-        return np.pad(reduced, [(0, 0), (0, padding)]).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class _Leaves:
-    """Which leaf of each tree a row falls into: integers, (n_samples, n_trees)."""
-
-    numbers: NDArray[np.int64]
-
-    def hashed(self) -> csr_matrix:
-        """Return the leaves as one-hot columns, each under a random sign."""
-        # In batches, as what is in between takes several times as much memory.
-        batches = gen_batches(len(self.numbers), _BATCH_SIZE)
-        return vstack([self._hashed(self.numbers[rows]) for rows in batches], "csr")
-
-    @staticmethod
-    def _hashed(numbers: NDArray[np.int64]) -> csr_matrix:
-        n_samples, n_trees = numbers.shape
-        trees = np.arange(n_trees, dtype=np.uint64)
-        mixed = numbers.astype(np.uint64) * _HASH_FACTORS[0]
-        mixed = (mixed + trees + np.uint64(1)) * _HASH_FACTORS[1]
-        mixed ^= mixed >> np.uint64(29)
-        mixed *= _HASH_FACTORS[2]
-        signs = np.where(mixed >> np.uint64(63), 1, -1).astype(np.float32)
-        columns = (mixed >> np.uint64(40)) % np.uint64(_HASHED_WIDTH)
-        starts = np.arange(0, n_samples * n_trees + 1, n_trees)
-        return csr_matrix(
-            (signs.ravel(), columns.ravel().astype(np.int32), starts),
-            shape=(n_samples, _HASHED_WIDTH),
-        )
-
-
 def _find(teacher: Any, X: Any, how: str) -> Any:
     teacher, X = _last_step(teacher, X)
     layer = None if how == "auto" else how
@@ -240,10 +161,14 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
         )
     if isinstance(teacher, MLPClassifier) and len(teacher.coefs_) > 1:
         return _of_mlp(teacher, X)
-    numbers = _leaf_numbers(teacher, X)
-    if numbers is None:
-        raise FeatureQuestion.error(teacher)
-    return _Leaves(numbers.reshape(len(numbers), -1).astype(np.int64))
+    leaves = leaves_of(teacher, X)
+    if leaves is None:
+        raise NoFeaturesError(
+            f"teacher {name} has no features that are known here. Pass "
+            "teacher_features= a function of the teacher and X that returns an array "
+            "of shape (n_samples, n_features)"
+        )
+    return leaves
 
 
 def _last_step(teacher: Any, X: Any) -> tuple[Any, Any]:
@@ -286,24 +211,3 @@ def _of_net(net: Any, X: Any, layer: str | None) -> NDArray[Any]:
             first = outputs[0] if isinstance(outputs, tuple) else outputs
             parts.append(watch.take(len(first)).cpu().float().numpy())
     return np.concatenate(parts)
-
-
-def _leaf_numbers(teacher: Any, X: Any) -> NDArray[Any] | None:
-    """Return the leaves of an ensemble of trees, a column for each tree."""
-    # Trees and forests, gradient boosting, XGBoost, whose linear models have none.
-    if hasattr(teacher, "apply") and getattr(teacher, "booster", "") != "gblinear":
-        return np.asarray(teacher.apply(X))
-    if hasattr(teacher, "booster_"):  # LightGBM
-        return np.asarray(teacher.predict(X, pred_leaf=True))
-    if isinstance(teacher, HistGradientBoostingClassifier):
-        return _leaf_values(teacher, X)
-    return None
-
-
-def _leaf_values(teacher: Any, X: Any) -> NDArray[np.int64]:
-    """Return the leaves by the values they add, as this class does not number them."""
-    stages = [np.reshape(z, (len(z), -1)) for z in teacher.staged_decision_function(X)]
-    added = np.diff(np.stack(stages), axis=0, prepend=0.0)
-    # A sum over the trees before has other rounding errors in other rows.
-    rounded = np.round(np.concatenate(added, axis=1), 9) + 0.0  # of -0.0 makes 0.0
-    return rounded.view(np.int64)

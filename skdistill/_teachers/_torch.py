@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,8 +14,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
 
 from skdistill.utils._layers import NoFeaturesError, Watch
+from skdistill.utils._locks import ForkSafeLock
 
-_ONE_AT_A_TIME = threading.RLock()
+_ONE_AT_A_TIME = ForkSafeLock()
 
 
 class TorchTeacher(ClassifierMixin, BaseEstimator):

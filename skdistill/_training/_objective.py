@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
 from numbers import Real
-from operator import add
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from skdistill.losses import _objects
-
-# For each family: the losses it knows by name, and what it offers a loss besides the
-# two sides. A loss gets those that its signature names.
-_KNOWN: Mapping[str, Mapping[str, type]] = {
-    "loss": _objects.LOGIT_LOSSES,
-    "feature_loss": _objects.FEATURE_LOSSES,
-    "relation_loss": _objects.RELATION_LOSSES,
-}
-_OFFERED = {
-    "loss": ("y", "temperature", "sample_weight", "epoch"),
-    "feature_loss": ("sample_weight", "epoch"),
-    "relation_loss": ("sample_weight", "epoch"),
-}
+from skdistill.losses._base import LOSSES, Loss, as_loss
 
 # Numbers that a schedule may give.
 _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
@@ -38,70 +22,50 @@ _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
 
 @dataclass(frozen=True)
 class Term:
-    """A loss of one family, and its weight.
+    """A loss, and its weight among those of one parameter.
 
-    ``loss`` is what the person gave, or the object of a name. ``learned`` is the
-    module that stands in its place while training, where it has something to learn.
+    Attributes
+    ----------
+    loss : Loss
+        The loss.
+    weight : float
+        Its weight, above 0.
+    place : str
+        The parameter and its place there, such as "feature_loss_0".
     """
 
-    family: str
-    loss: Any
+    loss: Loss
     weight: float
-    learned: torch.nn.Module | None = None
+    place: str
 
-    @property
-    def name(self) -> str:
-        return getattr(self.loss, "__name__", type(self.loss).__name__)
+    def __call__(
+        self, loss: Loss, student: Tensor, teacher: Tensor, **offered: Any
+    ) -> Tensor:
+        """Return the weighted value of ``loss`` for those rows that have a weight.
 
-    @property
-    def min_rows(self) -> int:
-        """How many rows it takes to have something to compare."""
-        least = 2 if self.family == "relation_loss" else 1
-        return getattr(self.loss, "min_rows", least)
-
-    @property
-    def learns(self) -> bool:
-        return self.family != "loss" and hasattr(self.loss, "learned")
-
-    def weighted(self, value: Tensor) -> Tensor:
-        """Return a value of the loss by its weight."""
-        # A product with 1 changes nothing, and takes time in both directions.
-        return value if self.weight == 1 else self.weight * value
-
-    @property
-    def needs_labels(self) -> bool:
-        return self._wanted.get("y", False)
-
-    @cached_property
-    def _wanted(self) -> dict[str, bool]:
-        function = self.loss if self.learned is None else self.learned
-        return _taken(function, _OFFERED[self.family])
-
-    def __call__(self, student: Tensor, teacher: Tensor, **offered: Any) -> Tensor:
-        """Return the loss, not weighted, of those rows that have a weight."""
-        if self.learned is not None:
-            parameter = next(self.learned.parameters(), student)
-            student, teacher = student.to(parameter.dtype), teacher.to(parameter.dtype)
+        ``loss`` is that of the term, or the module that learns in its place.
+        """
         weight = offered.get("sample_weight")
-        if weight is not None and "sample_weight" not in self._wanted:
+        if weight is not None and "sample_weight" not in loss.keywords:
             # All that such a loss can be told: which rows are there at all.
             rows = weight > 0
             student, teacher = student[rows], teacher[rows]
             offered = {
                 k: v[rows] if isinstance(v, Tensor) else v for k, v in offered.items()
             }
-        if len(student) < self.min_rows:
+        if len(student) < loss.min_rows:
             return 0 * student.sum()
-        function = self.loss if self.learned is None else self.learned
-        value = function(student, teacher, **{k: offered[k] for k in self._wanted})
+        value = loss(student, teacher, **{k: offered[k] for k in loss.keywords})
         if not isinstance(value, Tensor) or value.ndim > 0:
             got = type(value).__name__
             if isinstance(value, Tensor):
                 got = f"{got} of shape {tuple(value.shape)}"
+            parameter = self.place.rpartition("_")[0]
             raise TypeError(
-                f"{self.family} {self.name} must return a scalar tensor, got {got}"
+                f"{parameter} {loss.name} must return a scalar tensor, got {got}"
             )
-        return value
+        # A product with 1 changes nothing, and takes time in both directions.
+        return value if self.weight == 1 else self.weight * value
 
 
 @dataclass(frozen=True)
@@ -122,10 +86,8 @@ class Objective:
 
     @classmethod
     def of(cls, estimator: Any) -> Objective:
-        """Return what the parameters of a DistilledClassifier ask for."""
-        terms = {
-            family: terms_of(family, getattr(estimator, family)) for family in _KNOWN
-        }
+        """Return what the parameters of an estimator ask for."""
+        terms = {name: terms_of(name, getattr(estimator, name)) for name in LOSSES}
         for family in ("feature", "relation"):
             weight = getattr(estimator, f"{family}_weight")
             if not _is_weight(weight):
@@ -146,6 +108,12 @@ class Objective:
         """Whether it looks at features."""
         return bool(self.feature_loss or self.relation_loss)
 
+    @property
+    def learning(self) -> list[Term]:
+        """The terms that learn something besides the student."""
+        terms = (*self.feature_loss, *self.relation_loss)
+        return [term for term in terms if term.loss.learns]
+
     def at_epoch(self, name: str, epoch: int, max_epochs: int) -> float:
         """Return the temperature or alpha of an epoch, counted from 0."""
         value = getattr(self, name)
@@ -159,100 +127,88 @@ class Objective:
             raise ValueError(f"{name} must be {what}; {got}")
         return float(number)
 
-    def check(self, n_epochs: int, max_epochs: int, has_labels: bool) -> None:
+    def check(self, net: Any, n_epochs: int, has_labels: bool) -> None:
         """Raise where a training would fail, as far as that is known before it.
 
-        The training takes the net to its epoch ``n_epochs``, which may be one past
-        ``max_epochs`` where it is trained on.
+        Parameters
+        ----------
+        net : skorch.NeuralNetClassifier
+            The net that is trained.
+        n_epochs : int
+            The training takes it to this epoch, which may be one past its
+            ``max_epochs`` where it is trained on.
+        has_labels : bool
+            Whether there is a ``y``.
         """
         for name in _RANGES:
             _check_schedule(name, getattr(self, name))
         epochs = range(n_epochs)
         for epoch in epochs:
-            self.at_epoch("temperature", epoch, max_epochs)
-        alphas = [self.at_epoch("alpha", epoch, max_epochs) for epoch in epochs]
+            self.at_epoch("temperature", epoch, net.max_epochs)
+        alphas = [self.at_epoch("alpha", epoch, net.max_epochs) for epoch in epochs]
         for term in self.loss:
-            if not has_labels and term.needs_labels:
+            if not has_labels and term.loss.needs_labels:
                 raise ValueError(
-                    f"loss {term.name} needs labels, but the target y is None: pass y, "
-                    "or use a loss without labels, such as 'kl'"
+                    f"loss {term.loss.name} needs labels, but the target y is None: "
+                    "pass y, or use a loss without labels, such as 'kl'"
                 )
-        soft_alone = 1 in alphas or not has_labels
-        if soft_alone and not self.loss and not self.is_hidden:
+        if (1 in alphas or not has_labels) and not self.loss and not self.is_hidden:
             raise ValueError(
                 "there is nothing to learn from: alpha is 1, or there is no y, and no "
                 "loss has a weight"
             )
+        self._check_batch_size(net)
 
-    def soft(self, student: Tensor, teacher: Tensor, **offered: Any) -> Tensor:
-        """Return the soft term of some rows, before its weight."""
-        return reduce(
-            add,
-            (term.weighted(term(student, teacher, **offered)) for term in self.loss),
-        )
+    def _check_batch_size(self, net: Any) -> None:
+        """Raise where a loss would never have rows to compare."""
+        given = net.get_params_for("iterator_train")
+        batch_size = given.get("batch_size", net.batch_size)
+        custom = "batch_sampler" in given or not isinstance(batch_size, int)
+        for term in (*self.feature_loss, *self.relation_loss):
+            if not custom and 0 < batch_size < term.loss.min_rows:
+                parameter = term.place.rpartition("_")[0]
+                raise ValueError(
+                    f"{parameter} {term.loss.name} compares the rows of a batch, and "
+                    f"the student's batch_size is {batch_size}: it takes "
+                    f"{term.loss.min_rows}, better 64 or more"
+                )
 
 
-def terms_of(family: str, spec: Any) -> tuple[Term, ...]:
+def terms_of(parameter: str, spec: Any) -> tuple[Term, ...]:
     """Return the terms that a parameter stands for, less those without a weight.
 
     Parameters
     ----------
-    family : {"loss", "feature_loss", "relation_loss"}
+    parameter : {"loss", "feature_loss", "relation_loss"}
         The name of the parameter.
     spec : str, callable, list of pairs (loss, weight), or None
         Its value.
     """
     if spec is None:
-        if family == "loss":
+        if parameter == "loss":
             raise ValueError("loss is None; alpha=0 leaves the soft term out")
         return ()
-    pairs = spec if isinstance(spec, list | tuple) else [(spec, 1.0)]
-    terms = []
-    for pair in pairs:
-        if not (isinstance(pair, list | tuple) and len(pair) == 2):
-            raise ValueError(
-                f"a list of {family} holds pairs (loss, weight), such as "
-                f"[('{next(iter(_KNOWN[family]))}', 0.5)], got {pair!r}"
-            )
-        loss, weight = pair
-        if not _is_weight(weight):
-            raise _weight_error(f"the weight of {loss!r} in {family}", weight)
-        terms.append(Term(family, _known(family, loss), float(weight)))
-    if not terms:
-        raise ValueError(f"{family} is an empty list")
+    terms = [
+        Term(as_loss(parameter, loss), weight, f"{parameter}_{i}")
+        for i, (loss, weight) in enumerate(_pairs(parameter, spec))
+    ]
     return tuple(term for term in terms if term.weight > 0)
 
 
-def object_name(parameter: str, value: Any) -> str:
-    """Return how to write a loss or a number as an object with parameters to set."""
-    if parameter in _RANGES:
-        return "skdistill.schedules.LinearSchedule(start, stop)"
-    known = _KNOWN[parameter].get(value) if isinstance(value, str) else None
-    return "an object" if known is None else f"skdistill.losses.{known.__name__}()"
-
-
-def _known(family: str, loss: Any) -> Any:
-    known = _KNOWN[family]
-    if isinstance(loss, str):
-        if loss not in known:
+def _pairs(parameter: str, spec: Any) -> Iterator[tuple[Any, float]]:
+    pairs = spec if isinstance(spec, list | tuple) else [(spec, 1.0)]
+    if not pairs:
+        raise ValueError(f"{parameter} is an empty list")
+    for pair in pairs:
+        if not (isinstance(pair, list | tuple) and len(pair) == 2):
             raise ValueError(
-                f"{family}={loss!r} is not known; use one of {sorted(known)}, or a "
-                "function or object of your own"
+                f"a list of {parameter} holds pairs (loss, weight), such as "
+                f"[('{next(iter(LOSSES[parameter]))}', 0.5)], got {pair!r}"
             )
-        return known[loss]()
-    if isinstance(loss, type):
-        raise TypeError(
-            f"{family} is the class {loss.__name__}; pass an instance of it: "
-            f"{loss.__name__}()"
-        )
-    learns = family != "loss" and hasattr(loss, "learned")
-    if not (callable(loss) or learns):
-        raise TypeError(
-            f"{family} must be one of {sorted(known)}, a function or object that is "
-            f"called with what the student and the teacher give, or a list of pairs "
-            f"(loss, weight), got {loss!r}"
-        )
-    return loss
+        loss, weight = pair
+        if not _is_weight(weight):
+            raise _weight_error(f"the weight of {loss!r} in {parameter}", weight)
+        yield loss, float(weight)
 
 
 def _check_schedule(name: str, value: Any) -> None:
@@ -275,21 +231,3 @@ def _is_weight(weight: Any) -> bool:
 
 def _weight_error(name: str, weight: Any) -> ValueError:
     return ValueError(f"{name} must be a finite number from 0 on, got {weight!r}")
-
-
-def _taken(function: Any, offered: tuple[str, ...]) -> dict[str, bool]:
-    """Return which of the offered names a function takes, and whether it needs them."""
-    called = function.forward if isinstance(function, torch.nn.Module) else function
-    try:
-        parameters = inspect.signature(called).parameters
-    except ValueError:  # written in C
-        return {}
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return dict.fromkeys(offered, False)
-    # The first two are the student's and the teacher's side, whatever their names.
-    free = set(list(parameters)[2:]) - set(getattr(called, "keywords", ()))
-    return {
-        name: parameters[name].default is inspect.Parameter.empty
-        for name in offered
-        if name in free
-    }

@@ -1,0 +1,504 @@
+"""The one algorithm of fit and partial_fit, for estimators that distill a teacher."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
+
+from skdistill._pickling import LeftOut, checked, slim
+from skdistill._progress import CallbackSupportMixin, FitTasks
+from skdistill._students._make_student import make_student
+from skdistill._teachers._answers import Answer
+from skdistill._teachers._features import FeatureQuestion
+from skdistill._training._objective import Objective
+from skdistill._training._prediction import is_trimmed
+from skdistill._training._train import net_of, train_student
+from skdistill._transfer._labels import from_proba, warn_if_uninformative
+from skdistill._transfer._methods import Question
+from skdistill._transfer._soft_labels import label
+from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
+from skdistill.losses._base import LOSSES, suggestion
+from skdistill.utils._validation import (
+    all_fitted,
+    check_not_empty,
+    check_target,
+    is_fitted,
+    is_frame,
+    require_target,
+)
+from skdistill.utils._warnings import warn
+
+# Parameters that may be objects with parameters of their own.
+_PARTS = ("loss", "feature_loss", "relation_loss", "temperature", "alpha")
+
+
+@dataclass
+class TrainingState:
+    """What a further training of an estimator goes on with.
+
+    Attributes
+    ----------
+    draws : RandomState
+        Seeds the trainings to come.
+    columns : ndarray of shape (n_columns,)
+        What the teacher's columns stand for.
+    asked : estimator, list of estimators or None
+        The teacher that was asked for features.
+    reduction : LeafReduction, list of them, or None
+        How the leaves of its trees were reduced to these.
+    fitted : estimator, list of estimators or None
+        The teacher that was fitted inside.
+    """
+
+    draws: np.random.RandomState
+    columns: NDArray[Any] | None = None
+    asked: Any = None
+    reduction: Any = None
+    fitted: Any = None
+
+    def remember(self, answer: Answer, teacher: Any) -> None:
+        """Keep what later chunks of the data need of an answer."""
+        self.fitted = answer.teacher
+        if answer.reduction is not None:
+            self.asked, self.reduction = teacher, answer.reduction
+
+
+def may_train_on(estimator: BaseDistiller) -> bool:
+    """Tell whether an estimator has ``partial_fit``; raise where not."""
+    if isinstance(estimator.teacher, LeftOut | None) or all_fitted(estimator.teacher):
+        return True
+    raise AttributeError(
+        "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
+    )
+
+
+class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+    """Trains a student on what a teacher says of the rows.
+
+    A subclass has the parameters of :class:`DistilledClassifier`, and says what the
+    targets are: ``_name_classes`` and ``_check_known``.
+    """
+
+    student_: Any
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        teacher_proba: Any,
+        classes: ArrayLike | None = None,
+        *,
+        incremental: bool = False,
+    ) -> None:
+        """Check the input, ask the teacher, and train the student on its answer.
+
+        ``incremental`` trains the student that is there on for one epoch.
+        """
+        with FitTasks(self, X, y, incremental) as tasks, _kept_on_error(self):
+            is_new = not (incremental and hasattr(self, "student_"))
+            student = self._fresh_student(incremental) if is_new else self._known_student
+            objective = self._objective(student, y, teacher_proba, incremental)
+            X, y, sample_weight = self._check_data(
+                X, y, sample_weight, teacher_proba, reset=is_new
+            )
+            state, teacher_seed, seed = self._begin(student, is_new)
+            if teacher_proba is not None:
+                columns = self._proba_columns(classes, incremental)
+                answer = from_proba(teacher_proba, X, y, columns)
+            else:
+                features = self._feature_question(objective, state)
+                question = self._question(X, y, sample_weight, features, incremental)
+                answer = tasks.label(lambda: self._ask(question, teacher_seed))
+            state.remember(answer, self.teacher)
+            if is_new:
+                state.columns = self._name_classes(answer, y, classes)
+            answer = replace(answer, classes=state.columns)
+            rows = self._transfer_set(X, y, sample_weight, answer)
+            self._warn_about(rows, objective)
+            train_student(
+                student,
+                rows,
+                objective,
+                seed=seed,
+                epochs=1 if incremental else None,
+                callbacks=tasks.train(student, net_of(student).max_epochs),
+            )
+            self.student_, self._state = student, state
+
+    @property
+    def teacher_(self) -> Any:
+        """The teacher that was fitted inside ``fit``."""
+        check_is_fitted(self)
+        state = getattr(self, "_state", None)
+        if state is None or state.fitted is None:
+            raise AttributeError(
+                f"this {type(self).__name__} has no teacher_: the last fit fitted no "
+                "teacher, as the teacher was fitted before, or an earlier fit on the "
+                "same rows with the same random_state has its soft labels; or it was "
+                "loaded from a file, which holds no teacher"
+            )
+        return state.fitted
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include those of the student, and of a teacher that is not
+            fitted. A fitted teacher's are hidden: it is used as it is.
+
+        Returns
+        -------
+        params : dict
+            Parameter names mapped to their values.
+        """
+        params = super().get_params(deep=deep)
+        if deep and is_fitted(self.teacher):
+            params = {k: v for k, v in params.items() if not k.startswith("teacher__")}
+        return params
+
+    def set_params(self, **params: Any) -> Any:
+        """Set the parameters of this estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name; those of the student as ``student__name``.
+
+        Returns
+        -------
+        self : estimator
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            There is no such parameter, or it is one of a fitted teacher, of
+            ``student=None``, of a loss given by its name, or of a number that is no
+            schedule.
+        """
+        nested = [name for name in params if name.startswith("teacher__")]
+        if nested and is_fitted(params.get("teacher", self.teacher)):
+            raise ValueError(
+                f"cannot set {nested[0]!r}: the teacher is fitted and used as it is. "
+                "Pass an unfitted teacher to search over its parameters"
+            )
+        for part in _PARTS:
+            nested = [name for name in params if name.startswith(f"{part}__")]
+            value = params.get(part, getattr(self, part))
+            if nested and not hasattr(value, "get_params"):
+                raise ValueError(
+                    f"cannot set {nested[0]!r} while {part} is {value!r}: pass "
+                    f"{part}={_as_object(part, value)}, to reach its parameters"
+                )
+        nested = [name for name in params if name.startswith("student__")]
+        if nested and params.get("student", self.student) is None:
+            raise ValueError(
+                f"cannot set {nested[0]!r} while student is None: pass "
+                "student=make_student(), which is the same student, to reach its "
+                "parameters"
+            )
+        return super().set_params(**params)
+
+    def _fresh_student(self, incremental: bool) -> Any:
+        """Return what a training begins with: a clone, or a warm student."""
+        if isinstance(self.teacher, LeftOut):
+            raise ValueError(
+                f"this {type(self).__name__} was loaded from a file, which does not "
+                f"hold its teacher ({self.teacher.name}). To fit it again, give it "
+                "one: set_params(teacher=...)"
+            )
+        prototype = make_student() if self.student is None else self.student
+        net = net_of(prototype)
+        if incremental or not (net.warm_start and hasattr(self, "student_")):
+            return clone(prototype)
+        trained = net_of(self._known_student)
+        now = trained.get_params(deep=False)
+        trained.set_params(
+            **{
+                name: value
+                for name, value in net.get_params(deep=False).items()
+                if isinstance(value, str | Real) and now.get(name) != value
+            }
+        )
+        return self.student_
+
+    @property
+    def _known_student(self) -> Any:
+        """Return the student that is there, if it can be trained on."""
+        if is_trimmed(net_of(self.student_)):
+            raise ValueError(
+                f"this {type(self).__name__} was loaded from a file, which holds what "
+                "prediction needs: it cannot be trained on. Fit another: "
+                "clone(loaded).set_params(teacher=...)"
+            )
+        return self.student_
+
+    def _objective(
+        self, student: Any, y: Any, teacher_proba: Any, incremental: bool
+    ) -> Objective:
+        """Return the terms of the loss, checked as far as they can be by now."""
+        objective = Objective.of(self)
+        net = net_of(student)
+        done = len(getattr(net, "history_", None) or ())
+        n_epochs = max(done + (1 if incremental else net.max_epochs), net.max_epochs)
+        objective.check(net, n_epochs, has_labels=y is not None)
+        asks = objective.feature_loss or self.teacher_features != "auto"
+        if teacher_proba is not None and objective.is_hidden and asks:
+            raise ValueError(
+                "feature_loss and teacher_features need a teacher to ask for features, "
+                "and there is teacher_proba alone: pass teacher="
+            )
+        return objective
+
+    def _begin(self, student: Any, is_new: bool) -> tuple[TrainingState, int | None, int]:
+        """Return the state of a training, and seeds for the teacher and for itself."""
+        if not is_new:
+            return self._state, None, self._state.draws.randint(2**31 - 1)
+        label_seed, seed = self._seeds()
+        draws = check_random_state(seed)
+        if student is getattr(self, "student_", None):  # it is warm
+            return replace(self._state, draws=draws, fitted=None), label_seed, seed
+        return TrainingState(draws), label_seed, seed
+
+    def _check_X(self, X: Any, *, reset: bool) -> Any:
+        """Check what the student would not, and leave the rest as it is.
+
+        A pipeline takes what its first step takes. The teacher gets what this returns.
+        """
+        tabular = self._takes_tables()
+        allow_nan = tabular and (reset or getattr(self, "_allow_nan", True))
+        if is_frame(X) or (isinstance(self.student, Pipeline) and not tabular):
+            check_not_empty(X)
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return X
+        try:
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse=False if tabular else "csr",
+                allow_nd=not tabular,
+                ensure_all_finite="allow-nan" if allow_nan else True,
+            )
+        except ValueError as error:
+            if "could not convert string" not in str(error):
+                raise
+            raise ValueError(
+                f"{error}. An array has no columns of strings: pass a data frame"
+            ) from error
+        if reset:
+            # The tags of some teachers, such as pipelines, do not tell all they take.
+            self.__dict__.pop("_allow_nan", None)
+            tags = get_tags(self).input_tags
+            self._allow_nan = tags.allow_nan or (tabular and np.isnan(X).any())
+        return X
+
+    def _fits_teacher(self) -> bool:
+        return self.teacher is not None and not all_fitted(self.teacher)
+
+    def _takes_tables(self) -> bool:
+        """Tell whether the student begins as the default one does."""
+        if isinstance(self.student, Pipeline):
+            return isinstance(self.student.steps[0][1], TabularPreprocessor)
+        return self.student is None
+
+    def _seeds(self) -> tuple[int | None, int]:
+        """Return a random state for the teacher, and a seed for the training."""
+        rng = check_random_state(self.random_state)
+        if self.random_state is None:
+            return None, rng.randint(2**31 - 1)
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state), int(self.random_state)
+        return rng.randint(2**31 - 1), rng.randint(2**31 - 1)
+
+    def _check_data(
+        self, X: Any, y: Any, sample_weight: Any, teacher_proba: Any, *, reset: bool
+    ) -> tuple[Any, NDArray[Any] | None, NDArray[np.float64] | None]:
+        if (self.teacher is None) == (teacher_proba is None):
+            raise ValueError(
+                f"there is no teacher: pass teacher= to {type(self).__name__}, or "
+                "teacher_proba= to fit"
+                if self.teacher is None
+                else "pass either a teacher or teacher_proba, not both: it is not "
+                "clear which of the two to learn from"
+            )
+        X = self._check_X(X, reset=reset)
+        if y is not None:
+            y = check_target(y, X)
+        elif self._fits_teacher():
+            require_target(y, f"{type(self).__name__} with an unfitted teacher")
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+        return X, y, sample_weight
+
+    def _question(
+        self, X: Any, y: Any, sample_weight: Any, features: Any, incremental: bool
+    ) -> Question:
+        """Return how to label rows; those of a chunk are labeled in-sample."""
+        return Question(
+            X,
+            y,
+            sample_weight,
+            method="in_sample" if incremental else self.soft_labels,
+            classes=self.classes,
+            cv=None if incremental else self.cv,
+            features=features,
+            remember=not incremental,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+
+    def _feature_question(
+        self, objective: Objective, state: TrainingState
+    ) -> FeatureQuestion | None:
+        """Return what to ask a teacher besides labels, if a loss needs it."""
+        if not objective.is_hidden:
+            return None
+        required = bool(objective.feature_loss) or self.teacher_features != "auto"
+        # What the student has learned of its features goes on with the same ones.
+        same = state.asked is self.teacher and not self._fits_teacher()
+        reduction = state.reduction if same else None
+        return FeatureQuestion(self.teacher_features, required, reduction)
+
+    def _ask(self, question: Question, seed: int | None) -> Answer:
+        fits = self._fits_teacher()
+        if fits and question.y is not None and len(np.unique(question.y)) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes to fit its teacher, y "
+                f"has 1 class: {question.y[:1].tolist()[0]!r}"
+            )
+        return label(
+            self.teacher,
+            question,
+            teacher_weights=self.teacher_weights,
+            random_state=seed,
+            memory=self.memory,
+        )
+
+    def _proba_columns(self, classes: ArrayLike | None, incremental: bool) -> Any:
+        """Return what the columns of ``teacher_proba`` stand for, if that is known."""
+        if self.classes is not None or not incremental:
+            return self.classes
+        known = getattr(self, "classes_", classes)
+        if known is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit with "
+                "teacher_proba"
+            )
+        return np.unique(known)
+
+    def _transfer_set(
+        self,
+        X: Any,
+        y: NDArray[Any] | None,
+        sample_weight: NDArray[np.float64] | None,
+        answer: Answer,
+    ) -> TransferSet:
+        self._check_known(y)
+        return make_transfer_set(
+            X,
+            y,
+            answer,
+            classes=self.classes_,
+            sample_weight=sample_weight,
+            proba_clip=self.proba_clip,
+        )
+
+    def _warn_about(self, rows: TransferSet, objective: Objective) -> None:
+        if not rows.has_labels and objective.alpha != 1:
+            warn(
+                f"there is no y: the student learns from the teacher alone, and "
+                f"alpha={objective.alpha} is ignored. Set alpha=1"
+            )
+        taught = rows.taught
+        warn_if_uninformative(
+            rows.soft[taught], rows.hard[taught], alone=not objective.is_hidden
+        )
+
+    def __sklearn_clone__(self) -> Any:
+        # A fitted teacher must not be cloned with the rest: the result would be
+        # unfitted, or a deep copy of something heavy.
+        stand_in = copy.copy(self)
+        stand_in.teacher = None
+        new = super(BaseDistiller, stand_in).__sklearn_clone__()
+        if isinstance(self.teacher, list | tuple):
+            new.teacher = type(self.teacher)(map(_clone_unfitted, self.teacher))
+        else:
+            new.teacher = _clone_unfitted(self.teacher)
+        return new
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        teacher = None
+        if isinstance(self.teacher, BaseEstimator):
+            teacher = get_tags(self.teacher).input_tags
+        tabular = self._takes_tables()
+        bare_net = not tabular and not isinstance(self.student, Pipeline)
+        tags.target_tags.required = not all_fitted(self.teacher)
+        allow_nan = tabular and (teacher is None or teacher.allow_nan)
+        tags.input_tags.allow_nan = bool(getattr(self, "_allow_nan", allow_nan))
+        tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what prediction does not need: above all, the teacher."""
+        state = dict(super().__getstate__())
+        return slim(state) if "student_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(checked(state))
+
+    def __copy__(self) -> Any:
+        # Copies are for use in this process: they keep the teacher.
+        new = type(self).__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return new
+
+
+def _clone_unfitted(teacher: Any) -> Any:
+    return teacher if is_fitted(teacher) else clone(teacher, safe=False)
+
+
+@contextmanager
+def _kept_on_error(estimator: Any) -> Iterator[None]:
+    """Put the attributes back where a fit fails, so that none is half new."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _as_object(parameter: str, value: Any) -> str:
+    """Return how to write a loss or a number as an object with parameters to set."""
+    if parameter in LOSSES:
+        return suggestion(parameter, value)
+    return "skdistill.schedules.LinearSchedule(start, stop)"

@@ -1,0 +1,240 @@
+"""The loss of a batch: alpha T^2 KL + (1 - alpha) CE, and terms on hidden features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skdistill._training._learned import LearnedLosses
+from skdistill._training._objective import Objective, Term
+from skdistill._transfer._transfer_set import TransferSet
+
+
+class BatchLoss:
+    r"""Computes the loss of a batch from the transfer set's rows.
+
+    .. math::
+
+        L = \alpha \, T^2 \, \mathrm{KL}(p_t^T \,\|\, p_s^T)
+            + (1 - \alpha) \, \mathrm{CE}(y, p_s)
+            + w_f L_\mathrm{feature} + w_r L_\mathrm{relation}
+
+    The first term may be another loss on logits. It is a mean over the batch with the
+    transfer set's soft weights, the second one with the hard weights. Where the two
+    weigh the batch differently, as some rows have no label, alpha is shared out by these
+    weights: the soft term counts with :math:`\alpha \sum w_\mathrm{soft}`, the hard one
+    with :math:`(1 - \alpha) \sum w_\mathrm{hard}`, over the sum of both. Without any
+    label, the soft term stands alone.
+
+    Parameters
+    ----------
+    objective : Objective
+        The terms.
+    rows : TransferSet
+        All rows that batches are made of.
+
+    Attributes
+    ----------
+    temperature, alpha : float
+        Those of the epoch.
+    epoch : int
+        The epoch, counted from 0.
+    """
+
+    def __init__(self, objective: Objective, rows: TransferSet) -> None:
+        self.objective = objective
+        self.soft = torch.from_numpy(np.require(rows.soft, requirements=["C", "W"]))
+        self.soft_weight = _tensor(rows.soft_weight)
+        self.hard_weight = _tensor(rows.hard_weight)
+        self.has_labels = rows.has_labels
+        self.features = None if rows.features is None else torch.tensor(rows.features)
+
+    def train_with(self, learned: LearnedLosses) -> None:
+        """Compute the terms of losses that learn by their modules."""
+        self._learned = {
+            term.place: learned.of(term) for term in self.objective.learning
+        }
+
+    @property
+    def targets(self) -> Tensor:
+        """What the student's features are compared with."""
+        if self.features is not None:
+            return self.features
+        # Logits have an arbitrary offset in each row, which is no relation.
+        return self.soft - self.soft.mean(dim=1, keepdim=True)
+
+    def begin_epoch(self, epoch: int, max_epochs: int) -> None:
+        """Set the temperature and alpha of an epoch."""
+        self.epoch = epoch
+        self.temperature = self.objective.at_epoch("temperature", epoch, max_epochs)
+        self.alpha = self.objective.at_epoch("alpha", epoch, max_epochs)
+        self._targets = self.targets if self.objective.is_hidden else None
+
+    def __call__(
+        self,
+        student: Tensor,
+        y: Tensor,
+        rows: Tensor,
+        hard_loss: Callable[[Tensor | None], Tensor],
+        features: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, and its terms before their weights.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n_rows, n_classes)
+            The student's logits.
+        y : Tensor of shape (n_rows,)
+            The hard targets.
+        rows : Tensor of shape (n_rows,)
+            The numbers of the rows in the transfer set.
+        hard_loss : callable
+            Returns the student's loss on the hard targets, given weights of shape
+            (n_rows,), or None for a plain mean.
+        features : Tensor of shape (n_rows, n_features), default=None
+            The student's hidden features, if the objective looks at them.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss.
+        terms : dict
+            The terms by name: "soft", "hard", "feature" and "relation".
+        """
+        soft_weight = _rows_of(self.soft_weight, rows, student)
+        hard_weight = _rows_of(self.hard_weight, rows, student)
+        shares = self._shares(soft_weight, hard_weight, len(rows))
+        terms: dict[str, Tensor] = {}
+        if shares["soft"] is not None:
+            teacher = self.soft[rows].to(student.device)
+            terms["soft"] = self._soft(student, teacher, y, soft_weight)
+        if shares["hard"] is not None:
+            terms["hard"] = hard_loss(_vector(hard_weight))
+        if features is not None:
+            weight = _heavier(soft_weight, hard_weight)
+            terms |= self._hidden(features, rows, weight)
+        shares["feature"] = self.objective.feature_weight
+        shares["relation"] = self.objective.relation_weight
+        loss = _sum(shares[name] * term for name, term in terms.items())
+        return loss, terms
+
+    def agreement(self, student: Tensor, rows: Tensor) -> Tensor:
+        """Return the share of rows where student and teacher name the same class."""
+        teacher = self.soft[rows].to(student.device)
+        return (student.argmax(dim=1) == teacher.argmax(dim=1)).float().mean()
+
+    def _shares(
+        self, soft_weight: Tensor | float, hard_weight: Tensor | float, n_rows: int
+    ) -> dict[str, Any]:
+        """Return the factors of the soft and the hard term; None leaves a term out."""
+        alpha = self.alpha if self.has_labels else 1.0
+        soft, hard = alpha, 1 - alpha
+        if isinstance(soft_weight, Tensor) or isinstance(hard_weight, Tensor):
+            soft = soft * _total(soft_weight, n_rows)
+            hard = hard * _total(hard_weight, n_rows)
+            whole = _positive(soft + hard)
+            soft, hard = soft / whole, hard / whole
+        return {
+            "soft": soft if alpha > 0 and self.objective.loss else None,
+            "hard": hard if alpha < 1 else None,
+        }
+
+    def _soft(
+        self, student: Tensor, teacher: Tensor, y: Tensor, weight: Tensor | float
+    ) -> Tensor:
+        offered = {
+            "y": y.to(student.device) if self.has_labels else None,
+            "temperature": self.temperature,
+            "sample_weight": _vector(weight),
+            "epoch": self.epoch,
+        }
+        terms = self.objective.loss
+        return _sum(term(term.loss, student, teacher, **offered) for term in terms)
+
+    def _hidden(
+        self, features: Tensor, rows: Tensor, weight: Tensor | None
+    ) -> dict[str, Tensor]:
+        targets = self._targets[rows].to(features.device)
+        offered = {"sample_weight": weight, "epoch": self.epoch}
+        found = {}
+        for name, terms in (
+            ("feature", self.objective.feature_loss),
+            ("relation", self.objective.relation_loss),
+        ):
+            if terms:
+                found[name] = _sum(
+                    self._value(term, features, targets, offered) for term in terms
+                )
+        return found
+
+    def _value(
+        self, term: Term, features: Tensor, targets: Tensor, offered: dict[str, Any]
+    ) -> Tensor:
+        if not term.loss.learns:
+            return term(term.loss, features, targets, **offered)
+        loss, dtype = self._learned[term.place]
+        return term(loss, features.to(dtype), targets.to(dtype), **offered)
+
+
+def weighted_mean(
+    losses: Tensor, weight: Tensor, y: Tensor, class_weight: Tensor | None = None
+) -> Tensor:
+    """Return the mean of the rows' losses.
+
+    Parameters
+    ----------
+    losses : Tensor of shape (n_rows,)
+        A loss for each row, already times the weight of its class.
+    weight : Tensor of shape (n_rows,)
+        The weights of the rows.
+    y : Tensor of shape (n_rows,)
+        The classes of the rows.
+    class_weight : Tensor of shape (n_classes,), default=None
+        The weights of the classes, by which the mean is divided too.
+    """
+    if losses.shape != weight.shape:
+        raise ValueError(
+            "sample_weight needs a loss per sample, and the student's loss has shape "
+            f"{tuple(losses.shape)} for {len(weight)} samples"
+        )
+    total = weight if class_weight is None else weight * class_weight[y.long()]
+    return (losses * weight).sum() / _positive(total.sum())
+
+
+def _heavier(soft_weight: Tensor | float, hard_weight: Tensor | float) -> Tensor | None:
+    """Return the weights of the rows themselves: the larger of their two weights."""
+    if not isinstance(soft_weight, Tensor) and not isinstance(hard_weight, Tensor):
+        return None
+    return torch.maximum(torch.as_tensor(soft_weight), torch.as_tensor(hard_weight))
+
+
+def _sum(terms: Iterable[Tensor]) -> Tensor:
+    return reduce(add, terms)
+
+
+def _total(weight: Tensor | float, n_rows: int) -> Tensor | float:
+    return weight.sum() if isinstance(weight, Tensor) else weight * n_rows
+
+
+def _positive(total: Tensor) -> Tensor:
+    """Let a batch whose weights are all zero count as zero, not as NaN."""
+    return total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def _tensor(weight: NDArray[np.float32] | float) -> Tensor | float:
+    return torch.tensor(weight) if isinstance(weight, np.ndarray) else float(weight)
+
+
+def _rows_of(weight: Tensor | float, rows: Tensor, like: Tensor) -> Tensor | float:
+    return weight[rows].to(like.device) if isinstance(weight, Tensor) else weight
+
+
+def _vector(weight: Tensor | float) -> Tensor | None:
+    return weight if isinstance(weight, Tensor) else None

@@ -1,0 +1,103 @@
+"""What a trained net predicts, and what is left of it when it only predicts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from skorch import NeuralNet, NeuralNetClassifier
+from skorch.dataset import Dataset
+from skorch.history import History
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from skdistill._training._batches import to_tensor
+
+# How many input values one forward pass takes at prediction, 4 MiB of float32.
+_FORWARD_SIZE = 2**20
+
+
+def proba(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the probabilities of ``X`` by a fitted net, float64, on the CPU."""
+    outputs = forward(net, X).double()
+    if _gives_logits(net):
+        if len(outputs) == 1:
+            return torch.softmax(outputs, dim=1)
+        # On the transpose, this is several times as fast for few classes.
+        return torch.softmax(outputs.T.contiguous(), dim=0).T.contiguous()
+    proba = net._get_predict_nonlinearity()(outputs)
+    return proba / proba.sum(dim=1, keepdim=True)
+
+
+def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the log-probabilities of ``X`` by a fitted net, float64, on the CPU."""
+    if _gives_logits(net):
+        return torch.log_softmax(forward(net, X).double(), dim=1)
+    return torch.log(proba(net, X))
+
+
+def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the outputs of a net's module in evaluation mode, on the CPU."""
+    if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
+        outputs = list(net.forward_iter(X))
+    else:
+        n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
+        outputs = [
+            _evaluate(net, to_tensor(X[start : start + n_rows]))
+            for start in range(0, X.shape[0], n_rows)
+        ]
+    outputs = [first(output).cpu() for output in outputs]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+def first(output: Any) -> Tensor:
+    """Return what counts of a module's output: of a tuple, the first."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def learns_from_logits(net: Any) -> bool:
+    """Tell whether a net's module returns logits, by the criterion that takes them."""
+    return isinstance(net.criterion_, torch.nn.CrossEntropyLoss)
+
+
+def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
+    """Return a copy with what prediction needs; it shares the module with ``net``."""
+    small = object.__new__(type(net))
+    vars(small).update(vars(net))
+    small.callbacks, small.callbacks_, small.history_ = None, [], History()
+    if _gives_logits(net):
+        # Without its criterion the net could not tell that a softmax is due.
+        small.predict_nonlinearity = _softmax
+    small.trim_for_prediction()
+    small.history_ = History({**epoch, "batches": []} for epoch in net.history)
+    return small
+
+
+def is_trimmed(net: NeuralNetClassifier) -> bool:
+    """Tell whether a net has come from a file, and can predict alone."""
+    return getattr(net, "_trimmed_for_prediction", False)
+
+
+def _evaluate(net: NeuralNetClassifier, X: Tensor) -> Any:
+    if type(net).evaluation_step is not NeuralNet.evaluation_step:
+        return net.evaluation_step((X, None))
+    # The same without its checks, which take longer than a small net for a row.
+    if net.module_.training:
+        net._set_training(False)
+    with torch.no_grad():
+        return net.infer(X)
+
+
+def _gives_logits(net: Any) -> bool:
+    """Tell whether predictions are a softmax of the outputs.
+
+    Otherwise the person's own nonlinearity, or the module, makes the probabilities.
+    """
+    if callable(net.predict_nonlinearity):
+        return net.predict_nonlinearity is _softmax
+    return learns_from_logits(net)
+
+
+def _softmax(outputs: Tensor) -> Tensor:
+    return torch.softmax(outputs, dim=1)

@@ -1,0 +1,150 @@
+"""Train a student on a transfer set."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch.callbacks import Callback
+
+from skdistill._training._hooks import Distillation, describe, distilling
+from skdistill._training._loss import BatchLoss
+from skdistill._training._objective import Objective
+from skdistill._training._prediction import forward
+from skdistill._transfer._transfer_set import TransferSet
+from skdistill.utils._seeding import seeded
+from skdistill.utils._validation import noting, plain_rows
+
+_NOTE = (
+    "(Raised by the student, which gets X just as it was given to fit. What it needs "
+    "done to X goes into one pipeline with it; make_student() takes tables as they are)"
+)
+
+# The last step of a training may break a net whose last loss was sound: this many rows
+# are run through it to see.
+_CHECKED_ROWS = 256
+
+
+def net_of(student: Any) -> NeuralNetClassifier:
+    """Return the net in a student, or raise a TypeError that says what one is."""
+    net = student[-1] if isinstance(student, Pipeline) else student
+    if isinstance(net, torch.nn.Module):
+        raise TypeError(
+            f"the student is the torch module {type(net).__name__}; wrap it in a net: "
+            "skorch.NeuralNetClassifier(module, criterion=torch.nn.CrossEntropyLoss)"
+        )
+    if isinstance(net, NeuralNetBinaryClassifier) or not isinstance(
+        net, NeuralNetClassifier
+    ):
+        what = f"the class {net.__name__}" if isinstance(net, type) else type(net)
+        raise TypeError(
+            "the student must be None, a skorch.NeuralNetClassifier with an output for "
+            f"each class, or a Pipeline that ends in one, got {what}. "
+            "make_student(hidden_layer_sizes=...) makes one"
+        )
+    return net
+
+
+def train_student(
+    student: Any,
+    rows: TransferSet,
+    objective: Objective,
+    *,
+    seed: int,
+    epochs: int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> None:
+    """Fit the student's preprocessing, unless it is fitted, and train its net.
+
+    With alpha = 0 this is, bit for bit, ``torch.manual_seed(seed); net.fit(X, y)``.
+    The global generators of torch and numpy are left as they were.
+
+    Parameters
+    ----------
+    student : skorch.NeuralNetClassifier or Pipeline
+        Trained in place.
+    rows : TransferSet
+        What it learns from.
+    objective : Objective
+        The terms of the loss.
+    seed : int
+        Seeds weights and batches.
+    epochs : int, default=None
+        How many epochs to train on from where the net is. None is a fit.
+    callbacks : sequence of skorch.callbacks.Callback
+        Watch the training.
+    """
+    net = net_of(student)
+    X = _net_rows(student, rows)
+    n_classes = rows.soft.shape[1]
+    if not net.initialized_:
+        _set_widths(net, X, n_classes)
+    loss = BatchLoss(objective, rows)
+    distillation = Distillation(loss, len(rows), n_classes, X[:2], callbacks)
+    note = f"(Raised by the student's net on X of shape {X.shape})"
+    with seeded(seed), distilling(net, distillation), noting(note, RuntimeError):
+        if epochs is None:
+            net.fit(X, rows.hard)
+        else:
+            net.partial_fit(X, rows.hard, epochs=epochs)
+    if distillation.interruption is not None:
+        raise distillation.interruption
+    if not torch.isfinite(forward(net, X[:_CHECKED_ROWS])).all():
+        raise ValueError(
+            f"the student's output is not finite after {len(net.history)} epochs, at "
+            f"{describe(net, loss)}. Lower the learning rate or scale X"
+        )
+
+
+def transform(student: Any, X: Any) -> Any:
+    """Apply the fitted preprocessing of a student, if it has some."""
+    if isinstance(student, Pipeline):
+        # Step by step: Pipeline.transform costs as much as the net for a single row.
+        for _, step in student.steps[:-1]:
+            if step is not None and step != "passthrough":
+                X = step.transform(X)
+    return X
+
+
+def net_input(X: Any) -> Any:
+    """Return rows as a net takes them: float32, dense or CSR, finite."""
+    rows = plain_rows(X)
+    if rows is not None:
+        return rows
+    with np.errstate(over="ignore"):  # what overflows is reported as infinite
+        return check_array(
+            X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True
+        )
+
+
+def _net_rows(student: Any, rows: TransferSet) -> Any:
+    """Return the rows as the student's net takes them."""
+    X = rows.X
+    with noting(_NOTE):
+        if isinstance(student, Pipeline) and len(student.steps) > 1:
+            if net_of(student).initialized_:
+                X = transform(student, X)
+            else:
+                head = student[:-1]
+                X = head.fit_transform(X, rows.hard)
+                student.steps[:-1] = head.steps
+        return net_input(X)
+
+
+def _set_widths(net: NeuralNetClassifier, X: Any, n_classes: int) -> None:
+    """Tell a net's module its widths, where it asks and the person has not told it."""
+    if isinstance(net.module, torch.nn.Module):  # it has its widths already
+        return
+    asked = inspect.signature(net.module).parameters
+    told = net.get_params_for("module")
+    widths = {"n_classes": n_classes}
+    if X.ndim == 2:
+        widths["n_features"] = X.shape[1]
+    missing = {k: v for k, v in widths.items() if k in asked and k not in told}
+    net.set_params(**{f"module__{name}": width for name, width in missing.items()})

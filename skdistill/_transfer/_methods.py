@@ -1,0 +1,274 @@
+"""Which teacher labels a row: in-sample, out-of-fold and out-of-bag."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.model_selection import KFold, check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
+
+from skdistill._teachers._answers import Answer, align
+from skdistill._teachers._asking import (
+    ask,
+    fit,
+    private_copy,
+    seeded_clone,
+    weight_parameter,
+)
+from skdistill._transfer._labels import reconcile
+from skdistill.utils._validation import is_fitted, require_target
+from skdistill.utils._warnings import warn
+
+if TYPE_CHECKING:
+    from skdistill._teachers._features import FeatureQuestion
+
+METHODS = ("auto", "in_sample", "out_of_fold", "out_of_bag")
+
+
+@dataclass(frozen=True)
+class Question:
+    """The rows that a teacher is to label, and all that decides how.
+
+    Attributes
+    ----------
+    X, y, sample_weight : array-like
+        The rows, as the person gave them.
+    method : {"auto", "in_sample", "out_of_fold", "out_of_bag"}
+        Which teacher labels a row. "auto" is "out_of_fold" where there is a ``cv``,
+        else "in_sample".
+    classes : array-like or None
+        What the columns of a fitted teacher stand for.
+    cv : int, splitter or None
+        The folds of "out_of_fold".
+    seed : int or None
+        Seeds what an unfitted teacher leaves open. With None it draws anew each time.
+    features : FeatureQuestion or None
+        What to ask for besides labels.
+    remember : bool
+        Whether to keep the answer, and to look for an earlier one.
+    n_jobs, verbose : int
+        How many folds at once; whether to show progress.
+    """
+
+    X: Any
+    y: NDArray[Any] | None = None
+    sample_weight: ArrayLike | None = None
+    method: str = "in_sample"
+    classes: ArrayLike | None = None
+    cv: Any = None
+    seed: int | None = None
+    features: FeatureQuestion | None = None
+    remember: bool = True
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    @property
+    def resolved(self) -> str:
+        """The method that "auto" stands for."""
+        if self.method != "auto":
+            return self.method
+        return "in_sample" if self.cv is None else "out_of_fold"
+
+    def fits(self, teacher: Any) -> bool:
+        """Whether answering it fits a teacher."""
+        return self.resolved != "in_sample" or not is_fitted(teacher)
+
+
+def answer_of(teacher: Any, question: Question) -> Answer:
+    """Ask a teacher as the question says; fit it, or clones of it, where need be."""
+    if question.sample_weight is not None and question.fits(teacher):
+        _warn_without_weights(teacher)
+    return _ANSWERS[question.resolved](teacher, question)
+
+
+def _in_sample(teacher: Any, question: Question) -> Answer:
+    if is_fitted(teacher):
+        return _with_features(
+            ask(teacher, question.X, question.verbose), teacher, question
+        )
+    fitted = _fit_on_all(seeded_clone(teacher, question.seed), question)
+    answer = replace(ask(fitted, question.X, question.verbose), teacher=fitted)
+    return _with_features(answer, fitted, question)
+
+
+def _out_of_fold(teacher: Any, question: Question) -> Answer:
+    y = require_target(question.y, "out_of_fold")
+    prototype = seeded_clone(teacher, question.seed)
+    if is_fitted(prototype):
+        raise ValueError(
+            f"soft_labels='out_of_fold' fits clones of the teacher, and a "
+            f"{type(teacher).__name__} cannot be fitted again: pass the estimator "
+            "inside it, or use soft_labels='in_sample'"
+        )
+    if is_fitted(teacher):
+        whole, fitted = teacher, None
+        names = teacher.classes_ if question.classes is None else question.classes
+    else:
+        whole = fitted = _fit_on_all(clone(prototype), question)
+        names = whole.classes_
+    columns, classes = reconcile(np.asarray(names), y)
+    like = reduction = None
+    if question.features is not None:
+        like, reduction = question.features(whole, private_copy(question.X))
+    folds = _folds(question.cv, question.X, y)
+    parts = Parallel(n_jobs=question.n_jobs)(
+        delayed(_label_fold)(clone(prototype), question, classes, like, *fold)
+        for fold in tqdm(folds, desc="folds", disable=not question.verbose)
+    )
+    parts = [fold for fold in parts if fold is not None]
+    served = [(fold.rows[fold.known], fold.proba[fold.known]) for fold in parts]
+    proba, never = _mean(served, (len(y), len(classes)))
+    _fall_back(proba, never, whole, question.X, columns, classes)
+    answer = Answer(proba, classes, teacher=fitted)
+    if like is None:
+        return answer
+    features, never = _mean([(fold.rows, fold.features) for fold in parts], like.shape)
+    features[never] = like[never]
+    return replace(answer, features=features, reduction=reduction)
+
+
+def _out_of_bag(teacher: Any, question: Question) -> Answer:
+    require_target(question.y, "out_of_bag")
+    if is_fitted(teacher):
+        raise ValueError(
+            "soft_labels='out_of_bag' needs an unfitted forest, which is then fitted "
+            "inside: the rows that this teacher's trees left out are not known"
+        )
+    forest = seeded_clone(teacher, question.seed)
+    last = forest[-1] if isinstance(forest, Pipeline) else forest
+    params = last.get_params(deep=False)
+    if "oob_score" not in params or not params.get("bootstrap", True):
+        raise ValueError(
+            f"soft_labels='out_of_bag' needs a forest or bagging ensemble with "
+            f"bootstrap=True, got {type(last).__name__}; use 'out_of_fold'"
+        )
+    last.set_params(oob_score=True)
+    with warnings.catch_warnings():
+        # Rows that are never out of bag fall back below.
+        warnings.filterwarnings("ignore", message="Some inputs do not have OOB")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            forest = _fit_on_all(forest, question)
+    proba = np.nan_to_num(last.oob_decision_function_).astype(np.float32)
+    never_out = proba.sum(axis=1) < 0.5
+    _fall_back(proba, never_out, forest, question.X, forest.classes_, forest.classes_)
+    # Trees have no out-of-bag leaves: features are those of all trees.
+    answer = Answer(proba, forest.classes_, teacher=forest)
+    return _with_features(answer, forest, question)
+
+
+_ANSWERS: dict[str, Callable[[Any, Question], Answer]] = {
+    "in_sample": _in_sample,
+    "out_of_fold": _out_of_fold,
+    "out_of_bag": _out_of_bag,
+}
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What a teacher that was fitted on the other folds says of the rows of one."""
+
+    rows: NDArray[np.intp]
+    proba: NDArray[np.float32]
+    # Whether the other folds hold the class of a row.
+    known: NDArray[np.bool_]
+    features: NDArray[np.float32] | None
+
+
+def _label_fold(
+    teacher: Any,
+    question: Question,
+    classes: NDArray[Any],
+    like: NDArray[np.float32] | None,
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+) -> _Fold | None:
+    """Fit on ``train``, ask for ``test``; None where ``train`` is of one class.
+
+    ``like`` holds the features that the fold's are turned to resemble.
+    """
+    y = require_target(question.y, "out_of_fold")
+    if len(np.unique(y[train])) < 2:
+        return None
+    weights = question.sample_weight
+    weights = None if weights is None else np.asarray(weights)[train]
+    X_train, X_test = (_safe_indexing(question.X, rows) for rows in (train, test))
+    fit(teacher, X_train, y[train], weights)
+    answer = ask(teacher, X_test)
+    features = None
+    if question.features is not None and like is not None:
+        features = question.features.held_out(teacher, X_train, X_test, like[train])
+    return _Fold(
+        test,
+        align(answer.values, answer.classes, classes),
+        np.isin(y[test], y[train]),
+        features,
+    )
+
+
+def _mean(
+    parts: list[tuple[NDArray[np.intp], NDArray[np.float32]]], shape: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the mean of what parts say of their rows, and which rows none has."""
+    total, times = np.zeros(shape, np.float32), np.zeros(shape[0], np.float32)
+    for rows, values in parts:
+        total[rows] += values
+        times[rows] += 1
+    total /= np.maximum(times, 1)[:, np.newaxis]
+    return total, times == 0
+
+
+def _fit_on_all(teacher: Any, question: Question) -> Any:
+    return fit(teacher, question.X, question.y, question.sample_weight)
+
+
+def _with_features(answer: Answer, teacher: Any, question: Question) -> Answer:
+    """Add the features of a fitted teacher, where they are asked for."""
+    if question.features is None:
+        return answer
+    values, reduction = question.features(teacher, private_copy(question.X))
+    return replace(answer, features=values, reduction=reduction)
+
+
+def _fall_back(
+    proba: NDArray[np.float32],
+    rows: NDArray[np.bool_],
+    teacher: Any,
+    X: Any,
+    columns: NDArray[Any],
+    classes: NDArray[Any],
+) -> None:
+    """Fill ``rows`` of ``proba`` with what a teacher that saw all rows says."""
+    where = np.flatnonzero(rows)
+    if len(where):
+        answer = ask(teacher, _safe_indexing(X, where))
+        proba[where] = align(answer.proba, columns, classes)
+
+
+def _folds(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:
+    """Return the folds; classes too rare to be stratified are let through."""
+    if cv is None or isinstance(cv, int | np.integer):
+        n_splits = min(5 if cv is None else cv, len(y))
+        largest = np.unique(y, return_counts=True)[1].max()
+        cv = KFold(n_splits) if largest < n_splits else n_splits
+    with warnings.catch_warnings():
+        # The rows of a class that a fold has not seen have a fallback.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        return list(check_cv(cv, y, classifier=True).split(X, y))
+
+
+def _warn_without_weights(teacher: Any) -> None:
+    if weight_parameter(teacher) is None:
+        last = teacher[-1] if isinstance(teacher, Pipeline) else teacher
+        warn(
+            f"teacher {type(last).__name__} takes no sample_weight: the weights act on "
+            "the student alone"
+        )

@@ -1,0 +1,105 @@
+"""The transfer set: the rows that a student learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdistill._teachers._answers import Answer
+from skdistill._transfer._labels import to_logits
+
+
+@dataclass(frozen=True)
+class TransferSet:
+    """The rows that a student learns from, however they came about.
+
+    Hinton et al. (2015) call them the transfer set. A row has a soft target, which the
+    teacher gives, a hard target, which is its label, and a weight for each.
+
+    Attributes
+    ----------
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        The inputs, as the student's preprocessing takes them.
+    soft : ndarray of shape (n_samples, n_classes), float32
+        The teacher's logits, finite, in the order of the classes.
+    hard : ndarray of shape (n_samples,), int64
+        Codes of the labels, positions among the classes. Where a row has no label, the
+        class that the teacher names.
+    soft_weight : ndarray of shape (n_samples,), float32, or float
+        The weights of the soft targets: 0 where the teacher does not know the class of
+        a row. A number stands for all rows.
+    hard_weight : ndarray of shape (n_samples,), float32, or float
+        The weights of the hard targets: 0 where a row has no label.
+    features : ndarray of shape (n_samples, n_teacher_features), float32, or None
+        The teacher's hidden features, if a loss asks for them.
+    """
+
+    X: Any
+    soft: NDArray[np.float32]
+    hard: NDArray[np.int64]
+    soft_weight: NDArray[np.float32] | float = 1.0
+    hard_weight: NDArray[np.float32] | float = 1.0
+    features: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.hard)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any row has a label."""
+        return bool(np.any(self.hard_weight))
+
+    @property
+    def taught(self) -> NDArray[np.bool_]:
+        """The rows that have both targets, each with a weight."""
+        both = np.multiply(self.soft_weight, self.hard_weight) > 0
+        return np.broadcast_to(both, len(self))
+
+
+def make_transfer_set(
+    X: Any,
+    y: NDArray[Any] | None,
+    answer: Answer,
+    *,
+    classes: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None = None,
+    proba_clip: float | str = "auto",
+) -> TransferSet:
+    """Bring rows, their labels and a teacher's answer together.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        The rows.
+    y : ndarray of shape (n_samples,) or None
+        Their labels, which are all among the classes.
+    answer : Answer
+        What the teacher says of them; its classes are named as in ``y``.
+    classes : ndarray of shape (n_classes,)
+        All classes, sorted.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Multiplies both weights.
+    proba_clip : float or "auto", default="auto"
+        The smallest probability of a teacher that gives no logits.
+    """
+    soft = to_logits(answer, classes, proba_clip)
+    weight = 1.0 if sample_weight is None else _with_mean_one(sample_weight)
+    if y is None:
+        hard = soft.argmax(axis=1)
+        return TransferSet(X, soft, hard, weight, 0.0, answer.features)
+    known = np.isin(y, answer.classes)
+    soft_weight = weight if known.all() else (weight * known).astype(np.float32)
+    hard = np.searchsorted(classes, y)
+    return TransferSet(X, soft, hard, soft_weight, weight, answer.features)
+
+
+def _with_mean_one(weight: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Scale weights, of any size, so that float32 holds them and their sums."""
+    largest = weight.max()
+    if largest > 0:
+        weight = weight / largest
+        weight = weight / weight.mean()
+    return weight.astype(np.float32)

@@ -1,0 +1,175 @@
+"""Tell whether objects are the same as before: a checksum of all that they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+import sysconfig
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+from sklearn.neighbors import BallTree, KDTree
+
+from skdistill.utils._locks import ForkSafeLock
+
+try:
+    import cloudpickle
+except ImportError:  # joblib below 1.6 brings its own
+    from joblib.externals import cloudpickle
+
+# Code in these folders does not change while a process runs.
+_STANDARD_LIBRARY = tuple({sysconfig.get_path(n) for n in ("stdlib", "platstdlib")})
+_INSTALLED = ("site-packages", "dist-packages")
+_ROOT = __name__.partition(".")[0]
+
+# Pickling by value is a setting of cloudpickle that holds for the whole process.
+_ONE_AT_A_TIME = ForkSafeLock()
+
+# What only a further training of a skorch net reads.
+_OF_TRAINING = ("history_", "optimizer_", "callbacks_")
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """A checksum, and whether another process would compute the same.
+
+    ``is_lasting`` is False where code of the person's own is part of what was
+    summed: nothing tells a later process whether that code is still the same.
+    """
+
+    checksum: str
+    is_lasting: bool
+
+
+def fingerprint(*objects: Any) -> Fingerprint | None:
+    """Return a checksum of all that the objects hold, or None if there is none.
+
+    It covers every byte of every array, the parameters and attributes of estimators,
+    and the code of functions and classes that do not belong to an installed package,
+    with the global variables that this code names. So it changes with every refit and
+    every change in place. Equal objects may have different checksums, as where two
+    attributes are one list in one object and two equal lists in the other.
+
+    Parameters
+    ----------
+    *objects : object
+        Estimators, arrays, data frames, or anything else that can be pickled.
+
+    Returns
+    -------
+    fingerprint : Fingerprint or None
+        None if an object cannot be pickled.
+
+    Notes
+    -----
+    The objects are pickled, but not copied: large arrays are summed where they lie, by
+    a CRC-32 of each array, several arrays at a time.
+    """
+    stream = _Stream()
+    try:
+        with _ONE_AT_A_TIME, _own_code_by_value():
+            pickler = _Pickler(stream, protocol=5, buffer_callback=stream.add)
+            pickler.dump(objects)
+    except (
+        pickle.PicklingError,
+        AttributeError,
+        NotImplementedError,
+        RuntimeError,  # what torch raises for tensors that it cannot convert
+        TypeError,
+        ValueError,
+    ):
+        return None
+    return Fingerprint(stream.checksum(), not pickler.met_own_code)
+
+
+class _Stream:
+    """Takes the bytes of a pickle, and the arrays that go beside them."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._arrays: list[memoryview] = []
+
+    def write(self, data: Any) -> int:
+        self._digest.update(data)
+        return memoryview(data).nbytes
+
+    def add(self, array: pickle.PickleBuffer) -> None:
+        self._arrays.append(array.raw())
+
+    def checksum(self) -> str:
+        # zlib lets other threads run meanwhile.
+        with ThreadPoolExecutor() as pool:
+            for array, crc in zip(
+                self._arrays, pool.map(zlib.crc32, self._arrays), strict=True
+            ):
+                self._digest.update(b"%d %d," % (array.nbytes, crc))
+        return self._digest.hexdigest()
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles what decides the answers of an object, and nothing that asking changes."""
+
+    met_own_code = False
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, type | FunctionType):
+            self.met_own_code |= _is_own(obj.__module__)
+            return super().reducer_override(obj)
+        if isinstance(obj, KDTree | BallTree):
+            # The integers in its state are sizes, and counts of what it was asked.
+            state = [part for part in obj.__getstate__() if not isinstance(part, int)]
+            return _contents, (type(obj), state)
+        if hasattr(obj, "module_") and hasattr(obj, "evaluation_step"):  # a skorch net
+            attributes = {k: v for k, v in vars(obj).items() if k not in _OF_TRAINING}
+            return _contents, (type(obj), attributes)
+        if hasattr(obj, "untyped_storage"):  # a torch tensor
+            flat = obj.detach().cpu().contiguous().reshape(-1)
+            array = flat.view(sys.modules["torch"].uint8).numpy()
+            return _contents, (type(obj), str(obj.dtype), tuple(obj.shape), array)
+        return super().reducer_override(obj)
+
+
+def _contents(*parts: Any) -> None:
+    """Stand in the pickle for what made the object; nobody unpickles it."""
+
+
+@contextmanager
+def _own_code_by_value() -> Iterator[None]:
+    """Let cloudpickle write out the code of modules that are not installed."""
+    known = {"__main__", *cloudpickle.list_registry_pickle_by_value()}
+    modules = [
+        module
+        for name, module in list(sys.modules.items())
+        if isinstance(module, ModuleType)
+        and module.__name__ == name  # a module may be known under several names
+        and name not in known
+        and _is_own(name)
+    ]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_own(name: str | None) -> bool:
+    """Tell whether a module is the person's, and may be edited and loaded again."""
+    if name is None or name == "__main__":
+        return True
+    module = sys.modules.get(name)
+    if module is None:
+        return True
+    if name.partition(".")[0] == _ROOT or name in sys.builtin_module_names:
+        return False
+    file = getattr(module, "__file__", None)
+    if file is None or any(folder in file for folder in _INSTALLED):
+        return False
+    return not file.startswith(_STANDARD_LIBRARY)

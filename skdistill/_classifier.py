@@ -128,7 +128,7 @@ class DistilledClassifier(
         teacher alone; ``y`` is not needed). Or a schedule.
     loss : str, callable or list of (loss, weight), default="kl"
         The soft term, on logits: "kl", "logit_mse", "dkd", "dist", "nkd",
-        "standardised", "jsd", an object of :mod:`skdistill.losses` that holds their
+        "standardized", "jsd", an object of :mod:`skdistill.losses` that holds their
         parameters, or a function of your own. It is called with the student's and the
         teacher's logits, tensors of shape (n_rows, n_classes), and gets the keywords
         ``y``, ``temperature``, ``sample_weight`` and ``epoch`` (from 0) if it has

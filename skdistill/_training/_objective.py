@@ -14,20 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skdistill.losses import _objects
-
-# For each family: the losses it knows by name, and what it offers a loss besides the
-# two sides. A loss gets those that its signature names.
-_KNOWN: Mapping[str, Mapping[str, type]] = {
-    "loss": _objects.LOGIT_LOSSES,
-    "feature_loss": _objects.FEATURE_LOSSES,
-    "relation_loss": _objects.RELATION_LOSSES,
-}
-_OFFERED = {
-    "loss": ("y", "temperature", "sample_weight", "epoch"),
-    "feature_loss": ("sample_weight", "epoch"),
-    "relation_loss": ("sample_weight", "epoch"),
-}
+from skdistill.losses._base import LOSSES, Loss, as_loss, suggestion
 
 # Numbers that a schedule may give.
 _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
@@ -51,17 +38,16 @@ class Term:
 
     @property
     def name(self) -> str:
-        return getattr(self.loss, "__name__", type(self.loss).__name__)
+        return self._known.name
 
     @property
     def min_rows(self) -> int:
         """How many rows it takes to have something to compare."""
-        least = 2 if self.family == "relation_loss" else 1
-        return getattr(self.loss, "min_rows", least)
+        return self._known.min_rows
 
     @property
     def learns(self) -> bool:
-        return self.family != "loss" and hasattr(self.loss, "learned")
+        return self.family != "loss" and self._known.learns
 
     def weighted(self, value: Tensor) -> Tensor:
         """Return a value of the loss by its weight."""
@@ -70,12 +56,17 @@ class Term:
 
     @property
     def needs_labels(self) -> bool:
-        return self._wanted.get("y", False)
+        return self.family == "loss" and self._known.needs_labels
 
     @cached_property
-    def _wanted(self) -> dict[str, bool]:
-        function = self.loss if self.learned is None else self.learned
-        return _taken(function, _OFFERED[self.family])
+    def _known(self) -> Loss:
+        return as_loss(self.family, self.loss)
+
+    @cached_property
+    def _called(self) -> Loss:
+        if self.learned is None:
+            return self._known
+        return as_loss(self.family, self.learned)
 
     def __call__(self, student: Tensor, teacher: Tensor, **offered: Any) -> Tensor:
         """Return the loss, not weighted, of those rows that have a weight."""
@@ -83,7 +74,7 @@ class Term:
             parameter = next(self.learned.parameters(), student)
             student, teacher = student.to(parameter.dtype), teacher.to(parameter.dtype)
         weight = offered.get("sample_weight")
-        if weight is not None and "sample_weight" not in self._wanted:
+        if weight is not None and "sample_weight" not in self._called.keywords:
             # All that such a loss can be told: which rows are there at all.
             rows = weight > 0
             student, teacher = student[rows], teacher[rows]
@@ -92,8 +83,8 @@ class Term:
             }
         if len(student) < self.min_rows:
             return 0 * student.sum()
-        function = self.loss if self.learned is None else self.learned
-        value = function(student, teacher, **{k: offered[k] for k in self._wanted})
+        given = {k: v for k, v in offered.items() if k in self._called.keywords}
+        value = self._called(student, teacher, **given)
         if not isinstance(value, Tensor) or value.ndim > 0:
             got = type(value).__name__
             if isinstance(value, Tensor):
@@ -124,7 +115,7 @@ class Objective:
     def of(cls, estimator: Any) -> Objective:
         """Return what the parameters of a DistilledClassifier ask for."""
         terms = {
-            family: terms_of(family, getattr(estimator, family)) for family in _KNOWN
+            family: terms_of(family, getattr(estimator, family)) for family in LOSSES
         }
         for family in ("feature", "relation"):
             weight = getattr(estimator, f"{family}_weight")
@@ -212,12 +203,14 @@ def terms_of(family: str, spec: Any) -> tuple[Term, ...]:
         if not (isinstance(pair, list | tuple) and len(pair) == 2):
             raise ValueError(
                 f"a list of {family} holds pairs (loss, weight), such as "
-                f"[('{next(iter(_KNOWN[family]))}', 0.5)], got {pair!r}"
+                f"[('{next(iter(LOSSES[family]))}', 0.5)], got {pair!r}"
             )
         loss, weight = pair
         if not _is_weight(weight):
             raise _weight_error(f"the weight of {loss!r} in {family}", weight)
-        terms.append(Term(family, _known(family, loss), float(weight)))
+        known = as_loss(family, loss)
+        loss = known if isinstance(loss, str) else loss
+        terms.append(Term(family, loss, float(weight)))
     if not terms:
         raise ValueError(f"{family} is an empty list")
     return tuple(term for term in terms if term.weight > 0)
@@ -227,32 +220,7 @@ def object_name(parameter: str, value: Any) -> str:
     """Return how to write a loss or a number as an object with parameters to set."""
     if parameter in _RANGES:
         return "skdistill.schedules.LinearSchedule(start, stop)"
-    known = _KNOWN[parameter].get(value) if isinstance(value, str) else None
-    return "an object" if known is None else f"skdistill.losses.{known.__name__}()"
-
-
-def _known(family: str, loss: Any) -> Any:
-    known = _KNOWN[family]
-    if isinstance(loss, str):
-        if loss not in known:
-            raise ValueError(
-                f"{family}={loss!r} is not known; use one of {sorted(known)}, or a "
-                "function or object of your own"
-            )
-        return known[loss]()
-    if isinstance(loss, type):
-        raise TypeError(
-            f"{family} is the class {loss.__name__}; pass an instance of it: "
-            f"{loss.__name__}()"
-        )
-    learns = family != "loss" and hasattr(loss, "learned")
-    if not (callable(loss) or learns):
-        raise TypeError(
-            f"{family} must be one of {sorted(known)}, a function or object that is "
-            f"called with what the student and the teacher give, or a list of pairs "
-            f"(loss, weight), got {loss!r}"
-        )
-    return loss
+    return suggestion(parameter, value)
 
 
 def _check_schedule(name: str, value: Any) -> None:
@@ -275,21 +243,3 @@ def _is_weight(weight: Any) -> bool:
 
 def _weight_error(name: str, weight: Any) -> ValueError:
     return ValueError(f"{name} must be a finite number from 0 on, got {weight!r}")
-
-
-def _taken(function: Any, offered: tuple[str, ...]) -> dict[str, bool]:
-    """Return which of the offered names a function takes, and whether it needs them."""
-    called = function.forward if isinstance(function, torch.nn.Module) else function
-    try:
-        parameters = inspect.signature(called).parameters
-    except ValueError:  # written in C
-        return {}
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return dict.fromkeys(offered, False)
-    # The first two are the student's and the teacher's side, whatever their names.
-    free = set(list(parameters)[2:]) - set(getattr(called, "keywords", ()))
-    return {
-        name: parameters[name].default is inspect.Parameter.empty
-        for name in offered
-        if name in free
-    }

@@ -1,40 +1,31 @@
-"""Losses of distillation: functions on tensors, and estimator-like objects.
+"""Losses of distillation, as estimator-like objects.
 
-They know nothing else of this package, so they serve in a hand-written training
-loop as well as in :class:`~skdistill.DistilledClassifier`. A function takes all that
-it depends on; its object, such as ``RKDLoss`` for ``rkd``, holds the parameters, so
-that it can be cloned, pickled and tuned by a search.
+A loss is called with what the student and the teacher give for the rows of a batch, and
+returns a tensor of shape (). So it serves in a training loop of your own as well as in
+:class:`~skdistill.DistilledClassifier`. It holds its parameters, so that it can be
+cloned, pickled and tuned by a search.
+
+A class that derives from one of these and takes other keywords than its base says so in
+the attribute ``keywords``: those of "y", "temperature", "sample_weight" and "epoch"
+that it takes.
 """
 
-from ._features import cka, cosine, hint
-from ._logits import (
-    dist,
-    distillation,
-    dkd,
-    jsd,
-    kl,
-    logit_mse,
-    nkd,
-    standardised,
-)
-from ._objects import (
-    CKALoss,
-    ContrastiveLoss,
-    CosineLoss,
+from skdistill.losses._features import CKALoss, CosineLoss, HintLoss, VIDLoss
+from skdistill.losses._logits import (
     DISTLoss,
     DKDLoss,
-    HintLoss,
     JSDLoss,
     KLLoss,
     LogitMSELoss,
     NKDLoss,
+    StandardizedLoss,
+)
+from skdistill.losses._relations import (
+    ContrastiveLoss,
     PKTLoss,
     RKDLoss,
     SimilarityLoss,
-    StandardisedLoss,
-    VIDLoss,
 )
-from ._relations import contrastive, pkt, rkd, similarity
 
 __all__ = [
     "CKALoss",
@@ -50,21 +41,6 @@ __all__ = [
     "PKTLoss",
     "RKDLoss",
     "SimilarityLoss",
-    "StandardisedLoss",
+    "StandardizedLoss",
     "VIDLoss",
-    "cka",
-    "contrastive",
-    "cosine",
-    "dist",
-    "distillation",
-    "dkd",
-    "hint",
-    "jsd",
-    "kl",
-    "logit_mse",
-    "nkd",
-    "pkt",
-    "rkd",
-    "similarity",
-    "standardised",
 ]

@@ -1,22 +1,76 @@
 """Losses that compare a student's logits with a teacher's."""
 
+from __future__ import annotations
+
 import math
+from numbers import Integral, Real
 
 import torch
+from sklearn.utils._param_validation import Interval
 from torch import Tensor
 from torch.nn import functional as F
+
+from skdistill.losses._base import LOSSES, NOT_NEGATIVE, POSITIVE, Loss
+from skdistill.losses._numerics import at_least_float32, shares, weighted_mean
 
 # Temperature up to which float32 is accurate to 1e-5. The rounding of the
 # probabilities does not shrink as they near each other, and T^2 magnifies it.
 _MAX_FLOAT32_TEMPERATURE = 4.0
 
 
-def kl(
-    student: Tensor,
-    teacher: Tensor,
-    temperature: float = 1.0,
-    sample_weight: Tensor | None = None,
-) -> Tensor:
+class _LogitLoss(Loss):
+    """Base of the losses on logits, most of which have a temperature."""
+
+    keywords: tuple[str, ...] = ("temperature", "sample_weight")
+    min_classes = 1
+    temperature: float | None
+
+    def _checked_temperature(self, temperature: float) -> float:
+        """Return the temperature of the loss, or else that of its call."""
+        self._validate_params()
+        if self.temperature is not None:
+            return self.temperature
+        if not POSITIVE.is_satisfied_by(temperature):
+            raise ValueError(
+                f"The temperature that {self.name} is called with must be a positive "
+                f"finite number, got {temperature!r}."
+            )
+        return temperature
+
+    def _check_logits(self, student: Tensor, teacher: Tensor) -> None:
+        if student.ndim != 2 or student.shape != teacher.shape:
+            raise ValueError(
+                "student and teacher must both be logits of shape (n_samples, "
+                f"n_classes), got {tuple(student.shape)} and {tuple(teacher.shape)}."
+            )
+        if student.shape[1] < self.min_classes:
+            raise ValueError(
+                f"{self.name} needs at least {self.min_classes} classes, got logits of "
+                f"shape {tuple(student.shape)}."
+            )
+
+    def _check_labels(self, y: Tensor | None, logits: Tensor) -> Tensor:
+        if y is None:
+            raise ValueError(f"y is None, but {self.name} needs labels.")
+        if y.shape != logits.shape[:1] or y.dtype != torch.int64:
+            raise ValueError(
+                f"y must hold one int64 class index for each of the {len(logits)} "
+                f"samples, got shape {tuple(y.shape)} and dtype {y.dtype}."
+            )
+        return y.to(logits.device)
+
+    def _softened(
+        self, student: Tensor, teacher: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return both logits over the temperature, the teacher's without a gradient."""
+        self._check_logits(student, teacher)
+        z_student, z_teacher = (
+            _widened(z, temperature) / temperature for z in (student, teacher.detach())
+        )
+        return z_student, z_teacher
+
+
+class KLLoss(_LogitLoss):
     r"""Kullback-Leibler divergence of the student from the teacher.
 
     Both sides are softened by the temperature :math:`T`, with
@@ -34,37 +88,14 @@ def kl(
 
     Parameters
     ----------
-    student : Tensor of shape (n_samples, n_classes)
-        Finite logits of the student, of any floating dtype.
-
-    teacher : Tensor of shape (n_samples, n_classes)
-        Logits of the teacher; log-probabilities are logits too. An entry of -inf is
-        a probability of exactly zero. No gradient flows into the teacher.
-
-    temperature : float, default=1.0
-        Temperature of both softmaxes, above 0.
-
-    sample_weight : Tensor of shape (n_samples,), default=None
-        Non-negative weights, which replace the mean over the samples by
-        :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are all
-        zero is 0.
-
-    Returns
-    -------
-    Tensor of shape ()
-        The loss, never negative but for rounding. It has the dtype of `student`, or
-        float32 if that is a 16-bit type.
-
-    Raises
-    ------
-    ValueError
-        If `student` and `teacher` differ in shape or aren't two-dimensional, if
-        `sample_weight` doesn't have one weight per sample, or if `temperature` isn't
-        positive and finite.
+    temperature : float, default=None
+        Temperature of both softmaxes, above 0. None is that of the call: in training
+        the estimator's, otherwise 1.
 
     See Also
     --------
-    distillation : This loss blended with the cross-entropy on labels.
+    JSDLoss : Also the divergence of the teacher from the student.
+    DKDLoss : The divergence in two parts with weights of their own.
 
     Notes
     -----
@@ -78,113 +109,71 @@ def kl(
 
     Examples
     --------
+    In a training loop of your own:
+
     >>> import torch
-    >>> from skdistill.losses import kl
+    >>> from skdistill.losses import KLLoss
     >>> student = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
     >>> teacher = torch.tensor([[3.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
-    >>> kl(student, teacher)
-    tensor(1.1457)
-    >>> kl(student, teacher, temperature=2.0)
+    >>> KLLoss(temperature=2.0)(student, teacher)
     tensor(1.3372)
+
+    In an estimator, where a search can tune it:
+
+    >>> from skdistill import DistilledClassifier
+    >>> clf = DistilledClassifier(loss=KLLoss(temperature=4.0))
+    >>> clf.set_params(loss__temperature=8.0).loss
+    KLLoss(temperature=8.0)
     """
-    z_student, z_teacher = _soften(student, teacher, temperature)
-    rows = _kl_rows(F.log_softmax(z_student, dim=1), F.softmax(z_teacher, dim=1))
-    return _narrow(_mean(rows, sample_weight) * temperature**2, student)
+
+    _parameter_constraints = {"temperature": [POSITIVE, None]}
+
+    def __init__(self, temperature: float | None = None) -> None:
+        self.temperature = temperature
+
+    def __call__(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        temperature: float = 1.0,
+        sample_weight: Tensor | None = None,
+    ) -> Tensor:
+        r"""Return the loss of a batch.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n_samples, n_classes)
+            Finite logits of the student, of any floating dtype.
+        teacher : Tensor of shape (n_samples, n_classes)
+            Logits of the teacher; log-probabilities are logits too. An entry of -inf is
+            a probability of exactly zero. No gradient flows into the teacher.
+        temperature : float, default=1.0
+            Replaces a temperature of None.
+        sample_weight : Tensor of shape (n_samples,), default=None
+            Non-negative weights, which replace the mean over the samples by
+            :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are
+            all zero is 0.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss, never negative but for rounding. It has the dtype of ``student``,
+            or float32 if that is a 16-bit type.
+
+        Raises
+        ------
+        ValueError
+            If the temperature isn't positive and finite, if the logits differ in shape
+            or aren't two-dimensional, or if ``sample_weight`` doesn't have one weight
+            per sample.
+        """
+        temperature = self._checked_temperature(temperature)
+        z_student, z_teacher = self._softened(student, teacher, temperature)
+        loss = _tempered_kl(z_student, z_teacher, temperature, sample_weight)
+        return _narrowed(loss, student)
 
 
-def distillation(
-    student: Tensor,
-    teacher: Tensor | None,
-    y: Tensor | None,
-    temperature: float,
-    alpha: float,
-    sample_weight: Tensor | None = None,
-) -> Tensor:
-    r"""Blend of the teacher's soft labels, weighted by `alpha`, and hard labels.
-
-    .. math::
-
-        L = \alpha \, T^2 \, \mathrm{KL}(p_t^T \,\|\, p_s^T)
-            + (1 - \alpha) \, \mathrm{CE}(y, p_s)
-
-    The temperature :math:`T` softens the student and the teacher in the first term,
-    which is :func:`kl`. The second is the cross-entropy of the student at temperature
-    1.
-
-    Parameters
-    ----------
-    student : Tensor of shape (n_samples, n_classes)
-        Finite logits of the student, of any floating dtype.
-
-    teacher : Tensor of shape (n_samples, n_classes) or None
-        Logits of the teacher; log-probabilities are logits too. An entry of -inf is
-        a probability of exactly zero. No gradient flows into the teacher. Not read,
-        and may be None, if `alpha` is 0.
-
-    y : Tensor of shape (n_samples,) and dtype int64, or None
-        Class indices from 0 to n_classes - 1. Not read, and may be None, if `alpha`
-        is 1.
-
-    temperature : float
-        Temperature of both softmaxes of the soft term, above 0.
-
-    alpha : float
-        Weight of the soft term, from 0 to 1. At 0 the loss is exactly
-        :func:`torch.nn.functional.cross_entropy`.
-
-    sample_weight : Tensor of shape (n_samples,), default=None
-        Non-negative weights, which replace the mean over the samples of both terms by
-        :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are all
-        zero is 0.
-
-    Returns
-    -------
-    Tensor of shape ()
-        The loss. It has the dtype of `student`, or float32 if that is a 16-bit type
-        (unless `alpha` is 0, without weights: then its dtype is the student's).
-
-    Raises
-    ------
-    ValueError
-        If `alpha` is outside [0, 1] or `temperature` isn't positive and finite, if
-        the shapes disagree, or if `y` or `teacher` is None where it is needed.
-
-    See Also
-    --------
-    kl : The soft term alone.
-
-    References
-    ----------
-    .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural
-       Network", 2015. https://arxiv.org/abs/1503.02531
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skdistill.losses import distillation
-    >>> student = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
-    >>> teacher = torch.tensor([[3.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
-    >>> y = torch.tensor([0, 2])
-    >>> distillation(student, teacher, y, temperature=2.0, alpha=0.5)
-    tensor(1.3308)
-    """
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must be between 0 and 1, got {alpha!r}.")
-    _check_temperature(temperature)
-    if alpha == 0:
-        return _cross_entropy(student, y, sample_weight)
-    if teacher is None:
-        raise ValueError("teacher is None, but only alpha=0 needs no teacher.")
-    soft = kl(student, teacher, temperature, sample_weight)
-    if alpha == 1:
-        return soft
-    hard = _cross_entropy(_widen(student), y, sample_weight)
-    return alpha * soft + (1 - alpha) * hard
-
-
-def logit_mse(
-    student: Tensor, teacher: Tensor, sample_weight: Tensor | None = None
-) -> Tensor:
+class LogitMSELoss(_LogitLoss):
     r"""Mean squared error between the logits, each row centered first.
 
     .. math::
@@ -196,39 +185,12 @@ def logit_mse(
 
     Logits are defined up to a constant per row, and those of a teacher known by its
     log-probabilities have an arbitrary one. Centering takes it out. This loss is twice
-    the limit of :func:`kl` at high temperature.
-
-    Parameters
-    ----------
-    student : Tensor of shape (n_samples, n_classes)
-        Finite logits of the student, of any floating dtype.
-
-    teacher : Tensor of shape (n_samples, n_classes)
-        Finite logits of the teacher; log-probabilities are logits too. No gradient
-        flows into the teacher.
-
-    sample_weight : Tensor of shape (n_samples,), default=None
-        Non-negative weights, which replace the mean over the samples by
-        :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are all
-        zero is 0.
-
-    Returns
-    -------
-    Tensor of shape ()
-        The loss, never negative. It has the dtype of `student`, or float32 if that is
-        a 16-bit type.
-
-    Raises
-    ------
-    ValueError
-        If `student` and `teacher` differ in shape or aren't two-dimensional, if
-        `teacher` isn't finite, or if `sample_weight` doesn't have one weight per
-        sample.
+    the limit of :class:`KLLoss` at high temperature.
 
     See Also
     --------
-    kl : The divergence of the softened probabilities.
-    standardised : Discards the scale of the logits as well as their mean.
+    KLLoss : The divergence of the softened probabilities.
+    StandardizedLoss : Discards the scale of the logits as well as their mean.
 
     References
     ----------
@@ -242,34 +204,58 @@ def logit_mse(
     Examples
     --------
     >>> import torch
-    >>> from skdistill.losses import logit_mse
+    >>> from skdistill.losses import LogitMSELoss
     >>> student = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
     >>> teacher = torch.tensor([[3.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
-    >>> logit_mse(student, teacher)
+    >>> LogitMSELoss()(student, teacher)
     tensor(2.9167)
-    >>> logit_mse(student, torch.log_softmax(teacher, dim=1))
+    >>> LogitMSELoss()(student, torch.log_softmax(teacher, dim=1))
     tensor(2.9167)
     """
-    _check_logits(student, teacher)
-    _check_finite(teacher)
-    difference = _widen(student) - _widen(teacher.detach())
-    centered = difference - difference.mean(dim=1, keepdim=True)
-    return _mean(centered.square().mean(dim=1), sample_weight)
+
+    keywords = ("sample_weight",)
+
+    def __call__(
+        self, student: Tensor, teacher: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        r"""Return the loss of a batch.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n_samples, n_classes)
+            Finite logits of the student, of any floating dtype.
+        teacher : Tensor of shape (n_samples, n_classes)
+            Finite logits of the teacher; log-probabilities are logits too. No gradient
+            flows into the teacher.
+        sample_weight : Tensor of shape (n_samples,), default=None
+            Non-negative weights, which replace the mean over the samples by
+            :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are
+            all zero is 0.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss, never negative. It has the dtype of ``student``, or float32 if
+            that is a 16-bit type.
+
+        Raises
+        ------
+        ValueError
+            If the logits differ in shape or aren't two-dimensional, if ``teacher``
+            isn't finite, or if ``sample_weight`` doesn't have one weight per sample.
+        """
+        self._check_logits(student, teacher)
+        _check_finite(teacher)
+        difference = _widened(student) - _widened(teacher.detach())
+        centered = difference - difference.mean(dim=1, keepdim=True)
+        return weighted_mean(centered.square().mean(dim=1), sample_weight)
 
 
-def dkd(
-    student: Tensor,
-    teacher: Tensor,
-    y: Tensor | None,
-    target_weight: float = 1.0,
-    nontarget_weight: float = 8.0,
-    temperature: float = 4.0,
-    sample_weight: Tensor | None = None,
-) -> Tensor:
+class DKDLoss(_LogitLoss):
     r"""Decoupled knowledge distillation (DKD).
 
-    It splits :func:`kl` into the divergence on the target class against all others
-    (TCKD) and that among the other classes (NCKD), and weighs the two freely:
+    It splits :class:`KLLoss` into the divergence on the target class against all
+    others (TCKD) and that among the other classes (NCKD), and weighs the two freely:
 
     .. math::
 
@@ -279,60 +265,32 @@ def dkd(
 
     with the binary distribution :math:`b = (p_y^T, 1 - p_y^T)` and the distribution
     over the non-targets :math:`q_k = p_k^T / (1 - p_y^T)`, :math:`k \neq y`. In
-    :func:`kl` the second term of a sample has the weight
+    :class:`KLLoss` the second term of a sample has the weight
     :math:`1 - p_{t,y}^T`, which vanishes where the teacher is confident.
 
     Parameters
     ----------
-    student : Tensor of shape (n_samples, n_classes)
-        Finite logits of the student, of any floating dtype.
-
-    teacher : Tensor of shape (n_samples, n_classes)
-        Logits of the teacher; log-probabilities are logits too. An entry of -inf is
-        a probability of exactly zero. No gradient flows into the teacher.
-
-    y : Tensor of shape (n_samples,) and dtype int64
-        Class indices from 0 to n_classes - 1.
-
     target_weight : float, default=1.0
         Weight :math:`\alpha` of the divergence on the target class, at least 0.
-
     nontarget_weight : float, default=8.0
         Weight :math:`\beta` of the divergence among the non-targets, at least 0.
-
-    temperature : float, default=4.0
-        Temperature of both softmaxes, above 0.
-
-    sample_weight : Tensor of shape (n_samples,), default=None
-        Non-negative weights, which replace the mean over the samples by
-        :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are all
-        zero is 0.
-
-    Returns
-    -------
-    Tensor of shape ()
-        The loss, never negative but for rounding. It has the dtype of `student`, or
-        float32 if that is a 16-bit type.
-
-    Raises
-    ------
-    ValueError
-        If `y` is None or isn't one int64 label per sample, if a weight is negative or
-        infinite, if `temperature` isn't positive and finite, if there are fewer than
-        two classes, or if the shapes disagree.
+    temperature : float, default=None
+        Temperature of both softmaxes, above 0. None is that of the call: in training
+        the estimator's, otherwise 4, which the authors use.
+    warmup_epochs : int, default=20
+        The loss rises linearly to its full weight over this many epochs, as in the
+        paper, which trains for 240. Use fewer in a training of 30.
 
     See Also
     --------
-    kl : The loss that this one decouples.
-    nkd : Another weighting of the target and the non-targets.
+    KLLoss : The loss that this one decouples.
+    NKDLoss : Another weighting of the target and the non-targets.
 
     Notes
     -----
     With two classes there is a single non-target, so the second term is 0 whatever its
-    weight, and ``target_weight=1`` is :func:`kl`. The second term is also 0 in a row
-    where the teacher gives every non-target a probability of exactly zero.
-
-    The authors raise the weight of the loss linearly over the first 20 epochs.
+    weight, and ``target_weight=1`` is :class:`KLLoss`. The second term is also 0 in a
+    row where the teacher gives every non-target a probability of exactly zero.
 
     References
     ----------
@@ -342,33 +300,94 @@ def dkd(
     Examples
     --------
     >>> import torch
-    >>> from skdistill.losses import dkd
+    >>> from skdistill.losses import DKDLoss
     >>> student = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
     >>> teacher = torch.tensor([[3.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
     >>> y = torch.tensor([0, 2])
-    >>> dkd(student, teacher, y, nontarget_weight=0.0, temperature=1.0)
+    >>> DKDLoss(nontarget_weight=0.0, temperature=1.0)(student, teacher, y)
     tensor(1.0580)
-    >>> dkd(student, teacher, y, target_weight=0.0, nontarget_weight=1.0, temperature=1)
-    tensor(0.2424)
+    >>> from skdistill import DistilledClassifier
+    >>> clf = DistilledClassifier(loss=DKDLoss(warmup_epochs=5), temperature=4.0)
     """
-    _check_weights(target_weight=target_weight, nontarget_weight=nontarget_weight)
-    z_student, z_teacher = _soften(student, teacher, temperature)
-    _check_n_classes(student, 2, "dkd")
-    y = _check_labels(y, z_student)
-    target = _kl_rows(_log_binary(z_student, y), _log_binary(z_teacher, y).exp())
-    nontarget = _kl_rows(*_nontargets(z_student, z_teacher, y))
-    rows = target_weight * target + nontarget_weight * nontarget
-    return _narrow(_mean(rows, sample_weight) * temperature**2, student)
+
+    keywords = ("y", "temperature", "sample_weight", "epoch")
+    needs_labels = True
+    min_classes = 2
+
+    _parameter_constraints = {
+        "target_weight": [NOT_NEGATIVE],
+        "nontarget_weight": [NOT_NEGATIVE],
+        "temperature": [POSITIVE, None],
+        "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        target_weight: float = 1.0,
+        nontarget_weight: float = 8.0,
+        temperature: float | None = None,
+        warmup_epochs: int = 20,
+    ) -> None:
+        self.target_weight = target_weight
+        self.nontarget_weight = nontarget_weight
+        self.temperature = temperature
+        self.warmup_epochs = warmup_epochs
+
+    def __call__(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        y: Tensor,
+        temperature: float = 4.0,
+        sample_weight: Tensor | None = None,
+        epoch: int | None = None,
+    ) -> Tensor:
+        r"""Return the loss of a batch.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n_samples, n_classes)
+            Finite logits of the student, of any floating dtype.
+        teacher : Tensor of shape (n_samples, n_classes)
+            Logits of the teacher; log-probabilities are logits too. An entry of -inf is
+            a probability of exactly zero. No gradient flows into the teacher.
+        y : Tensor of shape (n_samples,) and dtype int64
+            Class indices from 0 to n_classes - 1.
+        temperature : float, default=4.0
+            Replaces a temperature of None.
+        sample_weight : Tensor of shape (n_samples,), default=None
+            Non-negative weights, which replace the mean over the samples by
+            :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are
+            all zero is 0.
+        epoch : int, default=None
+            The number of the epoch, counted from 0. None means after the warm-up.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss, never negative but for rounding. It has the dtype of ``student``,
+            or float32 if that is a 16-bit type.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, if ``y`` is None or isn't one int64
+            label per sample, if there are fewer than two classes, or if the shapes
+            disagree.
+        """
+        temperature = self._checked_temperature(temperature)
+        z_student, z_teacher = self._softened(student, teacher, temperature)
+        y = self._check_labels(y, z_student)
+        target = _kl_rows(_log_binary(z_student, y), _log_binary(z_teacher, y).exp())
+        nontarget = _kl_rows(*_nontargets(z_student, z_teacher, y))
+        rows = self.target_weight * target + self.nontarget_weight * nontarget
+        loss = _narrowed(weighted_mean(rows, sample_weight) * temperature**2, student)
+        if epoch is None or epoch + 1 >= self.warmup_epochs:
+            return loss
+        return (epoch + 1) / self.warmup_epochs * loss
 
 
-def dist(
-    student: Tensor,
-    teacher: Tensor,
-    beta: float = 1.0,
-    gamma: float = 1.0,
-    temperature: float = 1.0,
-    sample_weight: Tensor | None = None,
-) -> Tensor:
+class DISTLoss(_LogitLoss):
     r"""Pearson correlation within samples and within classes (DIST).
 
     .. math::
@@ -385,42 +404,17 @@ def dist(
 
     Parameters
     ----------
-    student : Tensor of shape (n_samples, n_classes)
-        Finite logits of the student, of any floating dtype.
-
-    teacher : Tensor of shape (n_samples, n_classes)
-        Logits of the teacher; log-probabilities are logits too. An entry of -inf is
-        a probability of exactly zero. No gradient flows into the teacher.
-
     beta : float, default=1.0
         Weight of the correlation within samples, at least 0.
-
     gamma : float, default=1.0
         Weight of the correlation within classes, at least 0.
-
-    temperature : float, default=1.0
-        Temperature of both softmaxes, above 0.
-
-    sample_weight : Tensor of shape (n_samples,), default=None
-        Non-negative weights. They weigh the mean over the samples of the first term
-        and the correlations of the second, as if each row were there that many times.
-        The loss of a batch whose weights are all zero is 0.
-
-    Returns
-    -------
-    Tensor of shape ()
-        The loss, never negative. It has the dtype of `student`, or float32 if that is
-        a 16-bit type.
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative or infinite, if `temperature` isn't positive and
-        finite, if there are fewer than two classes, or if the shapes disagree.
+    temperature : float, default=None
+        Temperature of both softmaxes, above 0. None is that of the call: in training
+        the estimator's, otherwise 1.
 
     See Also
     --------
-    kl : Asks for the teacher's very probabilities.
+    KLLoss : Matches the teacher's probabilities themselves.
 
     Notes
     -----
@@ -442,32 +436,78 @@ def dist(
     Examples
     --------
     >>> import torch
-    >>> from skdistill.losses import dist
+    >>> from skdistill.losses import DISTLoss
     >>> student = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
     >>> teacher = torch.tensor([[3.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
-    >>> dist(student, teacher)
+    >>> DISTLoss()(student, teacher)
     tensor(2.2218)
-    >>> dist(student, teacher, gamma=0.0)
+    >>> DISTLoss(gamma=0.0)(student, teacher)
     tensor(1.7218)
     """
-    _check_weights(beta=beta, gamma=gamma)
-    z_student, z_teacher = _soften(student, teacher, temperature)
-    _check_n_classes(student, 2, "dist")
-    p_student, p_teacher = F.softmax(z_student, dim=1), F.softmax(z_teacher, dim=1)
-    within_samples = _decorrelation(p_student, p_teacher)
-    within_classes = _decorrelation(p_student.T, p_teacher.T, sample_weight).mean()
-    loss = _mean(beta * within_samples + gamma * within_classes, sample_weight)
-    return _narrow(loss * temperature**2, student)
+
+    min_classes = 2
+
+    _parameter_constraints = {
+        "beta": [NOT_NEGATIVE],
+        "gamma": [NOT_NEGATIVE],
+        "temperature": [POSITIVE, None],
+    }
+
+    def __init__(
+        self,
+        beta: float = 1.0,
+        gamma: float = 1.0,
+        temperature: float | None = None,
+    ) -> None:
+        self.beta = beta
+        self.gamma = gamma
+        self.temperature = temperature
+
+    def __call__(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        temperature: float = 1.0,
+        sample_weight: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n_samples, n_classes)
+            Finite logits of the student, of any floating dtype.
+        teacher : Tensor of shape (n_samples, n_classes)
+            Logits of the teacher; log-probabilities are logits too. An entry of -inf is
+            a probability of exactly zero. No gradient flows into the teacher.
+        temperature : float, default=1.0
+            Replaces a temperature of None.
+        sample_weight : Tensor of shape (n_samples,), default=None
+            Non-negative weights. They weigh the mean over the samples of the first term
+            and the correlations of the second, as if each row were there that many
+            times. The loss of a batch whose weights are all zero is 0.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss, never negative. It has the dtype of ``student``, or float32 if
+            that is a 16-bit type.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, if there are fewer than two classes, or
+            if the shapes disagree.
+        """
+        temperature = self._checked_temperature(temperature)
+        z_student, z_teacher = self._softened(student, teacher, temperature)
+        p_student, p_teacher = F.softmax(z_student, dim=1), F.softmax(z_teacher, dim=1)
+        within_samples = _decorrelation(p_student, p_teacher)
+        within_classes = _decorrelation(p_student.T, p_teacher.T, sample_weight).mean()
+        rows = self.beta * within_samples + self.gamma * within_classes
+        return _narrowed(weighted_mean(rows, sample_weight) * temperature**2, student)
 
 
-def nkd(
-    student: Tensor,
-    teacher: Tensor,
-    y: Tensor | None,
-    gamma: float = 1.5,
-    temperature: float = 1.0,
-    sample_weight: Tensor | None = None,
-) -> Tensor:
+class NKDLoss(_LogitLoss):
     r"""Cross-entropies on the target and on the normalized non-targets (NKD).
 
     .. math::
@@ -481,43 +521,15 @@ def nkd(
 
     Parameters
     ----------
-    student : Tensor of shape (n_samples, n_classes)
-        Finite logits of the student, of any floating dtype.
-
-    teacher : Tensor of shape (n_samples, n_classes)
-        Logits of the teacher; log-probabilities are logits too. An entry of -inf is
-        a probability of exactly zero. No gradient flows into the teacher.
-
-    y : Tensor of shape (n_samples,) and dtype int64
-        Class indices from 0 to n_classes - 1.
-
     gamma : float, default=1.5
         Weight of the non-targets, at least 0.
-
-    temperature : float, default=1.0
-        Temperature of both softmaxes over the non-targets, above 0.
-
-    sample_weight : Tensor of shape (n_samples,), default=None
-        Non-negative weights, which replace the mean over the samples by
-        :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are all
-        zero is 0.
-
-    Returns
-    -------
-    Tensor of shape ()
-        The loss, never negative. It has the dtype of `student`, or float32 if that is
-        a 16-bit type.
-
-    Raises
-    ------
-    ValueError
-        If `y` is None or isn't one int64 label per sample, if `gamma` is negative or
-        infinite, if `temperature` isn't positive and finite, if there are fewer than
-        two classes, or if the shapes disagree.
+    temperature : float, default=None
+        Temperature of both softmaxes over the non-targets, above 0. None is that of
+        the call: in training the estimator's, otherwise 1, which the authors use.
 
     See Also
     --------
-    dkd : Another weighting of the target and the non-targets.
+    DKDLoss : Another weighting of the target and the non-targets.
 
     Notes
     -----
@@ -537,34 +549,78 @@ def nkd(
     Examples
     --------
     >>> import torch
-    >>> from skdistill.losses import nkd
+    >>> from skdistill.losses import NKDLoss
     >>> student = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
     >>> teacher = torch.tensor([[3.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
-    >>> nkd(student, teacher, torch.tensor([0, 2]))
+    >>> NKDLoss()(student, teacher, torch.tensor([0, 2]))
     tensor(2.0485)
     """
-    _check_weights(gamma=gamma)
-    z_student, z_teacher = _soften(student, teacher, temperature)
-    _check_n_classes(student, 2, "nkd")
-    y = _check_labels(y, z_student)
-    p_target = F.softmax(z_teacher * temperature, dim=1)[_at(y)]
-    target = -p_target * F.log_softmax(z_student * temperature, dim=1)[_at(y)]
-    log_q_student, q_teacher = _nontargets(z_student, z_teacher, y)
-    nontarget = -(q_teacher * log_q_student).sum(dim=1)
-    rows = target + gamma * temperature**2 * nontarget
-    return _narrow(_mean(rows, sample_weight), student)
+
+    keywords = ("y", "temperature", "sample_weight")
+    needs_labels = True
+    min_classes = 2
+
+    _parameter_constraints = {"gamma": [NOT_NEGATIVE], "temperature": [POSITIVE, None]}
+
+    def __init__(self, gamma: float = 1.5, temperature: float | None = None) -> None:
+        self.gamma = gamma
+        self.temperature = temperature
+
+    def __call__(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        y: Tensor,
+        temperature: float = 1.0,
+        sample_weight: Tensor | None = None,
+    ) -> Tensor:
+        r"""Return the loss of a batch.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n_samples, n_classes)
+            Finite logits of the student, of any floating dtype.
+        teacher : Tensor of shape (n_samples, n_classes)
+            Logits of the teacher; log-probabilities are logits too. An entry of -inf is
+            a probability of exactly zero. No gradient flows into the teacher.
+        y : Tensor of shape (n_samples,) and dtype int64
+            Class indices from 0 to n_classes - 1.
+        temperature : float, default=1.0
+            Replaces a temperature of None.
+        sample_weight : Tensor of shape (n_samples,), default=None
+            Non-negative weights, which replace the mean over the samples by
+            :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are
+            all zero is 0.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss, never negative. It has the dtype of ``student``, or float32 if
+            that is a 16-bit type.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, if ``y`` is None or isn't one int64
+            label per sample, if there are fewer than two classes, or if the shapes
+            disagree.
+        """
+        temperature = self._checked_temperature(temperature)
+        z_student, z_teacher = self._softened(student, teacher, temperature)
+        y = self._check_labels(y, z_student)
+        p_target = F.softmax(z_teacher * temperature, dim=1)[_at(y)]
+        target = -p_target * F.log_softmax(z_student * temperature, dim=1)[_at(y)]
+        log_q_student, q_teacher = _nontargets(z_student, z_teacher, y)
+        nontarget = -(q_teacher * log_q_student).sum(dim=1)
+        rows = target + self.gamma * temperature**2 * nontarget
+        return _narrowed(weighted_mean(rows, sample_weight), student)
 
 
-def standardised(
-    student: Tensor,
-    teacher: Tensor,
-    temperature: float = 2.0,
-    sample_weight: Tensor | None = None,
-) -> Tensor:
+class StandardizedLoss(_LogitLoss):
     r"""Kullback-Leibler divergence on standardized logits.
 
-    It is :func:`kl` after each row of logits, on both sides, was brought to mean 0 and
-    standard deviation 1:
+    It is :class:`KLLoss` after each row of logits, on both sides, was brought to mean
+    0 and standard deviation 1:
 
     .. math::
 
@@ -576,37 +632,14 @@ def standardised(
 
     Parameters
     ----------
-    student : Tensor of shape (n_samples, n_classes)
-        Finite logits of the student, of any floating dtype.
-
-    teacher : Tensor of shape (n_samples, n_classes)
-        Finite logits of the teacher; log-probabilities are logits too. No gradient
-        flows into the teacher.
-
-    temperature : float, default=2.0
-        Temperature of both softmaxes, above 0.
-
-    sample_weight : Tensor of shape (n_samples,), default=None
-        Non-negative weights, which replace the mean over the samples by
-        :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are all
-        zero is 0.
-
-    Returns
-    -------
-    Tensor of shape ()
-        The loss, never negative but for rounding. It has the dtype of `student`, or
-        float32 if that is a 16-bit type.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than three classes, if `teacher` isn't finite, if
-        `temperature` isn't positive and finite, or if the shapes disagree.
+    temperature : float, default=None
+        Temperature of both softmaxes, above 0. None is that of the call: in training
+        the estimator's, otherwise 2, which the authors use.
 
     See Also
     --------
-    kl : The loss without standardization.
-    dist : Discards the scale of the probabilities.
+    KLLoss : The loss without standardization.
+    DISTLoss : Discards the scale of the probabilities.
 
     Notes
     -----
@@ -627,33 +660,72 @@ def standardised(
     Examples
     --------
     >>> import torch
-    >>> from skdistill.losses import standardised
+    >>> from skdistill.losses import StandardizedLoss
     >>> student = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
     >>> teacher = torch.tensor([[3.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
-    >>> standardised(student, teacher)
+    >>> StandardizedLoss()(student, teacher)
     tensor(1.0813)
-    >>> standardised(student, 10 * teacher + 1)
+    >>> StandardizedLoss()(student, 10 * teacher + 1)
     tensor(1.0813)
+    >>> from skdistill import DistilledClassifier
+    >>> clf = DistilledClassifier(loss=[(StandardizedLoss(), 9.0)], alpha=0.9)
     """
-    _check_logits(student, teacher)
-    _check_n_classes(student, 3, "standardised")
-    _check_temperature(temperature)
-    _check_finite(teacher)
-    deviation = math.sqrt(student.shape[1] - 1)  # of a row of length 1 is 1 / this
-    z_student, z_teacher = (
-        deviation * _standardize(_widen(z, temperature))
-        for z in (student, teacher.detach())
-    )
-    return _narrow(kl(z_student, z_teacher, temperature, sample_weight), student)
+
+    min_classes = 3
+
+    _parameter_constraints = {"temperature": [POSITIVE, None]}
+
+    def __init__(self, temperature: float | None = None) -> None:
+        self.temperature = temperature
+
+    def __call__(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        temperature: float = 2.0,
+        sample_weight: Tensor | None = None,
+    ) -> Tensor:
+        r"""Return the loss of a batch.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n_samples, n_classes)
+            Finite logits of the student, of any floating dtype.
+        teacher : Tensor of shape (n_samples, n_classes)
+            Finite logits of the teacher; log-probabilities are logits too. No gradient
+            flows into the teacher.
+        temperature : float, default=2.0
+            Replaces a temperature of None.
+        sample_weight : Tensor of shape (n_samples,), default=None
+            Non-negative weights, which replace the mean over the samples by
+            :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are
+            all zero is 0.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss, never negative but for rounding. It has the dtype of ``student``,
+            or float32 if that is a 16-bit type.
+
+        Raises
+        ------
+        ValueError
+            If the temperature isn't positive and finite, if there are fewer than three
+            classes, if ``teacher`` isn't finite, or if the shapes disagree.
+        """
+        temperature = self._checked_temperature(temperature)
+        self._check_logits(student, teacher)
+        _check_finite(teacher)
+        deviation = math.sqrt(student.shape[1] - 1)  # of a row of length 1 is 1 / this
+        z_student, z_teacher = (
+            deviation * _standardized(_widened(z, temperature)) / temperature
+            for z in (student, teacher.detach())
+        )
+        loss = _tempered_kl(z_student, z_teacher, temperature, sample_weight)
+        return _narrowed(loss, student)
 
 
-def jsd(
-    student: Tensor,
-    teacher: Tensor,
-    beta: float = 0.5,
-    temperature: float = 1.0,
-    sample_weight: Tensor | None = None,
-) -> Tensor:
+class JSDLoss(_LogitLoss):
     r"""Generalized Jensen-Shannon divergence.
 
     .. math::
@@ -664,54 +736,29 @@ def jsd(
         \qquad
         m = \beta \, p_t^T + (1 - \beta) \, p_s^T
 
-    A small `beta` makes the student cover all that the teacher finds likely, as
-    :func:`kl` does; a large one lets it settle on what the teacher finds likeliest.
+    A small ``beta`` makes the student cover all that the teacher finds likely, as
+    :class:`KLLoss` does; a large one lets it settle on what the teacher finds
+    likeliest.
 
     Parameters
     ----------
-    student : Tensor of shape (n_samples, n_classes)
-        Finite logits of the student, of any floating dtype.
-
-    teacher : Tensor of shape (n_samples, n_classes)
-        Logits of the teacher; log-probabilities are logits too. An entry of -inf is
-        a probability of exactly zero, and refused if `beta` is 1. No gradient flows
-        into the teacher.
-
     beta : float, default=0.5
         Weight of the teacher in the mixture, from 0 to 1. At 0 the loss is
         :math:`\mathrm{KL}(p_t^T \| p_s^T)` and at 1 :math:`\mathrm{KL}(p_s^T \|
         p_t^T)`, the limits of :math:`L / (\beta (1 - \beta))`.
-
-    temperature : float, default=1.0
-        Temperature of both softmaxes, above 0.
-
-    sample_weight : Tensor of shape (n_samples,), default=None
-        Non-negative weights, which replace the mean over the samples by
-        :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are all
-        zero is 0.
-
-    Returns
-    -------
-    Tensor of shape ()
-        The loss, never negative but for rounding. For `beta` strictly between 0 and 1
-        it is at most :math:`-\beta \log \beta - (1 - \beta) \log (1 - \beta)`, which is
-        :math:`\log 2` at 0.5. It has the dtype of `student`, or float32 if that is a
-        16-bit type.
-
-    Raises
-    ------
-    ValueError
-        If `beta` is outside [0, 1], if it is 1 and `teacher` isn't finite, if
-        `temperature` isn't positive and finite, or if the shapes disagree.
+    temperature : float, default=None
+        Temperature of both softmaxes, above 0. None is that of the call: in training
+        the estimator's, otherwise 1.
 
     See Also
     --------
-    kl : The divergence at `beta` 0, times :math:`T^2`.
+    KLLoss : The divergence at ``beta=0``, times :math:`T^2`.
 
     Notes
     -----
-    Unlike :func:`kl`, this loss has no factor :math:`T^2`, so its gradient shrinks as
-    the temperature grows. It also shrinks as `beta` nears 0 or 1, and jumps there.
+    Unlike :class:`KLLoss`, this loss has no factor :math:`T^2`, so its gradient
+    shrinks as the temperature grows. It also shrinks as ``beta`` nears 0 or 1, and
+    jumps there.
 
     References
     ----------
@@ -721,23 +768,92 @@ def jsd(
     Examples
     --------
     >>> import torch
-    >>> from skdistill.losses import jsd
+    >>> from skdistill.losses import JSDLoss
     >>> student = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
     >>> teacher = torch.tensor([[3.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
-    >>> jsd(student, teacher)
+    >>> JSDLoss()(student, teacher)
     tensor(0.2618)
-    >>> jsd(student, teacher, beta=0.0)
+    >>> JSDLoss(beta=0.0)(student, teacher)
     tensor(1.1457)
     """
-    if not 0 <= beta <= 1:
-        raise ValueError(f"beta must be between 0 and 1, got {beta!r}.")
-    z_student, z_teacher = _soften(student, teacher, temperature)
-    if beta == 1:
-        _check_finite(teacher)
-    rows = _jsd_rows(
-        F.log_softmax(z_student, dim=1), F.log_softmax(z_teacher, dim=1), beta
-    )
-    return _narrow(_mean(rows, sample_weight), student)
+
+    _parameter_constraints = {
+        "beta": [Interval(Real, 0, 1, closed="both")],
+        "temperature": [POSITIVE, None],
+    }
+
+    def __init__(self, beta: float = 0.5, temperature: float | None = None) -> None:
+        self.beta = beta
+        self.temperature = temperature
+
+    def __call__(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        temperature: float = 1.0,
+        sample_weight: Tensor | None = None,
+    ) -> Tensor:
+        r"""Return the loss of a batch.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n_samples, n_classes)
+            Finite logits of the student, of any floating dtype.
+        teacher : Tensor of shape (n_samples, n_classes)
+            Logits of the teacher; log-probabilities are logits too. An entry of -inf is
+            a probability of exactly zero, and refused if ``beta`` is 1. No gradient
+            flows into the teacher.
+        temperature : float, default=1.0
+            Replaces a temperature of None.
+        sample_weight : Tensor of shape (n_samples,), default=None
+            Non-negative weights, which replace the mean over the samples by
+            :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are
+            all zero is 0.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss, never negative but for rounding. For ``beta`` strictly between 0
+            and 1 it is at most :math:`-\beta \log \beta - (1 - \beta) \log (1 -
+            \beta)`, which is :math:`\log 2` at 0.5. It has the dtype of ``student``, or
+            float32 if that is a 16-bit type.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, if ``beta`` is 1 and ``teacher`` isn't
+            finite, or if the shapes disagree.
+        """
+        temperature = self._checked_temperature(temperature)
+        z_student, z_teacher = self._softened(student, teacher, temperature)
+        if self.beta == 1:
+            _check_finite(teacher)
+        rows = _jsd_rows(
+            F.log_softmax(z_student, dim=1), F.log_softmax(z_teacher, dim=1), self.beta
+        )
+        return _narrowed(weighted_mean(rows, sample_weight), student)
+
+
+LOSSES["loss"] |= {
+    "kl": KLLoss,
+    "logit_mse": LogitMSELoss,
+    "dkd": DKDLoss,
+    "dist": DISTLoss,
+    "nkd": NKDLoss,
+    "standardized": StandardizedLoss,
+    "jsd": JSDLoss,
+}
+
+
+def _tempered_kl(
+    z_student: Tensor,
+    z_teacher: Tensor,
+    temperature: float,
+    sample_weight: Tensor | None,
+) -> Tensor:
+    """Divergence of logits that are divided by the temperature, by its square."""
+    rows = _kl_rows(F.log_softmax(z_student, dim=1), F.softmax(z_teacher, dim=1))
+    return weighted_mean(rows, sample_weight) * temperature**2
 
 
 def _jsd_rows(log_p_student: Tensor, log_p_teacher: Tensor, beta: float) -> Tensor:
@@ -797,15 +913,15 @@ def _decorrelation(
     """One minus the Pearson correlation of each row; the columns can have weights."""
     # For rows of length 1 that is half their squared distance, which unlike 1 - cosine
     # keeps its digits where they are almost equal.
-    difference = _standardize(student, weight) - _standardize(teacher, weight)
+    difference = _standardized(student, weight) - _standardized(teacher, weight)
     return difference.square().sum(dim=1) / 2
 
 
-def _standardize(rows: Tensor, weight: Tensor | None = None) -> Tensor:
+def _standardized(rows: Tensor, weight: Tensor | None = None) -> Tensor:
     """Bring rows to mean 0 and length 1, or to zeros where they are constant."""
     if weight is None:
         weight = rows.new_ones(rows.shape[1])
-    share = _shares(weight, rows[0])
+    share = shares(weight, rows[0])
     root = share.sqrt()
     centered = (rows - (share * rows).sum(dim=1, keepdim=True)) * root
     # Rows are scaled before their length is taken, lest the squares underflow.
@@ -818,78 +934,17 @@ def _standardize(rows: Tensor, weight: Tensor | None = None) -> Tensor:
     return scaled / length.masked_fill(constant, 1)
 
 
-def _cross_entropy(
-    student: Tensor, y: Tensor | None, sample_weight: Tensor | None
-) -> Tensor:
-    if y is None:
-        raise ValueError("y is None, but only alpha=1 needs no labels.")
-    if sample_weight is None:
-        return F.cross_entropy(student, y)
-    return _mean(F.cross_entropy(student, y, reduction="none"), sample_weight)
+def _narrowed(loss: Tensor, student: Tensor) -> Tensor:
+    return loss.to(student.device, at_least_float32(student.dtype))
 
 
-def _mean(per_row: Tensor, sample_weight: Tensor | None) -> Tensor:
-    """Mean over the samples, weighted if there are weights."""
-    if sample_weight is None:
-        return per_row.mean()
-    return (_shares(sample_weight, per_row) * per_row).sum()
-
-
-def _shares(sample_weight: Tensor, per_row: Tensor) -> Tensor:
-    """Weights that sum to 1, or are all 0."""
-    if sample_weight.shape != per_row.shape:
-        raise ValueError(
-            f"sample_weight must have shape {tuple(per_row.shape)}, one weight per "
-            f"sample, got {tuple(sample_weight.shape)}."
-        )
-    dtype = _at_least_float32(per_row.dtype)
-    weight = sample_weight.to(per_row.device, dtype)
-    # The clamp makes 0 / 0 a 0 without asking the device for the sum.
-    return weight / weight.sum().clamp_min(torch.finfo(dtype).tiny)
-
-
-def _soften(
-    student: Tensor, teacher: Tensor, temperature: float
-) -> tuple[Tensor, Tensor]:
-    """Check both logits, cut the teacher's gradient and divide by the temperature."""
-    _check_logits(student, teacher)
-    _check_temperature(temperature)
-    z_student, z_teacher = (
-        _widen(z, temperature) / temperature for z in (student, teacher.detach())
-    )
-    return z_student, z_teacher
-
-
-def _narrow(loss: Tensor, student: Tensor) -> Tensor:
-    return loss.to(student.device, _at_least_float32(student.dtype))
-
-
-def _widen(logits: Tensor, temperature: float = 1.0) -> Tensor:
+def _widened(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Cast logits to a dtype in which their loss at this temperature is accurate."""
     if temperature <= _MAX_FLOAT32_TEMPERATURE:
-        return logits.to(_at_least_float32(logits.dtype))
+        return logits.to(at_least_float32(logits.dtype))
     if logits.device.type == "mps":  # which has no float64
         logits = logits.cpu()
     return logits.to(torch.float64)
-
-
-def _at_least_float32(dtype: torch.dtype) -> torch.dtype:
-    return torch.promote_types(dtype, torch.float32)
-
-
-def _check_logits(student: Tensor, teacher: Tensor) -> None:
-    if student.ndim != 2 or student.shape != teacher.shape:
-        raise ValueError(
-            "student and teacher must both be logits of shape (n_samples, n_classes), "
-            f"got {tuple(student.shape)} and {tuple(teacher.shape)}."
-        )
-
-
-def _check_temperature(temperature: float) -> None:
-    if not 0 < temperature < math.inf:
-        raise ValueError(
-            f"temperature must be a positive finite number, got {temperature!r}."
-        )
 
 
 def _check_finite(teacher: Tensor) -> None:
@@ -898,30 +953,3 @@ def _check_finite(teacher: Tensor) -> None:
             "teacher must have finite logits here; clip its probabilities away from 0 "
             "before taking their logarithm."
         )
-
-
-def _check_n_classes(student: Tensor, least: int, name: str) -> None:
-    if student.shape[1] < least:
-        raise ValueError(
-            f"{name} needs at least {least} classes, got logits of shape "
-            f"{tuple(student.shape)}."
-        )
-
-
-def _check_weights(**weights: float) -> None:
-    for name, weight in weights.items():
-        if not 0 <= weight < math.inf:
-            raise ValueError(
-                f"{name} must be a non-negative finite number, got {weight!r}."
-            )
-
-
-def _check_labels(y: Tensor | None, logits: Tensor) -> Tensor:
-    if y is None:
-        raise ValueError("y is None, but this loss needs labels.")
-    if y.shape != logits.shape[:1] or y.dtype != torch.int64:
-        raise ValueError(
-            f"y must hold one int64 class index for each of the {len(logits)} samples, "
-            f"got shape {tuple(y.shape)} and dtype {y.dtype}."
-        )
-    return y.to(logits.device)

@@ -10,18 +10,28 @@ from scipy.stats import entropy, zscore
 from torch.nn import functional as F
 
 from skdistill.losses import (
-    dist,
-    distillation,
-    dkd,
-    jsd,
-    kl,
-    logit_mse,
-    nkd,
-    standardised,
+    DISTLoss,
+    DKDLoss,
+    JSDLoss,
+    KLLoss,
+    LogitMSELoss,
+    NKDLoss,
+    StandardizedLoss,
+    _base,
 )
 
 N_CLASSES = [2, 3, 26, 100]
 TEMPERATURES = [0.1, 0.5, 1.0, 2.0, 4.0, 20.0, 100.0, 1000.0]
+
+CLASSES = _base.LOSSES["loss"]
+LOSSES = list(CLASSES)
+TEMPERED = [name for name in LOSSES if name != "logit_mse"]
+# Their value and gradient are defined where the teacher has zeros.
+TOLERANT = ["kl", "dkd", "dist", "nkd", "jsd"]
+# 0 where the student equals its teacher and never below.
+DIVERGENCES = ["kl", "logit_mse", "dkd", "dist", "standardized", "jsd"]
+CASES = [(name, k) for name in LOSSES for k in N_CLASSES]
+CASES.remove(("standardized", 2))
 
 STUDENT = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
 TEACHER = torch.tensor([[3.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
@@ -41,20 +51,23 @@ def batch(n_classes, n_samples=8, dtype=torch.float64):
     )
 
 
+def loss_of(name, student, teacher, y, **given):
+    """Return the value of a loss, called with those keywords that it takes."""
+    given = {"y": y} | given
+    keywords = CLASSES[name].keywords
+    taken = {keyword: given[keyword] for keyword in keywords if keyword in given}
+    return CLASSES[name]()(student, teacher, **taken)
+
+
 def to_numpy(tensor):
     return tensor.detach().to(torch.float64).numpy()
 
 
-def kl_numpy(student, teacher, temperature, weights=None):
+def kl_numpy(student, teacher, y, temperature, weights=None):
     p_teacher = softmax(to_numpy(teacher) / temperature, axis=1)
     p_student = softmax(to_numpy(student) / temperature, axis=1)
     rows = rel_entr(p_teacher, p_student).sum(axis=1)
     return temperature**2 * np.average(rows, weights=weights)
-
-
-def cross_entropy_numpy(student, y, weights=None):
-    log_p = log_softmax(to_numpy(student), axis=1)
-    return np.average(-log_p[np.arange(len(log_p)), y.numpy()], weights=weights)
 
 
 def gradient(loss, student):
@@ -65,7 +78,7 @@ def gradient(loss, student):
     ("temperature", "value"), [(1, 1.1456916634), (2, 1.3371903937)]
 )
 def test_kl_worked_out_by_hand(temperature, value):
-    loss = kl(STUDENT.double(), TEACHER.double(), temperature)
+    loss = KLLoss(temperature)(STUDENT.double(), TEACHER.double())
     assert loss.shape == ()
     assert_allclose(loss, value, rtol=1e-10)
 
@@ -73,77 +86,7 @@ def test_kl_worked_out_by_hand(temperature, value):
 def test_kl_of_probabilities_worked_out_by_hand():
     student = torch.tensor([[0.5, 0.5]], dtype=torch.float64).log()
     teacher = torch.tensor([[0.75, 0.25]], dtype=torch.float64).log()
-    assert_allclose(kl(student, teacher), 0.1308120359, rtol=1e-9)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.5, 1.0])
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("n_classes", N_CLASSES)
-def test_distillation_agrees_with_numpy(n_classes, temperature, alpha, weighted):
-    student, teacher, y, weights = batch(n_classes)
-    weights = weights if weighted else None
-    loss = distillation(student, teacher, y, temperature, alpha, weights)
-    soft = kl_numpy(student, teacher, temperature, weights)
-    hard = cross_entropy_numpy(student, y, weights)
-    assert_allclose(loss.detach(), alpha * soft + (1 - alpha) * hard, rtol=1e-8)
-
-
-@pytest.mark.parametrize("temperature", [*TEMPERATURES, 4.01, 10.0])
-@pytest.mark.parametrize("n_classes", N_CLASSES)
-def test_float32_keeps_five_digits(n_classes, temperature):
-    student, teacher, _, _ = batch(n_classes, n_samples=128, dtype=torch.float32)
-    exact = student.detach().double().requires_grad_()
-    loss, exact_loss = (kl(s, teacher, temperature) for s in (student, exact))
-    assert loss.dtype == torch.float32
-    assert_allclose(loss.detach(), exact_loss.detach(), rtol=1e-5)
-    expected = gradient(exact_loss, exact)
-    assert_allclose(
-        gradient(loss, student), expected, atol=1e-5 * expected.abs().max().item()
-    )
-
-
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("n_classes", N_CLASSES)
-def test_teacher_may_be_exactly_zero_somewhere(n_classes, temperature):
-    student, teacher, _, _ = batch(n_classes)
-    teacher[:, 0] = -torch.inf
-    teacher[0, 1:-1] = -torch.inf  # one-hot
-    loss = kl(student, teacher, temperature)
-    assert_allclose(loss.detach(), kl_numpy(student, teacher, temperature), rtol=1e-8)
-    assert gradient(loss, student).isfinite().all()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
-def test_finite_in_every_dtype_even_if_saturated(scale, temperature, dtype):
-    student, teacher, y, weights = batch(26)
-    student = (scale * student.detach()).to(dtype).requires_grad_()
-    loss = distillation(
-        student, teacher.to(dtype), y, temperature, alpha=0.5, sample_weight=weights
-    )
-    grad = gradient(loss, student)
-    assert loss.dtype == torch.float32
-    assert grad.dtype == dtype
-    assert loss.isfinite()
-    assert grad.isfinite().all()
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_sixteen_bit_logits_lose_nothing_inside_the_loss(dtype):
-    student, teacher, y, _ = batch(26, dtype=dtype)
-    loss = distillation(student, teacher, y, temperature=2.0, alpha=0.5)
-    exact = distillation(student.double(), teacher.double(), y, 2.0, alpha=0.5)
-    assert_allclose(loss.detach(), exact.detach(), rtol=1e-6)
-
-
-def test_loss_survives_autocast():
-    student, teacher, y, _ = batch(26, dtype=torch.float32)
-    exact = distillation(student, teacher, y, temperature=20.0, alpha=0.5)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = distillation(student, teacher, y, temperature=20.0, alpha=0.5)
-    assert_allclose(loss.detach(), exact.detach(), rtol=1e-6)
+    assert_allclose(KLLoss()(student, teacher), 0.1308120359, rtol=1e-9)
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
@@ -154,34 +97,10 @@ def test_gradient_is_the_difference_of_probabilities(temperature):
         p_student, p_teacher = (
             F.softmax(z.detach() / temperature, dim=1) for z in (student, teacher)
         )
-        grad = gradient(kl(student, teacher, temperature, weight), student)
+        grad = gradient(KLLoss()(student, teacher, temperature, weight), student)
         assert_allclose(
             grad, share[:, None] * temperature * (p_student - p_teacher), atol=1e-12
         )
-
-
-@pytest.mark.parametrize("temperature", [0.5, 2.0, 20.0])
-def test_gradcheck(temperature):
-    student, teacher, y, weights = batch(3)
-
-    def loss(z):
-        return distillation(z, teacher, y, temperature, 0.3, weights)
-
-    assert torch.autograd.gradcheck(loss, student)
-
-
-def test_no_gradient_flows_into_the_teacher():
-    student, teacher, y, _ = batch(3)
-    teacher.requires_grad_()
-    distillation(student, teacher, y, temperature=2.0, alpha=0.5).backward()
-    assert teacher.grad is None
-
-
-def test_a_step_down_the_gradient_nears_the_teacher():
-    student, teacher, _, _ = batch(26)
-    before = kl(student, teacher, 2.0)
-    nearer = student - gradient(before, student)
-    assert kl(nearer, teacher, 2.0) < before
 
 
 @pytest.mark.parametrize("n_classes", N_CLASSES)
@@ -189,73 +108,16 @@ def test_high_temperature_limit_is_the_variance_of_the_difference(n_classes):
     student, teacher, _, _ = batch(n_classes, dtype=torch.float32)
     difference = to_numpy(student) - to_numpy(teacher)
     limit = difference.var(axis=1).mean() / 2
-    assert_allclose(kl(student, teacher, 1e4).detach(), limit, rtol=2e-3)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_alpha_0_is_bit_identical_to_cross_entropy(weighted):
-    student, teacher, y, _ = batch(26, dtype=torch.float32)
-    weights = torch.ones(8) if weighted else None
-    plain = F.cross_entropy(student, y)
-    loss = distillation(student, teacher, y, 2.0, alpha=0.0, sample_weight=weights)
-    if weighted:
-        assert_allclose(loss.detach(), plain.detach(), rtol=1e-6)
-    else:
-        assert torch.equal(loss, plain)
-        assert torch.equal(gradient(loss, student), gradient(plain, student))
-
-
-def test_alpha_0_needs_no_teacher():
-    loss = distillation(STUDENT, None, Y, temperature=2.0, alpha=0)
-    assert torch.equal(loss, F.cross_entropy(STUDENT, Y))
-
-
-def test_alpha_1_needs_no_labels():
-    loss = distillation(STUDENT, TEACHER, None, temperature=2.0, alpha=1)
-    assert torch.equal(loss, kl(STUDENT, TEACHER, 2.0))
-
-
-@pytest.mark.parametrize("end", [0.0, 1.0])
-@pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
-def test_continuous_in_alpha(temperature, end):
-    student, teacher, y, weights = batch(26)
-    nearly = abs(end - 1e-9)
-    for weight in (None, weights):
-        at, beside = (
-            distillation(student, teacher, y, temperature, alpha, weight).detach()
-            for alpha in (end, nearly)
-        )
-        assert_allclose(at, beside, rtol=1e-7)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
-def test_weight_counts_rows(alpha):
-    student, teacher, y, _ = batch(3)
-    counts = torch.tensor([0, 1, 2, 3, 0, 1, 1, 2])
-    weighted = distillation(student, teacher, y, 2.0, alpha, counts)
-    rows = [z.repeat_interleave(counts, dim=0) for z in (student, teacher, y)]
-    repeated = distillation(*rows, 2.0, alpha)
-    assert_allclose(weighted.detach(), repeated.detach(), rtol=1e-12)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
-def test_batch_of_zero_weights_is_0(alpha, temperature, dtype):
-    student, teacher, y, _ = batch(3, dtype=dtype)
-    loss = distillation(
-        student, teacher, y, temperature, alpha, sample_weight=torch.zeros(8)
-    )
-    assert loss == 0
-    assert (gradient(loss, student) == 0).all()
+    assert_allclose(KLLoss(1e4)(student, teacher).detach(), limit, rtol=2e-3)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_alpha_1_reproduces_the_teacher(temperature):
+def test_kl_alone_reproduces_the_teacher(temperature):
     teacher = torch.tensor([[0.7, 0.2, 0.1]], dtype=torch.float64).log()
     student = torch.zeros_like(teacher).requires_grad_()
+    loss = KLLoss(temperature)
     for _ in range(2000):
-        student = student - gradient(kl(student, teacher, temperature), student)
+        student = student - gradient(loss(student, teacher), student)
         student = student.detach().requires_grad_()
     assert_allclose(F.softmax(student.detach(), 1), teacher.exp(), atol=1e-6)
 
@@ -268,109 +130,10 @@ fast = settings(max_examples=50, deadline=None)
 @fast
 @given(logits, logits, temperatures)
 def test_kl_is_never_negative(student, teacher, temperature):
-    loss = kl(torch.tensor(student), torch.tensor(teacher), temperature)
+    loss = KLLoss(temperature)(torch.tensor(student), torch.tensor(teacher))
     assert loss >= -1e-14 * max(temperature, 1) ** 2
     if np.abs(log_softmax(student, 1) - log_softmax(teacher, 1)).max() > 0.1:
-        assert kl(torch.tensor(student), torch.tensor(teacher), 1e3) > 0
-
-
-@fast
-@given(logits, arrays(np.float64, (4, 1), elements=st.floats(-30, 30)), temperatures)
-def test_kl_is_zero_where_equal_up_to_a_shift(student, shift, temperature):
-    teacher = torch.tensor(student + shift)
-    loss = kl(torch.tensor(student), teacher, temperature)
-    assert_allclose(loss, 0, atol=1e-13 * max(temperature, 1) ** 2)
-
-
-@fast
-@given(logits, logits, st.floats(-100, 100), temperatures)
-def test_kl_is_invariant_to_a_shift_of_a_row(student, teacher, shift, temperature):
-    student, teacher = torch.tensor(student), torch.tensor(teacher)
-    loss = kl(student, teacher, temperature)
-    atol = 1e-13 * max(temperature, 1) ** 2
-    assert_allclose(kl(student + shift, teacher, temperature), loss, 1e-9, atol)
-    assert_allclose(kl(student, teacher + shift, temperature), loss, 1e-9, atol)
-
-
-@fast
-@given(logits, logits, temperatures, st.floats(0, 1))
-def test_distillation_lies_between_its_terms(student, teacher, temperature, alpha):
-    student, teacher = torch.tensor(student), torch.tensor(teacher)
-    y = torch.tensor([0, 1, 2, 0])
-    loss = distillation(student, teacher, y, temperature, alpha)
-    ends = kl(student, teacher, temperature), F.cross_entropy(student, y)
-    assert min(ends) - 1e-9 <= loss <= max(ends) + 1e-9
-
-
-@pytest.mark.parametrize("temperature", [0, -1.0, np.inf, np.nan])
-@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
-def test_bad_temperature_is_refused(alpha, temperature):
-    message = "temperature must be a positive finite number"
-    with pytest.raises(ValueError, match=message):
-        distillation(STUDENT, TEACHER, Y, temperature, alpha)
-    with pytest.raises(ValueError, match=message):
-        kl(STUDENT, TEACHER, temperature)
-
-
-@pytest.mark.parametrize("alpha", [-0.1, 1.1, np.nan, np.inf])
-def test_alpha_outside_0_to_1_is_refused(alpha):
-    with pytest.raises(ValueError, match="alpha must be between 0 and 1"):
-        distillation(STUDENT, TEACHER, Y, temperature=2.0, alpha=alpha)
-
-
-@pytest.mark.parametrize(
-    ("student", "teacher"),
-    [(STUDENT, TEACHER[:, :2]), (STUDENT, TEACHER[:1]), (STUDENT[0], TEACHER[0])],
-)
-def test_logits_of_other_shapes_are_refused(student, teacher):
-    with pytest.raises(ValueError, match="must both be logits of shape") as error:
-        kl(student, teacher)
-    assert f"got {tuple(student.shape)} and {tuple(teacher.shape)}" in str(error.value)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 1)])
-def test_weights_of_other_shapes_are_refused(shape, alpha):
-    with pytest.raises(ValueError, match="sample_weight must have shape"):
-        distillation(STUDENT, TEACHER, Y, 2.0, alpha, sample_weight=torch.ones(shape))
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.5])
-def test_missing_labels_are_refused_where_needed(alpha):
-    with pytest.raises(ValueError, match="y is None, but only alpha=1"):
-        distillation(STUDENT, TEACHER, None, temperature=2.0, alpha=alpha)
-
-
-@pytest.mark.parametrize("alpha", [0.5, 1.0])
-def test_missing_teacher_is_refused_where_needed(alpha):
-    with pytest.raises(ValueError, match="teacher is None, but only alpha=0"):
-        distillation(STUDENT, None, Y, temperature=2.0, alpha=alpha)
-
-
-def plain(loss):
-    """Give a loss that takes no labels the signature of one that does."""
-    return lambda student, teacher, y, **options: loss(student, teacher, **options)
-
-
-LOSSES = {
-    "logit_mse": lambda student, teacher, y, temperature=None, **options: logit_mse(
-        student, teacher, **options
-    ),
-    "dkd": dkd,
-    "dist": plain(dist),
-    "nkd": nkd,
-    "standardised": plain(standardised),
-    "jsd": plain(jsd),
-}
-TEMPERED = [name for name in LOSSES if name != "logit_mse"]
-# Their value and gradient are defined where the teacher has zeros.
-TOLERANT = ["dkd", "dist", "nkd", "jsd"]
-# 0 where the student equals its teacher and never below.
-DIVERGENCES = ["logit_mse", "dkd", "dist", "standardised", "jsd"]
-
-
-CASES = [(name, k) for name in LOSSES for k in N_CLASSES]
-CASES.remove(("standardised", 2))
+        assert KLLoss(1e3)(torch.tensor(student), torch.tensor(teacher)) > 0
 
 
 def kl_rows_numpy(p, q):
@@ -430,11 +193,11 @@ def nkd_numpy(student, teacher, y, temperature, weights):
     return np.average(rows, weights=weights)
 
 
-def standardised_numpy(student, teacher, y, temperature, weights):
+def standardized_numpy(student, teacher, y, temperature, weights):
     student, teacher = (
         torch.tensor(zscore(to_numpy(z), axis=1, ddof=1)) for z in (student, teacher)
     )
-    return kl_numpy(student, teacher, temperature, weights)
+    return kl_numpy(student, teacher, y, temperature, weights)
 
 
 def jsd_numpy(student, teacher, y, temperature, weights, beta=0.5):
@@ -453,8 +216,8 @@ def jsd_numpy(student, teacher, y, temperature, weights, beta=0.5):
 def test_loss_agrees_with_numpy(name, n_classes, temperature, weighted):
     student, teacher, y, weights = batch(n_classes)
     weights = weights if weighted else None
-    loss = LOSSES[name](
-        student, teacher, y, temperature=temperature, sample_weight=weights
+    loss = loss_of(
+        name, student, teacher, y, temperature=temperature, sample_weight=weights
     )
     expected = globals()[f"{name}_numpy"](student, teacher, y, temperature, weights)
     assert loss.shape == ()
@@ -464,20 +227,20 @@ def test_loss_agrees_with_numpy(name, n_classes, temperature, weighted):
 @pytest.mark.parametrize("name", LOSSES)
 def test_defaults_are_those_of_the_paper(name):
     student, teacher, y, _ = batch(26)
-    temperature = {"dkd": 4.0, "standardised": 2.0}.get(name, 1.0)
+    temperature = {"dkd": 4.0, "standardized": 2.0}.get(name, 1.0)
     expected = globals()[f"{name}_numpy"](student, teacher, y, temperature, None)
-    assert_allclose(LOSSES[name](student, teacher, y).detach(), expected, rtol=1e-8)
+    assert_allclose(loss_of(name, student, teacher, y).detach(), expected, rtol=1e-8)
 
 
 def test_logit_mse_worked_out_by_hand():
-    loss = logit_mse(STUDENT.double(), TEACHER.double())
+    loss = LogitMSELoss()(STUDENT.double(), TEACHER.double())
     assert_allclose(loss, 2.9166666667, rtol=1e-10)
 
 
 def test_dkd_worked_out_by_hand():
     student, teacher = STUDENT.double(), TEACHER.double()
-    target = dkd(student, teacher, Y, 1.0, 0.0, temperature=1.0)
-    nontarget = dkd(student, teacher, Y, 0.0, 1.0, temperature=1.0)
+    target = DKDLoss(1.0, 0.0, 1.0)(student, teacher, Y)
+    nontarget = DKDLoss(0.0, 1.0, 1.0)(student, teacher, Y)
     assert_allclose(target, 1.0580499133, rtol=1e-9)
     assert_allclose(nontarget, 0.2423697292, rtol=1e-9)
 
@@ -490,8 +253,8 @@ def test_dkd_of_probabilities_worked_out_by_hand():
     student, teacher = log_rows([0.5, 0.25, 0.25]), log_rows([0.75, 0.1875, 0.0625])
     y = torch.tensor([0])
     # Both are KL([.75, .25] || [.5, .5]).
-    target = dkd(student, teacher, y, 1.0, 0.0, temperature=1.0)
-    nontarget = dkd(student, teacher, y, 0.0, 2.0, temperature=1.0)
+    target = DKDLoss(1.0, 0.0, 1.0)(student, teacher, y)
+    nontarget = DKDLoss(0.0, 2.0, 1.0)(student, teacher, y)
     assert_allclose(target, 0.1308120359, rtol=1e-9)
     assert_allclose(nontarget, 2 * 0.1308120359, rtol=1e-9)
 
@@ -502,10 +265,10 @@ def test_dist_worked_out_by_hand():
     teacher = log_rows([0.25, 0.25, 0.5], [0.5, 0.25, 0.25])
     rows = [1.5, 1.5]
     columns = [2.0, 0.5, 0.5]
-    assert_allclose(dist(student, teacher, gamma=0.0), np.mean(rows))
-    assert_allclose(dist(student, teacher, beta=0.0), np.mean(columns))
+    assert_allclose(DISTLoss(gamma=0.0)(student, teacher), np.mean(rows))
+    assert_allclose(DISTLoss(beta=0.0)(student, teacher), np.mean(columns))
     assert_allclose(
-        dist(student, teacher, beta=2.0, gamma=3.0),
+        DISTLoss(beta=2.0, gamma=3.0)(student, teacher),
         2 * np.mean(rows) + 3 * np.mean(columns),
     )
 
@@ -514,9 +277,9 @@ def test_nkd_worked_out_by_hand():
     student, teacher = log_rows([0.5, 0.25, 0.25]), log_rows([0.75, 0.1875, 0.0625])
     y = torch.tensor([0])
     # 0.75 log 2 on the target and log 2 on the others.
-    assert_allclose(nkd(student, teacher, y), (0.75 + 1.5) * np.log(2))
+    assert_allclose(NKDLoss()(student, teacher, y), (0.75 + 1.5) * np.log(2))
     assert_allclose(
-        nkd(student, teacher, y, 0.5, temperature=2.0), (0.75 + 0.5 * 4) * np.log(2)
+        NKDLoss(0.5, 2.0)(student, teacher, y), (0.75 + 0.5 * 4) * np.log(2)
     )
 
 
@@ -525,16 +288,16 @@ def test_jsd_worked_out_by_hand():
     # The mixture is [.75, .25].
     from_teacher = -np.log(0.75)
     from_student = 0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25)
-    assert_allclose(jsd(student, teacher), (from_teacher + from_student) / 2)
+    assert_allclose(JSDLoss()(student, teacher), (from_teacher + from_student) / 2)
 
 
 @pytest.mark.parametrize("scale", [1.0, 7.0])
-def test_standardised_worked_out_by_hand(scale):
+def test_standardized_worked_out_by_hand(scale):
     # A row of equal steps becomes [-1, 0, 1].
     student = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64)
     teacher = scale * student.flip(1) + 5
-    expected = kl(student - 2, 2 - student, temperature=2.0)
-    assert_allclose(standardised(student, teacher), expected, rtol=1e-12)
+    expected = KLLoss(2.0)(student - 2, 2 - student)
+    assert_allclose(StandardizedLoss()(student, teacher), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("temperature", [0.1, 1.0, 4.0, 20.0])
@@ -547,40 +310,41 @@ def test_kl_is_tckd_and_weighted_nckd(n_classes, temperature):
     for i in range(len(y)):
         row = slice(i, i + 1)
         certainty = p_teacher[i, y[i]].item()
-        total += dkd(
-            student[row], teacher[row], y[row], 1.0, 1 - certainty, temperature
-        )
-    assert_allclose(total / len(y), kl(student, teacher, temperature), rtol=1e-9)
+        loss = DKDLoss(1.0, 1 - certainty, temperature)
+        total += loss(student[row], teacher[row], y[row])
+    expected = KLLoss(temperature)(student, teacher)
+    assert_allclose(total / len(y), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
 def test_nontargets_of_two_classes_are_void(temperature):
     student, teacher, y, weights = batch(2)
     options = {"temperature": temperature, "sample_weight": weights}
-    loss = dkd(student, teacher, y, nontarget_weight=8.0, **options)
-    alone = dkd(student, teacher, y, nontarget_weight=0.0, **options)
+    loss = DKDLoss(nontarget_weight=8.0)(student, teacher, y, **options)
+    alone = DKDLoss(nontarget_weight=0.0)(student, teacher, y, **options)
     assert torch.equal(loss, alone)
     assert torch.equal(gradient(loss, student), gradient(alone, student))
-    assert_allclose(loss.detach(), kl(student, teacher, **options).detach(), rtol=1e-9)
-    loss = nkd(student, teacher, y, gamma=1.5, **options)
-    assert torch.equal(loss, nkd(student, teacher, y, gamma=0.0, **options))
+    expected = KLLoss()(student, teacher, **options)
+    assert_allclose(loss.detach(), expected.detach(), rtol=1e-9)
+    loss, alone = (NKDLoss(g)(student, teacher, y, **options) for g in (1.5, 0.0))
+    assert torch.equal(loss, alone)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_dist_within_samples_of_two_classes_has_no_gradient(dtype):
     student, teacher, _, _ = batch(2, dtype=dtype)
-    loss = dist(student, teacher, gamma=0.0)
+    loss = DISTLoss(gamma=0.0)(student, teacher)
     assert_allclose(gradient(loss, student), 0, atol=10 * torch.finfo(dtype).eps)
-    loss = dist(student, teacher, beta=0.0)
+    loss = DISTLoss(beta=0.0)(student, teacher)
     assert gradient(loss, student).abs().max() > 1e-3
 
 
 def test_dist_within_classes_of_one_sample_is_void():
     student, teacher, _, _ = batch(26, n_samples=1)
-    loss = dist(student, teacher, beta=0.0)
+    loss = DISTLoss(beta=0.0)(student, teacher)
     assert loss == 0
     assert (gradient(loss, student) == 0).all()
-    loss = dist(student, teacher, gamma=0.0)
+    loss = DISTLoss(gamma=0.0)(student, teacher)
     assert gradient(loss, student).abs().max() > 1e-3
 
 
@@ -588,7 +352,7 @@ def test_dist_within_classes_of_one_sample_is_void():
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0, 20.0])
 def test_jsd_agrees_with_numpy_at_every_beta(temperature, beta):
     student, teacher, y, weights = batch(26)
-    loss = jsd(student, teacher, beta, temperature, weights)
+    loss = JSDLoss(beta)(student, teacher, temperature, weights)
     expected = jsd_numpy(student, teacher, y, temperature, weights, beta)
     assert_allclose(loss.detach(), expected, rtol=1e-8)
 
@@ -597,11 +361,12 @@ def test_jsd_agrees_with_numpy_at_every_beta(temperature, beta):
 def test_jsd_ends_in_the_forward_and_the_reverse_kl(temperature):
     student, teacher, _, _ = batch(26)
     student = student.detach()
-    forward, reverse = (jsd(student, teacher, beta, temperature) for beta in (0, 1))
-    assert_allclose(forward, kl(student, teacher, temperature) / temperature**2)
-    assert_allclose(reverse, kl(teacher, student, temperature) / temperature**2)
+    forward, reverse = (JSDLoss(b, temperature)(student, teacher) for b in (0, 1))
+    kl = KLLoss(temperature)
+    assert_allclose(forward, kl(student, teacher) / temperature**2)
+    assert_allclose(reverse, kl(teacher, student) / temperature**2)
     for beta, limit in ((1e-6, forward), (1 - 1e-6, reverse)):
-        near = jsd(student, teacher, beta, temperature) / (beta * (1 - beta))
+        near = JSDLoss(beta, temperature)(student, teacher) / (beta * (1 - beta))
         assert_allclose(near, limit, rtol=1e-3)
 
 
@@ -609,16 +374,15 @@ def test_jsd_ends_in_the_forward_and_the_reverse_kl(temperature):
 def test_jsd_at_its_ends_passes_gradcheck(beta):
     student, teacher, _, weights = batch(3)
     assert torch.autograd.gradcheck(
-        lambda z: jsd(z, teacher, beta, 2.0, weights), student
+        lambda z: JSDLoss(beta)(z, teacher, 2.0, weights), student
     )
 
 
 def test_logit_mse_is_twice_the_limit_of_kl():
     student, teacher, _, weights = batch(26)
-    limit = kl(student, teacher, 1e5, weights)
-    assert_allclose(
-        logit_mse(student, teacher, weights).detach(), 2 * limit.detach(), rtol=1e-3
-    )
+    limit = KLLoss()(student, teacher, 1e5, weights)
+    loss = LogitMSELoss()(student, teacher, weights)
+    assert_allclose(loss.detach(), 2 * limit.detach(), rtol=1e-3)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -630,7 +394,7 @@ def test_loss_passes_gradcheck(name, n_classes, temperature, weighted):
     if weighted:
         options["sample_weight"] = weights
     assert torch.autograd.gradcheck(
-        lambda z: LOSSES[name](z, teacher, y, **options), student
+        lambda z: loss_of(name, z, teacher, y, **options), student
     )
 
 
@@ -643,8 +407,13 @@ def test_loss_is_finite_in_every_dtype(name, n_samples, scale, temperature, dtyp
     student, teacher, y, weights = batch(26, n_samples=n_samples)
     student = (scale * student.detach()).to(dtype).requires_grad_()
     for weight in (None, weights):
-        loss = LOSSES[name](
-            student, teacher.to(dtype), y, temperature=temperature, sample_weight=weight
+        loss = loss_of(
+            name,
+            student,
+            teacher.to(dtype),
+            y,
+            temperature=temperature,
+            sample_weight=weight,
         )
         grad = gradient(loss, student)
         assert loss.dtype == torch.float32
@@ -664,13 +433,13 @@ def test_loss_is_finite_where_the_teacher_is_zero(name, n_classes, scale, temper
     teacher[1:3] = -torch.inf  # one-hot, on the target and off it
     teacher[1, y[1]] = 0.0
     teacher[2, (y[2] + 1) % n_classes] = 0.0
-    loss = LOSSES[name](student, teacher, y, temperature=temperature)
+    loss = loss_of(name, student, teacher, y, temperature=temperature)
     assert loss.isfinite()
     assert gradient(loss, student).isfinite().all()
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
-@pytest.mark.parametrize("name", ["dkd", "nkd", "jsd"])
+@pytest.mark.parametrize("name", ["kl", "dkd", "nkd", "jsd"])
 def test_exact_zeros_of_the_teacher_are_the_limit_of_small_ones(name, temperature):
     student, teacher, y, _ = batch(26)
     y = y.clamp_min(1)
@@ -678,7 +447,7 @@ def test_exact_zeros_of_the_teacher_are_the_limit_of_small_ones(name, temperatur
     exact[:, 0] = -torch.inf
     nearly[:, 0] = -1e4
     losses = [
-        LOSSES[name](student, z, y, temperature=temperature) for z in (exact, nearly)
+        loss_of(name, student, z, y, temperature=temperature) for z in (exact, nearly)
     ]
     assert_allclose(losses[0].detach(), losses[1].detach(), rtol=1e-12)
     grads = [gradient(loss, student) for loss in losses]
@@ -690,36 +459,34 @@ def test_teacher_certain_of_its_target_voids_the_nontargets():
     teacher[:] = -torch.inf
     teacher[0, y] = 0.0
     log_p = F.log_softmax(student, dim=1)[0, y[0]]
-    for loss in (
-        dkd(student, teacher, y, temperature=1.0),
-        nkd(student, teacher, y, temperature=1.0),
-    ):
+    for loss in (DKDLoss(temperature=1.0), NKDLoss(temperature=1.0)):
+        loss = loss(student, teacher, y)
         assert_allclose(loss.detach(), -log_p.detach())
 
 
 def test_nan_of_the_teacher_is_not_hidden():
     for name in TOLERANT:
         teacher = torch.full_like(TEACHER, torch.nan)
-        assert LOSSES[name](STUDENT, teacher, Y).isnan()
+        assert loss_of(name, STUDENT, teacher, Y).isnan()
 
 
 @pytest.mark.parametrize("name", ["dkd", "nkd"])
 def test_saturated_student_still_learns(name):
     student = torch.tensor([[200.0, 0.0, -5.0]], requires_grad=True)
     teacher, y = torch.tensor([[0.0, 2.0, 1.0]]), torch.tensor([0])
-    loss = LOSSES[name](student, teacher, y, temperature=1.0)
-    exact = LOSSES[name](student.double(), teacher.double(), y, temperature=1.0)
+    loss = loss_of(name, student, teacher, y, temperature=1.0)
+    exact = loss_of(name, student.double(), teacher.double(), y, temperature=1.0)
     assert_allclose(loss.detach(), exact.detach(), rtol=1e-5)
     assert gradient(loss, student).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", ["dist", "standardised"])
+@pytest.mark.parametrize("name", ["dist", "standardized"])
 def test_constant_rows_get_no_exploding_gradient(name, dtype):
     student, teacher, y, _ = batch(26, dtype=dtype)
     for constant in (0.0, 0.1, 1e4):
         student = torch.full_like(teacher, constant).requires_grad_()
-        loss = LOSSES[name](student, teacher, y)
+        loss = loss_of(name, student, teacher, y)
         assert loss.isfinite()
         assert (gradient(loss, student) == 0).all()
 
@@ -729,7 +496,7 @@ def test_dist_keeps_classes_of_tiny_probability():
         torch.tensor([[0.0, -35.0 + i], [0.0, -35.0], [0.0, -36.0]]) for i in (1, -0.5)
     )
     student.requires_grad_()
-    loss = dist(student, teacher, beta=0.0)
+    loss = DISTLoss(beta=0.0)(student, teacher)
     # In float32 the first class rounds to 1 in every row; the second is left.
     correlation = np.corrcoef(*(to_numpy(z[:, 1].exp()) for z in (student, teacher)))
     assert_allclose(loss.detach(), (1 - correlation[0, 1]) / 2, rtol=1e-4)
@@ -741,7 +508,7 @@ def test_dist_keeps_classes_of_tiny_probability():
 def test_dist_survives_probabilities_that_underflow(temperature, logit):
     student = torch.tensor([[0.0, logit], [0.0, logit + 1]]) * temperature
     student.requires_grad_()
-    loss = dist(student, student.detach().flip(0), temperature=temperature)
+    loss = DISTLoss()(student, student.detach().flip(0), temperature)
     assert loss.isfinite()
     assert gradient(loss, student).isfinite().all()
 
@@ -753,7 +520,7 @@ def test_loss_keeps_its_digits_in_float32(name, n_classes, temperature):
     student, teacher, y, _ = batch(n_classes, n_samples=64, dtype=torch.float32)
     exact = student.detach().double().requires_grad_()
     loss, exact_loss = (
-        LOSSES[name](s, teacher.to(s.dtype), y, temperature=temperature)
+        loss_of(name, s, teacher.to(s.dtype), y, temperature=temperature)
         for s in (student, exact)
     )
     assert_allclose(loss.detach(), exact_loss.detach(), rtol=1e-5)
@@ -763,12 +530,21 @@ def test_loss_keeps_its_digits_in_float32(name, n_classes, temperature):
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", LOSSES)
+def test_sixteen_bit_logits_lose_nothing_inside_the_loss(name, dtype):
+    student, teacher, y, _ = batch(26, dtype=dtype)
+    loss = loss_of(name, student, teacher, y)
+    exact = loss_of(name, student.double(), teacher.double(), y)
+    assert_allclose(loss.detach(), exact.detach(), rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_is_the_same_under_autocast(name):
     student, teacher, y, weights = batch(26, dtype=torch.float32)
-    exact = LOSSES[name](student, teacher, y, sample_weight=weights)
+    exact = loss_of(name, student, teacher, y, sample_weight=weights)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = LOSSES[name](student, teacher, y, sample_weight=weights)
+        loss = loss_of(name, student, teacher, y, sample_weight=weights)
     assert_allclose(loss.detach(), exact.detach(), rtol=1e-6)
 
 
@@ -776,7 +552,7 @@ def test_loss_is_the_same_under_autocast(name):
 def test_loss_sends_no_gradient_into_the_teacher(name):
     student, teacher, y, _ = batch(3)
     teacher.requires_grad_()
-    LOSSES[name](student, teacher, y).backward()
+    loss_of(name, student, teacher, y).backward()
     assert teacher.grad is None
     assert student.grad.abs().max() > 0
 
@@ -786,16 +562,16 @@ def test_loss_leaves_its_inputs_alone(name):
     student, teacher, y, weights = batch(3)
     inputs = student.detach(), teacher, y, weights
     copies = [z.clone() for z in inputs]
-    LOSSES[name](*inputs[:3], sample_weight=weights)
+    loss_of(name, *inputs[:3], sample_weight=weights)
     assert all(map(torch.equal, inputs, copies))
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_step_down_the_gradient_lowers_the_loss(name):
     student, teacher, y, _ = batch(26)
-    before = LOSSES[name](student, teacher, y)
+    before = loss_of(name, student, teacher, y)
     nearer = student - 0.1 * gradient(before, student)
-    assert LOSSES[name](nearer, teacher, y) < before
+    assert loss_of(name, nearer, teacher, y) < before
 
 
 @pytest.mark.parametrize("temperature", [1.0, 20.0])
@@ -803,11 +579,11 @@ def test_a_step_down_the_gradient_lowers_the_loss(name):
 def test_weight_of_a_loss_counts_rows(name, temperature):
     student, teacher, y, _ = batch(3)
     counts = torch.tensor([0, 1, 2, 3, 0, 1, 1, 2])
-    weighted = LOSSES[name](
-        student, teacher, y, temperature=temperature, sample_weight=counts
+    weighted = loss_of(
+        name, student, teacher, y, temperature=temperature, sample_weight=counts
     )
     rows = [z.repeat_interleave(counts, dim=0) for z in (student, teacher, y)]
-    repeated = LOSSES[name](*rows, temperature=temperature)
+    repeated = loss_of(name, *rows, temperature=temperature)
     assert_allclose(weighted.detach(), repeated.detach(), rtol=1e-9)
 
 
@@ -817,8 +593,8 @@ def test_weight_of_a_loss_counts_rows(name, temperature):
 def test_loss_of_zero_weights_is_0(name, temperature, dtype):
     student, teacher, y, _ = batch(3, dtype=dtype)
     weights = torch.zeros(8)
-    loss = LOSSES[name](
-        student, teacher, y, temperature=temperature, sample_weight=weights
+    loss = loss_of(
+        name, student, teacher, y, temperature=temperature, sample_weight=weights
     )
     assert loss == 0
     assert (gradient(loss, student) == 0).all()
@@ -828,9 +604,13 @@ def test_loss_of_zero_weights_is_0(name, temperature, dtype):
 def test_order_of_the_classes_does_not_matter(name):
     student, teacher, y, weights = batch(26)
     order = torch.randperm(26, generator=torch.Generator().manual_seed(0))
-    loss = LOSSES[name](student, teacher, y, sample_weight=weights)
-    shuffled = LOSSES[name](
-        student[:, order], teacher[:, order], order.argsort()[y], sample_weight=weights
+    loss = loss_of(name, student, teacher, y, sample_weight=weights)
+    shuffled = loss_of(
+        name,
+        student[:, order],
+        teacher[:, order],
+        order.argsort()[y],
+        sample_weight=weights,
     )
     assert_allclose(loss.detach(), shuffled.detach(), rtol=1e-12)
 
@@ -841,7 +621,7 @@ some_temperatures = st.floats(0.5, 100)
 def value(name, student, teacher, temperature):
     student, teacher = torch.as_tensor(student), torch.as_tensor(teacher)
     y = torch.tensor([0, 1, 2, 0])
-    return LOSSES[name](student, teacher, y, temperature=temperature)
+    return loss_of(name, student, teacher, y, temperature=temperature)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -861,7 +641,7 @@ def test_loss_is_zero_where_equal(name, student, temperature):
 
 
 def test_nkd_is_not_zero_where_equal():
-    assert nkd(STUDENT, STUDENT, Y) > 0.1
+    assert NKDLoss()(STUDENT, STUDENT, Y) > 0.1
 
 
 # Quarters stay exact under the shift and the scale, so that rounding makes no row of
@@ -890,9 +670,9 @@ def test_loss_is_invariant_to_a_shift_of_a_row(
 
 @fast
 @given(quarters, quarters, st.sampled_from([0.25, 3.0, 1000.0]), some_temperatures)
-def test_standardised_is_invariant_to_a_scale(student, teacher, scale, temperature):
-    loss = value("standardised", student, teacher, temperature)
-    scaled = value("standardised", scale * student, teacher, temperature)
+def test_standardized_is_invariant_to_a_scale(student, teacher, scale, temperature):
+    loss = value("standardized", student, teacher, temperature)
+    scaled = value("standardized", scale * student, teacher, temperature)
     atol = 1e-12 * max(temperature, 1) ** 2
     assert_allclose(scaled, loss, rtol=1e-9, atol=atol)
 
@@ -907,7 +687,7 @@ def test_dist_is_at_most_2_per_term(student, teacher, temperature):
 @given(logits, logits, some_temperatures, st.floats(0.01, 0.99))
 def test_jsd_is_at_most_the_entropy_of_its_mixture(student, teacher, temperature, beta):
     student, teacher = torch.tensor(student), torch.tensor(teacher)
-    loss = jsd(student, teacher, beta, temperature)
+    loss = JSDLoss(beta, temperature)(student, teacher)
     assert loss <= entropy([beta, 1 - beta]) + 1e-12
 
 
@@ -922,37 +702,8 @@ def test_jsd_is_symmetric_and_at_most_log_2(student, teacher, temperature):
 def test_jsd_of_disjoint_probabilities_is_log_2():
     student = torch.tensor([[1e4, 0.0], [0.0, 1e4]])
     teacher = torch.tensor([[0.0, 1e4], [-torch.inf, 0.0]])
-    assert_allclose(jsd(student[:1], teacher[:1]), np.log(2), rtol=1e-6)
-    assert_allclose(jsd(student, teacher), np.log(2) / 2, rtol=1e-6)
-
-
-@pytest.mark.parametrize("temperature", [0, -1.0, np.inf, np.nan])
-@pytest.mark.parametrize("name", TEMPERED)
-def test_bad_temperature_of_a_loss_is_refused(name, temperature):
-    with pytest.raises(ValueError, match="temperature must be a positive finite"):
-        LOSSES[name](STUDENT, TEACHER, Y, temperature=temperature)
-
-
-@pytest.mark.parametrize("weight", [-0.1, np.inf, np.nan])
-@pytest.mark.parametrize(
-    ("name", "option"),
-    [
-        ("dkd", "target_weight"),
-        ("dkd", "nontarget_weight"),
-        ("dist", "beta"),
-        ("dist", "gamma"),
-        ("nkd", "gamma"),
-    ],
-)
-def test_bad_weight_of_a_term_is_refused(name, option, weight):
-    with pytest.raises(ValueError, match=f"{option} must be a non-negative finite"):
-        LOSSES[name](STUDENT, TEACHER, Y, **{option: weight})
-
-
-@pytest.mark.parametrize("beta", [-0.1, 1.1, np.nan])
-def test_jsd_refuses_beta_outside_0_to_1(beta):
-    with pytest.raises(ValueError, match="beta must be between 0 and 1"):
-        jsd(STUDENT, TEACHER, beta)
+    assert_allclose(JSDLoss()(student[:1], teacher[:1]), np.log(2), rtol=1e-6)
+    assert_allclose(JSDLoss()(student, teacher), np.log(2) / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -961,8 +712,9 @@ def test_jsd_refuses_beta_outside_0_to_1(beta):
 )
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_refuses_logits_of_other_shapes(name, student, teacher):
-    with pytest.raises(ValueError, match="must both be logits of shape"):
-        LOSSES[name](student, teacher, Y)
+    with pytest.raises(ValueError, match="must both be logits of shape") as error:
+        loss_of(name, student, teacher, Y)
+    assert f"got {tuple(student.shape)} and {tuple(teacher.shape)}" in str(error.value)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 1)])
@@ -970,13 +722,13 @@ def test_loss_refuses_logits_of_other_shapes(name, student, teacher):
 def test_loss_refuses_weights_of_other_shapes(name, shape):
     message = r"sample_weight must have shape \(2,\), one weight per sample"
     with pytest.raises(ValueError, match=message):
-        LOSSES[name](STUDENT, TEACHER, Y, sample_weight=torch.ones(shape))
+        loss_of(name, STUDENT, TEACHER, Y, sample_weight=torch.ones(shape))
 
 
 @pytest.mark.parametrize("name", ["dkd", "nkd"])
 def test_missing_labels_of_a_loss_are_refused(name):
-    with pytest.raises(ValueError, match="y is None, but this loss needs labels"):
-        LOSSES[name](STUDENT, TEACHER, None)
+    with pytest.raises(ValueError, match=r"y is None, but (DKD|NKD)Loss needs labels"):
+        loss_of(name, STUDENT, TEACHER, None)
 
 
 @pytest.mark.parametrize(
@@ -986,25 +738,78 @@ def test_missing_labels_of_a_loss_are_refused(name):
 def test_labels_of_other_shapes_and_dtypes_are_refused(name, y):
     message = "y must hold one int64 class index for each of the 2 samples"
     with pytest.raises(ValueError, match=message):
-        LOSSES[name](STUDENT, TEACHER, y)
+        loss_of(name, STUDENT, TEACHER, y)
 
 
 @pytest.mark.parametrize(
-    ("name", "n_classes"), [("dkd", 1), ("dist", 1), ("nkd", 1), ("standardised", 2)]
+    ("loss", "n_classes"),
+    [(DKDLoss(), 1), (DISTLoss(), 1), (NKDLoss(), 1), (StandardizedLoss(), 2)],
 )
-def test_too_few_classes_are_refused(name, n_classes):
-    message = f"{name} needs at least {n_classes + 1} classes"
+def test_too_few_classes_are_refused(loss, n_classes):
+    message = f"{type(loss).__name__} needs at least {n_classes + 1} classes"
+    labels = (Y,) if loss.needs_labels else ()
     with pytest.raises(ValueError, match=message):
-        LOSSES[name](STUDENT[:, :n_classes], TEACHER[:, :n_classes], Y)
+        loss(STUDENT[:, :n_classes], TEACHER[:, :n_classes], *labels)
 
 
 @pytest.mark.parametrize("bad", [-torch.inf, torch.nan])
-@pytest.mark.parametrize(
-    "loss",
-    [logit_mse, standardised, lambda student, teacher: jsd(student, teacher, 1.0)],
-)
+@pytest.mark.parametrize("loss", [LogitMSELoss(), StandardizedLoss(), JSDLoss(1.0)])
 def test_infinite_teacher_is_refused_where_undefined(loss, bad):
     teacher = TEACHER.clone()
     teacher[0, 0] = bad
     with pytest.raises(ValueError, match="clip its probabilities away from 0"):
         loss(STUDENT, teacher)
+
+
+@pytest.mark.parametrize("name", TEMPERED)
+def test_temperature_of_the_call_counts_unless_the_loss_has_one(name):
+    labels = (Y,) if CLASSES[name].needs_labels else ()
+    own, called = CLASSES[name](temperature=1.5), CLASSES[name]()
+    expected = called(STUDENT, TEACHER, *labels, temperature=1.5)
+    assert own(STUDENT, TEACHER, *labels) == expected
+    assert own(STUDENT, TEACHER, *labels, temperature=6.0) == expected
+    assert called(STUDENT, TEACHER, *labels, temperature=6.0) != expected
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, np.inf, np.nan, "2", None])
+@pytest.mark.parametrize("name", TEMPERED)
+def test_bad_temperature_of_the_call_is_refused(name, temperature):
+    message = f"temperature that {CLASSES[name].__name__} is called with must be a pos"
+    with pytest.raises(ValueError, match=message):
+        loss_of(name, STUDENT, TEACHER, Y, temperature=temperature)
+
+
+@pytest.mark.parametrize(
+    ("warmup_epochs", "epoch", "share"),
+    [
+        (20, 0, 1 / 20),
+        (20, 9, 1 / 2),
+        (20, 18, 19 / 20),
+        (20, 19, 1),
+        (20, 500, 1),
+        (4, 2, 3 / 4),
+        (4, 3, 1),
+        (1, 0, 1),
+        (0, 0, 1),
+        (0, 7, 1),
+        (20, None, 1),
+        (0, None, 1),
+    ],
+)
+def test_dkd_rises_to_its_full_weight(warmup_epochs, epoch, share):
+    student, teacher, y, weights = batch(3)
+    given = {"sample_weight": weights}
+    value = DKDLoss(warmup_epochs=warmup_epochs)(
+        student, teacher, y, **given, epoch=epoch
+    )
+    full = DKDLoss()(student, teacher, y, **given)
+    if share == 1:
+        assert value == full
+    else:
+        assert_allclose(value.detach(), share * full.detach(), rtol=1e-12)
+
+
+def test_dkd_rises_over_20_epochs_by_default():
+    value = DKDLoss()(STUDENT.double(), TEACHER.double(), Y, epoch=4)
+    full = DKDLoss()(STUDENT.double(), TEACHER.double(), Y)
+    assert_allclose(value, full / 4, rtol=1e-12)

@@ -6,9 +6,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 
-from skdistill.losses import _relations, contrastive, pkt, rkd, similarity
+from skdistill.losses import (
+    ContrastiveLoss,
+    PKTLoss,
+    RKDLoss,
+    SimilarityLoss,
+    _relations,
+)
 
-LOSSES = [rkd, similarity, pkt, contrastive]
+RKD, SIMILARITY, PKT, CONTRASTIVE = LOSSES = [
+    RKDLoss(),
+    SimilarityLoss(),
+    PKTLoss(),
+    ContrastiveLoss(),
+]
 SIXTEEN_BITS = [torch.bfloat16, torch.float16]
 
 STUDENT = torch.tensor([[0, 0], [3, 4], [6, 8]], dtype=torch.float64)
@@ -91,7 +102,7 @@ def contrastive_numpy(student, teacher, temperature=0.07):
 
 
 def test_rkd_distance_worked_out_by_hand():
-    assert_allclose(rkd(STUDENT, TEACHER, angle_weight=0), 0.0716991411, rtol=1e-9)
+    assert_allclose(RKDLoss(angle_weight=0)(STUDENT, TEACHER), 0.0716991411, rtol=1e-9)
 
 
 def test_rkd_angle_worked_out_by_hand():
@@ -100,31 +111,31 @@ def test_rkd_angle_worked_out_by_hand():
     # sqrt(1/2) at the others. Each comes twice among the 27 triplets.
     root = np.sqrt(0.5)
     angles = 2 * (1 / 2 + (1 + root - 1 / 2) + (1 - root) ** 2 / 2) / 27
-    assert_allclose(rkd(STUDENT, TEACHER, 0, 1), angles)
-    assert_allclose(rkd(STUDENT, TEACHER), 0.0716991411 + 2 * angles, rtol=1e-9)
+    assert_allclose(RKDLoss(0, 1)(STUDENT, TEACHER), angles)
+    assert_allclose(RKD(STUDENT, TEACHER), 0.0716991411 + 2 * angles, rtol=1e-9)
 
 
 def test_similarity_worked_out_by_hand():
     # Rows (1, 0) and (0, 1) against rows of sqrt(1/2).
     root = np.sqrt(0.5)
-    loss = similarity(torch.eye(2).double(), torch.ones(2, 2).double())
+    loss = SIMILARITY(torch.eye(2).double(), torch.ones(2, 2).double())
     assert_allclose(loss, 2 * ((1 - root) ** 2 + root**2) / 4)
     # Not symmetric: (9, 12) / 15 and (12, 16) / 20 are both (0.6, 0.8).
     line = torch.tensor([[3.0], [4.0]], dtype=torch.float64)
     expected = (0.4**2 + 0.8**2 + 0.6**2 + 0.2**2) / 4
-    assert_allclose(similarity(torch.eye(2).double(), line), expected)
+    assert_allclose(SIMILARITY(torch.eye(2).double(), line), expected)
 
 
 def test_pkt_worked_out_by_hand():
     # Cosines of 0 become 1/2, so the student's rows are (2/3, 1/3) and (1/3, 2/3).
-    loss = pkt(torch.eye(2).double(), torch.ones(2, 2).double())
+    loss = PKT(torch.eye(2).double(), torch.ones(2, 2).double())
     expected = (np.log(0.5 / (2 / 3)) + np.log(0.5 / (1 / 3))) / 4
     assert_allclose(loss, expected, rtol=1e-5)
 
 
 def test_contrastive_worked_out_by_hand():
     teacher = 3 * torch.eye(2, dtype=torch.float64)
-    loss = contrastive(torch.eye(2).double(), teacher, temperature=0.5)
+    loss = ContrastiveLoss(0.5)(torch.eye(2).double(), teacher)
     assert_allclose(loss, np.log(1 + np.exp(-2)))
 
 
@@ -132,7 +143,7 @@ def test_contrastive_worked_out_by_hand():
 @pytest.mark.parametrize("n_samples", [2, 3, 8, 17])
 @pytest.mark.parametrize(
     ("loss", "reference"),
-    [(rkd, rkd_numpy), (similarity, similarity_numpy), (pkt, pkt_numpy)],
+    [(RKD, rkd_numpy), (SIMILARITY, similarity_numpy), (PKT, pkt_numpy)],
 )
 def test_loss_agrees_with_numpy(loss, reference, n_samples, teacher_width):
     student, teacher = batch(n_samples, 5, teacher_width)
@@ -144,12 +155,12 @@ def test_loss_agrees_with_numpy(loss, reference, n_samples, teacher_width):
 def test_rkd_weighs_distances_and_angles(weights):
     student, teacher = batch()
     expected = rkd_numpy(student.detach().numpy(), teacher.numpy(), *weights)
-    assert_allclose(rkd(student, teacher, *weights).detach(), expected)
+    assert_allclose(RKDLoss(*weights)(student, teacher).detach(), expected)
 
 
 def test_rkd_of_zero_weights_is_0():
     student, teacher = batch()
-    loss = rkd(student, teacher, 0, 0)
+    loss = RKDLoss(0, 0)(student, teacher)
     assert loss == 0
     assert (gradient(loss, student) == 0).all()
 
@@ -159,25 +170,25 @@ def test_rkd_of_zero_weights_is_0():
 def test_contrastive_agrees_with_numpy(n_samples, temperature):
     student, teacher = batch(n_samples)
     expected = contrastive_numpy(student.detach().numpy(), teacher.numpy(), temperature)
-    loss = contrastive(student, teacher, temperature)
+    loss = ContrastiveLoss(temperature)(student, teacher)
     assert_allclose(loss.detach(), expected, rtol=1e-9)
 
 
 def test_contrastive_of_separated_rows_is_0_and_of_identical_ones_log_n():
     separate, same = torch.eye(16), torch.ones(16, 16)
-    assert contrastive(separate, 2 * separate) < 2e-5
+    assert CONTRASTIVE(separate, 2 * separate) < 2e-5
     for pair in [(separate, same), (same, separate), (same, same)]:
-        assert_allclose(contrastive(*pair), np.log(16), rtol=1e-6)
+        assert_allclose(CONTRASTIVE(*pair), np.log(16), rtol=1e-6)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 200, 500])
 def test_angles_do_not_depend_on_the_size_of_their_chunks(monkeypatch, chunk_size):
     student, teacher = batch(8, 5, 7)
-    whole = rkd(student, teacher)
+    whole = RKD(student, teacher)
     assert len(_relations._vertex_chunks(student, teacher)) == 1
     monkeypatch.setattr(_relations, "_CHUNK_SIZE", chunk_size)
     assert len(_relations._vertex_chunks(student, teacher)) > 1
-    chunked = rkd(student, teacher)
+    chunked = RKD(student, teacher)
     assert_allclose(chunked.detach(), whole.detach(), rtol=1e-12)
     expected = gradient(whole, student)
     assert_allclose(gradient(chunked, student), expected, atol=1e-14)
@@ -193,7 +204,7 @@ def test_gradient_of_rkd_stays_small_at_duplicates(offset, teacher_duplicates):
     if teacher_duplicates:
         teacher[8:] = teacher[:8]
     student = rows.requires_grad_()
-    loss = rkd(student, teacher)
+    loss = RKD(student, teacher)
     assert loss.isfinite()
     assert gradient(loss, student).abs().max() < 1
 
@@ -204,14 +215,14 @@ def test_rkd_of_duplicates_agrees_with_numpy():
     rows[4:6] = rows[:2]
     teacher[3] = teacher[4]
     expected = rkd_numpy(rows.numpy(), teacher.numpy())
-    assert_allclose(rkd(rows, teacher), expected)
+    assert_allclose(RKD(rows, teacher), expected)
 
 
 def test_rkd_takes_a_remote_row_for_no_reason_to_merge_the_others():
     student, teacher = batch(dtype=torch.float32)
     rows = student.detach().clone()
     rows[0] = 1e7
-    loss = rkd(rows, teacher, 0, 1)
+    loss = RKDLoss(0, 1)(rows, teacher)
     exact = rkd_numpy(rows.double().numpy(), teacher.double().numpy(), 0, 1)
     assert_allclose(loss, exact, rtol=1e-4)
 
@@ -220,8 +231,8 @@ def test_rkd_takes_a_remote_row_for_no_reason_to_merge_the_others():
 def test_rkd_in_float32_keeps_its_digits_off_center(offset):
     student, teacher = batch(64, dtype=torch.float32)
     student, teacher = student.detach() + offset, teacher - offset
-    exact = rkd(student.double(), teacher.double())
-    assert_allclose(rkd(student, teacher), exact, rtol=1e-5)
+    exact = RKD(student.double(), teacher.double())
+    assert_allclose(RKD(student, teacher), exact, rtol=1e-5)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -340,23 +351,23 @@ fast = settings(max_examples=50, deadline=None)
 @given(features, features)
 def test_loss_stays_in_its_range(student, teacher):
     n = len(student)
-    assert rkd(student, teacher) >= 0
-    assert 0 <= similarity(student, teacher) <= 4 / n + 1e-12
-    assert pkt(student, teacher) > -1e-5
-    assert -1e-12 <= contrastive(student, teacher) <= 2 / 0.07 + np.log(n)
+    assert RKD(student, teacher) >= 0
+    assert 0 <= SIMILARITY(student, teacher) <= 4 / n + 1e-12
+    assert PKT(student, teacher) > -1e-5
+    assert -1e-12 <= CONTRASTIVE(student, teacher) <= 2 / 0.07 + np.log(n)
 
 
 @fast
 @given(features)
 def test_zero_where_equal(student):
-    for loss in (rkd, similarity, pkt):
+    for loss in (RKD, SIMILARITY, PKT):
         assert loss(student, student) == 0
 
 
 @fast
 @given(features, features)
 def test_rkd_and_similarity_are_symmetric(student, teacher):
-    for loss in (rkd, similarity):
+    for loss in (RKD, SIMILARITY):
         assert_allclose(
             loss(student, teacher), loss(teacher, student), rtol=1e-9, atol=1e-12
         )
@@ -380,10 +391,10 @@ def test_rkd_is_invariant_to_rotation_scale_and_translation(scale, offset, seed)
     student, teacher = batch(width=4, teacher_width=6)
     student = student.detach()
     moved = scale * student @ rotation(4, seed) + offset
-    expected = rkd(student, teacher)
-    assert_allclose(rkd(moved, teacher), expected, rtol=1e-9)
-    assert_allclose(rkd(teacher, moved), expected, rtol=1e-9)
-    assert_allclose(rkd(moved, student), 0, atol=1e-12)
+    expected = RKD(student, teacher)
+    assert_allclose(RKD(moved, teacher), expected, rtol=1e-9)
+    assert_allclose(RKD(teacher, moved), expected, rtol=1e-9)
+    assert_allclose(RKD(moved, student), 0, atol=1e-12)
 
 
 @fast
@@ -392,7 +403,7 @@ def test_similarity_and_pkt_are_invariant_to_rotation_and_scale(scale, seed):
     student, teacher = batch(width=4, teacher_width=6)
     student = student.detach()
     moved = scale * student @ rotation(4, seed)
-    for loss in (similarity, pkt):
+    for loss in (SIMILARITY, PKT):
         expected = loss(student, teacher)
         assert_allclose(loss(moved, teacher), expected, rtol=1e-9)
         assert_allclose(loss(moved, student), 0, atol=1e-12)
@@ -403,7 +414,7 @@ def test_similarity_and_pkt_are_invariant_to_rotation_and_scale(scale, seed):
 def test_pkt_and_contrastive_are_invariant_to_the_scale_of_a_row(scale):
     student, teacher = batch(6)
     student = student.detach()
-    for loss in (pkt, contrastive):
+    for loss in (PKT, CONTRASTIVE):
         expected = loss(student, teacher)
         assert_allclose(loss(scale * student, teacher), expected, rtol=1e-9)
         assert_allclose(loss(student, scale * teacher), expected, rtol=1e-9)
@@ -442,7 +453,7 @@ def test_other_numbers_of_rows_are_refused(loss):
 
 def test_other_widths_are_refused_by_contrastive():
     with pytest.raises(ValueError, match="project the student's features"):
-        contrastive(STUDENT, torch.ones(3, 5))
+        CONTRASTIVE(STUDENT, torch.ones(3, 5))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -454,14 +465,24 @@ def test_teacher_that_is_not_finite_is_refused(entry, loss):
         loss(STUDENT, teacher)
 
 
-@pytest.mark.parametrize("name", ["distance_weight", "angle_weight"])
-@pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan])
-def test_bad_weight_is_refused(weight, name):
-    with pytest.raises(ValueError, match=f"{name} must be a non-negative finite"):
-        rkd(STUDENT, TEACHER, **{name: weight})
+@pytest.mark.parametrize("n_components", [1, 7])
+def test_contrastive_brings_both_sides_to_its_width(n_components):
+    module = ContrastiveLoss(n_components=n_components).learned(5, 3)
+    student, teacher = batch(8, 5, 3, torch.float32)
+    assert module.student(student).shape == (8, n_components)
+    assert module.teacher(teacher).shape == (8, n_components)
 
 
-@pytest.mark.parametrize("temperature", [0, -1.0, np.inf, np.nan])
-def test_bad_temperature_is_refused(temperature):
-    with pytest.raises(ValueError, match="temperature must be a positive finite"):
-        contrastive(STUDENT, TEACHER, temperature)
+def test_contrastive_has_128_components_by_default():
+    module = ContrastiveLoss().learned(5, 3)
+    assert (module.student.out_features, module.teacher.out_features) == (128, 128)
+
+
+@pytest.mark.parametrize("collapsed", ["teacher", "both"])
+def test_learned_contrast_of_identical_rows_is_log_n(collapsed):
+    student, teacher = batch(16, 5, 3, torch.float32)
+    teacher = teacher[:1].expand(16, 3)
+    if collapsed == "both":
+        student = student.detach()[:1].expand(16, 5)
+    value = ContrastiveLoss().learned(5, 3)(student, teacher)
+    assert_allclose(value.detach(), np.log(16), rtol=1e-5)

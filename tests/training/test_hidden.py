@@ -40,7 +40,7 @@ from skdistill.losses import (
 from skdistill.schedules import CosineSchedule, LinearSchedule
 from tests.conftest import TinyModule, tiny_net
 
-LOGIT_LOSSES = ["kl", "logit_mse", "dkd", "dist", "nkd", "standardised", "jsd"]
+LOGIT_LOSSES = ["kl", "logit_mse", "dkd", "dist", "nkd", "standardized", "jsd"]
 FEATURE_LOSSES = ["hint", "cosine", "cka", "vid"]
 RELATION_LOSSES = ["rkd", "similarity", "pkt", "contrastive"]
 FAMILIES = [{"feature_loss": loss} for loss in FEATURE_LOSSES] + [
@@ -195,16 +195,18 @@ def similarity_by_hand(student, teacher):
 
 def dkd_by_hand(student, teacher, y, T):
     # In its first epoch the object has a twentieth of its weight.
-    return losses.dkd(student, teacher, y, temperature=T) / 20
+    return DKDLoss()(student, teacher, y, temperature=T) / 20
 
 
 SOFT_TERMS = {
     "kl": ("kl", lambda s, t, y, T: kl_by_hand(s, t, T)),
     "dkd": ("dkd", dkd_by_hand),
-    "dist": ("dist", lambda s, t, y, T: losses.dist(s, t, temperature=T)),
+    "dist": ("dist", lambda s, t, y, T: losses.DISTLoss()(s, t, temperature=T)),
     "sum": (
         [("kl", 1), ("dist", 2)],
-        lambda s, t, y, T: kl_by_hand(s, t, T) + 2 * losses.dist(s, t, temperature=T),
+        lambda s, t, y, T: (
+            kl_by_hand(s, t, T) + 2 * losses.DISTLoss()(s, t, temperature=T)
+        ),
     ),
 }
 
@@ -1317,7 +1319,7 @@ ERRORS = {
     ),
     "n_components": (
         {"relation_loss": ContrastiveLoss(n_components=0)},
-        "n_components must be at least 1",
+        "'n_components' parameter of ContrastiveLoss must be an int",
     ),
 }
 
@@ -1400,7 +1402,7 @@ def test_standardized_logits_of_two_classes_are_an_error(data):
     X, y = data
     teacher = LogisticRegression().fit(X, y > 0)
     with pytest.raises(ValueError, match="at least 3 classes"):
-        distilled(teacher, loss="standardised").fit(X, y > 0)
+        distilled(teacher, loss="standardized").fit(X, y > 0)
 
 
 @pytest.mark.parametrize(
@@ -1874,7 +1876,7 @@ def test_losses_are_finite_where_rows_are_duplicates(data, mlp, family, n_distin
 
 @pytest.mark.parametrize(
     "params",
-    [{"loss": loss} for loss in LOGIT_LOSSES if loss != "standardised"] + FAMILIES,
+    [{"loss": loss} for loss in LOGIT_LOSSES if loss != "standardized"] + FAMILIES,
     ids=name_of,
 )
 def test_two_classes_will_do(data, params):
@@ -1921,7 +1923,7 @@ def test_each_loss_falls_where_it_is_all_there_is_to_learn(data, mlp, family):
 def test_alpha_0_does_not_try_a_loss_that_two_classes_cannot_have(data):
     X, y = data[0], data[1] % 2
     teacher = LogisticRegression().fit(X, y)
-    clf = distilled(teacher, loss="standardised", alpha=0.0).fit(X, y)
+    clf = distilled(teacher, loss="standardized", alpha=0.0).fit(X, y)
     assert "train_loss_soft" not in clf.history_[-1]
 
 

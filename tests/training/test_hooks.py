@@ -26,7 +26,7 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from skdistill import DistilledClassifier
-from skdistill.losses import distillation
+from skdistill.losses import KLLoss
 
 X, y = make_classification(
     n_samples=120,
@@ -123,14 +123,14 @@ def test_the_first_loss_is_the_loss_of_the_paper(alpha, temperature, weighted):
     with torch.random.fork_rng():
         torch.manual_seed(3)
         start = Net()
-    expected = distillation(
-        start(torch.from_numpy(X)),
-        torch.from_numpy(np.log(SOFT)).float(),
-        torch.from_numpy(y).long(),
-        temperature,
-        alpha,
-        None if weight is None else torch.from_numpy(weight).float(),
+    student, teacher = start(torch.from_numpy(X)), torch.from_numpy(np.log(SOFT))
+    weight = torch.ones(len(y)) if weight is None else torch.from_numpy(weight).float()
+    soft = KLLoss(temperature)(student, teacher.float(), sample_weight=weight)
+    rows = nn.functional.cross_entropy(
+        student, torch.from_numpy(y).long(), reduction="none"
     )
+    hard = (weight * rows).sum() / weight.sum()
+    expected = alpha * soft + (1 - alpha) * hard
     assert clf.history_[0]["train_loss"] == pytest.approx(expected.item(), rel=1e-5)
 
 

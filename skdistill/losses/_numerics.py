@@ -1,11 +1,34 @@
-"""Checks and arithmetic that the losses on features and on relations share."""
+"""Checks and arithmetic that the losses of several families share."""
 
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
-from ._logits import _at_least_float32
+
+def weighted_mean(per_row: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """Mean over the samples, weighted if there are weights."""
+    if sample_weight is None:
+        return per_row.mean()
+    return (shares(sample_weight, per_row) * per_row).sum()
+
+
+def shares(sample_weight: Tensor, per_row: Tensor) -> Tensor:
+    """Weights that sum to 1, or are all 0."""
+    if sample_weight.shape != per_row.shape:
+        raise ValueError(
+            f"sample_weight must have shape {tuple(per_row.shape)}, one weight per "
+            f"sample, got {tuple(sample_weight.shape)}."
+        )
+    dtype = at_least_float32(per_row.dtype)
+    weight = sample_weight.to(per_row.device, dtype)
+    # The clamp makes 0 / 0 a 0 without asking the device for the sum.
+    return weight / weight.sum().clamp_min(torch.finfo(dtype).tiny)
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """Return float32 in place of a 16-bit type, else the type itself."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def widened_pair(
@@ -38,7 +61,7 @@ def widened_pair(
             "teacher must have finite features; if they are logarithms of "
             "probabilities, clip those away from 0 first."
         )
-    dtype = _at_least_float32(student.dtype)
+    dtype = at_least_float32(student.dtype)
     return student.to(dtype), teacher.detach().to(student.device, dtype)
 
 

@@ -1,0 +1,166 @@
+"""What a loss is, for those who train with it: its needs, as attributes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from numbers import Real
+from typing import Any
+
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
+from torch import Tensor
+
+# Constraints of the parameters of losses.
+POSITIVE = Interval(Real, 0, math.inf, closed="neither")
+NOT_NEGATIVE = Interval(Real, 0, math.inf, closed="left")
+
+
+class Loss(BaseEstimator):
+    """Base of the losses: ``loss(student, teacher, **keywords)`` is a scalar tensor.
+
+    A loss has its parameters in the constructor, so that it can be cloned, pickled
+    and tuned by a search, and checks them when it is called.
+
+    Attributes
+    ----------
+    keywords : tuple of str
+        Which of "y", "temperature", "sample_weight" and "epoch" it takes.
+    needs_labels : bool
+        Whether it needs ``y``.
+    min_rows : int
+        The rows that it takes to have something to compare. A smaller batch counts 0.
+    learns : bool
+        Whether it has a method ``learned(n_student_features, n_teacher_features)``,
+        which returns the :class:`torch.nn.Module` to call in its place in training.
+    """
+
+    keywords: tuple[str, ...] = ()
+    needs_labels: bool = False
+    min_rows: int = 1
+    learns: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the loss in errors."""
+        return type(self).__name__
+
+
+# The losses that each parameter of the estimator knows by name. Each family's module
+# adds its own.
+LOSSES: dict[str, dict[str, type[Loss]]] = {
+    "loss": {},
+    "feature_loss": {},
+    "relation_loss": {},
+}
+
+# What a training offers besides the two sides.
+_OFFERED = {
+    "loss": ("y", "temperature", "sample_weight", "epoch"),
+    "feature_loss": ("sample_weight", "epoch"),
+    "relation_loss": ("sample_weight", "epoch"),
+}
+
+
+def as_loss(parameter: str, loss: Any) -> Loss:
+    """Return the loss that a value of a parameter stands for.
+
+    Parameters
+    ----------
+    parameter : {"loss", "feature_loss", "relation_loss"}
+        The parameter of the estimator.
+    loss : str, Loss, callable or object with a method ``learned``
+        A name stands for an object with its default parameters. A function, object
+        or module that is no Loss is wrapped in one, which reads off its signature
+        which keywords it takes. Its first two parameters are the two sides, whatever
+        their names.
+
+    Returns
+    -------
+    loss : Loss
+        The same object, if it was one.
+
+    Raises
+    ------
+    ValueError
+        If the name is not known.
+    TypeError
+        If ``loss`` is a class, or can be neither called nor learned.
+    """
+    known = LOSSES[parameter]
+    if isinstance(loss, str):
+        if loss not in known:
+            raise ValueError(
+                f"{parameter}={loss!r} is not known; use one of {sorted(known)}, or a "
+                "function or object of your own"
+            )
+        return known[loss]()
+    if isinstance(loss, type):
+        raise TypeError(
+            f"{parameter} is the class {loss.__name__}; pass an instance of it: "
+            f"{loss.__name__}()"
+        )
+    if not (callable(loss) or _can_learn(parameter, loss)):
+        raise TypeError(
+            f"{parameter} must be one of {sorted(known)}, a function or object that is "
+            f"called with what the student and the teacher give, or a list of pairs "
+            f"(loss, weight), got {loss!r}"
+        )
+    return loss if isinstance(loss, Loss) else _AdaptedLoss(loss, parameter)
+
+
+def suggestion(parameter: str, value: Any) -> str:
+    """Return how to write a value of a parameter as an object with parameters."""
+    known = LOSSES[parameter].get(value) if isinstance(value, str) else None
+    return "an object" if known is None else f"skdistill.losses.{known.__name__}()"
+
+
+class _AdaptedLoss(Loss):
+    """A function, object or module of a person's own, with the attributes of a loss."""
+
+    def __init__(self, loss: Any, parameter: str) -> None:
+        self.loss = loss
+        self.parameter = parameter
+        taken = _taken(loss, _OFFERED[parameter]) if callable(loss) else {}
+        self.keywords = tuple(taken)
+        self.needs_labels = taken.get("y", False)
+        least = 2 if parameter == "relation_loss" else 1
+        self.min_rows = getattr(loss, "min_rows", least)
+        self.learns = _can_learn(parameter, loss)
+
+    @property
+    def name(self) -> str:
+        return getattr(self.loss, "__name__", type(self.loss).__name__)
+
+    def __call__(self, student: Tensor, teacher: Tensor, **given: Any) -> Any:
+        return self.loss(student, teacher, **given)
+
+    def learned(
+        self, n_student_features: int, n_teacher_features: int
+    ) -> torch.nn.Module:
+        return self.loss.learned(n_student_features, n_teacher_features)
+
+
+def _can_learn(parameter: str, loss: Any) -> bool:
+    return parameter != "loss" and hasattr(loss, "learned")
+
+
+def _taken(function: Any, offered: tuple[str, ...]) -> dict[str, bool]:
+    """Return which of the offered names a function takes, and whether it needs them."""
+    called = function.forward if isinstance(function, torch.nn.Module) else function
+    try:
+        parameters = inspect.signature(called).parameters
+    except ValueError:  # written in C
+        return {}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return dict.fromkeys(offered, False)
+    # The first two are the student's and the teacher's side, whatever their names.
+    bound = called.keywords if isinstance(called, functools.partial) else {}
+    free = set(list(parameters)[2:]) - set(bound)
+    return {
+        name: parameters[name].default is inspect.Parameter.empty
+        for name in offered
+        if name in free
+    }

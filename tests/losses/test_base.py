@@ -1,0 +1,633 @@
+import copy
+import functools
+import inspect
+import itertools
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.base import BaseEstimator, clone
+from torch import nn
+from torch.func import functional_call
+
+from skdistill import losses
+from skdistill.losses import (
+    CKALoss,
+    ContrastiveLoss,
+    CosineLoss,
+    DISTLoss,
+    DKDLoss,
+    HintLoss,
+    JSDLoss,
+    KLLoss,
+    LogitMSELoss,
+    NKDLoss,
+    PKTLoss,
+    RKDLoss,
+    SimilarityLoss,
+    StandardizedLoss,
+    VIDLoss,
+)
+from skdistill.losses._base import LOSSES, Loss, as_loss, suggestion
+
+OFFERED = {
+    "loss": ["y", "temperature", "sample_weight", "epoch"],
+    "feature_loss": ["sample_weight", "epoch"],
+    "relation_loss": ["sample_weight", "epoch"],
+}
+# Each loss with parameters other than its defaults.
+OBJECTS = [
+    KLLoss(3.0),
+    LogitMSELoss(),
+    DKDLoss(0.5, 2.0, 3.0, 5),
+    DISTLoss(0.5, 2.0, 3.0),
+    NKDLoss(0.5, 3.0),
+    StandardizedLoss(3.0),
+    JSDLoss(0.9, 3.0),
+    HintLoss(),
+    CosineLoss(),
+    CKALoss(),
+    VIDLoss(),
+    RKDLoss(2.0, 0.5),
+    SimilarityLoss(),
+    PKTLoss(),
+    ContrastiveLoss(0.5, 3),
+]
+PROJECTED = [HintLoss(), CosineLoss()]
+LEARNED = [*PROJECTED, VIDLoss(), ContrastiveLoss(temperature=0.5, n_components=4)]
+
+EACH_PARAMETER = pytest.mark.parametrize("parameter", OFFERED)
+EACH_LOSS = pytest.mark.parametrize("loss", OBJECTS, ids=repr)
+EACH_LEARNED = pytest.mark.parametrize("loss", LEARNED, ids=repr)
+
+
+def batch(n_samples=8, width=4, teacher_width=4, dtype=torch.float64):
+    rng = np.random.default_rng(n_samples)
+    student = rng.normal(size=(n_samples, width))
+    teacher = rng.normal(size=(n_samples, teacher_width))
+    return (
+        torch.tensor(student, dtype=dtype, requires_grad=True),
+        torch.tensor(teacher, dtype=dtype),
+        torch.tensor(rng.uniform(0.1, 2, size=n_samples), dtype=dtype),
+    )
+
+
+def value_of(loss):
+    """Return the value of a loss on a batch; a small one of what it learns, if any."""
+    student, teacher, weights = batch()
+    known = {
+        "y": torch.arange(8) % 4,
+        "temperature": 2.0,
+        "sample_weight": weights,
+        "epoch": 1,
+    }
+    called = loss if callable(loss) else learned(loss)
+    return called(student, teacher, **{name: known[name] for name in loss.keywords})
+
+
+def learned(loss, width=4, teacher_width=4, dtype=torch.float64):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return loss.learned(width, teacher_width).to(dtype)
+
+
+# Our own
+
+
+@pytest.mark.parametrize(
+    ("parameter", "names"),
+    [
+        (
+            "loss",
+            {
+                "kl": KLLoss,
+                "logit_mse": LogitMSELoss,
+                "dkd": DKDLoss,
+                "dist": DISTLoss,
+                "nkd": NKDLoss,
+                "standardized": StandardizedLoss,
+                "jsd": JSDLoss,
+            },
+        ),
+        (
+            "feature_loss",
+            {"hint": HintLoss, "cosine": CosineLoss, "cka": CKALoss, "vid": VIDLoss},
+        ),
+        (
+            "relation_loss",
+            {
+                "rkd": RKDLoss,
+                "similarity": SimilarityLoss,
+                "pkt": PKTLoss,
+                "contrastive": ContrastiveLoss,
+            },
+        ),
+    ],
+)
+def test_a_name_stands_for_an_object_of_its_own_with_the_defaults(parameter, names):
+    assert LOSSES[parameter] == names
+    for name, cls in names.items():
+        loss = as_loss(parameter, name)
+        assert type(loss) is cls
+        assert loss.get_params() == cls().get_params()
+        assert as_loss(parameter, name) is not loss
+        assert suggestion(parameter, name) == f"skdistill.losses.{cls.__name__}()"
+
+
+def test_just_the_losses_with_a_name_are_public():
+    named = {cls.__name__ for known in LOSSES.values() for cls in known.values()}
+    assert set(losses.__all__) == named
+    assert named == {type(loss).__name__ for loss in OBJECTS}
+
+
+@EACH_LOSS
+def test_attributes_say_what_the_call_takes(loss):
+    called = loss if callable(loss) else learned(loss).forward
+    keywords = list(inspect.signature(called).parameters.values())[2:]
+    assert loss.keywords == tuple(keyword.name for keyword in keywords)
+    needed = [k.name for k in keywords if k.default is inspect.Parameter.empty]
+    assert needed == (["y"] if loss.needs_labels else [])
+    assert loss.learns == hasattr(loss, "learned")
+    assert loss.name == type(loss).__name__
+
+
+@EACH_LOSS
+def test_min_rows_is_what_it_takes_to_compare(loss):
+    relations = tuple(LOSSES["relation_loss"].values())
+    least = 4 if isinstance(loss, CKALoss) else 1 + isinstance(loss, relations)
+    assert loss.min_rows == least
+
+
+@EACH_LOSS
+def test_docstring_of_the_call_lists_what_it_takes(loss):
+    if callable(loss):
+        documented = inspect.getdoc(type(loss).__call__).partition("Returns\n")[0]
+        lines = [line for line in documented.splitlines() if " : " in line]
+        names = [line.partition(" : ")[0] for line in lines]
+        assert names == ["student", "teacher", *loss.keywords]
+
+
+@EACH_LOSS
+@pytest.mark.parametrize(
+    "copied",
+    [
+        clone,
+        copy.deepcopy,
+        lambda loss: pickle.loads(pickle.dumps(loss)),
+        lambda loss: type(loss)().set_params(**loss.get_params()),
+    ],
+    ids=["clone", "deepcopy", "pickle", "set_params"],
+)
+def test_copies_keep_parameters_and_value(copied, loss):
+    copy = copied(loss)
+    assert copy is not loss
+    assert type(copy) is type(loss)
+    assert copy.get_params() == loss.get_params()
+    assert value_of(copy) == value_of(loss)
+
+
+@pytest.mark.parametrize(
+    ("loss", "parameter", "values"),
+    [
+        *((KLLoss(), "temperature", [value]) for value in (0, -1.0, "a", math.nan)),
+        (DKDLoss(), "temperature", [0, math.inf]),
+        (DKDLoss(), "target_weight", [-0.1, math.inf, math.nan, None]),
+        (DKDLoss(), "nontarget_weight", [-0.1, math.inf]),
+        (DKDLoss(), "warmup_epochs", [-1, 2.5]),
+        (DISTLoss(), "temperature", [0, math.inf]),
+        (DISTLoss(), "beta", [-0.1, math.inf]),
+        (DISTLoss(), "gamma", [-0.1, math.inf]),
+        (NKDLoss(), "temperature", [0, math.inf]),
+        (NKDLoss(), "gamma", [-0.1, math.inf]),
+        (StandardizedLoss(), "temperature", [0, math.inf]),
+        (JSDLoss(), "temperature", [0, math.inf]),
+        (JSDLoss(), "beta", [-0.1, 1.1, math.nan]),
+        (RKDLoss(), "distance_weight", [-1.0, math.inf, math.nan]),
+        (RKDLoss(), "angle_weight", [-1.0, math.inf, math.nan]),
+        (ContrastiveLoss(), "temperature", [0, -1.0, math.inf, None]),
+    ],
+    ids=str,
+)
+def test_parameters_out_of_range_are_refused_by_their_name(loss, parameter, values):
+    for value in values:
+        changed = clone(loss).set_params(**{parameter: value})
+        message = f"The '{parameter}' parameter of {loss.name} must be .* Got {value!r}"
+        with pytest.raises(ValueError, match=message):
+            value_of(changed)
+
+
+@pytest.mark.parametrize("params", [{"n_components": 0}, {"temperature": 0}], ids=str)
+def test_parameters_out_of_range_are_refused_before_something_is_learned(params):
+    (parameter,) = params
+    with pytest.raises(ValueError, match=f"'{parameter}' parameter of ContrastiveLoss"):
+        ContrastiveLoss(**params).learned(5, 3)
+
+
+# A person's own
+
+
+def squares(student, teacher):
+    return (student - teacher).square().mean()
+
+
+def with_labels(student, teacher, y):
+    return squares(student, teacher)
+
+
+def with_epoch(student, teacher, epoch):
+    return epoch * squares(student, teacher)
+
+
+def recorder(*keywords):
+    """Return a loss that takes some keywords, and remembers what it was called with."""
+
+    def loss(student, teacher, **given):
+        loss.given = given
+        return squares(student, teacher)
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    names = ("student", "teacher", *keywords)
+    loss.__signature__ = inspect.Signature(
+        [inspect.Parameter(name, kind) for name in names]
+    )
+    return loss
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, student, teacher, epoch):
+        return self.scale * with_epoch(student, teacher, epoch)
+
+
+class Methods:
+    def loss(self, student, teacher, epoch):
+        return with_epoch(student, teacher, epoch)
+
+    @staticmethod
+    def static(student, teacher, epoch):
+        return with_epoch(student, teacher, epoch)
+
+
+class Own(BaseEstimator):
+    # Means nothing in an object of a person's own: its signature counts.
+    keywords = ("epoch",)
+    min_rows = 3
+
+    def __call__(self, student, teacher, epoch):
+        return with_epoch(student, teacher, epoch)
+
+
+class OnlyLearned:
+    def learned(self, n_student_features, n_teacher_features):
+        return nn.Bilinear(n_student_features, n_teacher_features, 1)
+
+
+@EACH_LOSS
+def test_a_loss_is_taken_as_it_is(loss):
+    for parameter in OFFERED:
+        if callable(loss) or parameter != "loss":
+            assert as_loss(parameter, loss) is loss
+
+
+@EACH_PARAMETER
+def test_any_subset_of_the_keywords_is_read_off_a_signature(parameter):
+    student, teacher, _ = batch()
+    offered = OFFERED[parameter]
+    for n_names in range(len(offered) + 1):
+        for names in itertools.combinations(offered, n_names):
+            own = recorder(*names)
+            loss = as_loss(parameter, own)
+            assert isinstance(loss, Loss)
+            assert sorted(loss.keywords) == sorted(names)
+            assert loss.needs_labels == ("y" in names)
+            given = {name: object() for name in names}
+            assert loss(student, teacher, **given) == squares(student, teacher)
+            assert own.given == given
+
+
+@EACH_PARAMETER
+def test_keywords_of_any_name_are_all_that_is_offered(parameter):
+    loss = as_loss(parameter, lambda student, teacher, **given: given)
+    assert sorted(loss.keywords) == sorted(OFFERED[parameter])
+    assert not loss.needs_labels
+
+
+@pytest.mark.parametrize("parameter", ["feature_loss", "relation_loss"])
+@pytest.mark.parametrize("keyword", ["y", "temperature"])
+def test_losses_on_features_get_neither_labels_nor_temperature(keyword, parameter):
+    loss = as_loss(parameter, recorder("epoch", keyword))
+    assert loss.keywords == ("epoch",)
+    assert not loss.needs_labels
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        with_epoch,
+        lambda s, t, epoch: with_epoch(s, t, epoch),
+        lambda s, t, *, epoch: with_epoch(s, t, epoch),
+        lambda s, t, epoch=1: with_epoch(s, t, epoch),
+        functools.partial(lambda scale, s, t, epoch: with_epoch(s, t, epoch), 2.0),
+        Methods().loss,
+        Methods.static,
+        Own(),
+        Scaled(),
+    ],
+    ids=[
+        "def",
+        "lambda",
+        "keyword",
+        "default",
+        "partial",
+        "method",
+        "static",
+        "object",
+        "module",
+    ],
+)
+@EACH_PARAMETER
+def test_keywords_are_found_however_a_function_is_written(parameter, loss):
+    adapted = as_loss(parameter, loss)
+    assert adapted.keywords == ("epoch",)
+    student, teacher, _ = batch()
+    expected = (14 if isinstance(loss, Scaled) else 7) * squares(student, teacher)
+    assert adapted(student, teacher, epoch=7) == expected
+
+
+@EACH_PARAMETER
+def test_a_function_in_c_without_a_signature_gets_no_keywords(parameter):
+    with pytest.raises(ValueError, match="no signature"):
+        inspect.signature(torch.dist)
+    assert as_loss(parameter, torch.dist).keywords == ()
+
+
+def test_the_two_sides_may_have_any_name():
+    loss = as_loss("loss", lambda x, y: squares(x, y))
+    assert loss.keywords == ()
+    assert not loss.needs_labels
+
+
+def test_a_keyword_that_is_bound_stays():
+    loss = as_loss("loss", functools.partial(KLLoss(), temperature=5.0))
+    assert loss.keywords == ("sample_weight",)
+    student, teacher, _ = batch()
+    assert loss(student, teacher) == KLLoss(5.0)(student, teacher)
+
+
+def test_labels_with_a_default_are_taken_and_not_needed():
+    loss = as_loss("loss", lambda student, teacher, y=None: y)
+    assert loss.keywords == ("y",)
+    assert not loss.needs_labels
+
+
+@pytest.mark.parametrize(
+    ("parameter", "least"), [("loss", 1), ("feature_loss", 1), ("relation_loss", 2)]
+)
+def test_min_rows_of_ones_own_depends_on_the_family_unless_it_is_said(parameter, least):
+    assert as_loss(parameter, squares).min_rows == least
+    assert as_loss(parameter, Own()).min_rows == 3
+
+
+@pytest.mark.parametrize("parameter", ["feature_loss", "relation_loss"])
+def test_an_object_that_learns_need_not_be_callable(parameter):
+    loss = as_loss(parameter, OnlyLearned())
+    assert loss.learns
+    assert loss.keywords == ()
+    assert loss.learned(2, 3).weight.shape == (1, 2, 3)
+    assert not as_loss(parameter, squares).learns
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [(squares, "squares"), (Own(), "Own"), (functools.partial(squares), "partial")],
+)
+def test_a_loss_of_ones_own_is_called_by_its_name(loss, name):
+    assert as_loss("loss", loss).name == name
+
+
+@EACH_PARAMETER
+def test_an_unknown_name_is_answered_with_those_known(parameter):
+    with pytest.raises(ValueError, match=f"{parameter}='mse' is not known") as error:
+        as_loss(parameter, "mse")
+    assert str(sorted(LOSSES[parameter])) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "name"),
+    [("loss", "hint"), ("feature_loss", "kl"), ("relation_loss", "cka")],
+)
+def test_a_name_of_another_family_is_not_known(parameter, name):
+    with pytest.raises(ValueError, match="is not known"):
+        as_loss(parameter, name)
+    assert suggestion(parameter, name) == "an object"
+
+
+@EACH_PARAMETER
+@pytest.mark.parametrize("cls", [KLLoss, VIDLoss, Scaled])
+def test_a_class_in_place_of_an_object_is_refused(cls, parameter):
+    with pytest.raises(
+        TypeError, match=rf"{parameter} is the class .*: {cls.__name__}"
+    ):
+        as_loss(parameter, cls)
+
+
+@EACH_PARAMETER
+@pytest.mark.parametrize("loss", [1.0, True, {"kl": 1.0}, np.ones(2), torch.ones(2)])
+def test_what_cannot_be_called_is_refused(loss, parameter):
+    with pytest.raises(TypeError, match=f"{parameter} must be one of .*, a function"):
+        as_loss(parameter, loss)
+    assert suggestion(parameter, loss) == "an object"
+
+
+@pytest.mark.parametrize("loss", [VIDLoss(), OnlyLearned()])
+def test_a_loss_that_only_learns_is_refused_on_logits(loss):
+    with pytest.raises(TypeError, match="loss must be one of"):
+        as_loss("loss", loss)
+
+
+def test_a_callable_object_that_learns_does_not_learn_on_logits():
+    class Both(Own, OnlyLearned):
+        pass
+
+    assert not as_loss("loss", Both()).learns
+    assert as_loss("feature_loss", Both()).learns
+
+
+# What losses learn
+
+
+def mapped(module, student, teacher):
+    """Return both sides behind those maps that there are."""
+    other = module.teacher(teacher) if hasattr(module, "teacher") else teacher
+    return module.student(student), other
+
+
+@pytest.mark.parametrize("widths", [(5, 3), (3, 5), (4, 4), (1, 6)], ids=str)
+@pytest.mark.parametrize("loss", [*PROJECTED, LEARNED[-1]], ids=repr)
+def test_learned_maps_come_before_the_loss(loss, widths):
+    student, teacher, weights = batch(8, *widths)
+    module = learned(loss, *widths)
+    sides = mapped(module, student, teacher)
+    for given in ({}, {"sample_weight": weights} if loss.keywords else {}):
+        value, expected = module(student, teacher, **given), loss(*sides, **given)
+        assert_allclose(value.detach(), expected.detach(), rtol=1e-12)
+
+
+@EACH_LEARNED
+def test_the_module_takes_the_keywords_of_its_loss(loss):
+    assert as_loss("feature_loss", learned(loss)).keywords == loss.keywords
+
+
+@EACH_LEARNED
+def test_all_that_is_learned_gets_a_gradient_and_the_teacher_none(loss):
+    student, teacher, _ = batch(8, 5, 3)
+    teacher.requires_grad_()
+    module = learned(loss, 5, 3)
+    module(student, teacher).backward()
+    assert teacher.grad is None
+    assert student.grad.abs().max() > 0
+    for key, parameter in module.named_parameters():
+        assert parameter.grad.abs().max() > 0, key
+
+
+@pytest.mark.parametrize(
+    ("loss", "others"),
+    [
+        (HintLoss(), []),
+        (CosineLoss(), []),
+        (VIDLoss(), ["raw_variance"]),
+        (ContrastiveLoss(), ["teacher.bias", "teacher.weight"]),
+    ],
+    ids=repr,
+)
+def test_learned_parameters(loss, others):
+    keys = [key for key, _ in learned(loss).named_parameters()]
+    assert sorted(keys) == sorted([*others, "student.bias", "student.weight"])
+
+
+@EACH_LEARNED
+def test_a_step_of_what_is_learned_down_the_gradient_lowers_the_loss(loss):
+    student, teacher, _ = batch(8, 5, 3)
+    module = learned(loss, 5, 3)
+    before = module(student, teacher)
+    before.backward()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter -= 0.05 * parameter.grad
+    assert module(student, teacher) < before
+
+
+@EACH_LEARNED
+def test_each_call_of_learned_makes_parameters_of_its_own(loss):
+    first, second = (loss.learned(5, 3) for _ in range(2))
+    known = {parameter.data_ptr() for parameter in first.parameters()}
+    assert known.isdisjoint(p.data_ptr() for p in second.parameters())
+    assert not torch.equal(first.student.weight, second.student.weight)
+
+
+@EACH_LEARNED
+def test_learned_module_survives_copies(loss):
+    student, teacher, _ = batch(8, 5, 3)
+    module = learned(loss, 5, 3)
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert other is not module
+        assert other(student, teacher) == module(student, teacher)
+
+
+@EACH_LEARNED
+@pytest.mark.parametrize("weighted", [False, True])
+def test_learned_loss_passes_gradcheck(loss, weighted):
+    student, teacher, weights = batch(4, 3, 2)
+    module = learned(loss, 3, 2)
+    given = (weights,) if weighted and loss.keywords else ()
+    keys, parameters = zip(*module.named_parameters(), strict=True)
+
+    def value(student, *parameters):
+        state = dict(zip(keys, parameters, strict=True))
+        return functional_call(module, state, (student, teacher, *given))
+
+    assert torch.autograd.gradcheck(value, (student, *parameters))
+
+
+@pytest.mark.parametrize("loss", [*PROJECTED, VIDLoss()], ids=repr)
+def test_weight_of_a_learned_loss_counts_rows(loss):
+    student, teacher, _ = batch(8, 5, 3)
+    counts = torch.tensor([0, 1, 2, 3, 0, 1, 1, 2])
+    module = learned(loss, 5, 3)
+    repeated = module(*(f.repeat_interleave(counts, 0) for f in (student, teacher)))
+    weighted = module(student, teacher, counts)
+    assert_allclose(weighted.detach(), repeated.detach(), rtol=1e-12)
+    assert module(student, teacher, torch.zeros(8)) == 0
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "autocast"])
+@pytest.mark.parametrize("n_samples", [2, 16])
+@EACH_LEARNED
+def test_sixteen_bits_lose_nothing_behind_the_maps(loss, n_samples, precision):
+    casts = precision == "autocast"
+    dtype = torch.float32 if casts else torch.bfloat16
+    student, teacher, _ = batch(n_samples, 5, 3, dtype)
+    module = learned(loss, 5, 3, dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=casts):
+        sides = [side.detach() for side in mapped(module, student, teacher)]
+        value = module(student, teacher)
+    assert sides[0].dtype == torch.bfloat16
+    if callable(loss):
+        exact = loss(*(side.double() for side in sides))
+        assert_allclose(value.detach(), exact, rtol=1e-5, atol=1e-6)
+    value.backward()
+    assert value.dtype == torch.float32
+    for grad in (student.grad, *(p.grad for p in module.parameters())):
+        assert grad.dtype == dtype
+        assert grad.isfinite().all()
+    assert student.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("collapsed", ["student", "teacher", "both", "zeros"])
+@pytest.mark.parametrize("n_samples", [2, 16])
+@EACH_LEARNED
+def test_collapsed_features_are_finite(loss, n_samples, collapsed, dtype):
+    student, teacher, _ = batch(n_samples, 5, 3, dtype)
+    student = student.detach()
+    if collapsed != "teacher":
+        student = student[:1].repeat(n_samples, 1)
+    if collapsed != "student":
+        teacher = teacher[:1].repeat(n_samples, 1)
+    if collapsed == "zeros":
+        student, teacher = 0 * student, 0 * teacher
+    student.requires_grad_()
+    module = learned(loss, 5, 3, dtype)
+    value = module(student, teacher)
+    value.backward()
+    assert value.isfinite()
+    for grad in (student.grad, *(p.grad for p in module.parameters())):
+        assert grad.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", [*PROJECTED, VIDLoss()], ids=repr)
+@pytest.mark.parametrize("shape", [(), (7,), (8, 1)], ids=str)
+def test_weights_of_another_shape_are_refused_by_a_learned_loss(shape, loss):
+    student, teacher, _ = batch()
+    with pytest.raises(ValueError, match="sample_weight must have shape"):
+        learned(loss)(student, teacher, torch.ones(shape))
+
+
+@EACH_LEARNED
+def test_learned_loss_refuses_a_teacher_that_is_not_finite(loss):
+    student, teacher, _ = batch()
+    teacher[1, 1] = torch.nan
+    with pytest.raises(ValueError, match="teacher must have finite features"):
+        learned(loss)(student, teacher)
+
+
+def test_learned_contrast_refuses_a_batch_of_one():
+    student, teacher, _ = batch(1)
+    with pytest.raises(ValueError, match="at least 2 rows, got 1"):
+        learned(ContrastiveLoss())(student, teacher)

@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
 from skdistill._pickling import LeftOut, checked, slim
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._students._make_student import make_student
+from skdistill._students._tabular import TabularPreprocessor
 from skdistill._teachers._answers import Answer
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
@@ -112,7 +113,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         """
         with FitTasks(self, X, y, incremental) as tasks, _kept_on_error(self):
             is_new = not (incremental and hasattr(self, "student_"))
-            student = self._fresh_student(incremental) if is_new else self._known_student
+            student = (
+                self._fresh_student(incremental) if is_new else self._known_student
+            )
             objective = self._objective(student, y, teacher_proba, incremental)
             X, y, sample_weight = self._check_data(
                 X, y, sample_weight, teacher_proba, reset=is_new
@@ -268,7 +271,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             )
         return objective
 
-    def _begin(self, student: Any, is_new: bool) -> tuple[TrainingState, int | None, int]:
+    def _begin(
+        self, student: Any, is_new: bool
+    ) -> tuple[TrainingState, int | None, int]:
         """Return the state of a training, and seeds for the teacher and for itself."""
         if not is_new:
             return self._state, None, self._state.draws.randint(2**31 - 1)

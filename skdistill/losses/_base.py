@@ -47,6 +47,11 @@ class Loss(BaseEstimator):
         """The name of the loss in errors."""
         return type(self).__name__
 
+    @property
+    def given(self) -> Any:
+        """What the person gave: the loss itself, or what it was made of."""
+        return self
+
 
 # The losses that each parameter of the estimator knows by name. Each family's module
 # adds its own.
@@ -133,6 +138,10 @@ class _AdaptedLoss(Loss):
     @property
     def name(self) -> str:
         return getattr(self.loss, "__name__", type(self.loss).__name__)
+
+    @property
+    def given(self) -> Any:
+        return self.loss
 
     def __call__(self, student: Tensor, teacher: Tensor, **given: Any) -> Any:
         return self.loss(student, teacher, **given)

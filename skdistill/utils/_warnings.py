@@ -19,7 +19,7 @@ def warn(message: str) -> None:
         The text of a UserWarning.
     """
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and _is_between(frame.f_back.f_globals):
+    while frame.f_back is not None and _is_between(frame.f_globals):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, UserWarning, stacklevel=level)
 

@@ -67,7 +67,7 @@ class TrainingState:
     """
 
     draws: np.random.RandomState
-    columns: NDArray[Any] | None = None
+    columns: Any = None
     asked: Any = None
     reduction: Any = None
     fitted: Any = None
@@ -113,9 +113,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         """
         with FitTasks(self, X, y, incremental) as tasks, _kept_on_error(self):
             is_new = not (incremental and hasattr(self, "student_"))
-            student = (
-                self._fresh_student(incremental) if is_new else self._known_student
-            )
+            student = self._student_to_train(is_new, incremental)
             objective = self._objective(student, y, teacher_proba, incremental)
             X, y, sample_weight = self._check_data(
                 X, y, sample_weight, teacher_proba, reset=is_new
@@ -220,8 +218,10 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             )
         return super().set_params(**params)
 
-    def _fresh_student(self, incremental: bool) -> Any:
-        """Return what a training begins with: a clone, or a warm student."""
+    def _student_to_train(self, is_new: bool, incremental: bool) -> Any:
+        """Return a clone of the person's student, or the one that is trained on."""
+        if not is_new:
+            return self._known_student()
         if isinstance(self.teacher, LeftOut):
             raise ValueError(
                 f"this {type(self).__name__} was loaded from a file, which does not "
@@ -232,7 +232,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         net = net_of(prototype)
         if incremental or not (net.warm_start and hasattr(self, "student_")):
             return clone(prototype)
-        trained = net_of(self._known_student)
+        trained = net_of(self._known_student())
         now = trained.get_params(deep=False)
         trained.set_params(
             **{
@@ -243,7 +243,6 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         )
         return self.student_
 
-    @property
     def _known_student(self) -> Any:
         """Return the student that is there, if it can be trained on."""
         if is_trimmed(net_of(self.student_)):
@@ -459,7 +458,6 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             teacher = get_tags(self.teacher).input_tags
         tabular = self._takes_tables()
         bare_net = not tabular and not isinstance(self.student, Pipeline)
-        tags.target_tags.required = not all_fitted(self.teacher)
         allow_nan = tabular and (teacher is None or teacher.allow_nan)
         tags.input_tags.allow_nan = bool(getattr(self, "_allow_nan", allow_nan))
         tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)

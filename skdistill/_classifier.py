@@ -20,7 +20,7 @@ from skdistill._training._prediction import log_proba, proba
 from skdistill._training._train import net_input, net_of, transform
 from skdistill._transfer._labels import reconcile
 from skdistill._transfer._methods import METHODS
-from skdistill.utils._validation import plain_rows
+from skdistill.utils._validation import all_fitted, plain_rows
 
 
 class DistilledClassifier(ClassifierMixin, BaseDistiller):
@@ -430,3 +430,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         if rows is None:
             rows = self._check_X(X, reset=False)
         return net, net_input(transform(student, rows))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = not all_fitted(self.teacher)
+        return tags

@@ -44,9 +44,9 @@ class FitTasks:
 
     def __init__(self, estimator: Any, X: Any, y: Any, incremental: bool) -> None:
         self.estimator, self.X, self.y = estimator, X, y
-        begin = getattr(estimator, "_init_callback_context", None)
-        is_silent = incremental or begin is None
-        self.root = None if is_silent else begin(max_subtasks=2)
+        self.root: Any = None
+        if not incremental and hasattr(estimator, "_init_callback_context"):
+            self.root = estimator._init_callback_context(max_subtasks=2)
         self.shows_bar = bool(estimator.verbose) and not incremental
 
     def __enter__(self) -> FitTasks:

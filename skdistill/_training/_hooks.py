@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 import opcode
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ class Distillation:
 @contextmanager
 def distilling(net: Any, distillation: Distillation) -> Iterator[None]:
     """Put the mixin in front of the net's class while it trains."""
-    plain_class = type(net)
+    plain_class: Any = type(net)
     net.__class__ = _distilling_class(plain_class)
     net.distillation_, net.batch_, net.watch_ = distillation, None, None
     try:
@@ -310,12 +309,16 @@ def _is_raised_by_callback(interruption: KeyboardInterrupt) -> bool:
     The person's comes in the middle of whatever is computed, not from a statement
     ``raise``.
     """
-    frames = list(traceback.walk_tb(interruption.__traceback__))
-    in_callback = any(frame.f_code.co_name == "notify" for frame, _ in frames)
-    last = interruption.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    return in_callback and last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
+    place = interruption.__traceback__
+    in_callback = False
+    while place is not None and place.tb_next is not None:
+        in_callback |= place.tb_frame.f_code.co_name == "notify"
+        place = place.tb_next
+    return (
+        in_callback
+        and place is not None
+        and place.tb_frame.f_code.co_code[place.tb_lasti] == _RAISE
+    )
 
 
 @contextmanager

@@ -26,12 +26,12 @@ class BatchLoss:
             + (1 - \alpha) \, \mathrm{CE}(y, p_s)
             + w_f L_\mathrm{feature} + w_r L_\mathrm{relation}
 
-    The first term may be another loss on logits. It is a mean over the batch with the
-    transfer set's soft weights, the second one with the hard weights. Where the two
-    weigh the batch differently, as some rows have no label, alpha is shared out by these
-    weights: the soft term counts with :math:`\alpha \sum w_\mathrm{soft}`, the hard one
-    with :math:`(1 - \alpha) \sum w_\mathrm{hard}`, over the sum of both. Without any
-    label, the soft term stands alone.
+    The first term may be another loss on logits. It is a mean over the batch by the
+    transfer set's soft weights, the second one by the hard weights. Some rows may have
+    no label, or one that the teacher does not know. Then the soft term has the factor
+    :math:`\alpha \sum w_\mathrm{soft}` and the hard one
+    :math:`(1 - \alpha) \sum w_\mathrm{hard}`, each divided by the sum of both, so that
+    all targets weigh as alpha says. Without any label, the soft term stands alone.
 
     Parameters
     ----------
@@ -75,7 +75,8 @@ class BatchLoss:
         self.epoch = epoch
         self.temperature = self.objective.at_epoch("temperature", epoch, max_epochs)
         self.alpha = self.objective.at_epoch("alpha", epoch, max_epochs)
-        self._targets = self.targets if self.objective.is_hidden else None
+        if self.objective.is_hidden:
+            self._targets = self.targets
 
     def __call__(
         self,
@@ -135,7 +136,8 @@ class BatchLoss:
     ) -> dict[str, Any]:
         """Return the factors of the soft and the hard term; None leaves a term out."""
         alpha = self.alpha if self.has_labels else 1.0
-        soft, hard = alpha, 1 - alpha
+        soft: Any = alpha
+        hard: Any = 1 - alpha
         if isinstance(soft_weight, Tensor) or isinstance(hard_weight, Tensor):
             soft = soft * _total(soft_weight, n_rows)
             hard = hard * _total(hard_weight, n_rows)

@@ -101,7 +101,7 @@ store = AnswerStore()
 def remembered(
     mark: Fingerprint | None, ask: Callable[[], Answer], memory: Any = None
 ) -> Answer:
-    """Return an answer that is kept for this process and, by ``memory``, for later ones.
+    """Return an answer, from an earlier call if there was one.
 
     Parameters
     ----------

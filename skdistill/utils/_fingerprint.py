@@ -112,8 +112,8 @@ class _Stream:
         return self._digest.hexdigest()
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """Pickles what decides the answers of an object, and nothing that asking changes."""
+class _Pickler(cloudpickle.Pickler):
+    """Pickles what decides an object's answers, and nothing that asking changes."""
 
     met_own_code = False
 

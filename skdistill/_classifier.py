@@ -33,7 +33,6 @@ from sklearn.utils.validation import (
 from skdistill._pickling import LeftOut, checked, slim
 from skdistill._progress import CallbackSupportMixin, FitTasks, TrainingBar
 from skdistill._students._make_student import make_student
-from skdistill._students._tabular import TabularPreprocessor
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._hooks import (
     Distillation,
@@ -55,12 +54,12 @@ from skdistill._transfer._soft_labels import (
     warn_if_uninformative,
 )
 from skdistill._transfer._store import Labels
+from skdistill.utils._frames import is_frame
 from skdistill.utils._validation import (
     all_fitted,
     check_not_empty,
     check_target,
     is_fitted,
-    is_frame,
     noting,
     plain_rows,
     require_target,
@@ -695,10 +694,14 @@ class DistilledClassifier(
         return self.teacher is not None and not all_fitted(self.teacher)
 
     def _takes_tables(self) -> bool:
-        """Tell whether the student begins as the default one does."""
-        if isinstance(self.student, Pipeline):
-            return isinstance(self.student.steps[0][1], TabularPreprocessor)
-        return self.student is None
+        """Tell whether the student takes tables of all kinds, as the default does."""
+        if not isinstance(self.student, Pipeline):
+            return self.student is None
+        first = self.student.steps[0][1]
+        if not hasattr(first, "__sklearn_tags__"):
+            return False
+        tags = get_tags(first).input_tags
+        return tags.categorical and tags.string and tags.allow_nan
 
     def _seeds(self) -> tuple[int | None, int]:
         """Return a random state for the teacher, and a seed for the training."""
@@ -878,16 +881,13 @@ class DistilledClassifier(
         if not hasattr(self, "student_"):  # the check takes longer than a small net
             check_is_fitted(self)
         student = self.student_
-        steps = student.steps if isinstance(student, Pipeline) else [("net", student)]
-        net = steps[-1][1]
         named = hasattr(self, "feature_names_in_")
         plain = None if named else plain_rows(X, self.n_features_in_)
-        if plain is not None and len(steps) == 1:
-            return net, plain
-        tabular = len(steps) == 2 and isinstance(steps[0][1], TabularPreprocessor)
-        if plain is not None and tabular:
-            return net, steps[0][1].prepare(plain, plain=True)
-        return net, _net_input(_transform(student, self._check_X(X, reset=False)))
+        if plain is None:
+            X = self._check_X(X, reset=False)
+        if not isinstance(student, Pipeline):
+            return student, _net_input(X) if plain is None else plain
+        return student.steps[-1][1], _net_input(_transform(student, X))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "student_")
@@ -963,9 +963,7 @@ def _transform(student: Any, X: Any) -> Any:
     if isinstance(student, Pipeline):
         # Step by step: Pipeline.transform costs as much as the net for a single row.
         for _, step in student.steps[:-1]:
-            if isinstance(step, TabularPreprocessor):
-                X = step.prepare(X)
-            elif step is not None and step != "passthrough":
+            if step is not None and step != "passthrough":
                 X = step.transform(X)
     return X
 

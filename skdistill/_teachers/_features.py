@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +10,16 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from scipy.sparse import csr_matrix, issparse, vstack
-from scipy.special import expit
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._torch import TorchTeacher
+from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._layers import NoFeaturesError, Watch
+from skdistill.utils._unwrap import unwrapped
 
 # The width that the leaves of an ensemble of trees are reduced to.
 N_LEAF_FEATURES = 64
@@ -36,13 +33,6 @@ _HASH_FACTORS = np.array(
 
 # How many rows have their leaves hashed at once.
 _BATCH_SIZE = 4096
-
-_ACTIVATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    "identity": lambda z: z,
-    "logistic": expit,
-    "relu": lambda z: np.maximum(z, 0),
-    "tanh": np.tanh,
-}
 
 
 @dataclass(frozen=True)
@@ -224,7 +214,9 @@ class _Leaves:
 
 
 def _find(teacher: Any, X: Any, how: str) -> Any:
-    teacher, X = _last_step(teacher, X)
+    before, teacher = unwrapped(teacher)
+    for _, step in before:
+        X = step.transform(X)
     layer = None if how == "auto" else how
     if isinstance(teacher, torch.nn.Module):
         return _of_module(teacher, X, layer)
@@ -246,26 +238,13 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
     return _Leaves(numbers.reshape(len(numbers), -1).astype(np.int64))
 
 
-def _last_step(teacher: Any, X: Any) -> tuple[Any, Any]:
-    """Unwrap a teacher, and give its last step the X that it sees."""
-    while True:
-        if isinstance(teacher, FrozenEstimator):
-            teacher = teacher.estimator
-        elif isinstance(teacher, BaseSearchCV):
-            teacher = teacher.best_estimator_
-        elif isinstance(teacher, Pipeline):
-            if len(teacher) > 1:
-                X = teacher[:-1].transform(X)
-            teacher = teacher[-1]
-        else:
-            return teacher, X
-
-
 def _of_mlp(mlp: MLPClassifier, X: Any) -> NDArray[Any]:
     """Return the activations of the last hidden layer."""
     hidden = check_array(X, accept_sparse="csr")
+    activation = ACTIVATIONS[mlp.activation]()
     for weights, intercepts in zip(mlp.coefs_[:-1], mlp.intercepts_[:-1], strict=True):
-        hidden = _ACTIVATIONS[mlp.activation](hidden @ weights + intercepts)
+        before = torch.from_numpy(np.asarray(hidden @ weights + intercepts))
+        hidden = activation(before).numpy()
     return np.asarray(hidden)
 
 

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import KFold, check_cv
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.parallel import Parallel, delayed
@@ -28,6 +27,7 @@ from sklearn.utils.validation import (
 from tqdm.auto import tqdm
 
 from skdistill._transfer._store import Labels, cache, content_hash, object_number, stamp
+from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import (
     check_log_proba,
     check_n_features,
@@ -458,7 +458,7 @@ def _out_of_bag(teacher: Any, task: _Task) -> Labels:
             "inside: the rows that this teacher's trees left out are not known"
         )
     forest = _seeded_clone(teacher, task.seed)
-    last = forest[-1] if isinstance(forest, Pipeline) else forest
+    _, last = last_step(forest)
     params = last.get_params(deep=False)
     if "oob_score" not in params or not params.get("bootstrap", True):
         raise ValueError(
@@ -689,10 +689,7 @@ def _note(teacher: Any) -> str:
 def _fit_in_place(
     teacher: Any, X: Any, y: NDArray[Any], sample_weight: ArrayLike | None
 ) -> None:
-    prefix, last = "", teacher
-    while isinstance(last, Pipeline):
-        step, last = last.steps[-1]
-        prefix += f"{step}__"
+    prefix, last = last_step(teacher)
     if sample_weight is None:
         teacher.fit(X, y)
     elif has_fit_parameter(last, "sample_weight"):

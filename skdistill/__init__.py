@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from skdistill import deploy, losses, schedules
     from skdistill._classifier import DistilledClassifier
     from skdistill._students._make_student import make_student
+    from skdistill._students._tabular import TabularPreprocessor
     from skdistill._teachers._torch import TorchTeacher
     from skdistill._transfer._soft_labels import soft_labels
 
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DistilledClassifier",
+    "TabularPreprocessor",
     "TorchTeacher",
     "deploy",
     "losses",
@@ -28,6 +30,7 @@ __all__ = [
 # one of them does not pay for the imports of all.
 _HOMES = {
     "DistilledClassifier": "skdistill._classifier",
+    "TabularPreprocessor": "skdistill._students._tabular",
     "TorchTeacher": "skdistill._teachers._torch",
     "make_student": "skdistill._students._make_student",
     "soft_labels": "skdistill._transfer._soft_labels",

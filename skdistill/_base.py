@@ -23,7 +23,6 @@ from sklearn.utils.validation import (
 from skdistill._pickling import LeftOut, checked, slim
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._students._make_student import make_student
-from skdistill._students._tabular import TabularPreprocessor
 from skdistill._teachers._answers import Answer
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
@@ -34,12 +33,12 @@ from skdistill._transfer._methods import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.losses._base import LOSSES, suggestion
+from skdistill.utils._frames import is_frame
 from skdistill.utils._validation import (
     all_fitted,
     check_not_empty,
     check_target,
     is_fitted,
-    is_frame,
     require_target,
 )
 from skdistill.utils._warnings import warn
@@ -319,10 +318,14 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return self.teacher is not None and not all_fitted(self.teacher)
 
     def _takes_tables(self) -> bool:
-        """Tell whether the student begins as the default one does."""
-        if isinstance(self.student, Pipeline):
-            return isinstance(self.student.steps[0][1], TabularPreprocessor)
-        return self.student is None
+        """Tell whether the student takes tables of all kinds, as the default does."""
+        if not isinstance(self.student, Pipeline):
+            return self.student is None
+        first = self.student.steps[0][1]
+        if not hasattr(first, "__sklearn_tags__"):
+            return False
+        tags = get_tags(first).input_tags
+        return tags.categorical and tags.string and tags.allow_nan
 
     def _seeds(self) -> tuple[int | None, int]:
         """Return a random state for the teacher, and a seed for the training."""

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _num_samples, has_fit_parameter
 from tqdm.auto import tqdm
 
 from skdistill._teachers._answers import Answer, align
+from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import (
     check_log_proba,
     check_proba,
@@ -82,10 +82,7 @@ def fit(
 
 def weight_parameter(teacher: Any) -> str | None:
     """Return the name under which ``teacher.fit`` takes sample weights, if it does."""
-    prefix, last = "", teacher
-    while isinstance(last, Pipeline):
-        step, last = last.steps[-1]
-        prefix += f"{step}__"
+    prefix, last = last_step(teacher)
     takes = has_fit_parameter(last, "sample_weight")
     return f"{prefix}sample_weight" if takes else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,24 +10,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from scipy.sparse import issparse
-from scipy.special import expit
-from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._leaves import LeafReduction, Leaves, leaves_of
 from skdistill._teachers._torch import TorchTeacher
+from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._layers import NoFeaturesError, Watch
-
-_ACTIVATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    "identity": lambda z: z,
-    "logistic": expit,
-    "relu": lambda z: np.maximum(z, 0),
-    "tanh": np.tanh,
-}
+from skdistill.utils._unwrap import unwrapped
 
 
 @dataclass(frozen=True)
@@ -145,7 +135,9 @@ def teacher_features(
 
 
 def _find(teacher: Any, X: Any, how: str) -> Any:
-    teacher, X = _last_step(teacher, X)
+    before, teacher = unwrapped(teacher)
+    for _, step in before:
+        X = step.transform(X)
     layer = None if how == "auto" else how
     if isinstance(teacher, torch.nn.Module):
         return _of_module(teacher, X, layer)
@@ -171,26 +163,13 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
     return leaves
 
 
-def _last_step(teacher: Any, X: Any) -> tuple[Any, Any]:
-    """Unwrap a teacher, and give its last step the X that it sees."""
-    while True:
-        if isinstance(teacher, FrozenEstimator):
-            teacher = teacher.estimator
-        elif isinstance(teacher, BaseSearchCV):
-            teacher = teacher.best_estimator_
-        elif isinstance(teacher, Pipeline):
-            if len(teacher) > 1:
-                X = teacher[:-1].transform(X)
-            teacher = teacher[-1]
-        else:
-            return teacher, X
-
-
 def _of_mlp(mlp: MLPClassifier, X: Any) -> NDArray[Any]:
     """Return the activations of the last hidden layer."""
     hidden = check_array(X, accept_sparse="csr")
+    activation = ACTIVATIONS[mlp.activation]()
     for weights, intercepts in zip(mlp.coefs_[:-1], mlp.intercepts_[:-1], strict=True):
-        hidden = _ACTIVATIONS[mlp.activation](hidden @ weights + intercepts)
+        before = torch.from_numpy(np.asarray(hidden @ weights + intercepts))
+        hidden = activation(before).numpy()
     return np.asarray(hidden)
 
 

@@ -19,6 +19,7 @@ from skdistill._training._objective import Objective
 from skdistill._training._prediction import forward
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._seeding import seeded
+from skdistill.utils._unwrap import active
 from skdistill.utils._validation import noting, plain_rows
 
 _NOTE = (
@@ -106,9 +107,8 @@ def transform(student: Any, X: Any) -> Any:
     """Apply the fitted preprocessing of a student, if it has some."""
     if isinstance(student, Pipeline):
         # Step by step: Pipeline.transform costs as much as the net for a single row.
-        for _, step in student.steps[:-1]:
-            if step is not None and step != "passthrough":
-                X = step.transform(X)
+        for _, step in active(student.steps[:-1]):
+            X = step.transform(X)
     return X
 
 

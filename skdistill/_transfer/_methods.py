@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import KFold, check_cv
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
@@ -25,6 +24,7 @@ from skdistill._teachers._asking import (
     weight_parameter,
 )
 from skdistill._transfer._labels import reconcile
+from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import is_fitted, require_target
 from skdistill.utils._warnings import warn
 
@@ -144,7 +144,7 @@ def _out_of_bag(teacher: Any, question: Question) -> Answer:
             "inside: the rows that this teacher's trees left out are not known"
         )
     forest = seeded_clone(teacher, question.seed)
-    last = forest[-1] if isinstance(forest, Pipeline) else forest
+    _, last = last_step(forest)
     params = last.get_params(deep=False)
     if "oob_score" not in params or not params.get("bootstrap", True):
         raise ValueError(
@@ -267,7 +267,7 @@ def _folds(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:
 
 def _warn_without_weights(teacher: Any) -> None:
     if weight_parameter(teacher) is None:
-        last = teacher[-1] if isinstance(teacher, Pipeline) else teacher
+        _, last = last_step(teacher)
         warn(
             f"teacher {type(last).__name__} takes no sample_weight: the weights act on "
             "the student alone"

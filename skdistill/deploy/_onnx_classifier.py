@@ -16,8 +16,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import validate_data
 
-from skdistill._students._tabular import _floats, _labels, _native
-from skdistill.utils._validation import check_not_empty, is_frame
+from skdistill.utils._frames import floats, is_frame, labels, native
+from skdistill.utils._validation import check_not_empty
 
 # How many rows onnxruntime sees at once: it bounds the memory, and what so many rows
 # need stays in the cache.
@@ -354,14 +354,14 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         """Return the columns of a data frame as floats and strings."""
         validate_data(self, X, reset=False, skip_check_array=True)
         check_not_empty(X)
-        X = _native(X)
+        X = native(X)
         kinds = file.kinds or ("float",) * file.n_features
         numeric = [i for i, kind in enumerate(kinds) if kind == "float"]
         others = [i for i, kind in enumerate(kinds) if kind == "string"]
         block = _float_block(X, numeric, file.allow_nan)
         columns = {i: block[:, k : k + 1] for k, i in enumerate(numeric)}
-        for i, labels in zip(others, _labels(X, others), strict=True):
-            strings = [_STRINGS.get(label, label) for label in labels]
+        for i, levels in zip(others, labels(X, others), strict=True):
+            strings = [_STRINGS.get(label, label) for label in levels]
             columns[i] = np.array(strings, dtype=object)[:, np.newaxis]
         return [columns[i] for i in range(file.n_features)]
 
@@ -522,7 +522,7 @@ def _float_block(X: Any, positions: list[int], allow_nan: bool) -> NDArray[np.fl
     """Return the numeric columns of a data frame, NaN for missing."""
     try:
         with np.errstate(over="ignore"):
-            block = _floats(X, positions)
+            block = floats(X, positions)
     except Exception as error:  # polars has exceptions of its own
         raise ValueError(f"a column that must be numeric is not: {error}") from error
     problems = [(np.isinf(block), "infinity or a value too large for float32")]

@@ -25,14 +25,13 @@ from torch import Tensor, nn
 
 from skdistill import __version__
 from skdistill._classifier import _net_input, _transform
-from skdistill._students._tabular import _floats, _native
 from skdistill._training._hooks import _first, _gives_logits
 from skdistill.deploy._converting import quiet, reason, require_onnx
 from skdistill.deploy._int8 import quantized, right_columns
 from skdistill.deploy._onnx_classifier import OnnxClassifier
 from skdistill.deploy._parts import Parts, active, parts_of
 from skdistill.deploy._sample import Sample, difference_of, sample_rows, to_frame
-from skdistill.utils._validation import is_frame
+from skdistill.utils._frames import floats, is_frame, native
 
 if TYPE_CHECKING:
     import onnx
@@ -210,7 +209,7 @@ def _is_int64(value: Any) -> bool:
 def _sample(estimator: Any, parts: Parts, sample: Any) -> Sample:
     if sample is not None:
         if is_frame(sample):
-            rows = _native(sample)
+            rows = native(sample)
         else:
             rows = sample if issparse(sample) else np.asarray(sample)
         proba = estimator.predict_proba(rows)
@@ -318,7 +317,7 @@ def _takes_nan(estimator: Any, rows: Any) -> bool:
 
 def _float_rows(rows: Any) -> NDArray[np.float32]:
     if is_frame(rows):
-        return _floats(rows, list(range(rows.shape[1])))
+        return floats(rows, list(range(rows.shape[1])))
     return np.asarray(rows, dtype=np.float32)
 
 

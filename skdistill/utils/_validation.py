@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,24 +49,20 @@ def all_fitted(teacher: Any) -> bool:
     return is_fitted(teacher)
 
 
-def is_frame(X: Any) -> bool:
-    """Tell whether ``X`` is a data frame, of whatever library."""
-    return hasattr(X, "columns") and hasattr(X, "shape")
-
-
 def plain_rows(X: Any, n_features: int | None = None) -> NDArray[np.float32] | None:
     """Return ``X`` as float32 if it is a plain array that is fit for prediction.
 
-    None where it is anything else, or wrong: then scikit-learn's validation, which
-    takes longer than a small net for a row, has to see it.
+    None if it is anything else, or wrong: then scikit-learn's validation has to see
+    it, which takes longer for a row than a small net.
     """
     if type(X) is not np.ndarray or X.dtype not in (np.float32, np.float64):
         return None
     if X.ndim != 2 or not X.size or n_features not in (None, X.shape[1]):
         return None
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(X, dtype=np.float32)
-        return rows if np.isfinite(rows.sum()) else None
+    # Of all ways to find NaN and infinity, this takes least time for a row.
+    return rows if math.isfinite(np.vdot(rows, rows)) else None
 
 
 def check_teacher(teacher: Any) -> None:

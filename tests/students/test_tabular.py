@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
+from sklearn import config_context
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skdistill._students._tabular import TabularPreprocessor
+from skdistill import TabularPreprocessor
 from tests.conftest import LIBRARIES, table
 
 
@@ -445,29 +447,81 @@ def test_all_strings_missing_make_a_frame_of_numbers(pd, missing, n_rows):
     pd.testing.assert_frame_equal(rows, before)
 
 
-def test_array_after_a_frame_of_names_warns_in_transform_alone(pd):
+def test_array_after_a_frame_of_names_warns(pd):
     X = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [3.0, 2.0, 1.0]})
     preprocess = TabularPreprocessor().fit(X)
     with pytest.warns(UserWarning, match="X does not have valid feature names"):
         out = preprocess.transform(X.to_numpy())
-    assert_array_equal(preprocess.prepare(X.to_numpy()), out)
+    assert_array_equal(preprocess.transform(X), out)
+
+
+def test_array_of_another_width_is_refused():
+    preprocess = TabularPreprocessor().fit(np.ones((2, 2)))
     with pytest.raises(ValueError, match=r"X has 3 features, but .* expecting 2"):
-        preprocess.prepare(np.ones((2, 3)))
+        preprocess.transform(np.ones((2, 3)))
 
 
-def test_pickle_gives_the_same(frame):
+def test_array_after_an_unnamed_frame_with_a_column_left_out(pd):
+    X = pd.DataFrame({0: [1.0, 2.0, 4.0], 1: [None] * 3, 2: [3.0, 2.0, 1.0]})
+    preprocess = TabularPreprocessor().fit(X)
+    rows = X.to_numpy(np.float32)
+    assert_array_equal(preprocess.transform(rows), preprocess.transform(X))
+    rows[:, 1] = 7.0
+    rows[0, 0] = np.nan
+    X.loc[0, 0] = None
+    assert_array_equal(preprocess.transform(rows), preprocess.transform(X))
+
+
+@pytest.mark.parametrize(
+    "through", [lambda p: pickle.loads(pickle.dumps(p)), copy.copy, copy.deepcopy]
+)
+def test_copies_give_the_same(frame, through):
     X = frame(table())
     preprocess = TabularPreprocessor().fit(X)
+    again = through(preprocess)
+    assert_array_equal(again.transform(X), preprocess.transform(X))
+    through(TabularPreprocessor()).fit(X)
+
+
+def test_copy_computes_what_its_transformer_says():
+    X = np.arange(8.0).reshape(4, 2)
+    preprocess = TabularPreprocessor().fit(X)
+    preprocess.transformer_["scale"].mean_ += 0.5
     again = pickle.loads(pickle.dumps(preprocess))
+    assert_allclose(again.transform(X), preprocess.transformer_.transform(X))
+    assert np.abs(again.transform(X) - preprocess.transform(X)).min() > 0.1
+
+
+def test_file_holds_plain_scikit_learn_alone(frame):
+    sio = pytest.importorskip("skops.io")
+    X = frame(table())
+    preprocess = TabularPreprocessor().fit(X)
+    file = sio.dumps(preprocess)
+    untrusted = sio.get_untrusted_types(data=file)
+    assert untrusted == [
+        "numpy.dtype",
+        "skdistill._students._tabular.TabularPreprocessor",
+    ]
+    again = sio.loads(file, trusted=untrusted)
     assert_array_equal(again.transform(X), preprocess.transform(X))
 
 
-def test_output_can_be_a_frame(pd):
-    X = pd.DataFrame(table(), index=range(60, 120))
-    preprocess = TabularPreprocessor().set_output(transform="pandas")
-    out = preprocess.fit(X).transform(X)
-    assert out.columns.tolist() == preprocess.get_feature_names_out().tolist()
-    assert out.index.equals(X.index)
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_output_is_an_array_whatever_scikit_learn_is_set_to(pd, output):
+    pytest.importorskip(output)
+    X = pd.DataFrame(table())
+    with config_context(transform_output=output):
+        out = TabularPreprocessor().fit_transform(X)
+    assert type(out) is np.ndarray
+    assert_array_equal(out, TabularPreprocessor().fit_transform(X))
+
+
+def test_tags_tell_that_it_takes_tables():
+    tags = get_tags(TabularPreprocessor()).input_tags
+    assert tags.categorical
+    assert tags.string
+    assert tags.allow_nan
+    assert not tags.sparse
 
 
 def test_refit_forgets_the_frame(frame):

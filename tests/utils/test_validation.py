@@ -30,7 +30,7 @@ from skdistill.utils._validation import (
     check_teacher,
     check_teacher_weights,
     is_fitted,
-    is_frame,
+    plain_rows,
     require_target,
 )
 from tests.conftest import FittedTeacher
@@ -346,18 +346,34 @@ def test_all_fitted_asks_every_teacher_of_a_list(teacher, expected):
     assert all_fitted(teacher) is expected
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_plain_rows_are_those_of_a_plain_finite_array(dtype):
+    rows = np.arange(6, dtype=dtype).reshape(3, 2)
+    for plain in (rows, np.asfortranarray(rows), rows[:1]):
+        made = plain_rows(plain, 2)
+        assert made.dtype == np.float32
+        assert made.flags.c_contiguous
+        np.testing.assert_array_equal(made, plain)
+
+
 @pytest.mark.parametrize(
-    ("data", "expected"),
+    "rows",
     [
-        (pd.DataFrame({"a": [1]}), True),
-        (pl.DataFrame({"a": [1]}), True),
-        (np.zeros((1, 1)), False),
-        (pd.Series([1]), False),
-        ([[1]], False),
+        np.ones((2, 3)),
+        np.ones(2),
+        np.ones((2, 2, 1)),
+        np.ones((0, 2)),
+        np.ones((2, 2), int),
+        np.ma.ones((2, 2)),
+        [[1.0, 2.0]],
+        np.array([[1.0, np.nan]]),
+        np.array([[1.0, -np.inf]]),
+        np.array([[1.0, 1e39]]),
     ],
+    ids=repr,
 )
-def test_is_frame_knows_frames_of_any_library(data, expected):
-    assert is_frame(data) is expected
+def test_all_other_rows_are_left_to_the_full_check(rows):
+    assert plain_rows(rows, 2) is None
 
 
 @pytest.mark.parametrize("n_rows", [len(X), 1])

@@ -1,0 +1,166 @@
+"""Data frames of pandas, polars and pyarrow: their columns as numbers and strings."""
+
+from __future__ import annotations
+
+import decimal
+import numbers
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# What the values of an object column may be to make it a column of numbers.
+_NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
+
+# Up to this many rows, pandas converts all columns sooner than it selects some.
+_FEW_ROWS = 100
+
+
+def is_frame(X: Any) -> bool:
+    """Tell whether ``X`` is a data frame, of whatever library."""
+    return hasattr(X, "columns") and hasattr(X, "shape")
+
+
+def native(X: Any) -> Any:
+    """Return a data frame as one of pandas or polars, the libraries known here."""
+    return X if _is_pandas(X) or hasattr(X, "to_series") else X.to_pandas()
+
+
+def is_numeric(X: Any, position: int) -> bool:
+    """Tell a column of numbers from one of levels.
+
+    Raises
+    ------
+    TypeError
+        If the column holds anything else, such as dates.
+    """
+    name = X.columns[position]
+    column = X.iloc[:, position] if _is_pandas(X) else X.to_series(position)
+    dtype = column.dtype
+    if str(dtype) == "category":  # the codes of categories are no magnitudes
+        return False
+    if getattr(dtype, "kind", "O") in "biuf":
+        return True
+    if hasattr(dtype, "is_numeric") and dtype.is_numeric():  # in polars
+        return True
+    seen = column.dropna() if _is_pandas(X) else column.drop_nulls()
+    types = set(map(type, seen.to_list()))
+    for kind in types:
+        if not issubclass(kind, (str, *_NUMBERS)):
+            raise _no_numbers(name, kind.__name__)
+    return bool(types) and all(issubclass(kind, _NUMBERS) for kind in types)
+
+
+def floats(X: Any, positions: list[int], *, allow_nan: bool = True) -> NDArray[Any]:
+    """Return columns of numbers as one block of float32.
+
+    Parameters
+    ----------
+    X : data frame of pandas or polars
+        The rows.
+    positions : list of int
+        The columns.
+    allow_nan : bool, default=True
+        Whether values may be missing.
+
+    Returns
+    -------
+    block : ndarray of shape (n_samples, n_positions), float32
+        Missing values are NaN.
+
+    Raises
+    ------
+    TypeError
+        If a column holds dates, or values that are no numbers.
+    ValueError
+        If a value is infinite, or too large for float32, or missing against
+        ``allow_nan``.
+    """
+    if not positions:
+        return np.empty((X.shape[0], 0), np.float32)
+    _refuse_dates(X, positions)
+    with np.errstate(over="ignore"):  # what overflows is reported as infinite
+        block = _pandas_floats(X, positions) if _is_pandas(X) else _cast(X, positions)
+    problems = [(np.isinf(block), "infinity or a value too large for float32")]
+    if not allow_nan:
+        problems.append((np.isnan(block), "NaN, which the model does not replace"))
+    for found, problem in problems:
+        if found.any():
+            name = X.columns[positions[found.any(axis=0).argmax()]]
+            raise ValueError(f"Column {name!r} contains {problem}")
+    return block
+
+
+def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
+    """Return the levels in columns as strings, column by column; None is missing."""
+    if not positions:
+        return []
+    if _is_pandas(X):
+        columns = _objects(X, positions, None).T.tolist()
+    else:
+        columns = [X.to_series(i).to_list() for i in positions]
+    return [
+        [v if v is None or type(v) is str else _label(v) for v in column]
+        for column in columns
+    ]
+
+
+def _cast(X: Any, positions: list[int]) -> NDArray[np.float32]:
+    columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _pandas_floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
+    block: NDArray[np.float32]
+    all_numeric = len(positions) == X.shape[1]
+    if all_numeric or len(X) > _FEW_ROWS:
+        frame = X if all_numeric else X.iloc[:, positions]
+        try:
+            block = frame.to_numpy(np.float32, na_value=np.nan)
+            return block
+        except TypeError:  # pandas leaves pandas.NA in place in object columns
+            pass
+    try:
+        block = _objects(X, positions, np.nan).astype(np.float32)
+    except TypeError:
+        for i in positions:
+            is_numeric(X, i)  # raises an error that names the column
+        raise
+    return block
+
+
+def _objects(X: Any, positions: list[int], missing: Any) -> NDArray[np.object_]:
+    """Return columns of a pandas frame as Python objects."""
+    few = len(X) <= _FEW_ROWS
+    frame = X if few else X.iloc[:, positions]
+    # Without copy=True, pandas writes NaN into a view that it made read-only.
+    objects: NDArray[np.object_] = frame.to_numpy(object, na_value=missing, copy=True)
+    return objects[:, positions] if few else objects
+
+
+def _label(value: Any) -> str:
+    """Return a level that is no string as one; 1 and 1.0 are the same level."""
+    if isinstance(value, float | np.floating) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+def _refuse_dates(X: Any, positions: list[int]) -> None:
+    """Raise a TypeError for dates and durations, which casts take for numbers."""
+    dtypes = [*X.dtypes]
+    for i in positions:
+        dtype = dtypes[i]
+        in_polars = hasattr(dtype, "is_temporal") and dtype.is_temporal()
+        if in_polars or getattr(dtype, "kind", "O") in "mM":
+            raise _no_numbers(X.columns[i], str(dtype))
+
+
+def _no_numbers(name: Any, kind: str) -> TypeError:
+    return TypeError(
+        f"Column {name!r} holds values of type {kind}. Convert it to numbers, as a "
+        "date to the days since another, or to strings, or drop it"
+    )
+
+
+def _is_pandas(X: Any) -> bool:
+    return hasattr(X, "iloc")

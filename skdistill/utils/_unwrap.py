@@ -1,0 +1,70 @@
+"""What is inside of pipelines, searches and frozen estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
+
+
+def unwrapped(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
+    """Take the wrappers off a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator. Of a search its ``best_estimator_`` counts, of a
+        FrozenEstimator what it holds, of a pipeline its last step.
+
+    Returns
+    -------
+    before : list of (str, transformer)
+        The steps that a row goes through first, without those that do nothing.
+    last : estimator
+        The estimator at the end, which is none of the above.
+
+    Raises
+    ------
+    TypeError
+        If a search was made with ``refit=False``.
+    """
+    before: list[tuple[str, Any]] = []
+    while True:
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, BaseSearchCV):
+            raise TypeError(
+                f"this {type(estimator).__name__} has no best_estimator_, as it did "
+                "not refit: search with refit=True"
+            )
+        elif isinstance(estimator, Pipeline):
+            before += active(estimator.steps[:-1])
+            estimator = estimator.steps[-1][1]
+        else:
+            return before, estimator
+
+
+def last_step(estimator: Any) -> tuple[str, Any]:
+    """Return the last step of a pipeline, and the prefix of its parameters.
+
+    Of an estimator that is no pipeline, that is "" and the estimator itself.
+    """
+    prefix = ""
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    return prefix, estimator
+
+
+def active(steps: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the steps of a pipeline that do something."""
+    return [
+        (name, step)
+        for name, step in steps
+        if step is not None and not (isinstance(step, str) and step == "passthrough")
+    ]

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from skorch.callbacks import Callback
+from torch import nn
+
+from skdistill import DistilledClassifier, make_student
+from skdistill._students._net import MLP, LinearDecay
+
+
+@pytest.mark.parametrize("sizes", [(64, 64), [8], 8, (), np.array([4, 3, 2])], ids=str)
+def test_mlp_returns_a_logit_per_class(sizes):
+    logits = MLP(5, 3, hidden_layer_sizes=sizes)(torch.zeros(7, 5))
+    assert logits.shape == (7, 3)
+
+
+@pytest.mark.parametrize(
+    ("activation", "function"),
+    [
+        ("identity", lambda z: z),
+        ("logistic", torch.sigmoid),
+        ("relu", torch.relu),
+        ("tanh", torch.tanh),
+    ],
+)
+def test_mlp_is_a_plain_stack_of_layers(activation, function):
+    mlp = MLP(4, 3, hidden_layer_sizes=(6, 5), activation=activation)
+    X = torch.randn(10, 4)
+    linear = [layer for layer in mlp.layers if isinstance(layer, nn.Linear)]
+    assert [layer.out_features for layer in linear] == [6, 5, 3]
+    by_hand = linear[2](function(linear[1](function(linear[0](X)))))
+    torch.testing.assert_close(mlp(X), by_hand)
+
+
+def test_mlp_drops_units_in_training_alone():
+    mlp = MLP(4, 2, dropout=0.5)
+    X = torch.ones(1, 4)
+    assert not torch.equal(mlp(X), mlp(X))
+    mlp.eval()
+    assert torch.equal(mlp(X), mlp(X))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"activation": "swish"}, "one of .*'identity', 'logistic', 'relu', 'tanh'"),
+        ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes .* got \(8, 0\)"),
+        ({"hidden_layer_sizes": (8.5,)}, r"positive integers, got \(8.5,\)"),
+        ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
+    ],
+)
+def test_mlp_says_what_is_wrong(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        MLP(4, 2, **parameters)
+
+
+@pytest.fixture
+def decaying(data):
+    """Return a student of four steps, the learning rates of its steps, and its data."""
+    rates, (X, y) = [], data
+
+    class Rates(Callback):
+        def on_grad_computed(self, net, *args, **kwargs):
+            (group,) = net.optimizer_.param_groups
+            rates.append(group["lr"])
+
+    student = make_student((4,), lr=0.4, max_epochs=4, batch_size=-1)
+    callbacks = [*student["net"].callbacks, ("rates", Rates())]
+    student.set_params(net__callbacks=callbacks)
+    return student, rates, X, y
+
+
+def test_learning_rate_falls_to_0_by_equal_steps(decaying, forest):
+    student, rates, X, y = decaying
+    clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    assert_allclose(rates, [0.4, 0.3, 0.2, 0.1])
+    # What comes after it has the whole rate again.
+    clf.partial_fit(X, y).partial_fit(X, y)
+    assert_allclose(rates[4:], [0.4, 0.4])
+
+
+def test_learning_rate_falls_over_the_epochs_there_are(decaying, forest):
+    student, rates, X, y = decaying
+    student.set_params(net__max_epochs=2, net__lr=0.2)
+    DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    assert_allclose(rates, [0.2, 0.1])
+
+
+def test_each_warm_start_begins_with_the_whole_rate(decaying, forest):
+    student, rates, X, y = decaying
+    student.set_params(net__warm_start=True, net__max_epochs=2)
+    clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    clf.set_params(student__net__lr=0.1).fit(X, y)
+    assert_allclose(rates, [0.4, 0.2, 0.1, 0.05])
+
+
+def test_a_learning_rate_for_each_group_falls(data, forest):
+    groups = []
+
+    class Groups(Callback):
+        def on_grad_computed(self, net, *args, **kwargs):
+            groups.append([group["lr"] for group in net.optimizer_.param_groups])
+
+    student = make_student((4,), lr=0.4, max_epochs=2, batch_size=-1).set_params(
+        net__optimizer__param_groups=[("layers.0.*", {"lr": 0.2})],
+        net__callbacks=[("decay", LinearDecay()), ("groups", Groups())],
+    )
+    DistilledClassifier(forest, student, random_state=0).fit(*data)
+    assert_allclose(groups, [[0.2, 0.4], [0.1, 0.2]])

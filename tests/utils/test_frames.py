@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_array_equal
+
+from skdistill.utils._frames import floats, is_frame, is_numeric, labels, native
+from tests.conftest import table
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (pd.DataFrame({"a": [1]}), True),
+        (pl.DataFrame({"a": [1]}), True),
+        (pa.table({"a": [1]}), True),
+        (np.zeros((1, 1)), False),
+        (pd.Series([1]), False),
+        ([[1]], False),
+    ],
+)
+def test_is_frame_knows_frames_of_any_library(data, expected):
+    assert is_frame(data) is expected
+
+
+def test_native_converts_other_libraries_alone():
+    for X in (pd.DataFrame({"a": [1]}), pl.DataFrame({"a": [1]})):
+        assert native(X) is X
+    assert isinstance(native(pa.table({"a": [1]})), pd.DataFrame)
+
+
+def test_columns_are_told_apart(frame):
+    X = frame(table())
+    numeric = [is_numeric(X, i) for i in range(X.shape[1])]
+    assert numeric == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("n_rows", [2, 150])
+def test_floats_are_the_columns_asked_for(frame, n_rows):
+    X = frame({"a": [1, None] * n_rows, "b": ["x"] * 2 * n_rows, "c": [2, 3] * n_rows})
+    block = floats(X, [2, 0])
+    assert block.dtype == np.float32
+    assert_array_equal(block, [[2, 1], [3, np.nan]] * n_rows)
+    assert floats(X, []).shape == (2 * n_rows, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (np.inf, "infinity or a value too large for float32"),
+        (-1e39, "infinity or a value too large for float32"),
+        (None, "NaN, which the model does not replace"),
+    ],
+)
+def test_bad_floats_are_refused_by_name(frame, value, problem):
+    X = frame({"a": [0.0, 1.0], "b": [0.0, value]})
+    with pytest.raises(ValueError, match=f"Column 'b' contains {problem}"):
+        floats(X, [0, 1], allow_nan=False)
+
+
+def test_labels_have_one_form(frame):
+    X = frame({"a": ["x", None], "b": [1.0, 2.5], "c": [3, None], "d": [True, False]})
+    assert labels(X, [3, 0, 2, 1]) == [
+        ["True", "False"],
+        ["x", None],
+        ["3", None],
+        ["1", "2.5"],
+    ]
+    assert labels(X, []) == []

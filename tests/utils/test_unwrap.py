@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdistill.utils._unwrap import active, last_step, unwrapped
+
+X, y = np.arange(12.0).reshape(6, 2) % 5, np.array([0, 1] * 3)
+
+
+class Holder(BaseEstimator):
+    """Holds an estimator as searches that are not scikit-learn's do."""
+
+    def __init__(self, estimator):
+        self.best_estimator_ = estimator
+
+
+def search(estimator, **params):
+    return GridSearchCV(estimator, {}, cv=2, **params).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda e: e, FrozenEstimator, make_pipeline, search, Holder],
+    ids=["bare", "frozen", "pipeline", "search", "holder"],
+)
+def test_wrappers_without_steps(wrap):
+    last = LogisticRegression().fit(X, y)
+    for wrapped in (wrap(last), FrozenEstimator(wrap(last))):
+        before, found = unwrapped(wrapped)
+        assert before == []
+        assert isinstance(found, LogisticRegression)
+        np.testing.assert_allclose(found.coef_, last.coef_)
+
+
+def test_steps_are_in_the_order_of_the_rows():
+    inner = make_pipeline(PCA(1), "passthrough", LogisticRegression())
+    whole = Pipeline(
+        [("none", None), ("scale", StandardScaler()), ("in", search(inner))]
+    )
+    before, last = unwrapped(FrozenEstimator(whole.fit(X, y)))
+    assert [name for name, _ in before] == ["scale", "pca"]
+    rows = X
+    for _, step in before:
+        rows = step.transform(rows)
+    np.testing.assert_array_equal(last.predict(rows), whole.predict(X))
+
+
+def test_search_that_was_not_refitted_is_refused():
+    with pytest.raises(TypeError, match=r"this GridSearchCV .* search with refit=True"):
+        unwrapped(search(LogisticRegression(), refit=False))
+
+
+def test_last_step_goes_by_the_prefix_of_its_parameters():
+    last = LogisticRegression()
+    nested = Pipeline([("pca", PCA()), ("in", Pipeline([("model", last)]))])
+    assert last_step(nested) == ("in__model__", last)
+    assert last_step(last) == ("", last)
+    assert f"{last_step(nested)[0]}C" in nested.get_params()
+
+
+def test_active_steps_do_something():
+    scaler = StandardScaler()
+    steps = [("a", None), ("b", scaler), ("c", "passthrough")]
+    assert active(steps) == [("b", scaler)]

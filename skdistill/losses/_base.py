@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from torch import Tensor
 
 # Constraints of the parameters of losses.
@@ -46,6 +46,12 @@ class Loss(BaseEstimator):
     def name(self) -> str:
         """The name of the loss in errors."""
         return type(self).__name__
+
+    def _check_params(self) -> None:
+        # Not _validate_params: it reads the signature anew, in each step of a training.
+        validate_parameter_constraints(
+            self._parameter_constraints, vars(self), caller_name=self.name
+        )
 
 
 # The losses that each parameter of the estimator knows by name. Each family's module

@@ -19,12 +19,11 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model._base import LinearClassifierMixin
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples
 
+from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._validation import check_not_empty, is_fitted
 
 # How long single rows are timed; a p99 needs hundreds of calls.
@@ -396,17 +395,9 @@ def _in_new_process(folder: str, method: str) -> tuple[dict[str, Any], str | Non
 
 def _weights(model: Any) -> tuple[int | None, int | None]:
     """Count parameters and multiply-adds, without preprocessing."""
-    while True:
-        if isinstance(model, Pipeline):
-            model = model[-1]
-        elif isinstance(model, FrozenEstimator):
-            model = model.estimator
-        elif hasattr(model, "best_estimator_"):
-            model = model.best_estimator_
-        elif hasattr(model, "student_"):
-            model = model.student_
-        else:
-            break
+    _, model = unwrapped(model)
+    if hasattr(model, "student_"):
+        _, model = unwrapped(model.student_)
     if hasattr(model, "coefs_"):  # a multilayer perceptron of scikit-learn
         n_weights = sum(weights.size for weights in model.coefs_)
         return n_weights + sum(bias.size for bias in model.intercepts_), n_weights

@@ -27,8 +27,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill import DistilledClassifier, make_student
-from skdistill._students._tabular import TabularPreprocessor
-from skdistill.deploy import _onnx_classifier
+from skdistill import TabularPreprocessor
+from skdistill.deploy import _onnx_classifier, _onnx_file, _onnx_safety
 from skdistill.deploy._onnx_classifier import OnnxClassifier
 from skdistill.deploy._to_onnx import to_onnx
 
@@ -365,9 +365,9 @@ def test_threads_share_one_session(monkeypatch):
     content = array_file()
     expected = OnnxClassifier(content).predict_proba(X)
     n_loads = []
-    load = _onnx_classifier._load
+    load = _onnx_classifier.load
     monkeypatch.setattr(
-        _onnx_classifier, "_load", lambda model: n_loads.append(1) or load(model)
+        _onnx_classifier, "load", lambda model: n_loads.append(1) or load(model)
     )
     student = OnnxClassifier(content)
     with ThreadPoolExecutor(8) as pool:
@@ -872,10 +872,10 @@ def test_table_of_messages_is_that_of_onnx():
         for name, fields in found.items()
         if leads_to_tensor(name)
     }
-    assert expected == _onnx_classifier._MESSAGES
+    assert expected == _onnx_safety._MESSAGES
     numbers = onnx.TensorProto.DESCRIPTOR.fields_by_name
-    assert numbers["external_data"].number == _onnx_classifier._EXTERNAL_DATA
-    assert numbers["data_location"].number == _onnx_classifier._DATA_LOCATION
+    assert numbers["external_data"].number == _onnx_safety._EXTERNAL_DATA
+    assert numbers["data_location"].number == _onnx_safety._DATA_LOCATION
 
 
 def test_refuses_the_format_of_onnxruntime(student, tmp_path):
@@ -889,7 +889,7 @@ def test_refuses_the_format_of_onnxruntime(student, tmp_path):
     with pytest.raises(ValueError, match="cannot load model"):
         OnnxClassifier(content).predict(X)
     with pytest.raises(ValueError, match="onnxruntime refuses it"):
-        _onnx_classifier._session(content)
+        _onnx_file._session(content)
 
 
 WITHOUT_TORCH = """

@@ -68,14 +68,14 @@ def exported():
 @pytest.fixture(autouse=True)
 def export_each_net_once(exported, monkeypatch):
     """Save the second that an export takes; it leaves what it returns unchanged."""
-    honest = module._export
+    honest = module.convert_net
 
     def export(net, rows):
         if id(net) not in exported:
             exported[id(net)] = net, honest(net, rows)
         return exported[id(net)][1]
 
-    monkeypatch.setattr(module, "_export", export)
+    monkeypatch.setattr(module, "convert_net", export)
 
 
 @pytest.fixture(scope="module")
@@ -1106,7 +1106,7 @@ def test_message_tells_which_part_differs(data, part):
         X = X + 1e7
         student = make_pipeline(StandardScaler(), tiny_net(max_epochs=2))
         clf = distilled(student, X, y)
-    guesses = {"net": "what a net does beside its module", "preprocessing": "float32"}
+    guesses = {"net": "holds the module of the net alone", "preprocessing": "float32"}
     with pytest.raises(ValueError, match=r"in row \d+ of the rows .* given") as info:
         to_onnx(clf, sample=X)
     for name, guess in guesses.items():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.pipeline import Pipeline
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -113,6 +113,15 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         What the columns of ``teacher_proba`` stand for (by default the sorted labels
         of ``y``), or those of a fitted teacher (by default its ``classes_``). With an
         unfitted teacher, classes that ``classes_`` holds even if ``y`` lacks them.
+    augmenter : "auto", None or object with a method ``sample``, default=None
+        Makes rows beyond the training rows. The teacher labels them, and the student
+        learns from these soft labels. "auto" is
+        :class:`~skdistill.augmentation.MUNGE` on tables, with 10 rows for each training
+        row, or fewer if there are more than 10,000; none where ``alpha`` is 0, where
+        there is ``teacher_proba`` in place of a teacher, and where the student sets
+        rows aside for validation. An object of your own is called as
+        ``sample(X, n_rows, random_state)``; its attribute ``n_copies``, by default 10,
+        says how many rows it makes for each training row.
     proba_clip : float or "auto", default="auto"
         Teachers' probabilities below it are raised to it, for their logarithm is
         taken. It acts as a temperature: a larger value softens. "auto" falls with the
@@ -199,6 +208,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         "cv": ["cv_object"],
         "teacher_weights": ["array-like", None],
         "classes": ["array-like", None],
+        "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None],
         "proba_clip": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "memory": "no_validation",
         "n_jobs": [Integral, None],
@@ -224,6 +234,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         cv: Any = None,
         teacher_weights: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        augmenter: Any = None,
         proba_clip: float | str = "auto",
         memory: Any = None,
         n_jobs: int | None = None,
@@ -245,6 +256,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self.cv = cv
         self.teacher_weights = teacher_weights
         self.classes = classes
+        self.augmenter = augmenter
         self.proba_clip = proba_clip
         self.memory = memory
         self.n_jobs = n_jobs
@@ -258,6 +270,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         teacher_proba: ArrayLike | None = None,
+        X_transfer: Any = None,
     ) -> DistilledClassifier:
         """Label ``X`` by the teacher, and train the student.
 
@@ -278,6 +291,11 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             Soft labels made beforehand, in place of a teacher. The columns follow
             ``classes``, or the sorted labels of ``y``. Searches and cross-validation
             slice it along with ``X``.
+        X_transfer : array-like or data frame, default=None
+            Real rows without labels, of shape (n_unlabeled, n_features): the teacher
+            labels them, and the student learns from these soft labels too. If it has
+            as many rows as ``X``, wrap it in :class:`TransferRows`, or a search would
+            slice it.
 
         Returns
         -------
@@ -293,7 +311,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             loss became NaN while training. An estimator that was fitted before stays
             as it was.
         """
-        self._fit(X, y, sample_weight, teacher_proba)
+        self._fit(X, y, sample_weight, teacher_proba, X_transfer)
         return self
 
     @available_if(may_train_on)
@@ -333,7 +351,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self : DistilledClassifier
             The estimator, trained for one epoch more.
         """
-        self._fit(X, y, sample_weight, teacher_proba, classes, incremental=True)
+        self._fit(X, y, sample_weight, teacher_proba, classes=classes, incremental=True)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:

@@ -182,7 +182,7 @@ def label(teacher: Any, question: Question) -> Answer:
 
 def _mark(teacher: Any, question: Question) -> Fingerprint | None:
     """Return a checksum of all that an answer depends on; None if it is a new draw."""
-    how = (question.resolved, question.features, question.X)
+    how = (question.resolved, question.features, question.X, question.extra)
     if not question.fits(teacher):
         return fingerprint(teacher, how)
     draws = question.resolved == "out_of_fold" and _draws(question.cv)

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns
@@ -25,6 +24,7 @@ from sklearn.utils.validation import _num_samples
 
 from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._validation import check_not_empty, is_fitted
+from skdistill.utils._warnings import warn
 
 # For how many seconds single rows are timed; a p99 needs hundreds of calls.
 _ROW_SECONDS = 1.0
@@ -281,12 +281,10 @@ def _measured(model: Any, X: Any) -> Footprint:
         )
         started, problem = _in_new_process(folder, method)
     if problem:
-        warnings.warn(
+        warn(
             f"a new process cannot load this {type(model).__name__}, so that start_s "
             f"and peak_mb are None: {problem}. What its file refers to must be in a "
-            "module that can be imported",
-            UserWarning,
-            stacklevel=3,
+            "module that can be imported"
         )
     row = _microseconds(ask, rows, _ROW_SECONDS)
     batch = _safe_indexing(X, np.arange(_BATCH_SIZE) % _num_samples(X))

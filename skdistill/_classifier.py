@@ -399,7 +399,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     def _name_classes(
         self, answer: Answer, y: NDArray[Any] | None, known: ArrayLike | None
     ) -> NDArray[Any]:
-        """Set ``classes_``; return what the answer's columns stand for among them."""
+        """Set ``classes_``, and return the labels of the answer's columns."""
         if known is not None:
             y = np.asarray(known) if y is None else np.concatenate([y, known])
         columns, classes = reconcile(answer.classes, y)
@@ -429,7 +429,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             )
 
     def _prepared(self, X: Any) -> tuple[Any, Any]:
-        """Return the net, and rows as it takes them."""
+        """Return the net and its input."""
         if not hasattr(self, "student_"):  # the check takes longer than a small net
             check_is_fitted(self)
         student = self.student_

@@ -146,10 +146,10 @@ def soft_labels(
 
 
 def label(teacher: Any, question: Question) -> Answer:
-    """Return what one teacher, or the average of several, answers.
+    """Return the answer of a teacher, or the average of several.
 
-    The columns are the teachers' own; :func:`reconcile` and :func:`align` bring them
-    to the classes of ``y``.
+    The columns are those of the teachers. :func:`reconcile` and :func:`align` align
+    them with the classes of ``y``.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def label(teacher: Any, question: Question) -> Answer:
 
 
 def _mark(teacher: Any, question: Question) -> Fingerprint | None:
-    """Return a checksum of all that an answer depends on; None if it is a new draw."""
+    """Return a checksum of all that an answer depends on, or None if it is random."""
     how = (question.resolved, question.features, question.X)
     if not question.fits(teacher):
         return fingerprint(teacher, how)
@@ -195,13 +195,13 @@ def _mark(teacher: Any, question: Question) -> Fingerprint | None:
 
 
 def _draws(cv: Any) -> bool:
-    """Tell whether a splitter makes other folds each time."""
+    """Tell whether a splitter makes different folds in each call."""
     shuffles = getattr(cv, "shuffle", True)
     return shuffles and getattr(cv, "random_state", 0) is None
 
 
 def _with_names(teacher: Any, answer: Answer, question: Question) -> Answer:
-    """Let ``classes`` say what the columns of a fitted teacher stand for."""
+    """Return the answer of a fitted teacher with the labels of its columns."""
     if question.fits(teacher):
         return answer
     if question.classes is None:

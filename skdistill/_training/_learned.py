@@ -85,7 +85,7 @@ def _mark(loss: Any) -> Any:
         mark = fingerprint(type(loss).__qualname__, loss.get_params())
         if mark is not None:
             return mark.checksum
-    return id(loss)
+    return loss
 
 
 def _new_module(term: Term, widths: tuple[int, int]) -> nn.Module:

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
 from skdistill import DistilledClassifier
+from skdistill._training._objective import Objective
+from skdistill._training._train import train_student
+from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import tiny_net
 
 
@@ -64,3 +68,23 @@ def begun():
             self.epochs.append(len(net.history))
 
     return Begun
+
+
+def train(student, rows, seed=0, epochs=None, callbacks=(), **params):
+    """Train a student on a transfer set by the parameters of an estimator."""
+    objective = Objective.of(DistilledClassifier(**params))
+    train_student(
+        student, rows, objective, seed=seed, epochs=epochs, callbacks=callbacks
+    )
+    return student
+
+
+@pytest.fixture(scope="session")
+def rows(data):
+    """Return a transfer set, with features, of 90 rows in 3 classes."""
+    X, y = data
+    soft = LogisticRegression().fit(X, y).decision_function(X).astype(np.float32)
+    features = np.tanh(X @ np.arange(20).reshape(4, 5)).astype(np.float32)
+    return TransferSet(
+        X.astype(np.float32), soft, y.astype(np.int64), features=features
+    )

@@ -71,16 +71,22 @@ def floats(X: Any, positions: list[int], *, allow_nan: bool = True) -> NDArray[A
     Raises
     ------
     TypeError
-        If a column holds dates, or values that are no numbers.
+        If a column holds dates, or values that are neither numbers nor strings.
     ValueError
-        If a value is infinite, or too large for float32, or missing against
-        ``allow_nan``.
+        If a column holds strings, or a value is infinite, too large for float32, or
+        missing against ``allow_nan``.
     """
     if not positions:
         return np.empty((X.shape[0], 0), np.float32)
     _refuse_dates(X, positions)
-    with np.errstate(over="ignore"):  # what overflows is reported as infinite
-        block = _pandas_floats(X, positions) if _is_pandas(X) else _cast(X, positions)
+    convert = _pandas_floats if _is_pandas(X) else _polars_floats
+    try:
+        with np.errstate(over="ignore"):  # what overflows is reported as infinite
+            block = convert(X, positions)
+    except TypeError:
+        raise
+    except Exception as error:  # polars has exceptions of its own
+        raise ValueError(f"a column that must be numeric is not: {error}") from error
     problems = [(np.isinf(block), "infinity or a value too large for float32")]
     if not allow_nan:
         problems.append((np.isnan(block), "NaN, which the model does not replace"))
@@ -105,7 +111,7 @@ def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
     ]
 
 
-def _cast(X: Any, positions: list[int]) -> NDArray[np.float32]:
+def _polars_floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
     columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
     return np.stack(columns, axis=1).astype(np.float32)
 

@@ -141,7 +141,11 @@ class DistillingMixin(_Net):
             former = getattr(self, "learned_losses_", None)
             features = self.features_of_example_()
             targets = self.distillation_.loss.targets
-            self.learned_losses_ = LearnedLosses(objective, features, targets, former)
+            # skorch guesses no nonlinearity for a net of two criteria.
+            with self._current_init_context("module"):
+                self.learned_losses_ = LearnedLosses(
+                    objective, features, targets, former
+                )
         return self
 
     def features_of_example_(self) -> Tensor:

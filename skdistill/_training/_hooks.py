@@ -287,8 +287,8 @@ class DistillingMixin(_Net):
             student, y_true, rows, hard_loss, features
         )
         values = {f"{phase}_{name}": value.item() for name, value in shown.items()}
-        if phase == "train" and not all(map(math.isfinite, values.values())):
-            raise _not_finite(self, values)
+        if phase == "train" and not math.isfinite(loss.item()):
+            raise _not_finite(self, values | {"train_loss": loss.item()})
         for name, value in values.items():
             self.history.record_batch(name, value)
         return loss

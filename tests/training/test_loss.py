@@ -42,7 +42,7 @@ def begun(rows, epoch=0, max_epochs=1, **params):
 
 
 def of_batch(loss, student=STUDENT, features=None):
-    """Return the loss of the batch and its terms."""
+    """Return the loss of the batch, and what the history shows of it."""
     y = torch.tensor(HARD)[ROWS]
 
     def hard_loss(weight):
@@ -71,13 +71,14 @@ def batch_of(weight):
 @pytest.mark.parametrize("T", [1.0, 4.0])
 def test_loss_is_that_of_the_paper(alpha, T):
     student = STUDENT.clone().requires_grad_()
-    loss, terms = of_batch(begun(transfer_set(), alpha=alpha, temperature=T), student)
+    loss, shown = of_batch(begun(transfer_set(), alpha=alpha, temperature=T), student)
     soft, hard = soft_by_hand(student, T).mean(), hard_by_hand(student).mean()
     expected = alpha * soft + (1 - alpha) * hard
     assert_close(loss, expected)
     assert_close(*(torch.autograd.grad(v, student) for v in (loss, expected)))
-    wanted = {"soft": soft} if alpha > 0 else {}
-    assert_close(terms, wanted | ({"hard": hard} if alpha < 1 else {}))
+    shown.pop("agreement")
+    wanted = {"loss_soft": soft} if alpha > 0 else {}
+    assert_close(shown, wanted | ({"loss_hard": hard} if alpha < 1 else {}))
 
 
 def test_a_term_without_a_share_is_not_computed():
@@ -115,15 +116,15 @@ def test_schedules_give_the_temperature_and_alpha_of_the_epoch(epoch):
     ],
 )
 def test_targets_weigh_as_alpha_and_their_weights_say(alpha, soft_weight, hard_weight):
-    loss, terms = of_batch(begun(transfer_set(soft_weight, hard_weight), alpha=alpha))
+    loss, shown = of_batch(begun(transfer_set(soft_weight, hard_weight), alpha=alpha))
     soft, hard = alpha * batch_of(soft_weight), (1 - alpha) * batch_of(hard_weight)
     whole = (soft + hard).sum()
     total = (soft * soft_by_hand() + hard * hard_by_hand()).sum()
     assert_close(loss, total / whole)
     if alpha > 0:  # the terms are means by their own weights
-        assert_close(terms["soft"], (soft * soft_by_hand()).sum() / soft.sum())
+        assert_close(shown["loss_soft"], (soft * soft_by_hand()).sum() / soft.sum())
     if alpha < 1:
-        assert_close(terms["hard"], (hard * hard_by_hand()).sum() / hard.sum())
+        assert_close(shown["loss_hard"], (hard * hard_by_hand()).sum() / hard.sum())
 
 
 @pytest.mark.parametrize("soft_weight", [1.0, WEIGHT], ids=["plain", "weighted"])
@@ -136,9 +137,9 @@ def test_without_labels_the_soft_term_stands_alone(soft_weight):
 
     rows = transfer_set(soft_weight, hard_weight=0.0)
     weight = batch_of(soft_weight)
-    loss, terms = of_batch(begun(rows, alpha=0.3))
+    loss, shown = of_batch(begun(rows, alpha=0.3))
     assert_close(loss, (weight * soft_by_hand()).sum() / weight.sum())
-    assert list(terms) == ["soft"]
+    assert list(shown) == ["loss_soft", "agreement"]
     of_batch(begun(rows, loss=own))
     assert seen == {"y": None}
 
@@ -174,10 +175,10 @@ def test_a_loss_without_weights_gets_the_rows_that_have_one(parameter):
     without_label = WEIGHT * (np.arange(8) != 4)
     loss = begun(transfer_set(WEIGHT, without_label, KNOWN), **{parameter: own})
     hidden = parameter != "loss"
-    _, terms = of_batch(loss, features=FEATURES if hidden else None)
+    _, shown = of_batch(loss, features=FEATURES if hidden else None)
     side = FEATURES if hidden else STUDENT
-    name = parameter.removesuffix("_loss") if hidden else "soft"
-    assert_close(terms[name], side[ROWS != 3].mean() * 4)
+    name = f"loss_{parameter.removesuffix('_loss') if hidden else 'soft'}"
+    assert_close(shown[name], side[ROWS != 3].mean() * 4)
 
 
 def test_losses_get_the_labels_temperature_weights_and_epoch():
@@ -214,12 +215,12 @@ def test_terms_on_features_are_added_by_their_weights():
         relation_loss="rkd",
         relation_weight=5.0,
     )
-    value, terms = of_batch(loss, features=FEATURES)
+    value, shown = of_batch(loss, features=FEATURES)
     known = torch.tensor(KNOWN)[ROWS]
     feature = 2 * CKALoss()(FEATURES, known)
     relation = RKDLoss()(FEATURES, known)
-    assert_close(terms["feature"], feature)
-    assert_close(terms["relation"], relation)
+    assert_close(shown["loss_feature"], feature)
+    assert_close(shown["loss_relation"], relation)
     plain, _ = of_batch(begun(transfer_set()))
     assert_close(value, plain + 0.7 * feature + 5 * relation)
 
@@ -243,8 +244,8 @@ def test_centered_logits_stand_for_features_that_are_missing():
     loss = begun(transfer_set(), relation_loss="rkd")
     centered = torch.tensor(SOFT - SOFT.mean(axis=1, keepdims=True))
     assert_close(loss.targets, centered)
-    _, terms = of_batch(loss, features=FEATURES)
-    assert_close(terms["relation"], RKDLoss()(FEATURES, centered[ROWS]))
+    _, shown = of_batch(loss, features=FEATURES)
+    assert_close(shown["loss_relation"], RKDLoss()(FEATURES, centered[ROWS]))
 
 
 @pytest.mark.parametrize("weight", [1.0, WEIGHT], ids=["plain", "weighted"])
@@ -254,15 +255,17 @@ def test_the_module_that_learns_stands_in_for_its_loss(dtype, weight):
     loss = begun(rows, feature_loss=[(HintLoss(), 3.0)])
     learned = LearnedLosses(loss.objective, FEATURES.to(dtype), loss.targets, None)
     loss.train_with(learned)
-    _, terms = of_batch(loss, features=FEATURES)
+    _, shown = of_batch(loss, features=FEATURES)
     module = learned.losses["feature_loss_0"]
     guess = module.student(FEATURES.to(dtype))
     per_row = (guess - torch.tensor(KNOWN)[ROWS].to(dtype)).square().mean(1)
     weight = batch_of(weight)
     assert_close(
-        terms["feature"], 3 * (weight * per_row).sum() / weight.sum(), check_dtype=False
+        shown["loss_feature"],
+        3 * (weight * per_row).sum() / weight.sum(),
+        check_dtype=False,
     )
-    terms["feature"].backward()
+    shown["loss_feature"].backward()
     assert all(p.grad.abs().max() > 0 for p in module.parameters())
 
 
@@ -277,19 +280,22 @@ def test_a_module_without_parameters_may_stand_in_for_a_loss():
 
     loss = begun(transfer_set(features=KNOWN), relation_loss=Own())
     loss.train_with(LearnedLosses(loss.objective, FEATURES, loss.targets, None))
-    _, terms = of_batch(loss, features=FEATURES)
-    assert_close(terms["relation"], FEATURES.sum() + torch.tensor(KNOWN)[ROWS].sum())
+    _, shown = of_batch(loss, features=FEATURES)
+    assert_close(
+        shown["loss_relation"], FEATURES.sum() + torch.tensor(KNOWN)[ROWS].sum()
+    )
 
 
 def test_agreement_is_the_share_of_rows_that_both_name_alike():
-    loss = begun(transfer_set())
     teacher = torch.tensor(SOFT)[ROWS]
     other = -teacher
-    assert loss.agreement(teacher, ROWS) == 1
-    assert loss.agreement(other, ROWS) == 0
-    assert loss.agreement(torch.cat([teacher[:3], other[3:]]), ROWS) == pytest.approx(
-        0.6
-    )
+    for student, share in [
+        (teacher, 1.0),
+        (other, 0.0),
+        (torch.cat([teacher[:3], other[3:]]), 0.6),
+    ]:
+        _, shown = of_batch(begun(transfer_set()), student)
+        assert shown["agreement"] == pytest.approx(share)
 
 
 def test_soft_labels_that_cannot_be_written_are_taken():

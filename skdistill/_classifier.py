@@ -360,6 +360,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self : DistilledClassifier
             The estimator, trained for one more epoch.
         """
+        self._validate_params()  # _fit_context leaves it out where there was a fit
         self._fit(X, y, sample_weight, teacher_proba, classes=classes, incremental=True)
         return self
 

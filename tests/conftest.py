@@ -99,6 +99,13 @@ def data():
     return X, y
 
 
+@pytest.fixture
+def data32(data):
+    """Return ``data`` in single precision, as nets take it; it may be changed."""
+    X, y = data
+    return X.astype(np.float32), y.astype(np.int64)
+
+
 @pytest.fixture(scope="session")
 def forest(data):
     """Return a forest that was fitted on ``data``; its leaves are not pure."""

@@ -184,7 +184,7 @@ def _is_own(name: str | None) -> bool:
         return True
     if name.partition(".")[0] == _ROOT or name in sys.builtin_module_names:
         return False
-    file = getattr(module, "__file__", None)
-    if file is None or any(folder in file for folder in _INSTALLED):
+    file = str(getattr(module, "__file__", None) or "")  # runpy keeps a path as it is
+    if not file or any(folder in file for folder in _INSTALLED):
         return False
     return not file.startswith(_STANDARD_LIBRARY)

@@ -1,11 +1,13 @@
 """A fingerprint changes with everything that answers may depend on, and stays else."""
 
 import importlib
+import pathlib
 import pickle
 import sys
 import textwrap
 import threading
 import tracemalloc
+import types
 
 import numpy as np
 import pandas as pd
@@ -490,6 +492,15 @@ def test_module_that_own_code_uses_counts(how, module):
 )
 def test_fingerprint_lasts_beyond_the_process_without_own_code(make, is_lasting):
     assert fingerprint(make()).is_lasting == is_lasting
+
+
+@pytest.mark.parametrize("file", [pathlib.Path("own.py"), None])
+def test_modules_with_a_file_of_any_kind_may_be_loaded(file, monkeypatch):
+    module = types.ModuleType("of_any_kind")
+    module.__file__ = file
+    monkeypatch.setitem(sys.modules, "of_any_kind", module)
+
+    assert checksum(numbers())
 
 
 # What has no fingerprint, and what is left behind

@@ -89,7 +89,7 @@ def scaled(*steps):
 
 def net(**params):
     """Return an unfitted net for rows of 4 features in 3 classes."""
-    return tiny_net(module__n_features=4, module__n_classes=3, **params)
+    return tiny_net(**{"module__n_features": 4, "module__n_classes": 3} | params)
 
 
 def torch_teacher(X, y):

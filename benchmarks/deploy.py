@@ -1,11 +1,11 @@
-"""What a student costs once it is deployed, beside heavy classifiers and other forms.
+"""The size and speed of deployed students, compared with heavy classifiers.
 
-Two students, a bare net of 32-64-64-5 and the default one, are measured in each of
-their forms beside a forest of 500 trees, boosted trees, scikit-learn's MLPClassifier
-and a plain skorch net of one shape. All run in one process, one after another and in
-several rounds, so that ratios hold where the machine is noisy: each time is the lowest
-of the rounds' medians, and a ratio is the median of the rounds' ratios. Then each is
-loaded in a process of its own, which answers one row.
+Two students, a bare net of 32-64-64-5 and the default one, are measured in all their
+forms. They are compared with a forest of 500 trees, boosted trees, and scikit-learn's
+MLPClassifier and a plain skorch net of the same shape. All run in one process, in turn
+and in several rounds, so that the ratios hold on a noisy machine: a time is the lowest
+of the medians of the rounds, and a ratio is the median of the ratios of the rounds.
+Then a new process loads each model and predicts one row.
 
     python benchmarks/deploy.py
 """

@@ -35,7 +35,7 @@ LOSSES = {
     "dkd": {"loss": DKDLoss(temperature=4.0, warmup_epochs=5)},
     "dist": {"loss": "dist"},
     "nkd": {"loss": NKDLoss(temperature=1.0)},
-    "standardised": {"loss": [("standardised", 9.0)]},
+    "standardized": {"loss": [("standardized", 9.0)]},
     "jsd": {"loss": "jsd"},
     "kl + hint": {"feature_loss": "hint"},
     "kl + cosine": {"feature_loss": "cosine"},
@@ -123,7 +123,7 @@ def run(X, y, seed, args):
     yield record("teacher", teacher_proba)
     kl_step = math.nan
     for name in args.losses:
-        if name == "standardised" and len(classes) < 3:
+        if name == "standardized" and len(classes) < 3:
             continue  # nothing is left of two standardized logits
         student = DistilledClassifier(teacher, random_state=seed)
         student.set_params(**clone(LOSSES[name], safe=False))

@@ -44,7 +44,7 @@ from skdistill.utils._validation import (
 from skdistill.utils._warnings import warn
 
 # Parameters that may be objects with parameters of their own.
-_PARTS = ("loss", "feature_loss", "relation_loss", "temperature", "alpha")
+_PARTS = ("teacher", "student", *LOSSES, "temperature", "alpha")
 
 
 @dataclass
@@ -124,7 +124,8 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             else:
                 features = self._feature_question(objective, state)
                 question = self._question(X, y, sample_weight, features, incremental)
-                answer = tasks.label(lambda: self._ask(question, teacher_seed))
+                question = replace(question, random_state=teacher_seed)
+                answer = tasks.label(lambda: label(self.teacher, question))
             state.remember(answer, self.teacher)
             if is_new:
                 state.columns = self._name_classes(answer, y, classes)
@@ -194,27 +195,11 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             ``student=None``, of a loss given by its name, or of a number that is no
             schedule.
         """
-        nested = [name for name in params if name.startswith("teacher__")]
-        if nested and is_fitted(params.get("teacher", self.teacher)):
-            raise ValueError(
-                f"cannot set {nested[0]!r}: the teacher is fitted and used as it is. "
-                "Pass an unfitted teacher to search over its parameters"
-            )
-        for part in _PARTS:
-            nested = [name for name in params if name.startswith(f"{part}__")]
-            value = params.get(part, getattr(self, part))
-            if nested and not hasattr(value, "get_params"):
-                raise ValueError(
-                    f"cannot set {nested[0]!r} while {part} is {value!r}: pass "
-                    f"{part}={_as_object(part, value)}, to reach its parameters"
-                )
-        nested = [name for name in params if name.startswith("student__")]
-        if nested and params.get("student", self.student) is None:
-            raise ValueError(
-                f"cannot set {nested[0]!r} while student is None: pass "
-                "student=make_student(), which is the same student, to reach its "
-                "parameters"
-            )
+        for name in params:
+            owner, _, of_part = name.partition("__")
+            if of_part and owner in _PARTS:
+                value = params.get(owner, getattr(self, owner))
+                _check_has_parameters(name, owner, value)
         return super().set_params(**params)
 
     def _student_to_train(self, is_new: bool, incremental: bool) -> Any:
@@ -367,9 +352,11 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             y,
             sample_weight,
             method="in_sample" if incremental else self.soft_labels,
-            classes=self.classes,
             cv=None if incremental else self.cv,
+            classes=self.classes,
+            teacher_weights=self.teacher_weights,
             features=features,
+            memory=self.memory,
             remember=not incremental,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
@@ -386,21 +373,6 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         same = state.asked is self.teacher and not self._fits_teacher()
         reduction = state.reduction if same else None
         return FeatureQuestion(self.teacher_features, required, reduction)
-
-    def _ask(self, question: Question, seed: int | None) -> Answer:
-        fits = self._fits_teacher()
-        if fits and question.y is not None and len(np.unique(question.y)) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes to fit its teacher, y "
-                f"has 1 class: {question.y[:1].tolist()[0]!r}"
-            )
-        return label(
-            self.teacher,
-            question,
-            teacher_weights=self.teacher_weights,
-            random_state=seed,
-            memory=self.memory,
-        )
 
     def _proba_columns(self, classes: ArrayLike | None, incremental: bool) -> Any:
         """Return what the columns of ``teacher_proba`` stand for, if that is known."""
@@ -503,8 +475,23 @@ def _kept_on_error(estimator: Any) -> Iterator[None]:
         raise
 
 
-def _as_object(parameter: str, value: Any) -> str:
-    """Return how to write a loss or a number as an object with parameters to set."""
-    if parameter in LOSSES:
-        return suggestion(parameter, value)
-    return "skdistill.schedules.LinearSchedule(start, stop)"
+def _check_has_parameters(name: str, owner: str, value: Any) -> None:
+    """Raise where ``value`` has no parameters that ``name`` could set."""
+    if owner == "teacher":
+        if is_fitted(value):
+            raise ValueError(
+                f"cannot set {name!r}: the teacher is fitted and used as it is. Pass "
+                "an unfitted teacher to search over its parameters"
+            )
+        return
+    if hasattr(value, "get_params"):
+        return
+    same = "skdistill.schedules.LinearSchedule(start, stop)"
+    if owner in LOSSES:
+        same = suggestion(owner, value)
+    elif owner == "student":
+        same = "make_student(), which is the same student"
+    raise ValueError(
+        f"cannot set {name!r} while {owner} is {value!r}: pass {owner}={same}, to "
+        "reach its parameters"
+    )

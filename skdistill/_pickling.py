@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -13,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from skdistill import __version__
 from skdistill._training._prediction import trimmed
+from skdistill.utils._warnings import warn
 
 # Attributes that only a further training needs.
 _FOR_TRAINING = ("_state",)
@@ -66,11 +66,9 @@ def checked(state: dict[str, Any]) -> dict[str, Any]:
     for name, then in state.pop("_versions", {}).items():
         now = _versions()[name]
         if now != then:
-            warnings.warn(
+            warn(
                 f"this DistilledClassifier was pickled with {name} {then} and is "
-                f"loaded with {name} {now}: its predictions may differ, or fail",
-                UserWarning,
-                stacklevel=3,
+                f"loaded with {name} {now}: its predictions may differ, or fail"
             )
     return state
 

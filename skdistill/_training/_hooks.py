@@ -279,12 +279,12 @@ class DistillingMixin(_Net):
             return weighted_mean(losses, weight, y_true, class_weight)
 
         student = _student_logits(self, outputs)
-        batch_loss = self.distillation_.loss
-        loss, terms = batch_loss(student, y_true, rows, hard_loss, features)
-        values = {f"{phase}_loss_{name}": term.item() for name, term in terms.items()}
-        if phase == "train" and not math.isfinite(loss.item()):
-            raise _not_finite(self, values | {"train_loss": loss.item()})
-        values[f"{phase}_agreement"] = batch_loss.agreement(student, rows).item()
+        loss, shown = self.distillation_.loss(
+            student, y_true, rows, hard_loss, features
+        )
+        values = {f"{phase}_{name}": value.item() for name, value in shown.items()}
+        if phase == "train" and not all(map(math.isfinite, values.values())):
+            raise _not_finite(self, values)
         for name, value in values.items():
             self.history.record_batch(name, value)
         return loss

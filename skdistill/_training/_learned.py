@@ -40,13 +40,15 @@ class LearnedLosses(nn.Module):
     ) -> None:
         super().__init__()
         widths = (features.shape[1], targets.shape[1])
-        self.marks, self.widths = _marks(objective), widths
+        self.marks = _marks(objective, *widths)
         self.losses = nn.ModuleDict()
         for term in objective.learning:
-            if former is not None and former._knows(term, self.marks, widths):
-                self.losses[term.place] = former.losses[term.place]
+            place = term.place
+            if former is not None and former.marks.get(place) == self.marks[place]:
+                self.losses[place] = former.losses[place]
             else:
-                self.losses[term.place] = _new_module(term, widths)
+                self.losses[place] = _new_module(term, widths)
+        self.n_features = features.shape[1]
         self.to(features.dtype)
 
     def of(self, term: Term) -> tuple[Loss, torch.dtype]:
@@ -58,24 +60,18 @@ class LearnedLosses(nn.Module):
 
     def suits(self, objective: Objective, targets: Tensor) -> bool:
         """Tell whether a training can go on with these modules."""
-        marks = _marks(objective)
-        same = all(self.marks.get(place) == mark for place, mark in marks.items())
-        return same and self.widths[1] == targets.shape[1]
-
-    def _knows(
-        self, term: Term, marks: dict[str, Any], widths: tuple[int, int]
-    ) -> bool:
-        return self.widths == widths and self.marks.get(term.place) == marks[term.place]
+        marks = _marks(objective, self.n_features, targets.shape[1])
+        return marks.items() <= self.marks.items()
 
 
-def _marks(objective: Objective) -> dict[str, Any]:
+def _marks(objective: Objective, *widths: int) -> dict[str, Any]:
     """Return what tells whether losses go on with what they have learned.
 
     Of an estimator, its parameters, as they may be set in place; of other losses, the
     object itself.
     """
     return {
-        term.place: (objective.student_layer, _mark(term.loss.given))
+        term.place: (objective.student_layer, *widths, _mark(term.loss.given))
         for term in objective.learning
     }
 

@@ -86,7 +86,7 @@ class BatchLoss:
         hard_loss: Callable[[Tensor | None], Tensor],
         features: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of a batch, and its terms before their weights.
+        """Return the loss of a batch, and what the history shows of it.
 
         Parameters
         ----------
@@ -106,15 +106,17 @@ class BatchLoss:
         -------
         loss : Tensor of shape ()
             The loss.
-        terms : dict
-            The terms by name: "soft", "hard", "feature" and "relation".
+        shown : dict
+            The terms, before their weights: "loss_soft", "loss_hard", "loss_feature"
+            and "loss_relation"; and "agreement", the share of rows where student and
+            teacher name the same class.
         """
         soft_weight = _rows_of(self.soft_weight, rows, student)
         hard_weight = _rows_of(self.hard_weight, rows, student)
         shares = self._shares(soft_weight, hard_weight, len(rows))
+        teacher = self.soft[rows].to(student.device)
         terms: dict[str, Tensor] = {}
         if shares["soft"] is not None:
-            teacher = self.soft[rows].to(student.device)
             terms["soft"] = self._soft(student, teacher, y, soft_weight)
         if shares["hard"] is not None:
             terms["hard"] = hard_loss(_vector(hard_weight))
@@ -124,12 +126,9 @@ class BatchLoss:
         shares["feature"] = self.objective.feature_weight
         shares["relation"] = self.objective.relation_weight
         loss = _sum(shares[name] * term for name, term in terms.items())
-        return loss, terms
-
-    def agreement(self, student: Tensor, rows: Tensor) -> Tensor:
-        """Return the share of rows where student and teacher name the same class."""
-        teacher = self.soft[rows].to(student.device)
-        return (student.argmax(dim=1) == teacher.argmax(dim=1)).float().mean()
+        shown = {f"loss_{name}": term for name, term in terms.items()}
+        same = student.argmax(dim=1) == teacher.argmax(dim=1)
+        return loss, shown | {"agreement": same.float().mean()}
 
     def _shares(
         self, soft_weight: Tensor | float, hard_weight: Tensor | float, n_rows: int

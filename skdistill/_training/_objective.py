@@ -53,9 +53,10 @@ class Term:
             offered = {
                 k: v[rows] if isinstance(v, Tensor) else v for k, v in offered.items()
             }
-        if len(student) < loss.min_rows:
+        if len(student) < self.loss.min_rows:
             return 0 * student.sum()
-        value = loss(student, teacher, **{k: offered[k] for k in loss.keywords})
+        taken = {k: v for k, v in offered.items() if k in loss.keywords}
+        value = loss(student, teacher, **taken)
         if not isinstance(value, Tensor) or value.ndim > 0:
             got = type(value).__name__
             if isinstance(value, Tensor):

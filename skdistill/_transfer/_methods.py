@@ -25,7 +25,11 @@ from skdistill._teachers._asking import (
 )
 from skdistill._transfer._labels import reconcile
 from skdistill.utils._unwrap import last_step
-from skdistill.utils._validation import is_fitted, require_target
+from skdistill.utils._validation import (
+    check_two_classes,
+    is_fitted,
+    require_target,
+)
 from skdistill.utils._warnings import warn
 
 if TYPE_CHECKING:
@@ -49,10 +53,14 @@ class Question:
         What the columns of a fitted teacher stand for.
     cv : int, splitter or None
         The folds of "out_of_fold".
-    seed : int or None
-        Seeds what an unfitted teacher leaves open. With None it draws anew each time.
+    random_state : int, RandomState instance or None
+        Seeds what unfitted teachers leave open. With None they draw anew each time.
+    teacher_weights : array-like of shape (n_teachers,) or None
+        The weights of a list of teachers.
     features : FeatureQuestion or None
         What to ask for besides labels.
+    memory : None, str, path or joblib.Memory
+        Where later processes find the answer.
     remember : bool
         Whether to keep the answer, and to look for an earlier one.
     n_jobs, verbose : int
@@ -65,8 +73,10 @@ class Question:
     method: str = "in_sample"
     classes: ArrayLike | None = None
     cv: Any = None
-    seed: int | None = None
+    random_state: Any = None
+    teacher_weights: ArrayLike | None = None
     features: FeatureQuestion | None = None
+    memory: Any = None
     remember: bool = True
     n_jobs: int | None = None
     verbose: int = 0
@@ -87,6 +97,8 @@ def answer_of(teacher: Any, question: Question) -> Answer:
     """Ask a teacher as the question says; fit it, or clones of it, where need be."""
     if question.sample_weight is not None and question.fits(teacher):
         _warn_without_weights(teacher)
+    if question.y is not None and question.fits(teacher):
+        check_two_classes(question.y)
     return _ANSWERS[question.resolved](teacher, question)
 
 
@@ -95,14 +107,14 @@ def _in_sample(teacher: Any, question: Question) -> Answer:
         return _with_features(
             ask(teacher, question.X, question.verbose), teacher, question
         )
-    fitted = _fit_on_all(seeded_clone(teacher, question.seed), question)
+    fitted = _fit_on_all(seeded_clone(teacher, question.random_state), question)
     answer = replace(ask(fitted, question.X, question.verbose), teacher=fitted)
     return _with_features(answer, fitted, question)
 
 
 def _out_of_fold(teacher: Any, question: Question) -> Answer:
     y = require_target(question.y, "out_of_fold")
-    prototype = seeded_clone(teacher, question.seed)
+    prototype = seeded_clone(teacher, question.random_state)
     if is_fitted(prototype):
         raise ValueError(
             f"soft_labels='out_of_fold' fits clones of the teacher, and a "
@@ -143,7 +155,7 @@ def _out_of_bag(teacher: Any, question: Question) -> Answer:
             "soft_labels='out_of_bag' needs an unfitted forest, which is then fitted "
             "inside: the rows that this teacher's trees left out are not known"
         )
-    forest = seeded_clone(teacher, question.seed)
+    forest = seeded_clone(teacher, question.random_state)
     _, last = last_step(forest)
     params = last.get_params(deep=False)
     if "oob_score" not in params or not params.get("bootstrap", True):

@@ -127,14 +127,14 @@ def soft_labels(
         y,
         sample_weight,
         method=method,
-        classes=classes,
         cv=cv,
+        classes=classes,
+        teacher_weights=teacher_weights,
+        random_state=random_state,
         n_jobs=n_jobs,
         verbose=verbose,
     )
-    answer = label(
-        teacher, question, teacher_weights=teacher_weights, random_state=random_state
-    )
+    answer = label(teacher, question)
     columns, class_set = reconcile(answer.classes, y)
     proba = align(answer.proba, columns, class_set)
     if proba_clip is not None:
@@ -143,14 +143,7 @@ def soft_labels(
     return proba.copy() if proba is answer.values else proba
 
 
-def label(
-    teacher: Any,
-    question: Question,
-    *,
-    teacher_weights: ArrayLike | None = None,
-    random_state: Any = None,
-    memory: Any = None,
-) -> Answer:
+def label(teacher: Any, question: Question) -> Answer:
     """Return what one teacher, or the average of several, answers.
 
     The columns are the teachers' own; :func:`reconcile` and :func:`align` bring them
@@ -162,30 +155,27 @@ def label(
         Fitted or not.
     question : Question
         The rows, and how to label them.
-    teacher_weights : array-like of shape (n_teachers,), default=None
-        The weights of a list of teachers.
-    random_state : int, RandomState instance or None, default=None
-        Seeds what unfitted teachers leave open.
-    memory : None, str, path or joblib.Memory, default=None
-        Where later processes find the answer.
     """
     if question.method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, got {question.method!r}")
     check_not_empty(question.X)
     several = isinstance(teacher, list | tuple)
     teachers = list(teacher) if several else [teacher]
-    weights = check_teacher_weights(teacher_weights, len(teachers))
+    weights = check_teacher_weights(question.teacher_weights, len(teachers))
     for one in teachers:
         check_teacher(one)
         check_n_features(one, question.X)
-    rng = None if random_state is None else check_random_state(random_state)
+    seeds: list[int | None] = [None] * len(teachers)
+    if question.random_state is not None:
+        rng = check_random_state(question.random_state)
+        seeds = [int(rng.randint(2**31 - 1)) for _ in teachers]
     answers = []
     for number, one in enumerate(teachers):
-        own = replace(question, seed=rng and int(rng.randint(2**31 - 1)))
+        own = replace(question, random_state=seeds[number])
         if several and own.features is not None:
             own = replace(own, features=own.features.of_teacher(number))
         mark = _mark(one, own) if own.remember else None
-        answer = remembered(mark, partial(answer_of, one, own), memory)
+        answer = remembered(mark, partial(answer_of, one, own), question.memory)
         answers.append(_with_names(one, answer, own))
     return average(teachers, answers, weights) if several else answers[0]
 
@@ -196,10 +186,10 @@ def _mark(teacher: Any, question: Question) -> Fingerprint | None:
     if not question.fits(teacher):
         return fingerprint(teacher, how)
     draws = question.resolved == "out_of_fold" and _draws(question.cv)
-    if question.seed is None or draws:
+    if question.random_state is None or draws:
         return None
     fitting = (question.y, question.sample_weight, question.classes, question.cv)
-    return fingerprint(teacher, how, fitting, question.seed)
+    return fingerprint(teacher, how, fitting, question.random_state)
 
 
 def _draws(cv: Any) -> bool:

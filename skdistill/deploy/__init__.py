@@ -1,7 +1,7 @@
-"""Export and measure fitted students: small, fast, and without torch.
+"""Export and measure fitted students.
 
-:class:`OnnxClassifier` and what it predicts with need neither torch nor skorch; so each
-name is loaded when it is first used.
+:class:`OnnxClassifier` needs neither torch nor skorch. So each name is imported when it
+is first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A DistilledClassifier among the steps that skl2onnx converts."""
+"""A converter of skl2onnx for DistilledClassifier."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._classifier import DistilledClassifier
-from skdistill.deploy._converting import require_onnx
-from skdistill.deploy._to_onnx import OPSET, onnx_labels, to_onnx
+from skdistill import DistilledClassifier
+from skdistill.deploy._converting import OPSET, require_onnx
+from skdistill.deploy._onnx_model import onnx_labels
+from skdistill.deploy._to_onnx import to_onnx
 
 
 def register_converter() -> None:
     """Let skl2onnx convert a DistilledClassifier, also inside of pipelines.
 
-    After it, ``skl2onnx.to_onnx(pipeline, X[:1].astype(np.float32),
-    target_opset=21)`` works, with the options "zipmap" (True, False or "columns") and
-    an opset from 21 on. To call it again changes nothing. Importing skdistill does
-    not register it, for that would import skl2onnx.
+    After this call, ``skl2onnx.to_onnx(pipeline, X[:1].astype(np.float32),
+    target_opset=21)`` works, with the option "zipmap" (True, False or "columns") and
+    any opset from 21 on. A second call changes nothing. skdistill does not make the
+    call when it is imported, as that would import skl2onnx.
 
     Raises
     ------
@@ -30,9 +31,8 @@ def register_converter() -> None:
 
     Notes
     -----
-    skl2onnx converts other steps of the pipeline by itself. The classifier, with the
-    preprocessing of its student, is converted and checked by :func:`to_onnx` on rows
-    that are made up.
+    skl2onnx converts the other steps of the pipeline. :func:`to_onnx` converts the
+    classifier with the preprocessing of its student, and checks it on made-up rows.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def register_converter() -> None:
 
 
 def _set_output_types(operator: Any) -> None:
-    """Tell skl2onnx what the converter will return."""
+    """Tell skl2onnx the types of the outputs."""
     from skl2onnx.common.data_types import (
         FloatTensorType,
         Int64TensorType,
@@ -80,7 +80,7 @@ def _set_output_types(operator: Any) -> None:
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Give skl2onnx the nodes of a classifier."""
+    """Add the nodes of a classifier to a model of skl2onnx."""
     import onnx
 
     if container.target_opset < OPSET:
@@ -94,7 +94,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         rng = np.random.default_rng(0)
         sample = rng.standard_normal((8, *shape[1:])).astype(np.float32)
     model = onnx.load_from_string(to_onnx(operator.raw_operator, sample=sample))
-    # skl2onnx's own way to add a model mixes up names of nodes and of tensors.
+    # skl2onnx's own function to add a model mixes up names of nodes and of tensors.
     prefix = f"{scope.get_unique_operator_name('student')}/"
     graph = onnx.compose.add_prefix(model, prefix).graph
     _feed_from(operator.inputs, graph.input, container, prefix)
@@ -110,7 +110,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _feed_from(variables: list[Any], inputs: Any, container: Any, prefix: str) -> None:
-    """Cast what skl2onnx has to what the model takes, one by one or side by side."""
+    """Cast the given inputs to those of the model, one by one or side by side."""
     from onnx import TensorProto
 
     given = [variable.full_name for variable in variables]

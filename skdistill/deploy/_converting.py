@@ -1,4 +1,4 @@
-"""What all conversions to ONNX share: silence, and what went wrong in one line."""
+"""What all conversions to ONNX share: the versions, silence, and short errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-# The filters of warnings and the levels of loggers, which the export sets for a while,
-# are those of the process.
+# torch and skl2onnx must write for the same version of the operators. No option of
+# theirs sets the version of the format.
+OPSET = 21
+IR_VERSION = 10
+
+# An export sets the filters of warnings and the levels of loggers for a while. They
+# belong to the process, so that one thread exports at a time.
 _EXPORTING = threading.Lock()
 
 
@@ -27,7 +32,7 @@ def require_onnx(function: str) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what the converters say about themselves."""
+    """Silence the messages of the converters about themselves."""
     logger = logging.getLogger("torch.onnx")
     with _EXPORTING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -40,7 +45,7 @@ def quiet() -> Iterator[None]:
 
 
 def reason(error: BaseException | None) -> str:
-    """Return what is at the bottom of an error, in one line."""
+    """Return the first cause of an error, in one line."""
     while error is not None and error.__cause__ is not None:
         error = error.__cause__
     lines = str(error).strip().splitlines() or [""]

@@ -1,4 +1,4 @@
-"""What a classifier costs: its size, its memory, and the time that it takes."""
+"""The costs of a classifier: its size, memory and time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns
@@ -19,31 +18,31 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model._base import LinearClassifierMixin
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples
 
+from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._validation import check_not_empty, is_fitted
+from skdistill.utils._warnings import warn
 
-# How long single rows are timed; a p99 needs hundreds of calls.
+# For how many seconds single rows are timed; a p99 needs hundreds of calls.
 _ROW_SECONDS = 1.0
 
-# How long anything else is timed, of which a median is taken.
+# For how many seconds anything else is timed, to take the median.
 _MEDIAN_SECONDS = 0.3
 
-# Calls are at least this many, however long they take.
+# The least number of calls, however long they take.
 _MIN_CALLS = 3
 
-# Single rows come from the first rows of X, this many of them.
+# How many rows at the beginning of X are timed as single rows.
 _N_ROWS = 100
 
 _BATCH_SIZE = 1000
 
-# A process of its own: only there is a peak of memory the model's, and an import paid
-# for. It gets the search path of this one, to find modules where this one did. On
-# Linux ru_maxrss would begin with the memory of the process that started it.
+# The peak of memory and the time of imports can be measured only in a new process. It
+# gets the search path of this one, to find the same modules. On Linux, ru_maxrss would
+# begin with the memory of the process that started it.
 _NEW_PROCESS = """
 import time
 start = time.perf_counter()
@@ -67,14 +66,14 @@ with open(folder + "/result.json", "w") as file:
 
 
 class Footprint(dict[str, Any]):
-    """What one model costs: a dict, printed as a list."""
+    """The costs of one model: a dict that prints as a list."""
 
     def __str__(self) -> str:
         return _aligned([[name, _cell(value)] for name, value in self.items()])
 
 
 class Footprints(dict[str, Footprint]):
-    """What several models cost: a dict of dicts, printed as a table."""
+    """The costs of several models: a dict of dicts that prints as a table."""
 
     def __str__(self) -> str:
         header = ["", *next(iter(self.values()), {})]
@@ -83,7 +82,7 @@ class Footprints(dict[str, Footprint]):
 
 
 def footprint(model: Any, X: Any) -> Footprint | Footprints:
-    """Measure what a classifier costs: bytes, memory, and time.
+    """Measure the costs of a classifier: bytes, memory and time.
 
     Parameters
     ----------
@@ -92,35 +91,36 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
         in ".onnx" is opened by :class:`OnnxClassifier`. A dict of names and models is
         measured one by one.
     X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-        At least one row, as the model takes them. Single rows are the first 100 in
-        turn, and batches repeat X where it has fewer than 1,000.
+        At least one row, as the model takes them. The first 100 rows are timed one by
+        one, in turn. Batches of 1,000 repeat the rows if there are fewer.
 
     Returns
     -------
     footprint : dict
-        It prints as a list. Of a dict of models it is a dict of such dicts, which
-        prints as a table, and of which ``pandas.DataFrame.from_dict(footprint,
-        orient="index")`` makes a data frame.
+        It prints as a list. For a dict of models it is a dict of such dicts, which
+        prints as a table. ``pandas.DataFrame.from_dict(footprint, orient="index")``
+        makes a data frame of it. The entries are:
 
-        - "bytes" : int. The size of the ONNX file, or of what :func:`joblib.dump`
-          writes without compression.
-        - "parameters" : int or None. How many numbers are trained, and
-        - "multiply_adds" : int or None. how many multiplications with a weight one row
-          takes, both without preprocessing. Known of torch modules (skorch nets,
-          :class:`~skdistill.TorchTeacher`), of
-          :class:`~sklearn.neural_network.MLPClassifier` and of linear models, in a
-          :class:`~skdistill.DistilledClassifier`, at the end of a pipeline or in a
-          search too; None of anything else, such as trees and ONNX files.
-          Multiply-adds are None too of modules with weights in other layers than
-          Linear, norms and Embedding; each Linear counts once.
-        - "load_ms" : float. Milliseconds from a file to the first row's answer, in
-          this process, where all imports are done: the median of several.
-        - "start_s" : float or None. Seconds from the first line of a new Python
-          process to the first row's answer: with the imports that the model needs.
+        - "bytes" : int. The size of the ONNX file, or of the file that
+          :func:`joblib.dump` writes without compression.
+        - "parameters" : int or None. The number of trained parameters, without
+          preprocessing. It is known for torch modules (skorch nets,
+          :class:`~skdistill.TorchTeacher`), for
+          :class:`~sklearn.neural_network.MLPClassifier` and for linear models, also
+          inside of a :class:`~skdistill.DistilledClassifier`, a pipeline or a search.
+          It is None for all others, such as trees and ONNX files.
+        - "multiply_adds" : int or None. The number of multiplications with a weight
+          for one row, without preprocessing. It is None where "parameters" is, and for
+          torch modules with weights in other layers than Linear, norms and Embedding.
+          Each Linear counts once.
+        - "load_ms" : float. Milliseconds to load the file and predict the first row, in
+          this process, without imports; the median of several times.
+        - "start_s" : float or None. Seconds from the first line of a new Python process
+          until the first row is predicted, with the imports that the model needs.
           Measured once.
-        - "peak_mb" : float or None. The most memory, in 10**6 bytes, that this
-          process had until then, with Python and all libraries. None where the
-          system does not tell, such as Windows.
+        - "peak_mb" : float or None. The peak memory of that process in 10**6 bytes,
+          with Python and all libraries. None if the system does not report it, such as
+          Windows.
         - "row_us", "row_p99_us" : float. Microseconds for one row: the median and the
           99th percentile over one second, or over three calls where they take longer.
         - "rows_per_s" : float. Rows per second in batches of 1,000.
@@ -128,18 +128,18 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
     Raises
     ------
     sklearn.exceptions.NotFittedError
-        The model is not fitted.
+        If the model is not fitted.
     TypeError
-        The model is not a classifier.
+        If the model is not a classifier.
     ValueError
-        X has no rows, or the path is not one of an ONNX file: loading a pickle can run
-        any code, so that is left to you.
+        If X has no rows, or the path does not end in ".onnx". Load a pickle yourself
+        and pass the model, as loading can run any code.
 
     Warns
     -----
     UserWarning
-        A new process cannot load the model, such as one with a class that a notebook
-        defines: "start_s" and "peak_mb" are None.
+        If a new process cannot load the model, for example because a notebook defines
+        its class. Then "start_s" and "peak_mb" are None.
 
     See Also
     --------
@@ -148,10 +148,10 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
 
     Notes
     -----
-    The answer is that of ``predict_proba``, or of ``predict`` where there is none.
-    Times depend on the machine, on what else it does, and on how many threads numpy and
-    torch use: compare what was measured together. Each model takes a few seconds. A
-    search is measured with all that it holds, its best estimator without.
+    ``predict_proba`` is timed, or ``predict`` if there is none. Times depend on the
+    machine, its load, and the number of threads of numpy and torch. Compare only times
+    that were measured together. Each model takes a few seconds. A search counts with
+    everything it holds; to leave that out, measure its best estimator.
 
     Examples
     --------
@@ -180,15 +180,15 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
 
 
 def size_scorer(estimator: Any, X: Any, y: Any = None) -> float:
-    """Score a fitted estimator by its size, the smaller the better.
+    """Score a fitted estimator by its size; smaller is better.
 
     Parameters
     ----------
     estimator : estimator
         A fitted estimator. A :class:`~skdistill.DistilledClassifier` counts without
-        its teacher, which its file leaves out.
+        its teacher, which is not saved with it.
     X, y : ignored
-        Present because a scorer takes them.
+        Present for compatibility with scikit-learn's scorers.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def size_scorer(estimator: Any, X: Any, y: Any = None) -> float:
     Raises
     ------
     sklearn.exceptions.NotFittedError
-        The estimator is not fitted.
+        If the estimator is not fitted.
 
     Examples
     --------
@@ -219,34 +219,34 @@ def size_scorer(estimator: Any, X: Any, y: Any = None) -> float:
 
 
 def latency_scorer(estimator: Any, X: Any, y: Any = None) -> float:
-    """Score a fitted classifier by the time that one row takes, the less the better.
+    """Score a fitted classifier by its time for one row; less is better.
 
     Parameters
     ----------
     estimator : classifier
         A fitted classifier.
     X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-        At least one row. The first 100 are asked for one by one, in turn.
+        At least one row. The first 100 rows are timed one by one, in turn.
     y : ignored
-        Present because a scorer takes it.
+        Present for compatibility with scikit-learn's scorers.
 
     Returns
     -------
     score : float
-        Minus the median of microseconds, over a third of a second.
+        Minus the median time in microseconds. Rows are timed for a third of a second.
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
-        The estimator is not fitted.
+        If the estimator is not fitted.
     TypeError
-        The estimator is not a classifier.
+        If the estimator is not a classifier.
     ValueError
-        X has no rows.
+        If X has no rows.
 
     Notes
     -----
-    Parallel jobs slow each other down: search with ``n_jobs=1`` where the time counts.
+    Parallel jobs slow each other down: use ``n_jobs=1`` in a search by time.
 
     Examples
     --------
@@ -281,12 +281,10 @@ def _measured(model: Any, X: Any) -> Footprint:
         )
         started, problem = _in_new_process(folder, method)
     if problem:
-        warnings.warn(
+        warn(
             f"a new process cannot load this {type(model).__name__}, so that start_s "
             f"and peak_mb are None: {problem}. What its file refers to must be in a "
-            "module that can be imported",
-            UserWarning,
-            stacklevel=3,
+            "module that can be imported"
         )
     row = _microseconds(ask, rows, _ROW_SECONDS)
     batch = _safe_indexing(X, np.arange(_BATCH_SIZE) % _num_samples(X))
@@ -378,7 +376,7 @@ def _timed(
 
 
 def _in_new_process(folder: str, method: str) -> tuple[dict[str, Any], str | None]:
-    """Return what a new process measures, or Nones and what it stumbled over."""
+    """Return what a new process measures, or None for each and the error."""
     search_path = [entry for entry in sys.path if isinstance(entry, str)]
     told = json.dumps([folder, method, search_path])
     done = subprocess.run(
@@ -396,17 +394,9 @@ def _in_new_process(folder: str, method: str) -> tuple[dict[str, Any], str | Non
 
 def _weights(model: Any) -> tuple[int | None, int | None]:
     """Count parameters and multiply-adds, without preprocessing."""
-    while True:
-        if isinstance(model, Pipeline):
-            model = model[-1]
-        elif isinstance(model, FrozenEstimator):
-            model = model.estimator
-        elif hasattr(model, "best_estimator_"):
-            model = model.best_estimator_
-        elif hasattr(model, "student_"):
-            model = model.student_
-        else:
-            break
+    _, model = unwrapped(model)
+    if hasattr(model, "student_"):
+        _, model = unwrapped(model.student_)
     if hasattr(model, "coefs_"):  # a multilayer perceptron of scikit-learn
         n_weights = sum(weights.size for weights in model.coefs_)
         return n_weights + sum(bias.size for bias in model.intercepts_), n_weights

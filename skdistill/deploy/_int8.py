@@ -1,4 +1,4 @@
-"""Weights of 8 bits in an ONNX file, and what they change."""
+"""Weights of 8 bits in an ONNX file, and a report of what they change."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from skdistill.deploy._sample import Sample, difference_of
 if TYPE_CHECKING:
     import onnx
 
-# How many of the labels may change by int8 without a warning.
+# The share of labels that must stay the same, or else there is a warning.
 _AGREEMENT = 0.95
 
-# The operators that have weights worth being int8.
+# The operators with large weights.
 _QUANTIZED = ["Conv", "Gather", "Gemm", "MatMul"]
 
 
@@ -52,8 +52,62 @@ def quantized(
     sample: Sample,
     right: NDArray[np.intp] | None,
 ) -> bytes:
-    """Return the file with weights of int8, made in the way that changes least."""
-    tried: list[tuple[float, float, str, bytes, NDArray[np.intp]]] = []
+    """Return the file with weights of int8, made in the way that changes least.
+
+    Parameters
+    ----------
+    data : bytes
+        The file in float32.
+    assemble : callable
+        Makes a file of a net.
+    net : onnx.ModelProto
+        The net in float32.
+    sample : Sample
+        The rows to judge by.
+    right : ndarray of shape (n_samples,) or None
+        The columns of the right labels, if they are known.
+
+    Raises
+    ------
+    ValueError
+        If onnxruntime cannot quantize the net, or the file gets no smaller.
+    """
+    kind, int8, proba = _best(assemble, net, sample)
+    labels, before = proba.argmax(axis=1), sample.proba.argmax(axis=1)
+    report: dict[str, Any] = {
+        "kind": kind,
+        "bytes_int8": len(int8),
+        "bytes_float32": len(data),
+        "agreement": float((labels == before).mean()),
+        "max_difference": difference_of(proba, sample.proba),
+        "n_rows": len(sample.proba),
+        "sample": "given" if sample.given else "made up",
+    }
+    if right is not None:
+        report["accuracy_int8"] = float((labels == right).mean())
+        report["accuracy_float32"] = float((before == right).mean())
+    int8 = _with_report(int8, report)
+    if len(int8) >= len(data):
+        raise ValueError(
+            f"int8 makes this file no smaller: {len(int8):,} bytes, and {len(data):,} "
+            "in float32. Use quantize=None"
+        )
+    if report["agreement"] < _AGREEMENT:
+        warnings.warn(
+            f"int8 changes the label of {1 - report['agreement']:.1%} of the "
+            f"{len(sample.proba)} rows of the sample ({report['sample']}). Use "
+            "quantize=None, or pass other rows as sample=",
+            UserWarning,
+            stacklevel=3,
+        )
+    return int8
+
+
+def _best(
+    assemble: Callable[[onnx.ModelProto], bytes], net: onnx.ModelProto, sample: Sample
+) -> tuple[str, bytes, NDArray[np.float64]]:
+    """Return the kind, the file and the probabilities that change least."""
+    tried: list[tuple[float, float, str, bytes, NDArray[np.float64]]] = []
     failure: Exception | None = None
     for kind in ("dynamic", "static") if sample.given else ("dynamic",):
         try:
@@ -62,44 +116,15 @@ def quantized(
         except Exception as error:
             failure = error
             continue
-        labels = proba.argmax(axis=1)
-        same = labels == sample.proba.argmax(axis=1)
+        agreement = (proba.argmax(axis=1) == sample.proba.argmax(axis=1)).mean()
         difference = difference_of(proba, sample.proba)
-        tried.append((float(same.mean()), -difference, kind, int8, labels))
+        tried.append((agreement, -difference, kind, int8, proba))
     if not tried:
         raise ValueError(
             f"onnxruntime cannot make int8 of this net ({reason(failure)}): use "
             "quantize=None"
         ) from failure
-    agreement, difference, kind, int8, labels = max(tried, key=itemgetter(0, 1))
-    report = {
-        "kind": kind,
-        "bytes_int8": len(int8),
-        "bytes_float32": len(data),
-        "agreement": agreement,
-        "max_difference": -difference,
-        "n_rows": len(sample.proba),
-        "sample": "given" if sample.given else "made up",
-    }
-    if right is not None:
-        float32_labels = sample.proba.argmax(axis=1)
-        report["accuracy_int8"] = float((labels == right).mean())
-        report["accuracy_float32"] = float((float32_labels == right).mean())
-    int8 = _with_report(int8, report)
-    if len(int8) >= len(data):
-        raise ValueError(
-            f"int8 makes this file no smaller: {len(int8):,} bytes, and {len(data):,} "
-            "in float32. Use quantize=None"
-        )
-    if agreement < _AGREEMENT:
-        warnings.warn(
-            f"int8 changes the label of {1 - agreement:.1%} of the {len(sample.proba)} "
-            f"rows of the sample ({report['sample']}). Use quantize=None, or pass "
-            "other rows as sample=",
-            UserWarning,
-            stacklevel=3,
-        )
-    return int8
+    return max(tried, key=itemgetter(0, 1))[2:]
 
 
 def _int8_net(
@@ -109,7 +134,7 @@ def _int8_net(
     from onnxruntime import quantization
 
     net = copy.deepcopy(net)
-    # What onnxruntime's own preparation leaves; without it, it advises to run that.
+    # onnxruntime's own preparation leaves this mark; without it, there is a message.
     onnx.helper.set_model_props(net, {"onnx.quant.pre_process": "onnxruntime.quant"})
     options = {
         "op_types_to_quantize": _QUANTIZED,
@@ -128,7 +153,7 @@ def _int8_net(
 
 
 class _Feed:
-    """Gives onnxruntime the rows that it measures ranges on, all at once."""
+    """Gives onnxruntime the rows to measure ranges on, all at once."""
 
     def __init__(self, rows: NDArray[np.float32]) -> None:
         self.feeds = iter([{"X": rows}])
@@ -138,7 +163,7 @@ class _Feed:
 
 
 def _with_report(data: bytes, report: dict[str, Any]) -> bytes:
-    """Put a report into the metadata that holds the size of the file with itself."""
+    """Put a report into the metadata, with the size of the file that holds it."""
     import onnx
 
     model = onnx.load_from_string(data)

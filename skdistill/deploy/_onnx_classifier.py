@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,40 +12,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import validate_data
 
+from skdistill.deploy._onnx_file import File, load
 from skdistill.utils._frames import floats, is_frame, labels, native
 from skdistill.utils._validation import check_not_empty
 
-# How many rows onnxruntime sees at once: it bounds the memory, and what so many rows
-# need stays in the cache.
+# How many rows onnxruntime gets at once: this bounds the memory, and the values in
+# between stay in the cache.
 _BATCH_SIZE = 8192
 
-# What a file is told in place of a missing string, and in place of the string "nan":
-# to_onnx refuses levels of that name, so that another name is unknown just as well.
+# What stands in a file for a missing string, and for the string "nan": to_onnx refuses
+# levels of that name, so that another unknown name does as well.
 _STRINGS: dict[str | None, str] = {None: "nan", "nan": "\0nan"}
 
 # Held while a file is loaded, so that threads share one session.
 _LOADING = threading.Lock()
-
-# Where in an ONNX file tensors can be: the messages inside each kind of message, by
-# their field numbers in onnx.proto.
-_MESSAGES: dict[str, dict[int, str]] = {
-    "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
-    "TrainingInfoProto": {1: "GraphProto", 2: "GraphProto"},
-    "FunctionProto": {7: "NodeProto", 11: "AttributeProto"},
-    "GraphProto": {1: "NodeProto", 5: "TensorProto", 15: "SparseTensorProto"},
-    "NodeProto": {5: "AttributeProto"},
-    "AttributeProto": {
-        5: "TensorProto",
-        6: "GraphProto",
-        10: "TensorProto",
-        11: "GraphProto",
-        22: "SparseTensorProto",
-        23: "SparseTensorProto",
-    },
-    "SparseTensorProto": {1: "TensorProto", 2: "TensorProto"},
-    "TensorProto": {},
-}
-_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # fields of TensorProto
 
 
 class OnnxClassifier(ClassifierMixin, BaseEstimator):
@@ -60,33 +36,34 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     model : str, os.PathLike or bytes
-        The file that ``to_onnx`` wrote, or what is in it. A file is read once, on first
-        use; asking for ``classes_`` or calling ``fit`` reads it at once.
+        The file that ``to_onnx`` wrote, or its content. A file is read once, on first
+        use. To read it at once, ask for ``classes_`` or call ``fit``.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, in the dtype that the exported estimator had them in. It is
+        The labels, in the dtype of those of the exported estimator. The array is
         read-only, as clones share it.
     n_features_in_ : int
-        How many features it takes; of a model of images, the number of channels.
+        The number of features; for images, the number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, where the exported estimator was fitted on named columns.
+        The names of the features. Defined only if the exported estimator was fitted on
+        named columns.
     metadata_ : dict of str to str
-        What ``to_onnx`` wrote about the model; the keys begin with "skdistill.".
+        The metadata that ``to_onnx`` wrote; the keys begin with "skdistill.".
 
     Raises
     ------
     OSError
-        On first use: the file is missing or cannot be read.
+        On first use, if the file is missing or cannot be read.
     ValueError
-        On first use: what was read is no ONNX file, is cut off or damaged, was not
+        On first use, if the file is no ONNX file, is cut off or damaged, was not
         written by ``to_onnx``, or names data outside itself.
     ImportError
-        On first use: onnxruntime is missing.
+        On first use, if onnxruntime is missing.
     AttributeError
-        The attributes above raise it in place of these, so that an estimator whose file
-        is missing has none, and can be shown.
+        If an attribute is asked for and the file cannot be loaded. So an estimator
+        whose file is missing has no attributes, and can still be shown.
 
     See Also
     --------
@@ -94,22 +71,22 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    It counts as fitted: ``fit`` leaves it as it is, and a clone shares what was loaded.
+    It counts as fitted: ``fit`` changes nothing, and a clone shares the loaded file.
     Pickles and deep copies hold the bytes in place of a path, and need no file. Any
-    number of threads may predict at once.
+    number of threads may predict at the same time.
 
-    It runs on one CPU thread, which is fastest for a small net, and leaves the other
-    cores to other work.
+    It runs on one CPU thread, which is fastest for a small net and leaves the other
+    cores free.
 
-    Missing numbers are for the model to replace, as the default student does. They are
-    refused if "skdistill.allow_nan" in the metadata is "false", or if they come through
-    to the probabilities.
+    The model replaces missing numbers, if its preprocessing does, as that of the
+    default student. They are refused if "skdistill.allow_nan" in the metadata is
+    "false", or if a probability becomes NaN.
 
-    A file is data, not code, so that it is safer than a pickle. Before onnxruntime sees
-    it, every tensor is checked to be in the file itself, so that no model makes it read
-    other files. There are only the operators that come with onnxruntime. What is not
-    checked is whether the weights are those that were written, how long the model
-    computes, and how much memory it takes.
+    A file is data, not code, and so it is safer than a pickle. Before onnxruntime loads
+    it, every tensor is checked to be in the file itself, so that a model cannot make it
+    read other files. Only the operators that come with onnxruntime are available. It is
+    not checked whether the weights are those that were written, how long the model
+    computes, or how much memory it takes.
 
     Examples
     --------
@@ -132,23 +109,23 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
-    _file: _File | None = None
+    _file: File | None = None
 
     def __init__(self, model: str | os.PathLike[str] | bytes) -> None:
         self.model = model
 
     def fit(self, X: Any = None, y: Any = None) -> OnnxClassifier:
-        """Load the file, and learn nothing: the model is used as it is.
+        """Load the file. The model is used as it is, and nothing is learned.
 
         Parameters
         ----------
         X, y : ignored
-            Present because a classifier of scikit-learn has a ``fit``.
+            Present for compatibility with scikit-learn.
 
         Returns
         -------
         self : OnnxClassifier
-            This very object.
+            The same object.
         """
         self._load()
         return self
@@ -178,9 +155,9 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
-            The rows. A model of columns of strings takes data frames of pandas, polars
-            or pyarrow, with its columns in their order; one of images, say, arrays of
-            more dimensions.
+            The rows. If the model has columns of strings, pass a data frame of pandas,
+            polars or pyarrow with its columns in their order. If it takes images, pass
+            an array of more dimensions.
 
         Returns
         -------
@@ -191,10 +168,12 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            ``X`` is an array, and the model takes columns of strings.
+            If ``X`` is an array and the model takes columns of strings, or if a column
+            of numbers holds dates.
         ValueError
-            For wrong features, no rows, values too large for float32, and missing
-            values that the model does not replace.
+            If the features are not those of the model, there are no rows, a value is
+            too large for float32, or a value is missing that the model does not
+            replace.
         """
         file = self._load()
         inputs = self._inputs(X, file)
@@ -277,24 +256,24 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         text: str = super().__repr__(N_CHAR_MAX)
         return text
 
-    def _load(self) -> _File:
+    def _load(self) -> File:
         file = self._file
         if file is None or file.model is not self.model:
             with _LOADING:
                 file = self._file
                 if file is None or file.model is not self.model:
-                    file = self._file = _load(self.model)
+                    file = self._file = load(self.model)
         return file
 
-    def _loaded(self) -> _File:
-        """Return the file for an attribute, which raises no other error than this."""
+    def _loaded(self) -> File:
+        """Return the file, or raise an AttributeError if it cannot be loaded."""
         try:
             return self._load()
         except (ImportError, OSError, TypeError, ValueError) as error:
             raise AttributeError(f"the model cannot be loaded: {error}") from error
 
-    def _inputs(self, X: Any, file: _File) -> dict[str, NDArray[Any]]:
-        """Return what the model takes, by the names of its inputs."""
+    def _inputs(self, X: Any, file: File) -> dict[str, NDArray[Any]]:
+        """Return the values of the inputs of the model, by their names."""
         if is_frame(X):
             columns = self._frame_columns(X, file)
         elif "string" in file.kinds:
@@ -311,9 +290,9 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
             return {file.inputs[0]: np.concatenate(columns, axis=1)}
         return dict(zip(file.inputs, columns, strict=True))
 
-    def _check_array(self, X: Any, file: _File) -> NDArray[np.float32]:
+    def _check_array(self, X: Any, file: File) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
-            # What validate_data would do, which for one row takes longer than the net.
+            # validate_data would do the same, but takes longer for a row than the net.
             if (
                 type(X) is np.ndarray
                 and X.dtype.char in "fd"
@@ -350,7 +329,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
             )
         return rows
 
-    def _frame_columns(self, X: Any, file: _File) -> list[NDArray[Any]]:
+    def _frame_columns(self, X: Any, file: File) -> list[NDArray[Any]]:
         """Return the columns of a data frame as floats and strings."""
         validate_data(self, X, reset=False, skip_check_array=True)
         check_not_empty(X)
@@ -358,236 +337,9 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         kinds = file.kinds or ("float",) * file.n_features
         numeric = [i for i, kind in enumerate(kinds) if kind == "float"]
         others = [i for i, kind in enumerate(kinds) if kind == "string"]
-        block = _float_block(X, numeric, file.allow_nan)
+        block = floats(X, numeric, allow_nan=file.allow_nan)
         columns = {i: block[:, k : k + 1] for k, i in enumerate(numeric)}
         for i, levels in zip(others, labels(X, others), strict=True):
             strings = [_STRINGS.get(label, label) for label in levels]
             columns[i] = np.array(strings, dtype=object)[:, np.newaxis]
         return [columns[i] for i in range(file.n_features)]
-
-
-@dataclass(frozen=True, eq=False)
-class _File:
-    """A file that was loaded.
-
-    ``kinds`` has "float" or "string" for each column if each is an input of its own,
-    and is empty if one input takes all. ``shape`` is that of a row.
-    """
-
-    model: Any
-    content: bytes
-    session: Any
-    inputs: list[str]
-    metadata: dict[str, str]
-    classes: NDArray[Any]
-    n_features: int
-    feature_names: NDArray[np.object_] | None
-    kinds: tuple[str, ...]
-    shape: tuple[int, ...]
-    allow_nan: bool
-
-    def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        try:
-            (proba,) = self.session.run(["probabilities"], inputs)
-        except Exception as error:  # onnxruntime's have no common base
-            raise ValueError(f"the model cannot be run: {error}") from error
-        result: NDArray[np.float32] = proba
-        return result
-
-
-def _load(model: Any) -> _File:
-    if isinstance(model, bytes):
-        content, source = model, "model"
-    elif isinstance(model, str | os.PathLike):
-        content, source = Path(model).read_bytes(), repr(os.fspath(model))
-    else:
-        raise TypeError(
-            f"model must be a path or the bytes of a file, got {type(model).__name__}"
-        )
-    try:
-        _refuse_pickle(content)
-        _refuse_external_data(content)
-        session = _session(content)
-        return _described(model, content, session)
-    except ValueError as error:
-        raise ValueError(f"cannot load {source}: {error}") from error
-
-
-def _refuse_pickle(content: bytes) -> None:
-    # A pickle begins with the number of its protocol, up to 5 today.
-    if content[:1] == b"\x80" and content[1:2] <= b"\x0f":
-        raise ValueError(
-            f"{_NOT_ONNX}. It looks like a pickle, which is loaded by "
-            "joblib.load, and may run any code then"
-        )
-
-
-def _session(content: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            "OnnxClassifier needs onnxruntime: pip install skdistill[onnx]"
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised
-    # Its own format, which it would recognize by the first bytes, was not checked.
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    try:
-        return onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # onnxruntime's have no common base
-        raise ValueError(f"onnxruntime refuses it: {error}") from error
-
-
-def _described(model: Any, content: bytes, session: Any) -> _File:
-    """Put a session together with what its metadata say, if they fit it."""
-    metadata = {
-        key: value
-        for key, value in session.get_modelmeta().custom_metadata_map.items()
-        if key.startswith("skdistill.")
-    }
-    if "skdistill.version" not in metadata:
-        raise ValueError(
-            "it was not written by skdistill.deploy.to_onnx, so that it does not say "
-            "what its inputs and outputs are; use onnxruntime itself"
-        )
-    nodes = session.get_inputs()
-    try:
-        classes = _classes(metadata)
-        names = json.loads(metadata.get("skdistill.feature_names", "null"))
-        kinds = tuple(json.loads(metadata.get("skdistill.kinds", "[]")))
-        n_features = int(metadata["skdistill.n_features"])
-        file = _File(
-            model=model,
-            content=content,
-            session=session,
-            inputs=[node.name for node in nodes],
-            metadata=metadata,
-            classes=classes,
-            n_features=n_features,
-            feature_names=None if names is None else np.array(names, dtype=object),
-            kinds=kinds,
-            shape=(n_features,) if kinds else tuple(nodes[0].shape[1:]),
-            allow_nan=metadata.get("skdistill.allow_nan") != "false",
-        )
-    except (
-        LookupError,
-        MemoryError,
-        OverflowError,
-        RecursionError,
-        SyntaxError,  # of a dtype
-        TypeError,
-        ValueError,
-    ) as error:
-        raise ValueError(f"its metadata are damaged: {error!r}") from error
-    if not _fits(file, session):
-        raise ValueError("its metadata do not fit its inputs and outputs")
-    return file
-
-
-def _classes(metadata: dict[str, str]) -> NDArray[Any]:
-    dtype = np.dtype(metadata["skdistill.classes_dtype"])
-    if dtype.kind not in "biufUOT":
-        raise ValueError(f"labels of the dtype {dtype}")
-    classes: NDArray[Any] = np.array(json.loads(metadata["skdistill.classes"]), dtype)
-    if len(set(classes.ravel().tolist())) < classes.size:
-        raise ValueError("a label is there twice")
-    classes.flags.writeable = False
-    return classes
-
-
-def _fits(file: _File, session: Any) -> bool:
-    """Tell whether the metadata go with one another and with the graph."""
-    inputs = [(node.type, *node.shape[1:]) for node in session.get_inputs()]
-    expected: list[Any] = [(f"tensor({kind})", 1) for kind in file.kinds]
-    proba = [
-        (node.type, *node.shape[1:])
-        for node in session.get_outputs()
-        if node.name == "probabilities"
-    ]
-    return (
-        inputs == (expected or [("tensor(float)", *file.shape)])
-        and proba == [("tensor(float)", *file.classes.shape)]
-        and file.shape[:1] == (file.n_features,)
-        and len(file.kinds) in (0, file.n_features)
-        and (file.feature_names is None or len(file.feature_names) == file.n_features)
-    )
-
-
-def _float_block(X: Any, positions: list[int], allow_nan: bool) -> NDArray[np.float32]:
-    """Return the numeric columns of a data frame, NaN for missing."""
-    try:
-        with np.errstate(over="ignore"):
-            block = floats(X, positions)
-    except Exception as error:  # polars has exceptions of its own
-        raise ValueError(f"a column that must be numeric is not: {error}") from error
-    problems = [(np.isinf(block), "infinity or a value too large for float32")]
-    if not allow_nan:
-        problems.append((np.isnan(block), "NaN, which the model does not replace"))
-    for found, problem in problems:
-        if found.any():
-            name = X.columns[positions[found.any(axis=0).argmax()]]
-            raise ValueError(f"Column {name!r} contains {problem}")
-    return block
-
-
-def _refuse_external_data(content: bytes) -> None:
-    """Raise a ValueError if a tensor is not in the file itself.
-
-    onnxruntime would read it from the path that the file names, and the package onnx,
-    which could tell, is not needed otherwise. What a protobuf parser might read in
-    another way than this function does is refused.
-    """
-    todo = [("ModelProto", 0, len(content))]
-    while todo:
-        kind, start, end = todo.pop()
-        for number, value, stop in _fields(content, start, end):
-            if kind == "TensorProto" and (
-                number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)
-            ):
-                raise ValueError("it names data outside itself, in another file")
-            if stop is not None and number in _MESSAGES[kind]:
-                todo.append((_MESSAGES[kind][number], value, stop))
-
-
-def _fields(
-    content: bytes, start: int, end: int
-) -> Iterator[tuple[int, int, int | None]]:
-    """Yield the fields of a protobuf message.
-
-    Each is its number and either its value and None, or where its bytes start and stop.
-    """
-    while start < end:
-        tag, start = _varint(content, start, end)
-        number, wire_type = divmod(tag, 8)
-        stop = None
-        value = start
-        if wire_type == 0:
-            value, start = _varint(content, start, end)
-        elif wire_type in (1, 5):
-            start += 8 if wire_type == 1 else 4
-        elif wire_type == 2:
-            length, value = _varint(content, start, end)
-            start = stop = value + length
-        else:
-            raise ValueError(_NOT_ONNX)
-        if start > end or not 0 < number < 2**29:
-            raise ValueError(_NOT_ONNX)
-        yield number, value, stop
-
-
-def _varint(content: bytes, start: int, end: int) -> tuple[int, int]:
-    """Return a number of up to ten bytes, seven bits in each, and where it ends."""
-    value = 0
-    for i, byte in enumerate(content[start : min(start + 10, end)]):
-        value |= (byte & 0x7F) << (7 * i)
-        if byte < 0x80:
-            return value, start + i + 1
-    raise ValueError(_NOT_ONNX)
-
-
-_NOT_ONNX = "it is no ONNX file, or it is cut off or damaged"

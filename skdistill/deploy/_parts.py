@@ -1,45 +1,41 @@
-"""What a fitted DistilledClassifier is made of, for those that take it apart."""
+"""The parts of a fitted DistilledClassifier, for what takes it apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
 
-from skdistill._students._tabular import TabularPreprocessor
+from skdistill.utils._unwrap import active, unwrapped
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A student on its way from a row to its class.
+    """What a row goes through on its way to its class.
 
     Attributes
     ----------
     classifier : DistilledClassifier
         The fitted estimator itself.
     before : list of (str, transformer)
-        The fitted steps in front of it, where it is the end of a pipeline.
+        The fitted steps in front of it, if it is the end of a pipeline.
     preprocessing : list of (str, transformer)
         The fitted steps of its student.
     net : skorch.NeuralNetClassifier
         The fitted net.
-    is_default : bool
-        Whether the preprocessing begins as that of the default student. It is
-        nevertheless given as what it fitted, which is plain scikit-learn.
     """
 
     classifier: Any
     before: list[tuple[str, Any]]
     preprocessing: list[tuple[str, Any]]
     net: Any
-    is_default: bool = False
 
     @property
     def classes(self) -> NDArray[Any]:
@@ -47,13 +43,34 @@ class Parts:
         return np.asarray(self.classifier.classes_)
 
     @property
+    def transformers(self) -> list[Any]:
+        """All fitted steps before the net."""
+        return [step for _, step in (*self.before, *self.preprocessing)]
+
+    @property
     def steps(self) -> list[tuple[str, Any]]:
-        """All that happens to a row before the net, under names that are unique."""
-        steps = [*self.before, *self.preprocessing]
+        """The same steps in plain scikit-learn, under names that are unique."""
+        steps = [
+            (name, plain(step)) for name, step in (*self.before, *self.preprocessing)
+        ]
         names = [name for name, _ in steps]
         if len(set(names)) == len(names):
             return steps
         return [(f"{name}_{i}", step) for i, (name, step) in enumerate(steps)]
+
+    @property
+    def feature_names(self) -> list[str] | None:
+        """The names of the columns of a row, or None if they have none."""
+        first = next((step for _, step in flat(self.before)), self.classifier)
+        names = getattr(first, "feature_names_in_", None)
+        return None if names is None else [str(name) for name in names]
+
+    def prepared(self, rows: Any) -> NDArray[np.float32]:
+        """Return rows as the net takes them."""
+        for step in self.transformers:
+            rows = step.transform(rows)
+        rows = rows.toarray() if hasattr(rows, "toarray") else rows
+        return np.ascontiguousarray(rows, dtype=np.float32)
 
 
 def parts_of(estimator: Any) -> Parts:
@@ -62,62 +79,72 @@ def parts_of(estimator: Any) -> Parts:
     Parameters
     ----------
     estimator : DistilledClassifier, Pipeline that ends in one, or search over either
-        A fitted estimator. A FrozenEstimator stands for what it holds.
+        A fitted estimator, or a FrozenEstimator that holds one.
 
     Raises
     ------
     NotFittedError
-        It is not fitted.
+        If it is not fitted.
     TypeError
-        It is something else.
+        If it is something else.
     """
-    from skdistill._classifier import DistilledClassifier
-
-    if not hasattr(estimator, "fit"):
-        raise _other(estimator)
-    check_is_fitted(estimator)
-    before: list[tuple[str, Any]] = []
-    classifier = estimator
-    while not isinstance(classifier, DistilledClassifier):
-        if isinstance(classifier, FrozenEstimator):
-            classifier = classifier.estimator
-        elif hasattr(classifier, "best_estimator_"):
-            classifier = classifier.best_estimator_
-        elif isinstance(classifier, BaseSearchCV):
-            raise TypeError(
-                f"this {type(classifier).__name__} has no best_estimator_, as it did "
-                "not refit: search with refit=True"
-            )
-        elif isinstance(classifier, Pipeline):
-            before += _transformers(classifier)
-            classifier = classifier[-1]
-        else:
-            raise _other(classifier)
-    student = classifier.student_
-    if not isinstance(student, Pipeline):
-        return Parts(classifier, before, [], student)
-    is_default = isinstance(student[0], TabularPreprocessor)
-    return Parts(classifier, before, _transformers(student), student[-1], is_default)
-
-
-def active(steps: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Return the steps of a pipeline that do something."""
-    return [
-        (name, step)
-        for name, step in steps
-        if step is not None and not (isinstance(step, str) and step == "passthrough")
-    ]
-
-
-def _other(estimator: Any) -> TypeError:
-    return TypeError(
+    if hasattr(estimator, "fit"):
+        check_is_fitted(estimator)
+        before, estimator = unwrapped(estimator)
+        if hasattr(estimator, "student_") and hasattr(estimator, "classes_"):
+            preprocessing, net = unwrapped(estimator.student_)
+            return Parts(estimator, before, preprocessing, net)
+    raise TypeError(
         "expected a fitted DistilledClassifier, a Pipeline that ends in one, or a "
         f"search over either, got {type(estimator).__name__}"
     )
 
 
-def _transformers(pipeline: Pipeline) -> list[tuple[str, Any]]:
-    return [
-        (name, step.transformer_ if isinstance(step, TabularPreprocessor) else step)
-        for name, step in active(pipeline.steps[:-1])
-    ]
+def plain(step: Any) -> Any:
+    """Return a fitted step in plain scikit-learn, if it says what it is there."""
+    return getattr(step, "transformer_", step)
+
+
+def flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield plain steps, and those of pipelines in place of the pipelines."""
+    for name, step in active(steps):
+        step = plain(step)
+        if isinstance(step, Pipeline):
+            yield from flat((f"{name}_{inner}", part) for inner, part in step.steps)
+        else:
+            yield name, step
+
+
+class Probabilities(nn.Module):
+    """From the outputs of a fitted net's module to probabilities.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        The net. Its own ``predict_nonlinearity`` counts if it is a function. If not, a
+        softmax follows outputs that were trained by cross-entropy.
+    """
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        own = net.predict_nonlinearity
+        self.nonlinearity = own if callable(own) else None
+        criterion = getattr(net.criterion_, "_orig_mod", net.criterion_)  # compiled
+        self.are_logits = isinstance(criterion, nn.CrossEntropyLoss)
+
+    def forward(self, outputs: Any) -> Tensor:
+        """Return the probabilities, of shape (n_samples, n_classes)."""
+        proba: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
+        if self.nonlinearity is not None:
+            proba = self.nonlinearity(proba)
+        elif self.are_logits:
+            return torch.softmax(proba, dim=1)
+        return proba / proba.sum(dim=1, keepdim=True)
+
+
+def net_proba(net: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the probabilities of prepared rows by the net."""
+    outputs = net.forward(rows)
+    logits = outputs[0] if isinstance(outputs, tuple) else outputs
+    proba: NDArray[np.float64] = Probabilities(net)(logits.double()).numpy()
+    return proba

@@ -1,4 +1,4 @@
-"""Rows to try an exported student on, made up from what it saw in its fit."""
+"""Rows to try an exported student on, given or made up."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
+from skdistill.deploy._converting import reason
 from skdistill.deploy._parts import Parts
+from skdistill.utils._frames import is_frame, native
 
 N_ROWS = 256
 
@@ -24,12 +27,42 @@ _UNSEEN = "never seen"
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows, what the net sees of them, and what the estimator says of them."""
+    """Rows, the same as the net takes them, and the estimator's probabilities."""
 
     rows: Any
     net_rows: NDArray[np.float32]
     proba: NDArray[np.float64]
     given: bool
+
+
+def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
+    """Return the rows to try an export on; None makes some up.
+
+    Raises
+    ------
+    ValueError
+        If the estimator does not take rows that are made up.
+    """
+    if rows is not None:
+        rows = native(rows) if is_frame(rows) else rows
+        rows = rows if is_frame(rows) or issparse(rows) else np.asarray(rows)
+        proba = estimator.predict_proba(rows)
+        net_rows = parts.prepared(rows)
+        dense = rows.toarray() if issparse(rows) else rows
+        return Sample(dense, net_rows, proba, given=True)
+    try:
+        rows = sample_rows(parts)
+        names = parts.feature_names
+        if names is not None and not is_frame(rows):
+            rows = to_frame(dict(zip(names, rows.T, strict=True)))
+        proba = estimator.predict_proba(rows)
+        return Sample(rows, parts.prepared(rows), proba, given=False)
+    except Exception as error:
+        raise ValueError(
+            "the file cannot be checked on rows that are made up "
+            f"({reason(error)}): pass sample= to skdistill.deploy.to_onnx, "
+            "some rows as the estimator takes them"
+        ) from error
 
 
 def difference_of(proba: NDArray[Any], expected: NDArray[Any]) -> float:
@@ -38,24 +71,27 @@ def difference_of(proba: NDArray[Any], expected: NDArray[Any]) -> float:
 
 
 def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
-    """Return rows as the estimator takes them.
+    """Return made-up rows as the estimator takes them.
 
-    Of the default student they look like the columns that it was fitted on: numbers of
-    their mean and spread, outliers, known and unknown labels, and missing values if it
-    takes them. Else they are standard normal.
+    If its first step is a :class:`TabularPreprocessor`, they look like the columns that
+    it was fitted on: numbers of their mean and spread, outliers, known and unknown
+    levels, and missing values if the estimator takes them. Otherwise they are standard
+    normal.
 
     Returns
     -------
     X : ndarray or data frame of shape (n_rows, n_features)
-        A data frame of polars only where there is no pandas.
+        A data frame of polars only if there is no pandas.
     """
     rng = np.random.default_rng(0)
-    if parts.is_default and not parts.before:
-        transformer = parts.preprocessing[0][1]
-        if isinstance(transformer, ColumnTransformer):
-            return _frame(parts, transformer, rng, n_rows)
-        return _numbers(parts, transformer, rng, n_rows)
     first = parts.before[0][1] if parts.before else parts.classifier
+    table = next(
+        (getattr(step, "transformer_", None) for step in parts.transformers), None
+    )
+    if isinstance(table, ColumnTransformer):
+        return _frame(parts, first, table, rng, n_rows)
+    if isinstance(table, Pipeline):
+        return _numbers(parts, table, rng, n_rows)
     shape = (n_rows, first.n_features_in_)
     return rng.standard_normal(shape).astype(np.float32)
 
@@ -82,13 +118,17 @@ def _numbers(
     scaler = steps["scale"]
     spread = rng.standard_t(2, size=(n_rows, len(scaler.mean_)))
     values = scaler.mean_ + scaler.scale_ * spread
-    if get_tags(parts.classifier).input_tags.allow_nan:
+    if parts.before or get_tags(parts.classifier).input_tags.allow_nan:
         values[rng.random(values.shape) < _MISSING] = np.nan
     return values.astype(np.float32)
 
 
 def _frame(
-    parts: Parts, transformer: ColumnTransformer, rng: np.random.Generator, n_rows: int
+    parts: Parts,
+    first: Any,
+    transformer: ColumnTransformer,
+    rng: np.random.Generator,
+    n_rows: int,
 ) -> Any:
     fitted = {name: (step, names) for name, step, names in transformer.transformers_}
     columns: dict[Any, Any] = {}
@@ -102,8 +142,6 @@ def _frame(
             labels = rng.choice(np.array([*known, _UNSEEN], object), n_rows)
             labels[rng.random(n_rows) < _MISSING] = np.nan
             columns[name] = labels
-    names = getattr(parts.classifier, "feature_names_in_", None)
-    n_features = parts.classifier.n_features_in_
-    names = list(range(n_features)) if names is None else list(names)
+    names = getattr(first, "feature_names_in_", range(first.n_features_in_))
     missing = np.full(n_rows, np.nan, object)  # a column without any known level
     return to_frame({name: columns.get(name, missing) for name in names})

@@ -1,4 +1,4 @@
-"""From a student to plain scikit-learn: the weights move into an MLPClassifier."""
+"""From a student to plain scikit-learn, with the weights in an MLPClassifier."""
 
 from __future__ import annotations
 
@@ -17,27 +17,24 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from torch import nn
 
-from skdistill._training._hooks import log_proba
-from skdistill.deploy._parts import Parts, parts_of
+from skdistill.deploy._parts import Parts, net_proba, parts_of
 from skdistill.deploy._sample import N_ROWS, difference_of, sample_rows
+from skdistill.utils._activations import ACTIVATIONS
+from skdistill.utils._unwrap import last_step
 
-# The largest difference of a probability that is rounding in any case. Where the logits
-# are sums of large terms, those in float32 can be off by more.
+# The largest difference of a probability that is always taken for rounding. Logits that
+# are sums of large terms may differ by more.
 _TOLERANCE = 1e-6
 
-# From this difference on, it is another function.
+# From this difference of a probability on, the functions are not the same.
 _OTHER_FUNCTION = 1e-3
 
-_ACTIVATIONS: dict[type[nn.Module], str] = {
-    nn.ReLU: "relu",
-    nn.Sigmoid: "logistic",
-    nn.Tanh: "tanh",
-}
+_NAMES = {module: name for name, module in ACTIVATIONS.items()}
 
-# What does nothing at prediction.
+# Layers that do nothing at prediction.
 _IDENTITIES = (nn.Identity, nn.Dropout, nn.AlphaDropout)
 
-# What a softmax of the outputs, whoever computes it, comes to.
+# Last layers that make no difference, as a softmax of their outputs is the same.
 _SOFTMAX = (nn.Softmax, nn.LogSoftmax)
 
 _WAY_OUT = "skdistill.deploy.to_onnx takes any net"
@@ -47,38 +44,39 @@ def to_sklearn(estimator: Any) -> Pipeline:
     """Turn a fitted student into a Pipeline of plain scikit-learn parts.
 
     The result needs neither torch nor skorch nor skdistill, to predict or to be
-    loaded. Of the default student, skops takes it as trusted, and skl2onnx and other
-    tools that know scikit-learn convert it; of other preprocessing, that depends on its
-    steps.
+    loaded. If the student is the default one, skops trusts it, and skl2onnx and other
+    tools for scikit-learn models convert it. With other preprocessing, that depends on
+    its steps.
 
     Parameters
     ----------
     estimator : DistilledClassifier, Pipeline that ends in one, or search over either
-        A fitted estimator; of a search, its ``best_estimator_``. It is left as it is.
-        Its net is a stack of ``torch.nn.Linear`` with one kind of activation between
-        them: ReLU, Tanh, Sigmoid or none, as that of :func:`skdistill.make_student`.
-        Dropout and Identity may be anywhere, a Softmax at the end.
+        A fitted estimator; of a search, the ``best_estimator_`` counts. It is left as
+        it is. Its net must be a stack of ``torch.nn.Linear`` with one kind of
+        activation between them (ReLU, Tanh, Sigmoid or none), as that of
+        :func:`skdistill.make_student`. Dropout and Identity may be anywhere, and a
+        Softmax at the end.
 
     Returns
     -------
     pipeline : sklearn.pipeline.Pipeline
         Fitted: copies of the steps in front of the student and of its preprocessing,
         then "mlp", a :class:`~sklearn.neural_network.MLPClassifier` with the net's
-        weights in float32. On made-up rows, outliers among them, its probabilities were
-        compared with the student's: they are equal within 1e-6, or, where a row makes
-        the net compute a logit from terms that sum up to more than 8, within that sum
-        times the precision of float32, 1.2e-7 (at most 1e-3).
+        weights in float32. Its probabilities were compared with the student's on
+        made-up rows with outliers. They are equal within 1e-6. For a row with a logit
+        whose terms have absolute values that sum up to more than 8, they are equal
+        within that sum times the precision of float32, 1.2e-7 (at most 1e-3).
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is of another kind, or the net has a layer that
-        ``MLPClassifier`` has not.
+        If the estimator is of another kind, or a search with ``refit=False``, or the
+        net has a layer that ``MLPClassifier`` does not have.
     ValueError
-        If the layers have no order that ``MLPClassifier`` has, the net computes
-        something besides them, or the result predicts otherwise than the student.
+        If the layers are in an order that ``MLPClassifier`` does not have, the net
+        computes something besides them, or the result does not predict as the student.
 
     See Also
     --------
@@ -86,21 +84,20 @@ def to_sklearn(estimator: Any) -> Pipeline:
 
     Notes
     -----
-    The student converts its rows by itself, the result takes them as scikit-learn
-    does:
+    The student converts its rows by itself; the result takes them as scikit-learn does:
 
-    - Pass numbers as float32, as the student has them. In float64 the result is more
-      precise, and differs where the mean of a column is large beside its spread.
-    - In a data frame, missing numbers and strings are NaN. Its strings may be in
-      columns of any type, also categories. None, ``pandas.NA`` and the null of polars
-      count as levels never seen; make them NaN by
+    - Pass numbers as float32. With float64 the result is more precise than the student,
+      and differs from it if the mean of a column is large compared to its spread.
+    - In a data frame, pass missing numbers and strings as NaN. Columns of strings may
+      be of any type, also categories. None, ``pandas.NA`` and the null of polars count
+      as levels never seen. To make them NaN:
       ``X["job"].astype(object).where(X["job"].notna(), numpy.nan)``.
-    - Where such a column held numbers at fit, as a column of categories may, pass
-      them as strings: 1 and 1.0 as "1".
+    - If a column of categories held numbers in ``fit``, pass them as strings: 1 and 1.0
+      as "1".
 
-    Labels of the dtype object come out as a string, integer or boolean array. The
-    ``MLPClassifier`` has no trace of a training: its ``n_iter_`` is 0. ``partial_fit``
-    trains it on, from the student's weights.
+    Labels of dtype object become a string, integer or boolean array. The ``n_iter_`` of
+    the ``MLPClassifier`` is 0, and its ``partial_fit`` goes on from the student's
+    weights.
 
     Examples
     --------
@@ -133,25 +130,25 @@ def to_sklearn(estimator: Any) -> Pipeline:
 
 
 def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield what is computed, in order, with a description for people.
+    """Yield the layers in order, each after a description for errors.
 
-    A module that holds others is taken for a stack of them. Whether it is one shows
-    in its outputs.
+    A module that holds others is taken for a stack of them. Its outputs are compared
+    later.
     """
     name = f"{path.lstrip('.')} ({type(module).__name__})".lstrip()
-    if isinstance(module, (nn.Linear, *_SOFTMAX)) or type(module) in _ACTIVATIONS:
-        yield name, module
-    elif isinstance(module, _IDENTITIES):
+    if isinstance(module, _IDENTITIES):
         return
+    if isinstance(module, (nn.Linear, *_SOFTMAX)) or type(module) in _NAMES:
+        yield name, module
     elif module._modules:
         for key, child in module._modules.items():
             if child is not None:
                 yield from _layers(child, f"{path}.{key}")
     else:
         raise TypeError(
-            f"the student's module has the layer {name}, which MLPClassifier has not: "
-            f"it has Linear layers, with one of ReLU, Tanh, Sigmoid or Identity "
-            f"between them. {_WAY_OUT}"
+            f"the student's module has the layer {name}, which MLPClassifier does "
+            "not have: it has Linear layers, with one of ReLU, Tanh, Sigmoid or "
+            f"Identity between them. {_WAY_OUT}"
         )
 
 
@@ -169,8 +166,8 @@ def _linear_layers(layers: list[tuple[str, nn.Module]]) -> tuple[list[nn.Linear]
             if isinstance(previous, nn.Linear):
                 between.append("identity")
             linear.append(module)
-        elif type(module) in _ACTIVATIONS and isinstance(previous, nn.Linear):
-            between.append(_ACTIVATIONS[type(module)])
+        elif type(module) in _NAMES and isinstance(previous, nn.Linear):
+            between.append(_NAMES[type(module)])
         else:
             raise _wrong_order(name, names)
         previous = module
@@ -203,7 +200,7 @@ def _mlp(
         activation=activation,
         random_state=0,  # None would draw from numpy's global generator
     )
-    # What it sets besides the weights is then of its own making.
+    # This sets all fitted attributes; the weights are replaced below.
     rows = np.zeros((len(classes), linear[0].in_features), np.float32)
     mlp.partial_fit(rows, classes, classes=classes)
     mlp.set_params(random_state=None)
@@ -232,7 +229,7 @@ def _array(tensor: torch.Tensor) -> NDArray[np.float64]:
 
 
 def _forget_training(mlp: MLPClassifier) -> None:
-    """Remove what is left of the one step on rows of zeros, and its copies."""
+    """Remove the traces of the one step on rows of zeros."""
     for name in (
         "_best_coefs",
         "_best_intercepts",
@@ -247,9 +244,7 @@ def _forget_training(mlp: MLPClassifier) -> None:
 def _pipeline(parts: Parts, mlp: MLPClassifier) -> Pipeline:
     steps = copy.deepcopy(parts.steps)
     if parts.preprocessing:
-        last = steps[-1][1]
-        while isinstance(last, Pipeline):
-            last = last[-1]
+        _, last = last_step(steps[-1][1])
         if hasattr(last, "set_output"):
             last.set_output(transform="default")  # MLPClassifier knows no names
         if isinstance(last, ColumnTransformer):
@@ -280,12 +275,12 @@ def _set_plain_remainder(transformer: ColumnTransformer) -> None:
 def _check_net(
     net: Any, layers: list[tuple[str, nn.Module]], mlp: MLPClassifier
 ) -> None:
-    """Raise a ValueError if the net computes something else than its layers."""
+    """Raise a ValueError if the net computes something besides its layers."""
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((N_ROWS, mlp.n_features_in_)).astype(np.float32)
     for scale in (1, 10):  # standardized columns, and outliers
         scaled = rows * np.float32(scale)
-        expected = log_proba(net, scaled).exp().numpy()
+        expected = net_proba(net, scaled)
         outputs, _ = _outputs(layers, scaled)
         if not difference_of(softmax(outputs, axis=1), expected) < _OTHER_FUNCTION:
             raise ValueError(
@@ -301,9 +296,9 @@ def _check_net(
 def _outputs(
     layers: list[tuple[str, nn.Module]], rows: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what the layers, one after the other, make of rows in torch.
+    """Return the logits of the layers, one after the other, in torch.
 
-    Also the largest sum, of each row, of the sizes of the terms of one of its logits.
+    Also return the largest sum of the absolute terms of a logit, for each row.
     """
     modules = [module for _, module in layers]
     if isinstance(modules[-1], _SOFTMAX):
@@ -323,17 +318,19 @@ def _outputs(
 def _check_preprocessed(
     parts: Parts, layers: list[tuple[str, nn.Module]], pipeline: Pipeline
 ) -> None:
-    """Compare rows as the default student takes them.
+    """Compare rows through the preprocessing too, if it was translated.
 
-    Of steps of the person's own, the result has copies: there is nothing to compare.
+    Other steps are copied as they are, and need no comparison.
     """
-    if parts.is_default:
-        rows = sample_rows(replace(parts, before=[]))
-        ours = pipeline[len(parts.before) :].predict_proba(rows)
-        # Not by the classifier, which may refuse missing values for its teacher's sake.
-        student = parts.classifier.student_
-        prepared = np.asarray(student[:-1].transform(rows), np.float32)
-        _check_equal(ours, parts.net, layers, prepared)
+    if not parts.preprocessing or not hasattr(
+        parts.preprocessing[0][1], "transformer_"
+    ):
+        return
+    alone = replace(parts, before=[])
+    rows = sample_rows(alone)
+    ours = pipeline[len(parts.before) :].predict_proba(rows)
+    # Not the classifier's, which may refuse missing values for the sake of its teacher.
+    _check_equal(ours, parts.net, layers, alone.prepared(rows))
 
 
 def _check_equal(
@@ -342,15 +339,15 @@ def _check_equal(
     layers: list[tuple[str, nn.Module]],
     rows: NDArray[np.float32],
 ) -> None:
-    """Raise a ValueError if probabilities differ by more than what rounding explains.
+    """Raise a ValueError if probabilities differ by more than by rounding.
 
-    A logit that is a sum of large terms is off by their float32 rounding, in torch as
+    A logit that is a sum of large terms has the rounding error of these, in torch as
     well as in numpy.
     """
     _, sizes = _outputs(layers, rows)
     rounding = sizes * np.finfo(np.float32).eps
     tolerance = np.clip(rounding, _TOLERANCE, _OTHER_FUNCTION)
-    differences = np.abs(ours - log_proba(net, rows).exp().numpy()).max(axis=1)
+    differences = np.abs(ours - net_proba(net, rows)).max(axis=1)
     if not (differences <= tolerance).all():
         row = int((differences / tolerance).argmax())
         raise ValueError(

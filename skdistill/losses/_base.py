@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from torch import Tensor
 
 # Constraints of the parameters of losses.
@@ -51,6 +51,12 @@ class Loss(BaseEstimator):
     def given(self) -> Any:
         """What the person gave: the loss itself, or what it was made of."""
         return self
+
+    def _check_params(self) -> None:
+        # Not _validate_params: it reads the signature anew, in each step of a training.
+        validate_parameter_constraints(
+            self._parameter_constraints, vars(self), caller_name=self.name
+        )
 
 
 # The losses that each parameter of the estimator knows by name. Each family's module

@@ -211,10 +211,9 @@ class CKALoss(Loss):
     -----
     The usual estimator, with the diagonal, is biased upwards in batches that are
     smaller than the features are wide: for independent features of width 256 in
-    batches of 32 it finds an alignment of 0.9, and a student would be praised for
-    nothing. Here each inner product is the unbiased one of [2]_, in the form of [3]_,
-    in which the norms are never negative, hence the alignment lies between -1 and 1.
-    It takes 4 samples.
+    batches of 32 it finds an alignment of 0.9. Here each inner product is the unbiased
+    one of [2]_, in the form of [3]_, in which the norms are never negative, hence the
+    alignment lies between -1 and 1. It takes 4 samples.
 
     References
     ----------

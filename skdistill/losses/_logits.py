@@ -27,7 +27,7 @@ class _LogitLoss(Loss):
 
     def _checked_temperature(self, temperature: float) -> float:
         """Return the temperature of the loss, or else that of its call."""
-        self._validate_params()
+        self._check_params()
         if self.temperature is not None:
             return self.temperature
         if not POSITIVE.is_satisfied_by(temperature):

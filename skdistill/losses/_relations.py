@@ -128,7 +128,7 @@ class RKDLoss(_RelationLoss):
             two-dimensional, differ in their number of rows or have fewer than 2, if one
             has no columns, or if ``teacher`` isn't finite.
         """
-        self._validate_params()
+        self._check_params()
         student, teacher = widened_pair(student, teacher, self.min_rows)
         student, teacher = rescaled(student), rescaled(teacher)
         loss = 0 * student.sum()
@@ -358,7 +358,7 @@ class ContrastiveLoss(_RelationLoss):
             two-dimensional, differ in shape or have fewer than 2 rows, or if
             ``teacher`` isn't finite.
         """
-        self._validate_params()
+        self._check_params()
         pair = widened_pair(student, teacher, self.min_rows, same_width=True)
         return _info_nce(*pair, self.temperature)
 
@@ -380,7 +380,7 @@ class ContrastiveLoss(_RelationLoss):
         ValueError
             If a parameter is out of its range.
         """
-        self._validate_params()
+        self._check_params()
         return _Contrast(
             nn.Linear(n_student_features, self.n_components),
             nn.Linear(n_teacher_features, self.n_components),

@@ -127,6 +127,15 @@ def check_target(y: Any, X: Any) -> NDArray[Any]:
     return y
 
 
+def check_two_classes(y: NDArray[Any]) -> None:
+    """Raise a ValueError where there is one class alone to fit a teacher on."""
+    if len(np.unique(y)) < 2:
+        raise ValueError(
+            "a teacher needs at least 2 classes to be fitted, y has 1 class: "
+            f"{y[:1].tolist()[0]!r}"
+        )
+
+
 def require_target(y: NDArray[Any] | None, purpose: str) -> NDArray[Any]:
     if y is None:
         raise ValueError(f"{purpose} requires y to be passed, but the target y is None")

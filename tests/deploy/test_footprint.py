@@ -24,9 +24,8 @@ from sklearn.svm import SVC, LinearSVC
 from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, make_student
-from skdistill.deploy import _footprint
+from skdistill.deploy import _footprint, to_onnx
 from skdistill.deploy._footprint import footprint, latency_scorer, size_scorer
-from skdistill.deploy._to_onnx import to_onnx
 from tests.conftest import tiny_net
 
 KEYS = [

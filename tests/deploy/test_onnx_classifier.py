@@ -1,6 +1,4 @@
 import copy
-import json
-import os
 import pickle
 import subprocess
 import sys
@@ -8,18 +6,14 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
 import cloudpickle
-import joblib
 import numpy as np
-import onnx
-import onnxruntime
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone, is_classifier
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -27,127 +21,18 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill import DistilledClassifier, make_student
-from skdistill._students._tabular import TabularPreprocessor
-from skdistill.deploy import _onnx_classifier
-from skdistill.deploy._onnx_classifier import OnnxClassifier
-from skdistill.deploy._to_onnx import to_onnx
-
-WEIGHTS = np.array([[1.0, -1.0, 0.5], [0.0, 2.0, -0.5]], np.float32)
-X = np.array([[0.5, -1.0], [2.0, 0.25], [-3.0, 1.5], [0.0, 1.0]])
-
-# The frame model takes an age, 40 where it is missing, in decades, and a job.
-AGES = [20.0, None, 61.0, 35.0]
-JOBS = ["cook", None, "clerk", "astronaut"]
-JOB_CODES = {"cook": 1.0, "clerk": 2.0, "nan": -1.0, "7": 3.0, "True": 4.0}
-FRAME = pd.DataFrame({"age": AGES, "job": JOBS})
-
-
-def tensor(name, value):
-    return numpy_helper.from_array(np.asarray(value, np.float32), name)
-
-
-def to_model(nodes, inputs, initializers, metadata, n_classes=3):
-    outputs = [
-        helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]),
-        helper.make_tensor_value_info(
-            "probabilities", TensorProto.FLOAT, ["batch", n_classes]
-        ),
-    ]
-    nodes = [
-        *nodes,
-        helper.make_node("Softmax", ["logits"], ["probabilities"]),
-        helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
-    ]
-    model = helper.make_model(
-        helper.make_graph(nodes, "student", inputs, outputs, initializers),
-        opset_imports=[
-            helper.make_opsetid("", 21),
-            helper.make_opsetid("ai.onnx.ml", 4),
-        ],
-        ir_version=10,
-    )
-    helper.set_model_props(
-        model, {f"skdistill.{k}": v for k, v in metadata.items() if v is not None}
-    )
-    return model
-
-
-def array_model(labels=(0, 1, 2), dtype="<i8", names=None, **metadata):
-    """Return a model that says softmax(X @ WEIGHTS), of an estimator of arrays."""
-    metadata = {
-        "version": "0.1.0",
-        "classes": json.dumps(list(labels)),
-        "classes_dtype": dtype,
-        "n_features": "2",
-        "feature_names": names and json.dumps(names),
-    } | metadata
-    return to_model(
-        [helper.make_node("MatMul", ["X", "weights"], ["logits"])],
-        [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["batch", 2])],
-        [tensor("weights", WEIGHTS)],
-        metadata,
-    )
-
-
-def frame_model(kinds=("float", "string"), names=("age", "job"), **metadata):
-    """Return a model with an input for each column, of an estimator of data frames."""
-    node = helper.make_node
-    nodes = []
-    for kind, name in zip(kinds, names, strict=True):
-        if kind == "float":
-            nodes += [
-                node("IsNaN", [name], [f"{name}_missing"]),
-                node("Where", [f"{name}_missing", "forty", name], [f"{name}_full"]),
-                node("Mul", [f"{name}_full", "tenth"], [f"{name}_number"]),
-            ]
-        else:
-            nodes += [
-                node(
-                    "LabelEncoder",
-                    [name],
-                    [f"{name}_number"],
-                    domain="ai.onnx.ml",
-                    keys_strings=list(JOB_CODES),
-                    values_floats=list(JOB_CODES.values()),
-                    default_float=0.0,
-                )
-            ]
-    types = {"float": TensorProto.FLOAT, "string": TensorProto.STRING}
-    return to_model(
-        [
-            *nodes,
-            node("Concat", [f"{name}_number" for name in names], ["rows"], axis=1),
-            node("MatMul", ["rows", "weights"], ["logits"]),
-        ],
-        [
-            helper.make_tensor_value_info(name, types[kind], ["batch", 1])
-            for kind, name in zip(kinds, names, strict=True)
-        ],
-        [tensor("weights", WEIGHTS), tensor("forty", 40), tensor("tenth", 0.1)],
-        {
-            "version": "0.1.0",
-            "classes": "[0, 1, 2]",
-            "classes_dtype": "<i8",
-            "n_features": "2",
-            "feature_names": json.dumps(names),
-            "kinds": json.dumps(kinds),
-        }
-        | metadata,
-    )
-
-
-def array_file(*args, **kwargs):
-    return array_model(*args, **kwargs).SerializeToString()
-
-
-def frame_file(*args, **kwargs):
-    return frame_model(*args, **kwargs).SerializeToString()
-
-
-def expected_proba(ages, jobs):
-    """Return what the frame model says of ages without NaN and of strings."""
-    codes = [JOB_CODES.get(job, 0.0) for job in jobs]
-    return softmax(np.column_stack([np.divide(ages, 10), codes]) @ WEIGHTS, axis=1)
+from skdistill.deploy import OnnxClassifier, _onnx_classifier
+from tests.deploy.models import (
+    AGES,
+    FRAME,
+    JOBS,
+    WEIGHTS,
+    X,
+    array_file,
+    array_model,
+    expected_proba,
+    frame_file,
+)
 
 
 @pytest.fixture
@@ -253,15 +138,6 @@ def test_copies_hold_the_bytes(student, tmp_path, through, used):
     np.testing.assert_array_equal(copied.predict_proba(X), student.predict_proba(X))
 
 
-def test_joblib_round_trip(student, tmp_path):
-    student.predict(X)
-    joblib.dump(student, tmp_path / "student.joblib")
-    loaded = joblib.load(tmp_path / "student.joblib")
-
-    np.testing.assert_array_equal(loaded.predict_proba(X), student.predict_proba(X))
-    assert joblib.hash(loaded) == joblib.hash(student)
-
-
 def test_clone_shares_the_session(student):
     student.predict(X)
     cloned = clone(student)
@@ -282,11 +158,6 @@ def test_counts_as_fitted_and_fit_changes_nothing(student):
     np.testing.assert_array_equal(student.predict_proba(X), before)
 
 
-def test_fit_reads_the_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        OnnxClassifier(tmp_path / "student.onnx").fit(X)
-
-
 @pytest.mark.parametrize("model", ["missing.onnx", b"no model", None])
 def test_what_cannot_be_loaded_can_be_shown(model):
     broken = OnnxClassifier(model)
@@ -305,14 +176,6 @@ def test_labels_that_clones_share_are_read_only(student):
     predicted = student.predict(X)
     predicted[:] = 99
     assert clone(student).classes_.tolist() == [0, 1, 2]
-
-
-@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_pickle_in_place_of_a_file(protocol, tmp_path):
-    path = tmp_path / "student.joblib"
-    path.write_bytes(pickle.dumps([1, 2], protocol))
-    with pytest.raises(ValueError, match=r"no ONNX file.* joblib\.load"):
-        OnnxClassifier(path).fit()
 
 
 @pytest.mark.parametrize("form", [np.asarray, np.ndarray.tolist])
@@ -365,9 +228,9 @@ def test_threads_share_one_session(monkeypatch):
     content = array_file()
     expected = OnnxClassifier(content).predict_proba(X)
     n_loads = []
-    load = _onnx_classifier._load
+    load = _onnx_classifier.load
     monkeypatch.setattr(
-        _onnx_classifier, "_load", lambda model: n_loads.append(1) or load(model)
+        _onnx_classifier, "load", lambda model: n_loads.append(1) or load(model)
     )
     student = OnnxClassifier(content)
     with ThreadPoolExecutor(8) as pool:
@@ -588,310 +451,6 @@ def test_refuses_a_frame_without_rows():
         OnnxClassifier(frame_file()).predict(FRAME[:0])
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "onnxruntime refuses it"),
-        (b"\x80\x04\x95 a pickle, perhaps", "it is no ONNX file, or it is cut off"),
-        (b"<html>404</html>", "it is no ONNX file, or it is cut off"),
-        (b"\x0b" * 40, "it is no ONNX file, or it is cut off"),
-        (b"\xff" * 40, "it is no ONNX file, or it is cut off"),
-    ],
-)
-def test_refuses_what_is_no_onnx_file(content, message, tmp_path):
-    path = tmp_path / "student.onnx"
-    path.write_bytes(content)
-
-    with pytest.raises(ValueError, match=f"cannot load model: {message}"):
-        OnnxClassifier(content).predict(X)
-    with pytest.raises(ValueError, match=r"cannot load '.*student.onnx': "):
-        OnnxClassifier(path).predict(X)
-
-
-@pytest.mark.parametrize("make", [array_file, frame_file])
-def test_refuses_a_file_that_is_cut_off(make):
-    content = make()
-    for length in range(0, len(content), 5):
-        with pytest.raises(ValueError, match="cannot load model: "):
-            OnnxClassifier(content[:length]).fit()
-
-
-def test_missing_file_and_directory(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"student\.onnx"):
-        OnnxClassifier(tmp_path / "student.onnx").predict(X)
-    with pytest.raises(OSError, match=tmp_path.name):
-        OnnxClassifier(tmp_path).predict(X)
-
-
-@pytest.mark.parametrize("model", [None, 3, bytearray(b"x"), array_model()])
-def test_refuses_what_is_neither_path_nor_bytes(model):
-    with pytest.raises(TypeError, match="must be a path or the bytes of a file, got"):
-        OnnxClassifier(model).predict(X)
-
-
-def test_refuses_a_file_of_another_program():
-    model = array_model()
-    del model.metadata_props[:]
-
-    with pytest.raises(ValueError, match=r"not written by skdistill\.deploy\.to_onnx"):
-        OnnxClassifier(model.SerializeToString()).predict(X)
-
-
-@pytest.mark.parametrize(
-    ("metadata", "message"),
-    [
-        ({"classes": None}, "metadata are damaged.*skdistill.classes"),
-        ({"classes": "[0, 1"}, "metadata are damaged"),
-        ({"classes": '["a", "b", "c"]'}, "metadata are damaged"),
-        ({"classes_dtype": "?!"}, "metadata are damaged"),
-        ({"classes": "[" * 100_000}, "metadata are damaged"),
-        ({"classes": "[0, 1, 99999999999999999999]"}, "metadata are damaged"),
-        ({"classes": "[0, 1, 1]"}, "metadata are damaged.*twice"),
-        ({"classes_dtype": "i4,i4"}, "metadata are damaged.*labels of the dtype"),
-        ({"classes_dtype": "<U90000000000"}, "metadata are damaged"),
-        ({"classes_dtype": "<U900000000"}, "metadata are damaged"),
-        ({"n_features": "9" * 5000}, "metadata are damaged"),
-        ({"kinds": "[" * 100_000}, "metadata are damaged"),
-        ({"feature_names": "9" * 5000}, "metadata are damaged"),
-        ({"n_features": "two"}, "metadata are damaged"),
-        ({"kinds": "3"}, "metadata are damaged"),
-        ({"classes": "[0, 1]"}, "metadata do not fit"),
-        ({"classes": "[[0, 1, 2]]"}, "metadata do not fit"),
-        ({"n_features": "3"}, "metadata do not fit"),
-        ({"feature_names": '["a"]'}, "metadata do not fit"),
-        ({"feature_names": '["a", "b", "c"]'}, "metadata do not fit"),
-        ({"kinds": '["float", "float"]'}, "metadata do not fit"),
-    ],
-)
-def test_refuses_metadata_that_do_not_fit(metadata, message):
-    with pytest.raises(ValueError, match=message):
-        OnnxClassifier(array_file(**metadata)).predict(X)
-
-
-def test_refuses_inputs_that_do_not_fit():
-    with pytest.raises(ValueError, match="metadata do not fit"):
-        OnnxClassifier(
-            frame_file(kinds=["float", "float"]).replace(
-                b'["float", "float"]', b'["float","string"]'
-            )
-        ).predict(X)
-
-
-def test_refuses_a_file_without_probabilities():
-    model = array_model()
-    del model.graph.output[1]
-
-    with pytest.raises(ValueError, match="metadata do not fit"):
-        OnnxClassifier(model.SerializeToString()).predict(X)
-
-
-def test_refuses_operators_of_other_libraries():
-    model = array_model()
-    model.graph.node[0].domain = "somebody.else"
-    model.opset_import.append(helper.make_opsetid("somebody.else", 1))
-
-    with pytest.raises(ValueError, match="onnxruntime refuses it"):
-        OnnxClassifier(model.SerializeToString()).predict(X)
-
-
-def test_model_that_fails_when_it_runs():
-    model = array_model()
-    model.graph.node.insert(0, helper.make_node("Reshape", ["X", "shape"], ["Y"]))
-    model.graph.node[1].input[0] = "Y"
-    model.graph.initializer.append(numpy_helper.from_array(np.array([7, 2]), "shape"))
-
-    with pytest.raises(ValueError, match="the model cannot be run"):
-        OnnxClassifier(model.SerializeToString()).predict(X)
-
-
-def outside(location="outside.bin"):
-    """Return weights that are in another file."""
-    weights = TensorProto(
-        name="weights", data_type=TensorProto.FLOAT, dims=WEIGHTS.shape
-    )
-    weights.data_location = TensorProto.EXTERNAL
-    weights.external_data.add(key="location", value=location)
-    return weights
-
-
-def sparse(values):
-    return onnx.SparseTensorProto(values=values, indices=outside(), dims=[2, 3])
-
-
-def attribute(**fields):
-    return onnx.AttributeProto(name="value", **fields)
-
-
-def subgraph():
-    return onnx.GraphProto(initializer=[outside()])
-
-
-def in_constant(model, hidden):
-    model.graph.node.add(op_type="Constant", output=["c"]).attribute.append(hidden)
-
-
-PLACES = {
-    "initializer": lambda m: m.graph.initializer.append(outside()),
-    "sparse_initializer": lambda m: m.graph.sparse_initializer.append(
-        sparse(tensor("weights", WEIGHTS))
-    ),
-    "tensor": lambda m: in_constant(m, attribute(t=outside())),
-    "tensors": lambda m: in_constant(m, attribute(tensors=[outside()])),
-    "sparse_tensor": lambda m: in_constant(
-        m, attribute(sparse_tensor=sparse(outside()))
-    ),
-    "sparse_tensors": lambda m: in_constant(
-        m, attribute(sparse_tensors=[sparse(outside())])
-    ),
-    "graph": lambda m: in_constant(m, attribute(g=subgraph())),
-    "graphs": lambda m: in_constant(m, attribute(graphs=[subgraph()])),
-    "subgraph_of_subgraph": lambda m: in_constant(
-        m,
-        attribute(
-            g=onnx.GraphProto(
-                node=[onnx.NodeProto(attribute=[attribute(g=subgraph())])]
-            )
-        ),
-    ),
-    "function": lambda m: m.functions.add(name="f").node.add(
-        op_type="Constant", attribute=[attribute(t=outside())]
-    ),
-    "function_attribute": lambda m: m.functions.add(
-        name="f", attribute_proto=[attribute(t=outside())]
-    ),
-    "training": lambda m: m.training_info.add(initialization=subgraph()),
-    "training_algorithm": lambda m: m.training_info.add(algorithm=subgraph()),
-}
-
-
-@pytest.fixture
-def no_session(monkeypatch):
-    """Fail the test if onnxruntime gets to see a file."""
-
-    def session(*args, **kwargs):
-        raise AssertionError("onnxruntime was given the file")
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
-
-
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.usefixtures("no_session")
-def test_refuses_data_outside_the_file(place):
-    model = array_model()
-    PLACES[place](model)
-
-    with pytest.raises(ValueError, match="it names data outside itself"):
-        OnnxClassifier(model.SerializeToString()).predict(X)
-
-
-@pytest.mark.parametrize("location", ["absolute", "relative", "parent"])
-@pytest.mark.usefixtures("no_session")
-def test_refuses_weights_in_another_file(tmp_path, monkeypatch, location):
-    (tmp_path / "folder").mkdir()
-    monkeypatch.chdir(tmp_path / "folder")
-    weights = tmp_path / ("folder" if location == "relative" else "") / "weights.bin"
-    weights.write_bytes(WEIGHTS.tobytes())
-    model = array_model()
-    model.graph.initializer[0].CopyFrom(
-        outside(os.path.relpath(weights) if location != "absolute" else str(weights))
-    )
-    onnx.save(model, "student.onnx")
-
-    for source in ("student.onnx", model.SerializeToString()):
-        with pytest.raises(ValueError, match="it names data outside itself"):
-            OnnxClassifier(source).predict(X)
-
-
-@pytest.mark.parametrize("field", ["external_data", "data_location"])
-@pytest.mark.usefixtures("no_session")
-def test_either_sign_of_outside_data_is_enough(field):
-    model = array_model()
-    hidden = outside()
-    hidden.ClearField(field)
-    model.graph.initializer.append(hidden)
-
-    with pytest.raises(ValueError, match="it names data outside itself"):
-        OnnxClassifier(model.SerializeToString()).predict(X)
-
-
-@pytest.mark.usefixtures("no_session")
-def test_message_in_two_pieces_is_checked_whole():
-    # A protobuf parser puts together what is there twice.
-    second = onnx.ModelProto(graph=subgraph()).SerializeToString()
-
-    with pytest.raises(ValueError, match="it names data outside itself"):
-        OnnxClassifier(array_file() + second).predict(X)
-
-
-def test_default_data_location_is_accepted():
-    model = array_model()
-    model.graph.initializer[0].data_location = TensorProto.DEFAULT
-
-    assert OnnxClassifier(model.SerializeToString()).predict([[1.0, 0.0]]) == [0]
-
-
-@pytest.mark.parametrize(
-    "ending",
-    [b"\x0b\x0c", b"\x06", b"\x00\x00", b"\xba\x80\x80\x80\x10\x00", b"\x08"],
-    ids=["group", "wire_type", "field_0", "field_2**29", "no_value"],
-)
-@pytest.mark.usefixtures("no_session")
-def test_refuses_what_parsers_may_read_differently(ending):
-    with pytest.raises(ValueError, match="it is no ONNX file, or it is cut off"):
-        OnnxClassifier(array_file() + ending).predict(X)
-
-
-def test_unknown_fields_are_passed_over():
-    unknown = b"\x88\x7d\x96\x01" + b"\x8d\x7d1234" + b"\x89\x7d12345678"
-
-    assert OnnxClassifier(array_file() + unknown).predict([[1.0, 0.0]]) == [0]
-
-
-def test_table_of_messages_is_that_of_onnx():
-    found = {}
-
-    def visit(message):
-        if message.name in found:
-            return
-        found[message.name] = {}
-        for field in message.fields:
-            if field.message_type is not None:
-                visit(field.message_type)
-                found[message.name][field.number] = field.message_type.name
-
-    def leads_to_tensor(name, seen=frozenset()):
-        return name == "TensorProto" or any(
-            leads_to_tensor(inner, seen | {name})
-            for inner in found[name].values()
-            if inner not in seen
-        )
-
-    visit(onnx.ModelProto.DESCRIPTOR)
-    expected = {
-        name: {number: to for number, to in fields.items() if leads_to_tensor(to)}
-        for name, fields in found.items()
-        if leads_to_tensor(name)
-    }
-    assert expected == _onnx_classifier._MESSAGES
-    numbers = onnx.TensorProto.DESCRIPTOR.fields_by_name
-    assert numbers["external_data"].number == _onnx_classifier._EXTERNAL_DATA
-    assert numbers["data_location"].number == _onnx_classifier._DATA_LOCATION
-
-
-def test_refuses_the_format_of_onnxruntime(student, tmp_path):
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "student.ort")
-    options.add_session_config_entry("session.save_model_format", "ORT")
-    onnxruntime.InferenceSession(student.model, options, ["CPUExecutionProvider"])
-    content = (tmp_path / "student.ort").read_bytes()
-
-    assert onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    with pytest.raises(ValueError, match="cannot load model"):
-        OnnxClassifier(content).predict(X)
-    with pytest.raises(ValueError, match="onnxruntime refuses it"):
-        _onnx_classifier._session(content)
-
-
 WITHOUT_TORCH = """
     import pickle
     import sys
@@ -934,56 +493,3 @@ def test_needs_neither_torch_nor_skorch(student, tmp_path):
     )
 
     assert (run.stdout.split(), run.stderr) == (["1", "0", "1"], "")
-
-
-def test_missing_onnxruntime(student, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-
-    with pytest.raises(ImportError, match=r"pip install skdistill\[onnx\]"):
-        student.predict(X)
-
-
-@pytest.fixture(scope="module", params=["array", "named array", "frame"])
-def exported(request, data):
-    """Return a fitted student, its file, and rows."""
-    rows, y = data
-    labels = np.array(["ant", "bee", "cow"])[y]
-    if request.param != "array":
-        rows = pd.DataFrame(rows.copy(), columns=["a-b", "c d", "é", "label 1"])
-        labels = y == 1
-    if request.param == "frame":
-        rows["job"] = np.resize(["cook", None, "clerk", "7"], len(rows))
-        rows.loc[::9, "a-b"] = None
-    forest = RandomForestClassifier(n_estimators=5, random_state=0)
-    student = DistilledClassifier(
-        make_pipeline(TabularPreprocessor(), forest),
-        make_student(hidden_layer_sizes=8, max_epochs=3),
-        random_state=0,
-    ).fit(rows, labels)
-    return student, to_onnx(student, sample=rows), rows
-
-
-def test_says_what_the_exported_student_says(exported):
-    student, content, rows = exported
-    onnx_student = OnnxClassifier(content)
-
-    np.testing.assert_array_equal(onnx_student.classes_, student.classes_)
-    assert onnx_student.classes_.dtype == student.classes_.dtype
-    assert onnx_student.n_features_in_ == student.n_features_in_
-    assert list(getattr(onnx_student, "feature_names_in_", [])) == list(
-        getattr(student, "feature_names_in_", [])
-    )
-    np.testing.assert_allclose(
-        onnx_student.predict_proba(rows), student.predict_proba(rows), atol=1e-6
-    )
-    np.testing.assert_array_equal(onnx_student.predict(rows), student.predict(rows))
-
-
-def test_exported_student_takes_other_tables(exported):
-    student, content, rows = exported
-    named = isinstance(rows, pd.DataFrame)
-    proba = OnnxClassifier(content).predict_proba(
-        pl.from_pandas(rows) if named else rows.tolist()
-    )
-
-    np.testing.assert_allclose(proba, student.predict_proba(rows), atol=1e-6)

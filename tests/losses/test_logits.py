@@ -752,6 +752,11 @@ def test_too_few_classes_are_refused(loss, n_classes):
         loss(STUDENT[:, :n_classes], TEACHER[:, :n_classes], *labels)
 
 
+@pytest.mark.parametrize("loss", [KLLoss(), LogitMSELoss(), JSDLoss()], ids=repr)
+def test_loss_of_a_single_class_is_0(loss):
+    assert loss(STUDENT[:, :1], TEACHER[:, :1]) == 0
+
+
 @pytest.mark.parametrize("bad", [-torch.inf, torch.nan])
 @pytest.mark.parametrize("loss", [LogitMSELoss(), StandardizedLoss(), JSDLoss(1.0)])
 def test_infinite_teacher_is_refused_where_undefined(loss, bad):

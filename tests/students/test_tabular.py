@@ -8,7 +8,6 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -32,9 +31,6 @@ def pl():
 )
 def test_passes_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
-
-
-# --- columns of numbers
 
 
 def test_array_is_standardized_to_contiguous_float32():
@@ -159,9 +155,6 @@ def test_infinity_and_float32_overflow_are_refused(frame, value):
         TabularPreprocessor().fit(np.array([[0.0], [value]]))
 
 
-# --- columns of levels
-
-
 def test_levels_are_one_hot_and_missing_is_one_of_them(frame):
     X = frame({"a": ["x", "y", None, "x"]})
     preprocess = TabularPreprocessor().fit(X)
@@ -251,9 +244,6 @@ def test_all_missing_strings_are_left_out(frame):
     preprocess = TabularPreprocessor().fit(frame({"a": [1.0, 2.0], "b": [None, None]}))
     assert preprocess.get_feature_names_out().tolist() == ["a"]
     assert preprocess.transform(frame({"a": [1.0], "b": ["x"]})).shape == (1, 1)
-
-
-# --- frames
 
 
 def test_both_libraries_give_identical_output(pd, pl):
@@ -405,11 +395,6 @@ def test_frame_with_nothing_to_learn_from_is_refused(frame):
     names = [f"person {i}" for i in range(300)]
     with pytest.raises(ValueError, match="no column is left to learn from"):
         TabularPreprocessor().fit(frame({"name": names}))
-
-
-def test_sparse_input_is_refused():
-    with pytest.raises(TypeError, match=r"[Ss]parse"):
-        TabularPreprocessor().fit(csr_array(np.eye(3)))
 
 
 @pytest.mark.parametrize("name", ["min_frequency", "max_categories"])

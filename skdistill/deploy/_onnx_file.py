@@ -1,0 +1,182 @@
+"""An ONNX file of ``to_onnx``, loaded and ready to run."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdistill.deploy._onnx_safety import refuse_external_data, refuse_pickle
+
+
+@dataclass(frozen=True, eq=False)
+class File:
+    """A loaded file.
+
+    Attributes
+    ----------
+    model : str, os.PathLike or bytes
+        The file that was loaded.
+    content : bytes
+        Its content.
+    session : onnxruntime.InferenceSession
+        What runs it.
+    inputs : list of str
+        The names of its inputs.
+    metadata : dict of str to str
+        The metadata of ``to_onnx``, from which the following are read.
+    classes : ndarray of shape (n_classes,)
+        The labels, read-only.
+    n_features : int
+        The number of features.
+    feature_names : ndarray of shape (n_features,) or None
+        Their names, if they have some.
+    kinds : tuple of {"float", "string"}
+        The type of each column, if each is an input of its own; empty if one input
+        takes all.
+    shape : tuple of int
+        The shape of a row.
+    allow_nan : bool
+        Whether numbers may be missing.
+    """
+
+    model: Any
+    content: bytes
+    session: Any
+    inputs: list[str]
+    metadata: dict[str, str]
+    classes: NDArray[Any]
+    n_features: int
+    feature_names: NDArray[np.object_] | None
+    kinds: tuple[str, ...]
+    shape: tuple[int, ...]
+    allow_nan: bool
+
+    def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Return the probabilities of rows, by the names of the inputs."""
+        try:
+            (proba,) = self.session.run(["probabilities"], inputs)
+        except Exception as error:  # onnxruntime's have no common base
+            raise ValueError(f"the model cannot be run: {error}") from error
+        result: NDArray[np.float32] = proba
+        return result
+
+
+def load(model: Any) -> File:
+    """Load a file of ``to_onnx``, from its path or its bytes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    TypeError
+        If ``model`` is neither a path nor bytes.
+    ValueError
+        If it is no such file, is damaged, or names data outside itself.
+    """
+    if isinstance(model, bytes):
+        content, source = model, "model"
+    elif isinstance(model, str | os.PathLike):
+        content, source = Path(model).read_bytes(), repr(os.fspath(model))
+    else:
+        raise TypeError(
+            f"model must be a path or the bytes of a file, got {type(model).__name__}"
+        )
+    try:
+        refuse_pickle(content)
+        refuse_external_data(content)
+        session = _session(content)
+        return _described(model, content, session)
+    except ValueError as error:
+        raise ValueError(f"cannot load {source}: {error}") from error
+
+
+def _session(content: bytes) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            "OnnxClassifier needs onnxruntime: pip install skdistill[onnx]"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised
+    # Its own format, which it would recognize by the first bytes, was not checked.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    try:
+        return onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime's have no common base
+        raise ValueError(f"onnxruntime refuses it: {error}") from error
+
+
+def _described(model: Any, content: bytes, session: Any) -> File:
+    """Put a session together with its metadata, if they fit it."""
+    metadata = {
+        key: value
+        for key, value in session.get_modelmeta().custom_metadata_map.items()
+        if key.startswith("skdistill.")
+    }
+    if "skdistill.version" not in metadata:
+        raise ValueError(
+            "it was not written by skdistill.deploy.to_onnx, so that it does not say "
+            "what its inputs and outputs are; use onnxruntime itself"
+        )
+    try:
+        read = _read(metadata)
+    except Exception as error:  # json and numpy raise many kinds
+        raise ValueError(f"its metadata are damaged: {error!r}") from error
+    nodes = session.get_inputs()
+    shape = (read["n_features"],) if read["kinds"] else tuple(nodes[0].shape[1:])
+    inputs = [node.name for node in nodes]
+    file = File(model, content, session, inputs, metadata, shape=shape, **read)
+    if not _fits(file):
+        raise ValueError("its metadata do not fit its inputs and outputs")
+    return file
+
+
+def _read(metadata: dict[str, str]) -> dict[str, Any]:
+    names = json.loads(metadata.get("skdistill.feature_names", "null"))
+    return {
+        "classes": _classes(metadata),
+        "n_features": int(metadata["skdistill.n_features"]),
+        "feature_names": None if names is None else np.array(names, dtype=object),
+        "kinds": tuple(json.loads(metadata.get("skdistill.kinds", "[]"))),
+        "allow_nan": metadata.get("skdistill.allow_nan") != "false",
+    }
+
+
+def _classes(metadata: dict[str, str]) -> NDArray[Any]:
+    dtype = np.dtype(metadata["skdistill.classes_dtype"])
+    if dtype.kind not in "biufUOT":
+        raise ValueError(f"labels of the dtype {dtype}")
+    classes: NDArray[Any] = np.array(json.loads(metadata["skdistill.classes"]), dtype)
+    if len(set(classes.ravel().tolist())) < classes.size:
+        raise ValueError("a label is there twice")
+    classes.flags.writeable = False
+    return classes
+
+
+def _fits(file: File) -> bool:
+    """Tell whether the metadata go with one another and with the graph."""
+    inputs = [(node.type, *node.shape[1:]) for node in file.session.get_inputs()]
+    expected: list[Any] = [(f"tensor({kind})", 1) for kind in file.kinds]
+    proba = [
+        (node.type, *node.shape[1:])
+        for node in file.session.get_outputs()
+        if node.name == "probabilities"
+    ]
+    return (
+        inputs == (expected or [("tensor(float)", *file.shape)])
+        and proba == [("tensor(float)", *file.classes.shape)]
+        and file.shape[:1] == (file.n_features,)
+        and len(file.kinds) in (0, file.n_features)
+        and (file.feature_names is None or len(file.feature_names) == file.n_features)
+    )

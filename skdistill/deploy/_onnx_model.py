@@ -1,0 +1,138 @@
+"""One ONNX model of the preprocessing, the net and the labels."""
+
+from __future__ import annotations
+
+import json
+import numbers
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdistill import __version__
+from skdistill.deploy._converting import IR_VERSION
+from skdistill.deploy._onnx_steps import Head
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
+    """Return classes as ONNX has them: int64, or strings as objects.
+
+    Raises
+    ------
+    ValueError
+        If they are neither integers nor strings.
+    """
+    values = classes.tolist()
+    if all(isinstance(value, str) for value in values):
+        return np.array(values, dtype=object)
+    if all(_is_int64(value) for value in values):
+        return np.array([int(value) for value in values], dtype=np.int64)
+    raise ValueError(
+        f"labels in ONNX are integers or strings, and classes_ holds {values}: fit on "
+        "labels of one of these kinds"
+    )
+
+
+def _is_int64(value: Any) -> bool:
+    if isinstance(value, numbers.Integral):
+        return -(2**63) <= int(value) < 2**63
+    return (
+        isinstance(value, numbers.Real)
+        and float(value).is_integer()
+        and -(2.0**63) <= float(value) < 2.0**63
+    )
+
+
+def assembled(head: Head, classes: NDArray[Any], net: onnx.ModelProto) -> bytes:
+    """Join the steps, the net and the labels to one model.
+
+    Parameters
+    ----------
+    head : Head
+        The inputs and the model of the preprocessing.
+    classes : ndarray of shape (n_classes,)
+        The labels, in the dtype that the estimator has them in.
+    net : onnx.ModelProto
+        The model of the net, from "X" to "probabilities".
+    """
+    from onnx import compose, helper
+
+    prefix = head.prefix
+    net = compose.add_prefix(
+        net,
+        f"{prefix}net/",
+        rename_inputs=head.model is not None,
+        rename_outputs=False,
+    )
+    models = [net] if head.model is None else [head.model, net]
+    nodes = [node for model in models for node in model.graph.node]
+    if head.model is not None:
+        nodes.insert(len(head.model.graph.node), _cast(head, net))
+    label_nodes, outputs, tensor = _label(prefix, onnx_labels(classes))
+    tensors = [tensor for model in models for tensor in model.graph.initializer]
+    opsets = {
+        opset.domain: opset.version for model in models for opset in model.opset_import
+    }
+    model = helper.make_model(
+        helper.make_graph(
+            [*nodes, *label_nodes], "student", head.inputs, outputs, [*tensors, tensor]
+        ),
+        opset_imports=[helper.make_opsetid(*opset) for opset in opsets.items()],
+        ir_version=IR_VERSION,
+        producer_name="skdistill",
+        producer_version=__version__,
+    )
+    helper.set_model_props(model, _metadata(head, classes))
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _cast(head: Head, net: onnx.ModelProto) -> onnx.NodeProto:
+    """Return the node between the preprocessing and the net."""
+    from onnx import TensorProto, helper
+
+    made, wanted = head.model.graph.output[0].name, net.graph.input[0].name
+    return helper.make_node(
+        "Cast", [made], [wanted], name=f"{head.prefix}cast", to=TensorProto.FLOAT
+    )
+
+
+def _label(prefix: str, labels: NDArray[Any]) -> tuple[list[Any], list[Any], Any]:
+    """Return the nodes from probabilities to labels, both outputs, and the labels."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    code, classes = f"{prefix}code", f"{prefix}classes"
+    nodes = [
+        helper.make_node(
+            "ArgMax", ["probabilities"], [code], name=code, axis=1, keepdims=0
+        ),
+        helper.make_node("Gather", [classes, code], ["label"], name=f"{prefix}label"),
+    ]
+    kind = TensorProto.STRING if labels.dtype == object else TensorProto.INT64
+    outputs = [
+        helper.make_tensor_value_info("label", kind, ["batch"]),
+        helper.make_tensor_value_info(
+            "probabilities", TensorProto.FLOAT, ["batch", len(labels)]
+        ),
+    ]
+    return nodes, outputs, numpy_helper.from_array(labels, name=classes)
+
+
+def _metadata(head: Head, classes: NDArray[Any]) -> dict[str, str]:
+    values = [v.item() if isinstance(v, np.generic) else v for v in classes]
+    metadata = {
+        "version": __version__,
+        "classes": json.dumps(values),
+        "classes_dtype": classes.dtype.str,
+        "n_features": str(head.n_features),
+    }
+    if head.feature_names is not None:
+        metadata["feature_names"] = json.dumps(head.feature_names)
+    if head.kinds is not None:
+        metadata["kinds"] = json.dumps(head.kinds)
+    if not head.allow_nan:
+        metadata["allow_nan"] = "false"
+    return {f"skdistill.{name}": value for name, value in metadata.items()}

@@ -1,0 +1,72 @@
+"""From a fitted net to an ONNX model, by torch."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from skdistill.deploy._converting import OPSET, quiet, reason
+from skdistill.deploy._parts import Probabilities
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
+    """Convert a fitted net: from its input "X" to "probabilities".
+
+    Raises
+    ------
+    ValueError
+        If torch cannot export its module for rows of this shape.
+    """
+    from onnx import inliner
+
+    try:
+        program = _exported(net, rows)
+    except Exception as error:
+        raise ValueError(
+            f"torch cannot export the student's module {type(net.module_).__name__} "
+            f"for rows of shape {rows.shape[1:]} ({reason(error)}). If the rows have "
+            "another shape, pass some as sample="
+        ) from error
+    model: onnx.ModelProto = inliner.inline_local_functions(program.model_proto)
+    _strip_nodes(model.graph.node)
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.ClearField("metadata_props")
+        value.ClearField("doc_string")
+    del model.graph.metadata_props[:], model.graph.value_info[:]
+    return model
+
+
+def _exported(net: Any, rows: NDArray[np.float32]) -> Any:
+    module = copy.deepcopy(net.module_)
+    module = getattr(module, "_orig_mod", module)  # what torch.compile was given
+    # A batch of one would be taken for a constant.
+    example = torch.from_numpy(np.concatenate([rows, rows])[:4])
+    with quiet():
+        return torch.onnx.export(
+            nn.Sequential(module.cpu(), Probabilities(net)).eval(),
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=["X"],
+            output_names=["probabilities"],
+            opset_version=OPSET,
+            verbose=False,
+        )
+
+
+def _strip_nodes(nodes: Any) -> None:
+    """Remove torch's notes about the code, which hold paths of the machine."""
+    for node in nodes:
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                _strip_nodes(graph.node)

@@ -1,0 +1,139 @@
+"""Students of each kind of input, and their files."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+from torch import nn
+
+from skdistill import DistilledClassifier, make_student
+from skdistill.deploy import OnnxClassifier, _to_onnx, to_onnx
+from tests.conftest import tiny_net
+
+
+def proba_for(y):
+    """Return soft labels that say what y says."""
+    return np.where(np.unique(y) == np.asarray(y)[:, None], 0.8, 0.2 / 2)
+
+
+def distilled(student, X, y):
+    """Return a DistilledClassifier that needs no teacher."""
+    clf = DistilledClassifier(student=student, random_state=0, alpha=0.5)
+    proba = proba_for(y)
+    return clf.fit(X, y, teacher_proba=proba / proba.sum(axis=1, keepdims=True))
+
+
+def quick_student(**params):
+    return make_student(hidden_layer_sizes=(16,), max_epochs=2, **params)
+
+
+def assert_same(data, clf, X):
+    """Assert that a file says what was fitted, and how closely."""
+    file = OnnxClassifier(data)
+    np.testing.assert_allclose(
+        file.predict_proba(X), clf.predict_proba(X), rtol=0, atol=1e-6
+    )
+    np.testing.assert_array_equal(file.predict(X), clf.predict(X))
+    assert file.predict(X).dtype == clf.predict(X).dtype
+
+
+def run(data, feed):
+    session = onnxruntime.InferenceSession(data)
+    return session.run(["label", "probabilities"], feed)
+
+
+def metadata_of(data):
+    props = onnx.load_from_string(data).metadata_props
+    return {prop.key: prop.value for prop in props}
+
+
+@pytest.fixture(scope="session")
+def exports():
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def export_each_net_once(exports, monkeypatch):
+    """Save the second that an export takes; it leaves what it returns unchanged."""
+    honest = _to_onnx.convert_net
+
+    def export(net, rows):
+        if id(net) not in exports:
+            exports[id(net)] = net, honest(net, rows)
+        return exports[id(net)][1]
+
+    monkeypatch.setattr(_to_onnx, "convert_net", export)
+
+
+@pytest.fixture(scope="session")
+def table():
+    """Return mixed columns under names that skl2onnx would change, and labels."""
+    rng = np.random.default_rng(0)
+    n = 120
+    X = pd.DataFrame(
+        {
+            "capital-gain": np.where(rng.random(n) < 0.1, np.nan, rng.normal(50, 9, n)),
+            "home town": rng.choice(["ä b", "it's", "c"], n),
+            "1": rng.integers(0, 9, n),
+            "variable": rng.choice(np.array(["u", "v", None], dtype=object), n),
+            "empty": np.full(n, None, dtype=object),
+            "flag": rng.random(n) < 0.5,
+        }
+    )
+    return X, np.where(X["1"] > 4, "yes", "no")
+
+
+@pytest.fixture(scope="session")
+def frame_student(table):
+    return distilled(quick_student(), *table)
+
+
+@pytest.fixture(scope="session")
+def frame_file(frame_student):
+    return to_onnx(frame_student)
+
+
+@pytest.fixture(scope="session")
+def array_student(data):
+    return distilled(quick_student(), *data)
+
+
+@pytest.fixture(scope="session")
+def array_file(array_student):
+    return to_onnx(array_student)
+
+
+@pytest.fixture(scope="session")
+def net_student(data):
+    """Return a bare net, which is exported soonest."""
+    return distilled(tiny_net(max_epochs=2), *data)
+
+
+@pytest.fixture(scope="session")
+def net_file(net_student):
+    return to_onnx(net_student)
+
+
+class Images(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(1, 32, 3),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(32, 3),
+        )
+
+
+@pytest.fixture(scope="session")
+def image_student(data):
+    images = np.random.default_rng(0).normal(size=(90, 1, 8, 8)).astype(np.float32)
+    return distilled(tiny_net(module=Images, max_epochs=1), images, data[1]), images
+
+
+@pytest.fixture(scope="session")
+def wide_student(data):
+    return distilled(make_student(hidden_layer_sizes=(64, 64), max_epochs=20), *data)

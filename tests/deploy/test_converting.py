@@ -1,0 +1,38 @@
+import copy
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from skdistill.deploy import register_converter, to_onnx
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript", "skl2onnx"])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [("register_converter", register_converter), ("to_onnx", lambda: to_onnx(None))],
+)
+def test_missing_package(package, name, call, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        ImportError, match=rf"^{name} needs {package}: pip install skdistill\[onnx\]$"
+    ):
+        call()
+
+
+def test_is_quiet(net_student, capfd):
+    level = logging.getLogger("torch.onnx").level
+    to_onnx(copy.deepcopy(net_student))
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("torch.onnx").level == level
+
+
+def test_import_needs_nothing_of_onnx():
+    code = """
+import sys
+import skdistill.deploy._to_onnx
+needed = {"onnx", "onnxruntime", "onnxscript", "skl2onnx"} & set(sys.modules)
+assert not needed, needed
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,89 @@
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from skdistill.deploy import OnnxClassifier, _int8, to_onnx
+from tests.deploy.conftest import metadata_of
+
+
+def int8_report(made):
+    return json.loads(metadata_of(made)["skdistill.quantization"])
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_int8(wide_student, data, given, recwarn):
+    sample = data[0] if given else None
+    float32 = to_onnx(wide_student, sample=sample)
+    made = to_onnx(wide_student, quantize="int8", sample=sample)
+    report = int8_report(made)
+    assert report["bytes_int8"] == len(made) < 0.6 * len(float32)
+    assert report["bytes_float32"] == len(float32)
+    assert report["n_rows"] == (90 if given else 256)
+    assert report["sample"] == ("given" if given else "made up")
+    if given:
+        file, X = OnnxClassifier(made), data[0]
+        proba, expected = file.predict_proba(X), wide_student.predict_proba(X)
+        same = proba.argmax(axis=1) == expected.argmax(axis=1)
+        assert report["agreement"] == same.mean() > 0.95
+        assert report["max_difference"] == np.abs(proba - expected).max() > 0
+    assert any(t.data_type == onnx.TensorProto.INT8 for t in
+               onnx.load_from_string(made).graph.initializer)  # fmt: skip
+
+
+@pytest.mark.parametrize("better", ["dynamic", "static"])
+def test_int8_keeps_what_changes_less(wide_student, data, monkeypatch, better):
+    honest = _int8._int8_net
+
+    def spoil_the_other(net, kind, rows):
+        made = honest(net, kind, rows)
+        if kind != better:
+            (node,) = (n for n in made.graph.node if n.op_type == "Softmax")
+            node.op_type = "Identity"
+            del node.attribute[:]
+        return made
+
+    monkeypatch.setattr(_int8, "_int8_net", spoil_the_other)
+    made = to_onnx(wide_student, quantize="int8", sample=data[0])
+    assert int8_report(made)["kind"] == better
+
+
+def test_int8_reports_its_accuracy_where_the_labels_are_known(wide_student, data):
+    X, y = data
+    labels = wide_student.classes_[y]
+    made = to_onnx(wide_student, quantize="int8", sample=X, sample_y=labels)
+    report = int8_report(made)
+    assert report["accuracy_int8"] == OnnxClassifier(made).score(X, labels)
+    assert report["accuracy_float32"] == wide_student.score(X, labels)
+    for wrong in (labels[1:], ["no such label"] * len(X)):
+        with pytest.raises(ValueError, match="sample_y must have a label of classes_"):
+            to_onnx(wide_student, quantize="int8", sample=X, sample_y=wrong)
+
+
+def test_int8_uses_the_way_that_works(wide_student, data, monkeypatch):
+    monkeypatch.setattr("onnxruntime.quantization.quantize_dynamic", None)
+    made = to_onnx(wide_student, quantize="int8", sample=data[0])
+    assert int8_report(made)["kind"] == "static"
+    with pytest.raises(ValueError, match="quantize=None") as info:
+        to_onnx(wide_student, quantize="int8")
+    assert isinstance(info.value.__cause__, TypeError)
+
+
+def test_int8_warns_of_changed_labels(wide_student, data, monkeypatch):
+    monkeypatch.setattr(_int8, "_AGREEMENT", 1.1)
+    with pytest.warns(UserWarning, match="int8 changes the label") as record:
+        to_onnx(wide_student, quantize="int8", sample=data[0])
+    assert record[0].filename == __file__
+
+
+def test_int8_that_is_no_smaller(net_student, tmp_path):
+    with pytest.raises(ValueError, match=r"no smaller.* quantize=None"):
+        to_onnx(net_student, tmp_path / "model.onnx", quantize="int8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_int8_of_images(image_student):
+    clf, images = image_student
+    made = to_onnx(clf, quantize="int8", sample=images)
+    assert len(made) < int8_report(made)["bytes_float32"]

@@ -1,0 +1,146 @@
+import sys
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import helper, numpy_helper
+
+from skdistill.deploy import OnnxClassifier, _onnx_file
+from tests.deploy.models import X, array_file, array_model, frame_file
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "onnxruntime refuses it"),
+        (b"\x80\x04\x95 a pickle, perhaps", "it is no ONNX file, or it is cut off"),
+        (b"<html>404</html>", "it is no ONNX file, or it is cut off"),
+        (b"\x0b" * 40, "it is no ONNX file, or it is cut off"),
+        (b"\xff" * 40, "it is no ONNX file, or it is cut off"),
+    ],
+)
+def test_refuses_what_is_no_onnx_file(content, message, tmp_path):
+    path = tmp_path / "student.onnx"
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match=f"cannot load model: {message}"):
+        OnnxClassifier(content).predict(X)
+    with pytest.raises(ValueError, match=r"cannot load '.*student.onnx': "):
+        OnnxClassifier(path).predict(X)
+
+
+@pytest.mark.parametrize("make", [array_file, frame_file])
+def test_refuses_a_file_that_is_cut_off(make):
+    content = make()
+    for length in range(0, len(content), 5):
+        with pytest.raises(ValueError, match="cannot load model: "):
+            OnnxClassifier(content[:length]).fit()
+
+
+def test_missing_file_and_directory(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"student\.onnx"):
+        OnnxClassifier(tmp_path / "student.onnx").predict(X)
+    with pytest.raises(OSError, match=tmp_path.name):
+        OnnxClassifier(tmp_path).predict(X)
+
+
+@pytest.mark.parametrize("model", [None, 3, bytearray(b"x"), array_model()])
+def test_refuses_what_is_neither_path_nor_bytes(model):
+    with pytest.raises(TypeError, match="must be a path or the bytes of a file, got"):
+        OnnxClassifier(model).predict(X)
+
+
+def test_refuses_a_file_of_another_program():
+    model = array_model()
+    del model.metadata_props[:]
+
+    with pytest.raises(ValueError, match=r"not written by skdistill\.deploy\.to_onnx"):
+        OnnxClassifier(model.SerializeToString()).predict(X)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"classes": None}, "metadata are damaged.*skdistill.classes"),
+        ({"classes": "[0, 1"}, "metadata are damaged"),
+        ({"classes": '["a", "b", "c"]'}, "metadata are damaged"),
+        ({"classes_dtype": "?!"}, "metadata are damaged"),
+        ({"classes": "[" * 100_000}, "metadata are damaged"),
+        ({"classes": "[0, 1, 99999999999999999999]"}, "metadata are damaged"),
+        ({"classes": "[0, 1, 1]"}, "metadata are damaged.*twice"),
+        ({"classes_dtype": "i4,i4"}, "metadata are damaged.*labels of the dtype"),
+        ({"classes_dtype": "<U90000000000"}, "metadata are damaged"),
+        ({"classes_dtype": "<U900000000"}, "metadata are damaged"),
+        ({"n_features": "9" * 5000}, "metadata are damaged"),
+        ({"kinds": "[" * 100_000}, "metadata are damaged"),
+        ({"feature_names": "9" * 5000}, "metadata are damaged"),
+        ({"n_features": "two"}, "metadata are damaged"),
+        ({"kinds": "3"}, "metadata are damaged"),
+        ({"classes": "[0, 1]"}, "metadata do not fit"),
+        ({"classes": "[[0, 1, 2]]"}, "metadata do not fit"),
+        ({"n_features": "3"}, "metadata do not fit"),
+        ({"feature_names": '["a"]'}, "metadata do not fit"),
+        ({"feature_names": '["a", "b", "c"]'}, "metadata do not fit"),
+        ({"kinds": '["float", "float"]'}, "metadata do not fit"),
+    ],
+)
+def test_refuses_metadata_that_do_not_fit(metadata, message):
+    with pytest.raises(ValueError, match=message):
+        OnnxClassifier(array_file(**metadata)).predict(X)
+
+
+def test_refuses_inputs_that_do_not_fit():
+    with pytest.raises(ValueError, match="metadata do not fit"):
+        OnnxClassifier(
+            frame_file(kinds=["float", "float"]).replace(
+                b'["float", "float"]', b'["float","string"]'
+            )
+        ).predict(X)
+
+
+def test_refuses_a_file_without_probabilities():
+    model = array_model()
+    del model.graph.output[1]
+
+    with pytest.raises(ValueError, match="metadata do not fit"):
+        OnnxClassifier(model.SerializeToString()).predict(X)
+
+
+def test_refuses_operators_of_other_libraries():
+    model = array_model()
+    model.graph.node[0].domain = "somebody.else"
+    model.opset_import.append(helper.make_opsetid("somebody.else", 1))
+
+    with pytest.raises(ValueError, match="onnxruntime refuses it"):
+        OnnxClassifier(model.SerializeToString()).predict(X)
+
+
+def test_model_that_fails_when_it_runs():
+    model = array_model()
+    model.graph.node.insert(0, helper.make_node("Reshape", ["X", "shape"], ["Y"]))
+    model.graph.node[1].input[0] = "Y"
+    model.graph.initializer.append(numpy_helper.from_array(np.array([7, 2]), "shape"))
+
+    with pytest.raises(ValueError, match="the model cannot be run"):
+        OnnxClassifier(model.SerializeToString()).predict(X)
+
+
+def test_refuses_the_format_of_onnxruntime(tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "student.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(array_file(), options, ["CPUExecutionProvider"])
+    content = (tmp_path / "student.ort").read_bytes()
+
+    assert onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    with pytest.raises(ValueError, match="cannot load model"):
+        OnnxClassifier(content).predict(X)
+    with pytest.raises(ValueError, match="onnxruntime refuses it"):
+        _onnx_file._session(content)
+
+
+def test_missing_onnxruntime(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+
+    with pytest.raises(ImportError, match=r"pip install skdistill\[onnx\]"):
+        OnnxClassifier(array_file()).predict(X)

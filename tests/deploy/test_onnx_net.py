@@ -1,0 +1,120 @@
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from skdistill.deploy import to_onnx
+from tests.conftest import TinyModule, tiny_net
+from tests.deploy.conftest import assert_same, distilled, run
+
+
+class Embedding(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.linear = nn.Embedding(10, 8), nn.Linear(11, 3)
+
+    def forward(self, X):
+        known = self.embedding(X[:, 0].long().clamp(0, 9))
+        return self.linear(torch.cat([known, X[:, 1:]], dim=1))
+
+
+class Layers(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Linear(4, 16),
+            nn.GELU(),
+            nn.BatchNorm1d(16),
+            nn.Dropout(0.5),
+            nn.Linear(16, 16),
+            nn.SiLU(),
+            nn.LayerNorm(16),
+            nn.Linear(16, 3),
+        )
+
+
+class Softmax(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(4, 3), nn.Softmax(dim=1))
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.linear(X), X
+
+
+class TwoNet(NeuralNetClassifier):
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        return super().get_loss(y_pred[0], y_true, *args, **kwargs)
+
+
+def other_nonlinearity(outputs):
+    return torch.sigmoid(outputs)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        tiny_net(module=Embedding, max_epochs=1),
+        tiny_net(module=Layers, max_epochs=1),
+        tiny_net(module=Softmax, criterion=nn.NLLLoss, max_epochs=1),
+        tiny_net(predict_nonlinearity=other_nonlinearity, max_epochs=1),
+        TwoNet(
+            Two,
+            criterion=nn.CrossEntropyLoss,
+            max_epochs=1,
+            train_split=None,
+            verbose=0,
+        ),
+        tiny_net(module=TinyModule(4, 3).double().float(), max_epochs=1),
+    ],
+    ids=["embedding", "layers", "softmax", "nonlinearity", "tuple", "instance"],
+)
+def test_modules(net, data):
+    X, y = data
+    X = np.column_stack([np.arange(90) % 10, X[:, 1:]]).astype(np.float32)
+    clf = distilled(net, X, y)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torch")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.filterwarnings("ignore::FutureWarning:torch")
+def test_compiled_module(data):
+    net = tiny_net(compile=True, compile__backend="eager", max_epochs=1)
+    clf = distilled(net, *data)
+    assert_same(to_onnx(clf), clf, data[0])
+
+
+def test_images(image_student):
+    clf, images = image_student
+    made = to_onnx(clf, sample=images)
+    shape = [node.shape for node in onnxruntime.InferenceSession(made).get_inputs()]
+    assert shape == [["batch", 1, 8, 8]]
+    for X in (images, images[:1]):
+        label, proba = run(made, {"X": X})
+        np.testing.assert_allclose(proba, clf.predict_proba(X), atol=1e-6)
+        np.testing.assert_array_equal(label, clf.predict(X))
+    assert_same(made, clf, images)
+
+
+class Unsupported(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.linear(-X if X.sum() > 99 else X)
+
+
+def test_module_that_torch_cannot_export(data, tmp_path):
+    clf = distilled(tiny_net(module=Unsupported, max_epochs=1), *data)
+    with pytest.raises(ValueError, match=r"cannot export .*Unsupported") as info:
+        to_onnx(clf, tmp_path / "model.onnx")
+    assert info.value.__cause__ is not None
+    assert not list(tmp_path.iterdir())

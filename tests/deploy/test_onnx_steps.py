@@ -1,0 +1,326 @@
+import json
+from decimal import Decimal
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from skdistill import DistilledClassifier
+from skdistill.deploy import OnnxClassifier, to_onnx
+from tests.conftest import TinyModule, tiny_net
+from tests.deploy.conftest import (
+    assert_same,
+    distilled,
+    metadata_of,
+    proba_for,
+    quick_student,
+)
+
+
+def test_frame_has_an_input_for_each_column(frame_file, table):
+    session = onnxruntime.InferenceSession(frame_file)
+    inputs = [(node.name, node.type, node.shape) for node in session.get_inputs()]
+    text = {"home town", "variable", "empty"}
+    assert inputs == [
+        (name, "tensor(string)" if name in text else "tensor(float)", ["batch", 1])
+        for name in table[0].columns
+    ]
+
+
+def test_frame_of_numbers_and_numbered_columns_is_one_tensor(data):
+    X = pd.DataFrame(data[0])
+    clf = distilled(quick_student(), X, data[1])
+    data = to_onnx(clf)
+    assert [node.name for node in onnx.load_from_string(data).graph.input] == ["X"]
+    assert_same(data, clf, X)
+
+
+def test_frame_of_strings_and_numbered_columns(table):
+    X = table[0].set_axis(range(6), axis=1)
+    clf = distilled(quick_student(), X, table[1])
+    data = to_onnx(clf)
+    names = [node.name for node in onnx.load_from_string(data).graph.input]
+    assert names == ["0", "1", "2", "3", "4", "5"]
+    assert_same(data, clf, X)
+
+
+def test_frame_of_one_column_of_strings(table):
+    X = table[0][["home town"]]
+    clf = distilled(quick_student(), X, table[1])
+    assert_same(to_onnx(clf), clf, X)
+
+
+@pytest.mark.parametrize("name", ["label", "probabilities", ""])
+def test_refuses_columns_named_as_an_output(table, name):
+    X = table[0][["home town", "1"]].set_axis([name, "other"], axis=1)
+    with pytest.raises(ValueError, match="rename the column"):
+        to_onnx(distilled(quick_student(), X, table[1]))
+
+
+@pytest.mark.parametrize("sample", [False, True])
+def test_refuses_the_label_nan_where_nothing_was_missing(table, sample):
+    X, y = table
+    X = X[["1"]].assign(job=np.resize(["nan", "cook"], len(X)))
+    clf = distilled(quick_student(), X, y)
+    with pytest.raises(ValueError, match="has the label 'nan', which in ONNX stands"):
+        to_onnx(clf, sample=X if sample else None)
+
+
+def test_string_nan_at_prediction_is_a_level_never_seen():
+    rng = np.random.default_rng(0)
+    levels = rng.choice(np.array(["u", "v", None], dtype=object), 60)
+    X = pd.DataFrame({"a": rng.normal(size=60), "b": levels})
+    clf = distilled(quick_student(), X, np.where(X["b"].isna(), "yes", "no"))
+    rows, missing = X.assign(b="nan"), X.assign(b=None)
+    assert abs(clf.predict_proba(rows) - clf.predict_proba(missing)).max() > 1e-3
+    assert_same(to_onnx(clf), clf, rows)
+    assert_same(to_onnx(clf), clf, missing)
+
+
+@pytest.mark.parametrize("kind", ["float", "string"])
+@pytest.mark.parametrize(
+    "name",
+    ["code", "classes", "X", "net/X", "columns/variable", "column_0", "skdistill/code"],
+)
+def test_columns_may_be_named_as_what_is_inside(table, name, kind):
+    X, y = table
+    X = X.rename(columns={"1" if kind == "float" else "variable": name})
+    clf = distilled(quick_student(), X, y)
+    assert_same(to_onnx(clf), clf, X)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[f"id {i}" for i in range(120)], [None] * 120, pd.Categorical([None] * 120)],
+    ids=["ids", "missing", "category"],
+)
+def test_column_without_any_known_level(table, values):
+    X, y = table
+    X = X[["1"]].assign(extra=values)  # numbers alone, once it is all missing
+    clf = distilled(quick_student(), X, y)
+    assert_same(to_onnx(clf), clf, X)
+
+
+def test_unnamed_frame_of_numbers_as_objects(data):
+    X, y = pd.DataFrame(data[0]), data[1]
+    X[1] = X[1].round(1).astype(str).map(Decimal)
+    X[2] = X[2].gt(0).astype("boolean")
+    clf = distilled(quick_student(), X, y)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+class NanIsZero(TinyModule):
+    def forward(self, X):
+        return super().forward(X.nan_to_num())
+
+
+def test_missing_values_are_refused_where_the_estimator_refuses_them(data):
+    X = data[0].copy()
+    X[0, 0] = np.nan
+    strict = distilled(tiny_net(module=NanIsZero, max_epochs=1), *data)
+    with pytest.raises(ValueError, match="NaN"):
+        strict.predict_proba(X)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        OnnxClassifier(to_onnx(strict)).predict_proba(X)
+
+
+def test_missing_values_are_taken_where_the_estimator_takes_them(data):
+    X = data[0].copy()
+    X[0, 0] = np.nan
+    student = make_pipeline(SimpleImputer(), tiny_net(max_epochs=1))
+    lenient = distilled(student, *data)
+    assert_same(to_onnx(lenient), lenient, X)
+
+
+def test_missing_values_are_taken_where_some_column_takes_them(data):
+    X, y = data
+    steps = ColumnTransformer(
+        [("some", SimpleImputer(), [1]), ("other", StandardScaler(), [0, 2, 3])]
+    )
+    clf = distilled(make_pipeline(steps, tiny_net(max_epochs=2)), X, y)
+    rows = X.copy()
+    rows[0, 1] = np.nan
+    made = to_onnx(clf)
+    assert_same(made, clf, rows)
+    rows[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        OnnxClassifier(made).predict(rows)
+
+
+class Inner(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def own_columns():
+    return ColumnTransformer(
+        [
+            ("text", OneHotEncoder(handle_unknown="ignore"), [1]),
+            (
+                "numbers",
+                make_pipeline(StandardScaler(), "passthrough"),
+                lambda X: [name for name in X.columns if name == "1"],
+            ),
+            ("left out", "drop", ["capital-gain"]),
+        ],
+        sparse_threshold=0,
+    )
+
+
+@pytest.mark.parametrize("place", ["before", "student", "nested"])
+def test_columns_of_ones_own(table, place):
+    X, y = table
+    X = X.drop(columns=["empty", "variable"])
+    fit = {"teacher_proba": proba_for(y)[:, :2]}
+    fit["teacher_proba"] /= fit["teacher_proba"].sum(axis=1, keepdims=True)
+    net = tiny_net(max_epochs=2)
+    if place == "student":
+        student = Pipeline([("columns", own_columns()), ("net", net)])
+        clf = DistilledClassifier(student=student, random_state=0).fit(X, y, **fit)
+    else:
+        head = own_columns()
+        if place == "nested":
+            head = make_pipeline(make_pipeline("passthrough", head), StandardScaler())
+        last = DistilledClassifier(student=net, random_state=0)
+        clf = Pipeline([("head", head), ("clf", last)])
+        clf.fit(X, y, clf__teacher_proba=fit["teacher_proba"])
+    made = to_onnx(clf, sample=X)
+    kinds = json.loads(metadata_of(made)["skdistill.kinds"])
+    assert kinds == ["string", "string", "float", "string"]
+    assert_same(made, clf, X)
+    with pytest.raises(ValueError, match="pass sample="):
+        to_onnx(clf)
+
+
+def test_columns_of_an_array(data):
+    columns = ColumnTransformer([("scale", StandardScaler(), [3, 1])])
+    student = Pipeline([("columns", columns), ("net", tiny_net(max_epochs=2))])
+    clf = distilled(student, *data)
+    made = to_onnx(clf)
+    assert [node.name for node in onnx.load_from_string(made).graph.input] == ["X"]
+    assert_same(made, clf, data[0])
+
+
+def test_unused_column_of_a_frame_without_names(data):
+    X = pd.DataFrame(data[0]).assign(unused="text").set_axis(range(5), axis=1)
+    X[4] = [f"id {i}" for i in range(len(X))]
+    clf = distilled(quick_student(), X, data[1])
+    assert_same(to_onnx(clf), clf, X)
+
+
+def test_frame_on_the_way(data):
+    X, y = pd.DataFrame(data[0], columns=["a-b", "c", "d", "e"]), data[1]
+    head = StandardScaler().set_output(transform="pandas")
+    proba = proba_for(y) / proba_for(y).sum(axis=1, keepdims=True)
+    clf = Pipeline(
+        [("scale", head), ("clf", DistilledClassifier(None, quick_student()))]
+    )
+    clf.fit(X, y, clf__teacher_proba=proba)
+    assert_same(to_onnx(clf), clf, X)
+
+
+def test_column_that_two_steps_take(table):
+    X, y = table[0][["home town", "1"]], table[1]
+    columns = ColumnTransformer(
+        [
+            ("hot", OneHotEncoder(), ["home town"]),
+            ("hot numbers", OneHotEncoder(handle_unknown="ignore"), ["1"]),
+            ("code", OrdinalEncoder(), ["home town"]),
+        ],
+        sparse_threshold=0,
+        transformer_weights={"hot": 0.5},
+    )
+    student = Pipeline([("columns", columns), ("net", tiny_net(max_epochs=2))])
+    clf = distilled(student, X, y)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+@pytest.mark.parametrize("step", [OneHotEncoder(sparse_output=False), OrdinalEncoder()])
+def test_strings_without_a_column_transformer(table, step):
+    X, y = table[0][["home town"]], table[1]
+    student = Pipeline([("encode", step), ("net", tiny_net(max_epochs=2))])
+    clf = distilled(student, X, y)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+def test_named_columns_without_steps_per_column(data):
+    X = pd.DataFrame(data[0], columns=["a-b", "label", "c", "d"])
+    student = Pipeline([("scale", StandardScaler()), ("net", tiny_net(max_epochs=2))])
+    clf = distilled(student, X, data[1])
+    made = to_onnx(clf)
+    assert [node.name for node in onnx.load_from_string(made).graph.input] == ["X"]
+    assert OnnxClassifier(made).feature_names_in_.tolist() == list(X.columns)
+    assert_same(made, clf, X)
+
+
+def test_step_that_skl2onnx_does_not_know(data):
+    student = Pipeline([("inner", Inner()), ("net", tiny_net(max_epochs=1))])
+    clf = distilled(student, *data)
+    with pytest.raises(ValueError, match=r"skl2onnx cannot convert .*inner") as info:
+        to_onnx(clf, sample=data[0])
+    assert info.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    "encoder", [OneHotEncoder(sparse_output=False), OrdinalEncoder()]
+)
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_columns_in_front_of_the_default_student(table, encoder, output):
+    X, y = table
+    X = X[["1", "home town"]]
+    steps = ColumnTransformer(
+        [("number", StandardScaler(), ["1"]), ("level", encoder, ["home town"])],
+        verbose_feature_names_out=False,
+    ).set_output(transform=output)
+    student = DistilledClassifier(student=quick_student(), random_state=0)
+    clf = make_pipeline(steps, student)
+    proba = np.where(np.unique(y) == y[:, None], 0.8, 0.2)
+    clf.fit(X, y, distilledclassifier__teacher_proba=proba)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+def test_columns_after_another_step_in_front_of_the_default_student(data):
+    X, y = data[0].round(), data[1]
+    steps = ColumnTransformer(
+        [("level", OrdinalEncoder(), [0])], remainder="passthrough"
+    )
+    student = DistilledClassifier(student=quick_student(), random_state=0)
+    clf = make_pipeline(SimpleImputer(), steps, student)
+    proba = np.eye(3)[y] * 0.7 + 0.1
+    clf.fit(X, y, distilledclassifier__teacher_proba=proba)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
+@pytest.mark.parametrize(
+    "imputer",
+    [
+        SimpleImputer(missing_values="?", strategy="most_frequent"),
+        SimpleImputer(missing_values="?", strategy="constant", fill_value="none"),
+    ],
+)
+def test_imputed_strings(table, imputer):
+    X, y = table
+    jobs = np.resize(np.array(["?", "cook", "clerk"], object), len(X))
+    X = X[["1"]].assign(job=jobs).astype({"job": object})
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    steps = ColumnTransformer(
+        [
+            ("number", StandardScaler(), ["1"]),
+            ("level", make_pipeline(imputer, encoder), ["job"]),
+        ]
+    )
+    clf = distilled(make_pipeline(steps, tiny_net(max_epochs=2)), X, y)
+    made = to_onnx(clf, sample=X)
+    assert json.loads(metadata_of(made)["skdistill.kinds"]) == ["float", "string"]
+    assert_same(made, clf, X)

@@ -1,0 +1,123 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from skdistill import DistilledClassifier, TabularPreprocessor
+from skdistill.deploy import to_onnx, to_sklearn
+from skdistill.deploy._parts import net_proba
+from tests.conftest import tiny_net
+from tests.deploy.conftest import (
+    assert_same,
+    distilled,
+    metadata_of,
+    proba_for,
+    quick_student,
+)
+
+
+class Softmax(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(4, 3), nn.Softmax(dim=1))
+
+
+def test_not_fitted():
+    with pytest.raises(NotFittedError):
+        to_onnx(DistilledClassifier())
+
+
+def test_other_estimators(data):
+    with pytest.raises(TypeError, match="expected a fitted DistilledClassifier"):
+        to_onnx(LogisticRegression().fit(*data))
+
+
+@pytest.mark.parametrize("swapped", ["model.onnx", None, b"x"])
+@pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
+def test_no_estimators(swapped, convert):
+    kind = type(swapped).__name__
+    message = f"expected a fitted DistilledClassifier, .* got {kind}$"
+    with pytest.raises(TypeError, match=message):
+        convert(swapped)
+
+
+def test_search_that_was_not_refitted(data):
+    student = DistilledClassifier(LogisticRegression(), student=quick_student())
+    search = GridSearchCV(student, {"alpha": [0.5]}, refit=False, cv=2).fit(*data)
+    with pytest.raises(TypeError, match="refit=True"):
+        to_onnx(search)
+
+
+@pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
+def test_preprocessor_of_tables_in_front_is_plain_scikit_learn(table, convert):
+    X, y = table
+    X = X.assign(**{"capital-gain": X["capital-gain"].astype(np.float32)})
+    last = DistilledClassifier(student=tiny_net(max_epochs=2), random_state=0)
+    clf = Pipeline([("tables", TabularPreprocessor()), ("c", last)])
+    proba = np.where(np.unique(y) == y[:, None], 0.9, 0.1)
+    clf.fit(X, y, c__teacher_proba=proba)
+    made = convert(clf)
+    if convert is to_onnx:
+        assert_same(made, clf, X)
+        return
+    strings = ["home town", "variable", "empty"]
+    X[strings] = X[strings].astype(object).where(X[strings].notna(), np.nan)
+    np.testing.assert_allclose(
+        made.predict_proba(X), clf.predict_proba(X), rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "through", [lambda c: c, lambda c: pickle.loads(pickle.dumps(c))]
+)
+@pytest.mark.parametrize(
+    "net",
+    [
+        tiny_net(max_epochs=1),
+        tiny_net(max_epochs=1, predict_nonlinearity=None),
+        tiny_net(max_epochs=1, predict_nonlinearity=torch.sigmoid),
+        tiny_net(max_epochs=1, module=Softmax, criterion=nn.NLLLoss),
+    ],
+    ids=["logits", "no nonlinearity", "nonlinearity", "softmax"],
+)
+def test_probabilities_of_a_net_are_those_of_the_classifier(data, net, through):
+    clf = through(distilled(net, *data))
+    X = data[0].astype(np.float32)
+    np.testing.assert_allclose(net_proba(clf.student_, X), clf.predict_proba(X))
+
+
+class Holder(BaseEstimator):
+    """Holds an estimator as searches that are not scikit-learn's do."""
+
+    def fit(self, estimator):
+        self.best_estimator_ = estimator
+        return self
+
+    def predict_proba(self, X):
+        return self.best_estimator_.predict_proba(X)
+
+
+@pytest.mark.parametrize("hold", [FrozenEstimator, lambda c: Holder().fit(c)])
+def test_what_holds_a_student(net_student, net_file, hold):
+    assert to_onnx(hold(net_student)) == net_file
+
+
+def test_pipelines_and_searches(data):
+    X, y = data
+    proba = proba_for(y) / proba_for(y).sum(axis=1, keepdims=True)
+    last = DistilledClassifier(student=tiny_net(max_epochs=2), random_state=0)
+    pipeline = Pipeline([("reduce", PCA(2)), ("scale", StandardScaler()), ("c", last)])
+    search = GridSearchCV(pipeline, {"reduce__n_components": [2]}, cv=2)
+    search.fit(X, y, c__teacher_proba=proba)
+    made = to_onnx(search, sample=X)
+    assert metadata_of(made)["skdistill.n_features"] == "4"
+    assert_same(made, search, X)

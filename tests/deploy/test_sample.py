@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.neighbors import KNeighborsClassifier
+
+from skdistill import DistilledClassifier, make_student
+from skdistill.deploy import to_onnx
+from skdistill.deploy._parts import parts_of
+from skdistill.deploy._sample import sample_rows
+from tests.deploy.conftest import assert_same
+
+
+def test_images_need_a_sample(image_student):
+    with pytest.raises(ValueError, match="pass sample="):
+        to_onnx(image_student[0])
+
+
+def test_sparse_sample_is_of_a_net_that_takes_it(net_student, net_file, data):
+    assert to_onnx(net_student, sample=csr_matrix(data[0])) == net_file
+
+
+def test_sample_of_one_row_and_list(net_student, net_file, data):
+    assert to_onnx(net_student, sample=data[0][:1].tolist()) == net_file
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_sample_of_objects(array_student, data, missing):
+    rows = data[0].astype(object)
+    rows[0, 0] = missing
+    assert_same(to_onnx(array_student, sample=rows), array_student, data[0])
+
+
+def test_made_up_rows_look_like_the_columns_of_the_fit(frame_student, table):
+    X, made = table[0], sample_rows(parts_of(frame_student), 2000)
+    assert made.columns.tolist() == X.columns.tolist()
+    for name in ("capital-gain", "1", "flag"):
+        assert 0.03 < made[name].isna().mean() < 0.07
+        assert abs(made[name].median() - X[name].mean()) < 0.1 * X[name].std()
+        assert (abs(made[name] - X[name].mean()) > 10 * X[name].std()).any()
+    for name in ("home town", "variable"):
+        assert 0.03 < made[name].isna().mean() < 0.07
+        assert set(made[name].dropna()) == {*X[name].dropna(), "never seen"}
+    assert made["empty"].isna().all()
+
+
+def test_made_up_rows_are_never_missing_where_that_is_refused(data):
+    X, y = data
+    student = make_student((8,), max_epochs=1)
+    teacher = KNeighborsClassifier().fit(X, y)
+    clf = DistilledClassifier(teacher, student, random_state=0).fit(X, y)
+    made = sample_rows(parts_of(clf))
+    assert made.shape == (256, 4)
+    assert made.dtype == np.float32
+    assert np.isfinite(made).all()
+
+
+def test_made_up_rows_are_standard_normal_without_preprocessing(net_student):
+    made = sample_rows(parts_of(net_student), 2000)
+    np.testing.assert_allclose(made.mean(axis=0), 0, atol=0.1)
+    np.testing.assert_allclose(made.std(axis=0), 1, atol=0.1)

@@ -239,19 +239,10 @@ def test_rows_that_differ_beside_their_values(teacher, first, second):
 
 
 CELLS = {
-    "function": """
-        def ask(X): return X[:, :3] * {}
-        teacher = TorchTeacher(ask, [0, 1, 2])
-        """,
     "global that it names": """
         scale = {}
         def ask(X): return X[:, :3] * scale
         teacher = TorchTeacher(ask, [0, 1, 2])
-        """,
-    "module": """
-        class Model(nn.Module):
-            def forward(self, X): return X[:, :3] * {}
-        teacher = TorchTeacher(Model(), [0, 1, 2])
         """,
     "classifier": """
         class Model:
@@ -268,12 +259,7 @@ CELLS = {
 def test_cell_of_a_notebook_that_was_run_again_after_a_change(kind, data32):
     X, _ = data32
     for scale in (1.0, 2.0):
-        names = {
-            "np": np,
-            "nn": nn,
-            "TorchTeacher": TorchTeacher,
-            "__name__": "__main__",
-        }
+        names = {"np": np, "TorchTeacher": TorchTeacher, "__name__": "__main__"}
         exec(textwrap.dedent(CELLS[kind]).format(scale), names)
         teacher = names["teacher"]
 

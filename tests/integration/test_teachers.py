@@ -1,20 +1,15 @@
 """Teachers of every kind in DistilledClassifier: fitted, unfitted, several, nested."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import xgboost
 from numpy.testing import assert_array_equal
-from sklearn.base import clone
 from sklearn.ensemble import (
-    BaggingClassifier,
-    RandomForestClassifier,
     VotingClassifier,
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
@@ -74,16 +69,6 @@ def test_frozen_teacher_teaches_what_the_plain_one_does(data32):
     assert_array_equal(clf.predict_proba(X), expected)
 
 
-def test_frame_reaches_the_teacher_as_a_frame(data32):
-    X, y = data32
-    frame = pd.DataFrame(X, columns=list("abcd"))
-    teacher = LogisticRegression().fit(frame, y)  # warns if it is asked without names
-
-    clf = distill(teacher).fit(frame, y)
-
-    assert_array_equal(clf.feature_names_in_, list("abcd"))
-
-
 def test_born_again_student_follows_its_elder(data32):
     X, y = data32
     elder = distill(LogisticRegression().fit(X, y)).fit(X, y)
@@ -91,25 +76,6 @@ def test_born_again_student_follows_its_elder(data32):
     young = distill(elder, student=net(max_epochs=40), temperature=1.0, random_state=1)
 
     assert agreement(young.fit(X, y), elder, X) > 0.95
-
-
-def test_assistant_chain_fits_each_link(data32):
-    assistant = DistilledClassifier(RandomForestClassifier(5, max_depth=3), net())
-
-    clf = distill(assistant).fit(*data32)
-
-    assert isinstance(clf.teacher_, DistilledClassifier)
-    assert isinstance(clf.teacher_.teacher_, RandomForestClassifier)
-    assert not hasattr(assistant, "student_")
-
-
-def test_fitted_and_unfitted_teachers_of_a_list_are_at_hand(data32):
-    fitted = LogisticRegression().fit(*data32)
-
-    clf = distill([fitted, RandomForestClassifier(5, max_depth=3)]).fit(*data32)
-
-    assert clf.teacher_[0] is fitted
-    check_is_fitted(clf.teacher_[1])
 
 
 class Tokens(nn.Module):
@@ -284,16 +250,6 @@ def test_bool_labels_keep_their_type_through_a_teacher(data32):
     assert clf.predict(X).dtype == bool
 
 
-def test_class_that_the_teacher_lacks_is_learned_from_its_labels(data32):
-    X, y = data32
-    teacher = LogisticRegression().fit(X[y > 0], y[y > 0])
-
-    clf = distill(teacher, alpha=0.5).fit(X, y)
-
-    assert_array_equal(clf.classes_, [0, 1, 2])
-    assert np.mean(clf.predict(X[y == 0]) == 0) > 0.6
-
-
 def test_class_that_y_lacks_is_learned_from_soft_labels_alone(data32):
     X, y = data32
     teacher = LogisticRegression().fit(X, y)
@@ -304,68 +260,3 @@ def test_class_that_y_lacks_is_learned_from_soft_labels_alone(data32):
     assert_array_equal(clf.classes_, [0, 1, 2])
     learned, told = (of.predict_proba(X)[:, 2] for of in (clf, teacher))
     assert np.corrcoef(learned, told)[0, 1] > 0.9
-
-
-def test_columns_of_labels_made_beforehand_follow_classes(data32):
-    X, y = data32
-    proba, order = np.eye(3)[y] * 0.7 + 0.1, [2, 0, 1]
-    plain = distill(None).fit(X, y, teacher_proba=proba)
-
-    clf = distill(None, classes=order).fit(X, y, teacher_proba=proba[:, order])
-
-    assert_array_equal(clf.classes_, [0, 1, 2])
-    assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
-
-
-# References and hidden parameters
-
-
-def test_clone_keeps_a_fitted_teacher_by_reference(data):
-    fitted = LogisticRegression().fit(*data)
-
-    assert clone(DistilledClassifier(fitted)).teacher is fitted
-
-
-def test_clone_clones_an_unfitted_teacher():
-    unfitted = LogisticRegression(C=3.0)
-
-    copied = clone(DistilledClassifier(unfitted)).teacher
-
-    assert copied is not unfitted
-    assert copied.C == 3.0
-
-
-@pytest.mark.parametrize("kind", [list, tuple])
-def test_clone_decides_for_each_teacher_of_a_list(kind, data):
-    fitted, unfitted = LogisticRegression().fit(*data), LogisticRegression()
-
-    copied = clone(DistilledClassifier(kind([fitted, unfitted]))).teacher
-
-    assert type(copied) is kind
-    assert copied[0] is fitted
-    assert copied[1] is not unfitted
-
-
-def test_parameters_of_a_fitted_teacher_are_hidden(data):
-    clf = distill(LogisticRegression().fit(*data))
-
-    assert not [name for name in clf.get_params() if name.startswith("teacher__")]
-    assert "student__lr" in clf.get_params()
-    with pytest.raises(ValueError, match=r"teacher__C.*fitted.*unfitted"):
-        clf.set_params(teacher__C=2.0)
-
-
-def test_parameters_of_an_unfitted_teacher_can_be_searched(data32):
-    clf = distill(LogisticRegression(), random_state=None)
-
-    search = GridSearchCV(clf, {"teacher__C": [0.01, 1.0]}, cv=2).fit(*data32)
-
-    assert search.best_params_ == {"teacher__C": search.best_estimator_.teacher_.C}
-
-
-def test_bagging_leaves_the_seed_of_a_fitted_teacher_alone(data32):
-    forest = RandomForestClassifier(5, max_depth=3).fit(*data32)
-
-    BaggingClassifier(distill(forest), n_estimators=2, random_state=0).fit(*data32)
-
-    assert forest.random_state is None

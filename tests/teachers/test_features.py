@@ -479,14 +479,6 @@ def test_function_that_gives_no_features_is_refused(how, message, forest, data):
         features_of(forest, data[0], how)
 
 
-def test_errors_of_the_function_come_through(forest, data):
-    def how(teacher, X):
-        raise LookupError("of its own")
-
-    with pytest.raises(LookupError, match="of its own"):
-        features_of(forest, data[0], how)
-
-
 # Teachers without features
 
 
@@ -536,13 +528,6 @@ def test_question_that_is_not_required_gets_what_there_is(forest, data):
 
     assert_array_equal(features, features_of(forest, X))
     assert reduction is not None
-
-
-def test_error_names_the_teacher(data):
-    teacher = scaled(LogisticRegression()).fit(*data)
-
-    with pytest.raises(NoFeaturesError, match="teacher LogisticRegression has no"):
-        features_of(teacher, data[0])
 
 
 @pytest.mark.parametrize("required", [True, False])

@@ -18,7 +18,6 @@ from sklearn.ensemble import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
-    GroupKFold,
     KFold,
     LeaveOneOut,
     PredefinedSplit,
@@ -221,17 +220,6 @@ def test_class_that_a_fold_lacks_keeps_its_column():
     assert_allclose(labels[:, 0], SEEN)  # none of the clones knew the row's class
 
 
-def test_class_of_few_rows_is_spread_over_its_columns():
-    y = np.array([0, 1] * 10 + [2])
-    X = numbered(y)
-
-    labels = soft_labels(Memorizer(), X, y, cv=KFold(21))
-
-    assert_allclose(labels[:20, 0], UNSEEN)
-    assert_allclose(labels[:20, 1:], (1 - UNSEEN) / 2)
-    assert_allclose(labels[20], [SEEN, (1 - SEEN) / 2, (1 - SEEN) / 2])
-
-
 def test_clone_that_does_not_know_the_class_of_a_row_has_no_say_in_its_average():
     y = np.array([0, 1] * 5 + [2, 2])
     both_out, one_out = np.array([10, 11]), np.array([0, 10])
@@ -286,11 +274,6 @@ def test_out_of_fold_refuses_what_cannot_be_fitted_again(make_teacher, data):
 
     with pytest.raises(ValueError, match=r"cannot be fitted again.*in_sample"):
         soft_labels(make_teacher(X, y), X, y, method="out_of_fold")
-
-
-def test_splitter_that_needs_groups_says_so(data):
-    with pytest.raises(ValueError, match="'groups'"):
-        soft_labels(LogisticRegression(), *data, cv=GroupKFold(2))
 
 
 def test_out_of_fold_of_a_teacher_of_strings_understands_codes(data):
@@ -463,22 +446,20 @@ def test_out_of_bag_refuses_what_has_no_bags(make_teacher, message, data):
 
 
 @pytest.mark.parametrize(
-    ("cv", "expected"), [(None, SEEN), (3, UNSEEN), (KFold(3), UNSEEN)]
+    ("method", "cv", "expected"),
+    [
+        ("auto", None, SEEN),
+        ("auto", 3, UNSEEN),
+        ("auto", KFold(3), UNSEEN),
+        ("in_sample", 3, SEEN),
+    ],
 )
-def test_auto_holds_rows_out_where_cv_is_given(cv, expected):
+def test_auto_holds_rows_out_where_cv_is_given(method, cv, expected):
     y = np.arange(30) % 3
 
-    labels = soft_labels(Memorizer(), numbered(y), y, cv=cv)
+    labels = soft_labels(Memorizer(), numbered(y), y, method=method, cv=cv)
 
     assert_allclose(labels[:, 0], expected)
-
-
-def test_explicit_in_sample_overrules_cv():
-    y = np.arange(30) % 3
-
-    labels = soft_labels(Memorizer(), numbered(y), y, method="in_sample", cv=3)
-
-    assert_allclose(labels[:, 0], SEEN)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,6 @@ def test_copies_of_a_teacher_have_one_fingerprint(kind, data32):
     [
         pytest.param([1, "x"], ["1", "x"], id="number and text"),
         pytest.param([1, "1"], ["1", 1], id="swapped"),
-        pytest.param(["x", None], ["x", "None"], id="None and text"),
         pytest.param(["x", np.nan], ["x", "nan"], id="NaN and text"),
         pytest.param(["x", None], ["x", np.nan], id="None and NaN"),
         pytest.param(["x", pd.NA], ["x", np.nan], id="NA and NaN"),

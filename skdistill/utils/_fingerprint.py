@@ -102,7 +102,7 @@ class _Stream:
         self._arrays.append(array.raw())
 
     def checksum(self) -> str:
-        sums = map(zlib.crc32, self._arrays)
+        sums: Iterator[int] = map(zlib.crc32, self._arrays)
         if sum(array.nbytes for array in self._arrays) > _MANY_BYTES:
             with ThreadPoolExecutor() as pool:  # zlib lets other threads run meanwhile
                 sums = iter(list(pool.map(zlib.crc32, self._arrays)))
@@ -145,7 +145,7 @@ def _contents(*parts: Any) -> None:
 
 def _without_mode(value: Any) -> Any:
     """Return what is in a module of a net, which is in evaluation mode once asked."""
-    if not hasattr(value, "named_modules"):
+    if isinstance(value, type) or not hasattr(value, "named_modules"):
         return value
     return [
         (

@@ -27,6 +27,7 @@ from skdistill.utils._activations import ACTIVATIONS
             "array-like",
             Interval(Integral, 1, None, closed="left"),
         ],
+        "numeric": [StrOptions({"standard", "piecewise", "periodic"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -43,6 +44,7 @@ from skdistill.utils._activations import ACTIVATIONS
 def make_student(
     hidden_layer_sizes: int | Sequence[int] = (64, 64),
     *,
+    numeric: str = "standard",
     activation: str = "relu",
     dropout: float = 0.0,
     lr: float = 0.01,
@@ -61,6 +63,19 @@ def make_student(
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
         The number of units in each hidden layer; an empty sequence makes a linear
         model (``net__module__hidden_layer_sizes``).
+    numeric : {"standard", "piecewise", "periodic"}, default="standard"
+        How numeric columns are encoded. "standard" gives their standardized values to
+        the first layer. The others give it more beside these, from which a small net
+        learns functions with steps and bends more easily [1]_, and make the student larger:
+        a column gets up to 16 inputs more with "piecewise", and 3 with "periodic".
+        "piecewise" is a piecewise-linear encoding over bins, as described in
+        :class:`TabularPreprocessor` (``preprocess__numeric``, and
+        ``preprocess__n_bins`` for the number of bins). "periodic" is a small layer of
+        sines and cosines at frequencies that are trained with the net
+        (``net__module__periodic``, and ``net__module__sigma`` for the standard
+        deviation of the initial frequencies). Neither adds more than 256 inputs in
+        all: the columns of a wide table have fewer bins, and stay standardized alone
+        where that would be fewer than 3 inputs a column.
     activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
         The function after each hidden layer (``net__module__activation``).
     dropout : float, default=0.0
@@ -97,11 +112,20 @@ def make_student(
     --------
     DistilledClassifier : Trains the student to behave like a teacher.
     TabularPreprocessor : The first step.
+    skdistill.deploy.to_sklearn : Takes all of these students but "periodic" ones.
+    skdistill.deploy.to_onnx : Takes all of them.
 
     Notes
     -----
     The widths of the net's input and output are left open: ``DistilledClassifier``
-    sets ``net__module__n_features`` and ``net__module__n_classes`` in ``fit``.
+    sets ``net__module__n_features``, ``net__module__n_classes`` and
+    ``net__module__n_numeric`` in ``fit``.
+
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev, A. Babenko. On embeddings for numerical features
+       in tabular deep learning. NeurIPS 2022.
+       `arXiv:2203.05556 <https://arxiv.org/abs/2203.05556>`__
 
     Examples
     --------
@@ -122,6 +146,7 @@ def make_student(
         module__hidden_layer_sizes=hidden_layer_sizes,
         module__activation=activation,
         module__dropout=dropout,
+        module__periodic=numeric == "periodic",
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=weight_decay,
@@ -134,4 +159,7 @@ def make_student(
         device=device,
         verbose=0,
     )
-    return Pipeline([("preprocess", TabularPreprocessor()), ("net", net)])
+    preprocess = TabularPreprocessor(
+        numeric="piecewise" if numeric == "piecewise" else "standard"
+    )
+    return Pipeline([("preprocess", preprocess), ("net", net)])

@@ -85,7 +85,7 @@ def train_student(
     X = _net_rows(student, rows)
     n_classes = rows.soft.shape[1]
     if not net.initialized_:
-        _set_widths(net, X, n_classes)
+        _set_widths(student, X, n_classes)
     loss = BatchLoss(objective, rows)
     distillation = Distillation(loss, len(rows), n_classes, X[:2], callbacks)
     note = f"(Raised by the student's net on X of shape {X.shape})"
@@ -137,8 +137,9 @@ def _net_rows(student: Any, rows: TransferSet) -> Any:
         return net_input(X)
 
 
-def _set_widths(net: NeuralNetClassifier, X: Any, n_classes: int) -> None:
+def _set_widths(student: Any, X: Any, n_classes: int) -> None:
     """Tell a net's module its widths, where it asks and the person has not told it."""
+    net = net_of(student)
     if isinstance(net.module, torch.nn.Module):  # it has its widths already
         return
     asked = inspect.signature(net.module).parameters
@@ -146,5 +147,7 @@ def _set_widths(net: NeuralNetClassifier, X: Any, n_classes: int) -> None:
     widths = {"n_classes": n_classes}
     if X.ndim == 2:
         widths["n_features"] = X.shape[1]
+    if isinstance(student, Pipeline) and hasattr(student[0], "n_numeric_"):
+        widths["n_numeric"] = student[0].n_numeric_
     missing = {k: v for k, v in widths.items() if k in asked and k not in told}
     net.set_params(**{f"module__{name}": width for name, width in missing.items()})

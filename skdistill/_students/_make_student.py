@@ -64,18 +64,18 @@ def make_student(
         The number of units in each hidden layer; an empty sequence makes a linear
         model (``net__module__hidden_layer_sizes``).
     numeric : {"standard", "piecewise", "periodic"}, default="standard"
-        How numeric columns are encoded. "standard" gives their standardized values to
-        the first layer. The others give it more beside these, from which a small net
-        learns functions with steps and bends more easily [1]_, and make the student larger:
-        a column gets up to 16 inputs more with "piecewise", and 3 with "periodic".
-        "piecewise" is a piecewise-linear encoding over bins, as described in
-        :class:`TabularPreprocessor` (``preprocess__numeric``, and
-        ``preprocess__n_bins`` for the number of bins). "periodic" is a small layer of
-        sines and cosines at frequencies that are trained with the net
-        (``net__module__periodic``, and ``net__module__sigma`` for the standard
-        deviation of the initial frequencies). Neither adds more than 256 inputs in
-        all: the columns of a wide table have fewer bins, and stay standardized alone
-        where that would be fewer than 3 inputs a column.
+        How numeric columns are encoded. With "standard", the first layer gets their
+        standardized values. "piecewise" and "periodic" add further inputs to these
+        [1]_, from which a small net learns steps and bends more easily, and which make
+        the student larger. "piecewise" is a piecewise-linear encoding over bins, up to
+        16 inputs for each column, as described in :class:`TabularPreprocessor`
+        (``preprocess__numeric``, and ``preprocess__n_bins`` for the number of bins).
+        "periodic" is a small layer of sines and cosines, 3 inputs for each column,
+        whose frequencies are trained with the net (``net__module__periodic``, and
+        ``net__module__sigma`` for the standard deviation of the initial frequencies).
+        Both add at most 256 inputs in all: the columns of a wide table have fewer
+        bins, and only their standardized values if that would be fewer than 3 inputs
+        for each.
     activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
         The function after each hidden layer (``net__module__activation``).
     dropout : float, default=0.0

@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _num_samples,
     check_is_fitted,
     validate_data,
 )
@@ -28,12 +29,13 @@ from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import is_trimmed
 from skdistill._training._train import net_of, train_student
+from skdistill._transfer._extra import TransferRows, made_rows, resolve_augmenter
 from skdistill._transfer._labels import from_proba, warn_if_uninformative
 from skdistill._transfer._methods import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.losses._base import LOSSES, suggestion
-from skdistill.utils._frames import is_frame
+from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._validation import (
     all_fitted,
     check_not_empty,
@@ -102,6 +104,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         y: Any,
         sample_weight: Any,
         teacher_proba: Any,
+        X_transfer: Any = None,
         classes: ArrayLike | None = None,
         *,
         incremental: bool = False,
@@ -115,22 +118,25 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             student = self._student_to_train(is_new, incremental)
             objective = self._objective(student, y, teacher_proba, incremental)
             X, y, sample_weight = self._check_data(
-                X, y, sample_weight, teacher_proba, reset=is_new
+                X, y, sample_weight, teacher_proba, X_transfer, reset=is_new
             )
             state, teacher_seed, seed = self._begin(student, is_new)
+            extra = None
             if teacher_proba is not None:
                 columns = self._proba_columns(classes, incremental)
                 answer = from_proba(teacher_proba, X, y, columns)
             else:
                 features = self._feature_question(objective, state)
                 question = self._question(X, y, sample_weight, features, incremental)
+                question = self._with_extra(question, X_transfer, objective, student)
+                extra = question.extra
                 question = replace(question, random_state=teacher_seed)
                 answer = tasks.label(lambda: label(self.teacher, question))
             state.remember(answer, self.teacher)
             if is_new:
                 state.columns = self._name_classes(answer, y, classes)
             answer = replace(answer, classes=state.columns)
-            rows = self._transfer_set(X, y, sample_weight, answer)
+            rows = self._transfer_set(X, y, sample_weight, extra, answer)
             self._warn_about(rows, objective)
             train_student(
                 student,
@@ -322,7 +328,14 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return rng.randint(2**31 - 1), rng.randint(2**31 - 1)
 
     def _check_data(
-        self, X: Any, y: Any, sample_weight: Any, teacher_proba: Any, *, reset: bool
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        teacher_proba: Any,
+        X_transfer: Any,
+        *,
+        reset: bool,
     ) -> tuple[Any, NDArray[Any] | None, NDArray[np.float64] | None]:
         if (self.teacher is None) == (teacher_proba is None):
             raise ValueError(
@@ -331,6 +344,12 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
                 if self.teacher is None
                 else "pass either a teacher or teacher_proba, not both: it is not "
                 "clear which of the two to learn from"
+            )
+        needs_teacher = not (self.augmenter is None or isinstance(self.augmenter, str))
+        if teacher_proba is not None and (needs_teacher or X_transfer is not None):
+            raise ValueError(
+                "augmenter and X_transfer add rows that a teacher has to label, and "
+                "there is teacher_proba alone: pass teacher="
             )
         X = self._check_X(X, reset=reset)
         if y is not None:
@@ -374,6 +393,45 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         reduction = state.reduction if same else None
         return FeatureQuestion(self.teacher_features, required, reduction)
 
+    def _with_extra(
+        self, question: Question, X_transfer: Any, objective: Objective, student: Any
+    ) -> Question:
+        """Add the rows beyond the training rows, if the student learns from any."""
+        augmenter = None
+        if question.remember and objective.asks_teacher:
+            augmenter = resolve_augmenter(self.augmenter, question.X)
+            # Rows made of training rows would tell a validation set too much.
+            is_auto = isinstance(self.augmenter, str)
+            if is_auto and net_of(student).train_split is not None:
+                augmenter = None
+        extra = []
+        if augmenter is not None:
+            whole = isinstance(self.random_state, Integral)
+            seed = int(self.random_state) if whole else 0
+            extra.append(made_rows(augmenter, question.X, seed))
+        if X_transfer is not None:
+            extra.append(self._checked_transfer(X_transfer, question.X))
+        return replace(
+            question, extra=stacked(extra) if extra else None, augmenter=augmenter
+        )
+
+    def _checked_transfer(self, X_transfer: Any, X: Any) -> Any:
+        """Return real rows without labels, which have the columns of X."""
+        if isinstance(X_transfer, TransferRows):
+            X_transfer = X_transfer.X
+        elif _num_samples(X_transfer) == _num_samples(X):
+            raise ValueError(
+                f"X_transfer has as many rows as X, {_num_samples(X)}: a search or "
+                "cross-validation would cut it into folds as it does X. Pass "
+                "X_transfer=TransferRows(X_transfer), which is handed on whole"
+            )
+        if is_frame(X_transfer) != is_frame(X):
+            raise ValueError(
+                f"X is a {type(X).__name__} and X_transfer a "
+                f"{type(X_transfer).__name__}: pass both in one form"
+            )
+        return self._check_X(X_transfer, reset=False)
+
     def _proba_columns(self, classes: ArrayLike | None, incremental: bool) -> Any:
         """Return what the columns of ``teacher_proba`` stand for, if that is known."""
         if self.classes is not None or not incremental:
@@ -391,6 +449,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         X: Any,
         y: NDArray[Any] | None,
         sample_weight: NDArray[np.float64] | None,
+        extra: Any,
         answer: Answer,
     ) -> TransferSet:
         self._check_known(y)
@@ -400,6 +459,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             answer,
             classes=self.classes_,
             sample_weight=sample_weight,
+            extra=extra,
             proba_clip=self.proba_clip,
         )
 

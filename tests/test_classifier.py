@@ -69,13 +69,6 @@ def test_labels_of_any_kind_come_back_as_they_were(labels, fitted, data):
     assert_array_equal(clf.classes_[clf.predict_proba(X).argmax(axis=1)], predicted)
 
 
-def test_bool_labels_come_back_as_bool(data):
-    X, y = data[0], data[1] > 0
-    clf = distilled(GaussianNB().fit(X, y)).fit(X, y)
-    assert clf.predict(X).dtype == bool
-    assert clf.score(X, y) > 0.7
-
-
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -94,14 +87,6 @@ def test_labels_may_be_a_series(wrap, data):
     assert_array_equal(clf.classes_, NAMES)
     assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
     assert clf.score(X, wrap(y)) == plain.score(X, y)
-
-
-def test_a_class_that_y_lacks_keeps_its_column_and_is_learned(data, forest):
-    X, y = data
-    clf = distilled(forest, alpha=1.0)
-    clf.fit(X, np.where(y == 2, 0, y))
-    assert_array_equal(clf.classes_, [0, 1, 2])
-    assert np.mean(clf.predict(X)[y == 2] == 2) > 0.7
 
 
 def test_rows_of_a_class_that_the_teacher_lacks_teach_by_their_labels(data):

@@ -51,10 +51,10 @@ def make_student(
     weight_decay: float = 0.03,
     device: str | torch.device = "cpu",
 ) -> Pipeline:
-    """Make the default student: preprocessing of tables, and a small net.
+    """Make the default student, a pipeline of preprocessing and a small net.
 
-    Each argument is the initial value of a parameter of the net. Set it later, or
-    search over it, by the name in parentheses.
+    Each argument is the initial value of a parameter of the net. To set it later, or to
+    search over it, use the name in parentheses.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ def make_student(
     activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
         The function after each hidden layer (``net__module__activation``).
     dropout : float, default=0.0
-        The share of hidden units dropped at random in training, in [0, 1)
+        The probability that a hidden unit is dropped in training, in [0, 1)
         (``net__module__dropout``).
     lr : float, default=0.01
-        The learning rate of AdamW in the first epoch (``net__lr``). It falls by equal
-        steps towards 0, so that the last steps of the training change little.
+        The learning rate of AdamW in the first epoch (``net__lr``). It decreases
+        linearly towards 0 over the epochs, so that the last steps change little.
     max_epochs : int, default=30
         The number of passes over all rows in the training (``net__max_epochs``).
     batch_size : int, default=128
@@ -77,15 +77,16 @@ def make_student(
         The weight decay of AdamW: each step shrinks the weights by
         ``lr * weight_decay`` (``net__optimizer__weight_decay``).
     device : str or torch.device, default="cpu"
-        Where torch computes, such as "cuda" (``net__device``).
+        The device on which torch trains and predicts, such as "cuda"
+        (``net__device``).
 
     Returns
     -------
     student : sklearn.pipeline.Pipeline
         An unfitted pipeline of two steps. "preprocess" is a
-        :class:`TabularPreprocessor`, which makes standardized float32 columns of
-        arrays and of data frames with strings and missing values. "net" is a
-        :class:`skorch.NeuralNetClassifier` around a multilayer perceptron that returns
+        :class:`TabularPreprocessor`, which turns arrays, and data frames with strings
+        and missing values, into standardized float32 columns. "net" is a
+        :class:`skorch.NeuralNetClassifier` of a multilayer perceptron that returns
         logits. It trains on all rows and sets none aside for validation.
 
     Raises
@@ -95,13 +96,13 @@ def make_student(
 
     See Also
     --------
-    DistilledClassifier : Trains the student to behave like a teacher.
-    TabularPreprocessor : The first step.
+    DistilledClassifier : Trains the student to give a teacher's probabilities.
+    TabularPreprocessor : The first step of the pipeline.
 
     Notes
     -----
-    The widths of the net's input and output are left open: ``DistilledClassifier``
-    sets ``net__module__n_features`` and ``net__module__n_classes`` in ``fit``.
+    The widths of the net's input and output are not set. ``DistilledClassifier`` sets
+    ``net__module__n_features`` and ``net__module__n_classes`` in ``fit``.
 
     Examples
     --------

@@ -53,9 +53,10 @@ class Term:
             offered = {
                 k: v[rows] if isinstance(v, Tensor) else v for k, v in offered.items()
             }
-        if len(student) < loss.min_rows:
+        if len(student) < self.loss.min_rows:
             return 0 * student.sum()
-        value = loss(student, teacher, **{k: offered[k] for k in loss.keywords})
+        taken = {k: v for k, v in offered.items() if k in loss.keywords}
+        value = loss(student, teacher, **taken)
         if not isinstance(value, Tensor) or value.ndim > 0:
             got = type(value).__name__
             if isinstance(value, Tensor):
@@ -107,6 +108,12 @@ class Objective:
     def is_hidden(self) -> bool:
         """Whether it looks at features."""
         return bool(self.feature_loss or self.relation_loss)
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether any term depends on the teacher."""
+        uses_alpha = callable(self.alpha) or self.alpha > 0
+        return self.is_hidden or bool(self.loss and uses_alpha)
 
     @property
     def learning(self) -> list[Term]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import decimal
 import numbers
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse, vstack
 
 # What the values of an object column may be to make it a column of numbers.
 _NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
@@ -23,7 +25,24 @@ def is_frame(X: Any) -> bool:
 
 def native(X: Any) -> Any:
     """Return a data frame as one of pandas or polars, the libraries known here."""
-    return X if _is_pandas(X) or hasattr(X, "to_series") else X.to_pandas()
+    return X if is_pandas(X) or hasattr(X, "to_series") else X.to_pandas()
+
+
+def stacked(parts: list[Any]) -> Any:
+    """Return arrays, sparse matrices or data frames below each other, as one."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if is_frame(first):
+        library = import_module(type(first).__module__.partition(".")[0])
+        if library.__name__ == "pandas":
+            return library.concat(parts, ignore_index=True)
+        if library.__name__ == "polars":
+            return library.concat(parts)
+        return library.concat_tables(parts)
+    if issparse(first):
+        return vstack(parts, format="csr")
+    return np.concatenate(parts)
 
 
 def is_numeric(X: Any, position: int) -> bool:
@@ -35,7 +54,7 @@ def is_numeric(X: Any, position: int) -> bool:
         If the column holds anything else, such as dates.
     """
     name = X.columns[position]
-    column = X.iloc[:, position] if _is_pandas(X) else X.to_series(position)
+    column = X.iloc[:, position] if is_pandas(X) else X.to_series(position)
     dtype = column.dtype
     if str(dtype) == "category":  # the codes of categories are no magnitudes
         return False
@@ -43,7 +62,7 @@ def is_numeric(X: Any, position: int) -> bool:
         return True
     if hasattr(dtype, "is_numeric") and dtype.is_numeric():  # in polars
         return True
-    seen = column.dropna() if _is_pandas(X) else column.drop_nulls()
+    seen = column.dropna() if is_pandas(X) else column.drop_nulls()
     types = set(map(type, seen.to_list()))
     for kind in types:
         if not issubclass(kind, (str, *_NUMBERS)):
@@ -79,7 +98,7 @@ def floats(X: Any, positions: list[int], *, allow_nan: bool = True) -> NDArray[A
     if not positions:
         return np.empty((X.shape[0], 0), np.float32)
     _refuse_dates(X, positions)
-    convert = _pandas_floats if _is_pandas(X) else _polars_floats
+    convert = _pandas_floats if is_pandas(X) else _polars_floats
     try:
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
             block = convert(X, positions)
@@ -101,7 +120,7 @@ def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
     """Return the levels in columns as strings, column by column; None is missing."""
     if not positions:
         return []
-    if _is_pandas(X):
+    if is_pandas(X):
         columns = _objects(X, positions, None).T.tolist()
     else:
         columns = [X.to_series(i).to_list() for i in positions]
@@ -168,5 +187,5 @@ def _no_numbers(name: Any, kind: str) -> TypeError:
     )
 
 
-def _is_pandas(X: Any) -> bool:
+def is_pandas(X: Any) -> bool:
     return hasattr(X, "iloc")

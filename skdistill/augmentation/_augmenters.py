@@ -1,0 +1,241 @@
+"""Make new rows out of the training rows, for the teacher to label."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+
+from skdistill.augmentation._table import Table
+from skdistill.utils._frames import stacked
+
+# A row looks for its nearest neighbor among this many rows, so that the time grows
+# with the rows, not with their square.
+_POOL_SIZE = 20_000
+
+
+class _Augmenter(BaseEstimator):
+    """Makes rows out of two rows of a table each."""
+
+    n_copies: float
+
+    def sample(self, X: Any, n_rows: int, random_state: Any = None) -> Any:
+        """Make new rows.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            The rows to make them of.
+        n_rows : int
+            How many to make. Each row of X serves about equally often.
+        random_state : int, RandomState instance or None, default=None
+            Seeds the rows.
+
+        Returns
+        -------
+        X_new : ndarray or data frame of shape (n_rows, n_features)
+            Of the same columns and dtypes.
+        """
+        self._validate_params()
+        rng = check_random_state(random_state)
+        table = Table(X)
+        own = rng.permutation(np.arange(n_rows) % len(table))
+        return self._mixed(table, own, rng)
+
+    def _mixed(
+        self, table: Table, own: NDArray[np.intp], rng: np.random.RandomState
+    ) -> Any:
+        raise NotImplementedError
+
+
+class MUNGE(_Augmenter):
+    """Exchange values between a row and its nearest neighbor.
+
+    Each value of a row is replaced with probability ``p``. A number is drawn from a
+    normal distribution around the neighbor's value, whose standard deviation is the
+    difference of the two values divided by ``s``; whole numbers stay whole, and numbers
+    stay in the range of their column. Any other value is the neighbor's. So new rows
+    stay where the data are, as Bucila et al. (2006) intend.
+
+    Parameters
+    ----------
+    p : float, default=0.5
+        The probability of a value to be replaced, in [0, 1].
+    s : float, default=1.0
+        Divides the standard deviation, above 0: large values stay near the neighbor's.
+    n_copies : float, default=10.0
+        The number of new rows for each training row, above 0.
+
+    See Also
+    --------
+    Mixup : New rows between two rows.
+    Mixture : Some rows of each of several augmenters.
+
+    References
+    ----------
+    .. [1] C. Bucila, R. Caruana, A. Niculescu-Mizil, "Model Compression", KDD 2006.
+       https://doi.org/10.1145/1150402.1150464
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.augmentation import MUNGE
+    >>> X = np.array([[0.1, 1.5], [0.3, 1.4], [5.2, 8.1], [5.4, 8.6]])
+    >>> MUNGE().sample(X, n_rows=6, random_state=0).shape
+    (6, 2)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "p": [Interval(Real, 0, 1, closed="both")],
+        "s": [Interval(Real, 0, None, closed="neither")],
+        "n_copies": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, p: float = 0.5, s: float = 1.0, n_copies: float = 10.0) -> None:
+        self.p = p
+        self.s = s
+        self.n_copies = n_copies
+
+    def _mixed(
+        self, table: Table, own: NDArray[np.intp], rng: np.random.RandomState
+    ) -> Any:
+        near = _nearest(table.embedded(rng), rng)[own]
+        exchanged = rng.random((len(own), len(table.columns))) < self.p
+        noise = rng.standard_normal(exchanged.shape)
+        for i, column in enumerate(table.columns):
+            here, there = column.numbers[own], column.numbers[near]
+            noise[:, i] = there + noise[:, i] * np.abs(here - there) / self.s
+        sources = np.where(exchanged, near[:, np.newaxis], own[:, np.newaxis])
+        return table.rebuilt(sources, noise, exchanged)
+
+
+class Mixup(_Augmenter):
+    """Make rows on the line between two rows.
+
+    The share of the one row is drawn from a Beta distribution for each new row. A value
+    that is no number comes from either row with the probability of its share.
+
+    Parameters
+    ----------
+    concentration : float, default=1.0
+        Both parameters of the Beta distribution, above 0. 1 is uniform; small values
+        stay near one of the two rows.
+    n_copies : float, default=10.0
+        The number of new rows for each training row, above 0.
+
+    See Also
+    --------
+    MUNGE : Exchange values between near rows.
+
+    References
+    ----------
+    .. [1] H. Zhang, M. Cisse, Y. N. Dauphin, D. Lopez-Paz, "mixup: Beyond Empirical
+       Risk Minimization", 2018. https://arxiv.org/abs/1710.09412
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.augmentation import Mixup
+    >>> X = np.array([[0.1, 1.5], [0.3, 1.4], [5.2, 8.1], [5.4, 8.6]])
+    >>> Mixup().sample(X, n_rows=6, random_state=0).shape
+    (6, 2)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "concentration": [Interval(Real, 0, None, closed="neither")],
+        "n_copies": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, concentration: float = 1.0, n_copies: float = 10.0) -> None:
+        self.concentration = concentration
+        self.n_copies = n_copies
+
+    def _mixed(
+        self, table: Table, own: NDArray[np.intp], rng: np.random.RandomState
+    ) -> Any:
+        other = rng.randint(len(table), size=len(own))
+        share = rng.beta(self.concentration, self.concentration, size=len(own))
+        shape = (len(own), len(table.columns))
+        from_other = rng.random(shape) < share[:, np.newaxis]
+        numbers = np.empty(shape)
+        for i, column in enumerate(table.columns):
+            here, there = column.numbers[own], column.numbers[other]
+            numbers[:, i] = here + share * (there - here)
+        sources = np.where(from_other, other[:, np.newaxis], own[:, np.newaxis])
+        return table.rebuilt(sources, numbers, np.ones(shape, dtype=bool))
+
+
+class Mixture(BaseEstimator):
+    """Take an equal number of rows from each of several augmenters.
+
+    Parameters
+    ----------
+    augmenters : list of objects with a method ``sample``, default=None
+        None stands for :class:`MUNGE` and :class:`Mixup`.
+    n_copies : float, default=10.0
+        The number of new rows for each training row, from all augmenters together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.augmentation import MUNGE, Mixture, Mixup
+    >>> X = np.array([[0.1, 1.5], [0.3, 1.4], [5.2, 8.1], [5.4, 8.6]])
+    >>> Mixture([MUNGE(p=0.2), Mixup()]).sample(X, n_rows=7, random_state=0).shape
+    (7, 2)
+    """
+
+    def __init__(
+        self, augmenters: list[Any] | None = None, n_copies: float = 10.0
+    ) -> None:
+        self.augmenters = augmenters
+        self.n_copies = n_copies
+
+    def sample(self, X: Any, n_rows: int, random_state: Any = None) -> Any:
+        """Make new rows.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            The rows to make them of.
+        n_rows : int
+            How many to make.
+        random_state : int, RandomState instance or None, default=None
+            Seeds the rows.
+
+        Returns
+        -------
+        X_new : ndarray or data frame of shape (n_rows, n_features)
+            Of the same columns and dtypes.
+        """
+        augmenters = [MUNGE(), Mixup()] if self.augmenters is None else self.augmenters
+        rng = check_random_state(random_state)
+        shares = np.array_split(np.arange(n_rows), len(augmenters))
+        return stacked(
+            [
+                augmenter.sample(X, len(share), rng.randint(2**31 - 1))
+                for augmenter, share in zip(augmenters, shares, strict=True)
+                if len(share)
+            ]
+        )
+
+
+def _nearest(
+    places: NDArray[np.float32], rng: np.random.RandomState
+) -> NDArray[np.intp]:
+    """Return for each row its nearest other row, among a sample of many."""
+    n_rows = len(places)
+    pool = np.arange(n_rows)
+    if n_rows > _POOL_SIZE:
+        pool = rng.choice(n_rows, _POOL_SIZE, replace=False)
+    if n_rows == 1:
+        return pool
+    search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(places[pool])
+    found = pool[search.kneighbors(places, return_distance=False)]
+    # A row of the pool finds itself first, unless others are the same.
+    return np.where(found[:, 0] == np.arange(n_rows), found[:, 1], found[:, 0])

@@ -1,0 +1,180 @@
+"""The columns of a table, to draw new rows from those that are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+from skdistill.utils._frames import is_frame, is_pandas, native
+
+# A column of whole numbers with no more distinct values than this holds levels: they
+# are exchanged between rows, and no value in between is drawn.
+_MAX_LEVELS = 20
+
+# The dimensions that stand for the levels of a column, where rows are compared.
+_LEVEL_DIMENSIONS = 8
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column as numbers, and what may be done with them.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n_rows,), float64
+        The values, NaN for missing; codes of the levels where they are no numbers.
+    kind : {"continuous", "integer", "levels"}
+        Between two values of the first kind, all are possible; between two integers,
+        the whole numbers; between two levels, none.
+    """
+
+    numbers: NDArray[np.float64]
+    kind: str
+
+    @classmethod
+    def of_numbers(cls, numbers: NDArray[np.float64]) -> Column:
+        """Tell the kind of a column of numbers by its values."""
+        there = numbers[np.isfinite(numbers)]
+        if not np.array_equal(there, np.round(there)):
+            return cls(numbers, "continuous")
+        few = len(np.unique(there)) <= _MAX_LEVELS
+        return cls(numbers, "levels" if few else "integer")
+
+    @classmethod
+    def of_levels(cls, values: Any) -> Column:
+        """Return a column of anything else, whose equal values are one level."""
+        codes: dict[Any, int] = {}
+        numbers = [codes.setdefault(_hashable(v), len(codes)) for v in values]
+        return cls(np.array(numbers, dtype=np.float64), "levels")
+
+    def embedded(self, rng: np.random.RandomState) -> NDArray[np.float32]:
+        """Return coordinates in which distances of the column's values make sense.
+
+        Numbers are standardized, with the mean in place of missing ones. Different
+        levels are about 1 apart.
+        """
+        if self.kind == "levels":
+            _, codes = np.unique(self.numbers, return_inverse=True)
+            places = rng.standard_normal((codes.max() + 1, _LEVEL_DIMENSIONS))
+            places /= np.linalg.norm(places, axis=1, keepdims=True) * np.sqrt(2)
+            return places[codes].astype(np.float32)
+        there = np.isfinite(self.numbers)
+        mean = self.numbers[there].mean()
+        scale = self.numbers[there].std() or 1.0
+        standard = np.where(there, (self.numbers - mean) / scale, 0.0)
+        return standard[:, np.newaxis].astype(np.float32)
+
+    def drawn(
+        self, numbers: NDArray[np.float64], where: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return which of the drawn numbers count, and these in the column's range."""
+        where = where & np.isfinite(numbers)
+        values = np.clip(
+            numbers[where], np.nanmin(self.numbers), np.nanmax(self.numbers)
+        )
+        return where, np.round(values) if self.kind == "integer" else values
+
+
+class Table:
+    """A table of any kind whose rows can be recombined, column by column.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n_rows, n_columns)
+        Numbers, or in a data frame columns of anything.
+    """
+
+    def __init__(self, X: Any) -> None:
+        self.is_frame = is_frame(X)
+        if self.is_frame:
+            self.X = native(X)
+            self.columns = [_column_of(self.X, i) for i in range(self.X.shape[1])]
+        else:
+            self.X = check_array(X, dtype=None, ensure_all_finite=False)
+            self.columns = [_column_of_array(values) for values in self.X.T]
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0])
+
+    def embedded(self, rng: np.random.RandomState) -> NDArray[np.float32]:
+        """Return coordinates of the rows, in which near rows are alike."""
+        return np.concatenate([c.embedded(rng) for c in self.columns], axis=1)
+
+    def rebuilt(
+        self,
+        sources: NDArray[np.intp],
+        numbers: NDArray[np.float64],
+        where: NDArray[np.bool_],
+    ) -> Any:
+        """Return new rows of the same columns and dtypes.
+
+        Parameters
+        ----------
+        sources : ndarray of shape (n_new, n_columns)
+            From which row a value is taken.
+        numbers : ndarray of shape (n_new, n_columns)
+            The numbers that replace it,
+        where : ndarray of shape (n_new, n_columns)
+            where this is True and the column is of numbers.
+        """
+        made = []
+        for i, column in enumerate(self.columns):
+            chosen, values = np.zeros(len(sources), dtype=bool), np.empty(0)
+            if column.kind != "levels":
+                chosen, values = column.drawn(numbers[:, i], where[:, i])
+            made.append(self._column(i, sources[:, i], chosen, values))
+        if not self.is_frame:
+            return np.stack(made, axis=1)
+        return type(self.X)(dict(zip(self.X.columns, made, strict=True)))
+
+    def _column(
+        self,
+        position: int,
+        rows: NDArray[np.intp],
+        where: NDArray[np.bool_],
+        values: NDArray[np.float64],
+    ) -> Any:
+        """Return the values of ``rows``, and ``values`` in their places."""
+        if not self.is_frame:
+            column = self.X[rows, position]
+            column[where] = values.astype(column.dtype)
+            return column
+        if not is_pandas(self.X):
+            column = self.X.to_series(position)[rows]
+            return column.scatter(np.flatnonzero(where), values.tolist())
+        array = self.X.iloc[:, position].array.take(rows)
+        if where.any():
+            kind = getattr(array.dtype, "numpy_dtype", array.dtype)
+            array[where] = values.astype(kind)
+        return array
+
+
+def _column_of_array(values: NDArray[Any]) -> Column:
+    if values.dtype.kind in "biuf":
+        return Column.of_numbers(values.astype(np.float64))
+    return Column.of_levels(values.tolist())
+
+
+def _column_of(X: Any, position: int) -> Column:
+    """Return a column of a data frame."""
+    if is_pandas(X):
+        column = X.iloc[:, position]
+        if getattr(column.dtype, "kind", "O") in "iuf":
+            return Column.of_numbers(column.to_numpy(np.float64, na_value=np.nan))
+        return Column.of_levels(column.tolist())
+    column = X.to_series(position)
+    if column.dtype.is_numeric():
+        return Column.of_numbers(column.cast(float).to_numpy().astype(np.float64))
+    return Column.of_levels(column.to_list())
+
+
+def _hashable(value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return "nan" if value != value else value  # NaN differs from itself

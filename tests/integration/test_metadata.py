@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 import sklearn
-from sklearn.ensemble import (
-    BaggingClassifier,
-    VotingClassifier,
-)
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.ensemble import BaggingClassifier, VotingClassifier
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import (
-    GridSearchCV,
-)
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 

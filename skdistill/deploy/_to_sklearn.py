@@ -55,8 +55,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
         A fitted estimator; of a search, the ``best_estimator_`` counts. It is left as
         it is. Its net must be a stack of ``torch.nn.Linear`` with one kind of
         activation between them (ReLU, Tanh, Sigmoid or none), as that of
-        :func:`skdistill.make_student`, unless ``numeric="periodic"``. Dropout and Identity may be anywhere, and a
-        Softmax at the end.
+        :func:`skdistill.make_student`, unless ``numeric="periodic"``. Dropout and
+        Identity may be anywhere, and a Softmax at the end.
 
     Returns
     -------

@@ -667,6 +667,15 @@ def test_the_first_partial_fit_is_a_fit_of_one_epoch(data, forest):
     assert_array_equal(chunk.predict_proba(data[0]), once.predict_proba(data[0]))
 
 
+@pytest.mark.parametrize("soft_labels", ["out_of_fold", "out_of_bag"])
+def test_chunks_are_labeled_in_sample(data, forest, soft_labels):
+    one, other = (
+        distilled(forest, soft_labels=how, cv=2).partial_fit(*data)
+        for how in (soft_labels, "in_sample")
+    )
+    assert_array_equal(one.predict_proba(data[0]), other.predict_proba(data[0]))
+
+
 def test_partial_fit_goes_on_after_fit_and_fit_starts_anew(data, forest):
     clf = distilled(forest).fit(*data)
     first = clf.predict_proba(data[0])

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -78,7 +79,9 @@ def test_predictions_in_a_new_process_are_the_same_to_the_bit(fitted, tmp_path):
         "clf = joblib.load('student.joblib')\n"
         "np.save('proba.npy', clf.predict_proba(np.load('X.npy')))\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    same_code = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, cwd=tmp_path, env=same_code, check=True)
     assert_array_equal(np.load(tmp_path / "proba.npy"), fitted.predict_proba(X))
 
 

@@ -1,8 +1,8 @@
 """The data sets of the benchmarks.
 
-They are read from the folder that the environment variable SKDISTILL_DATA names, with
-a file NAME.npz (X, y, classes) for each, and adult.csv.gz (target: income). Without
-it, they are fetched from OpenML.
+If the environment variable SKDISTILL_DATA is set, they are read from the folder that it
+names. The folder has a file NAME.npz (X, y, classes) for each data set, and
+adult.csv.gz (target: income). Otherwise they are fetched from OpenML.
 """
 
 import os
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import fetch_openml
 
-# Name and version on OpenML.
+# The name and version on OpenML.
 OPENML = {
     "letter": ("letter", 1),
     "satimage": ("satimage", 1),
@@ -28,8 +28,8 @@ OPENML = {
 def load(name):
     """Return X and y, an array of class names.
 
-    X is a float32 array, its categories as codes; that of "adult_frame" is a DataFrame
-    with strings and missing values.
+    X is a float32 array, in which categories are encoded as integers. For
+    "adult_frame", X is a DataFrame with strings and missing values.
     """
     folder = os.environ.get("SKDISTILL_DATA")
     return _from_openml(name) if folder is None else _from_folder(name, Path(folder))

@@ -1,10 +1,10 @@
-"""What does DistilledClassifier cost over a training loop written by hand?
+"""Compare the time of DistilledClassifier.fit with that of a loop in plain torch.
 
-Both train one module with one optimizer, batch size, number of epochs and matrix of
-soft labels. The loop draws its batches by indexing shuffled tensors, the fastest way
-for data in memory; a second one draws them from a DataLoader. A plain skorch net, which
-trains on the labels alone, is timed for reference. Repetitions are interleaved, as the
-speed of a machine drifts:
+Both train the same module with the same optimizer, batch size, number of epochs and
+soft labels. The first loop makes its batches by indexing shuffled tensors, the fastest
+way for data in memory. The second one uses a DataLoader. For reference, a plain skorch
+net is trained on the labels alone. The contestants take turns in each repetition,
+because the speed of a machine drifts:
 
     python benchmarks/fit_time.py --dataset letter --epochs 20
 """
@@ -81,7 +81,7 @@ def main():
         for name, fit in contestants.items():
             start = perf_counter()
             fit()
-            if repetition > 0:  # the first one warms up
+            if repetition > 0:  # the first repetition is a warm-up
                 seconds[name].append(perf_counter() - start)
 
     print_results(len(X), seconds, args)
@@ -101,7 +101,7 @@ def parse_args():
 
 
 def loop(X, y, proba, batches, args):
-    """Distill as a person would who writes PyTorch alone."""
+    """Distill in plain torch."""
     module = MLP(X.shape[1], proba.shape[1])
     optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE)
     teacher = np.log(proba.clip(PROBA_CLIP, 1))

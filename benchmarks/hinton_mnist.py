@@ -1,13 +1,15 @@
-"""The MNIST experiment of the paper that named distillation, beside its figures.
+"""Repeat the MNIST experiment of Hinton et al. (2015), and print the paper's numbers.
 
-A teacher with two hidden layers of 1200 units, dropout and jittered images teaches a
-student with two hidden layers of 800 units and no regularization, at temperature 20.
-Then the student is taught again without ever seeing a 3, and the bias of its output for
-the 3 is raised such that the errors on the test rows are fewest, as in the paper.
+The teacher has two hidden layers of 1200 units, and is trained with dropout and
+jittered images. The student has two hidden layers of 800 units and no regularization,
+and learns from the teacher at temperature 20. A second student is trained without the
+images of a 3. Then the bias of its output for the 3 is set to the value with the fewest
+errors on the test rows, as in the paper.
 
-The paper does not say how long it trained, nor how it weighed the two terms; here it is
-Adam with a cosine schedule, and alpha below. The full form takes minutes on a GPU and
-hours on a CPU; with fewer epochs it is a shortened one, and its figures are worse.
+The paper does not give the number of epochs, nor the weights of the two terms. This
+script uses Adam with a cosine schedule, and the defaults of its options. The first
+command takes minutes on a GPU and hours on a CPU. The second one is shorter, and its
+numbers are worse.
 
     python benchmarks/hinton_mnist.py --teacher-epochs 200 --student-epochs 100
     python benchmarks/hinton_mnist.py --teacher-epochs 20 --student-epochs 15
@@ -41,7 +43,7 @@ PAPER = {
 
 
 class Jitter(nn.Module):
-    """Shift each image by up to two pixels, in training."""
+    """Shift each image by up to two pixels while training."""
 
     def forward(self, X):
         if not self.training:
@@ -54,7 +56,7 @@ class Jitter(nn.Module):
 
 
 class Net(nn.Sequential):
-    """Two hidden layers, and if regularized, dropout and jittered images."""
+    """A net with two hidden layers, and optionally dropout and jittered images."""
 
     def __init__(self, width, regularized=False):
         def drop(share):

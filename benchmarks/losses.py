@@ -1,11 +1,13 @@
-"""Compare the losses: what each adds to a student, and what it costs.
+"""Compare the losses by the quality of the students and the time of a training step.
 
-A student of two hidden layers learns from labels alone, from each logit loss, and from
-"kl" with each loss on features or relations added. The weights make a term about as
-large as the others when the training begins; those of the papers, for images and much
-larger nets, drown the labels here (--paper-weights). Metrics are of rows that neither
-teacher nor student has seen, as mean and standard deviation over seeds. A step is the
-training of a batch; its time is that of whole epochs, so it includes loading the batch.
+A student with two hidden layers is trained on the labels alone, with each loss on
+logits, and with "kl" plus each loss on features or relations. The weights are chosen
+such that each term is about as large as the others at the start of the training. The
+weights of the papers (--paper-weights) are for images and much larger nets; here they
+make these terms much larger than the others. The metrics are means and standard
+deviations over seeds, on rows that neither the teacher nor the student has seen. The
+time of a step is the time of an epoch divided by the number of batches, so it includes
+the loading of a batch.
 
     python benchmarks/losses.py --teacher forest
     python benchmarks/losses.py --teacher mlps --datasets letter --seeds 1
@@ -59,7 +61,7 @@ PAPER_WEIGHTS = {
 }
 METRICS = ["accuracy", "log loss", "agreement"]
 COLUMNS = [*METRICS, "ms a step", "over kl"]
-BATCH_SIZE = 128  # that of the default student
+BATCH_SIZE = 128  # of the default student
 
 
 def main():
@@ -124,7 +126,7 @@ def run(X, y, seed, args):
     kl_step = math.nan
     for name in args.losses:
         if name == "standardized" and len(classes) < 3:
-            continue  # nothing is left of two standardized logits
+            continue  # two standardized logits carry no information
         student = DistilledClassifier(teacher, random_state=seed)
         student.set_params(**clone(LOSSES[name], safe=False))
         if args.paper_weights and name in PAPER_WEIGHTS:
@@ -141,7 +143,7 @@ def run(X, y, seed, args):
 
 
 def make_teacher(name, seed):
-    """Return an ensemble of big nets, whose probabilities are averaged, or a forest."""
+    """Return a list of teachers: three large nets, or one forest."""
     if name == "forest":
         return [RandomForestClassifier(200, random_state=seed)]
     return [

@@ -1,14 +1,15 @@
-"""How good is a distilled student beside its teacher and a student of labels alone?
+"""Compare distilled students with their teacher and with a student of labels alone.
 
-Every data set is split anew for each seed; all models of a seed share its split, and
-all students are one network with one initialization. Options that take several values
-are crossed, which gives a row for each combination:
+Each seed gives another split of a data set. All models of a seed use the same split,
+and all students are the same net with the same initial weights. Some options take
+several values. The script trains a student for each combination of them:
 
     python benchmarks/quality.py --datasets letter magic --alpha 0.5 0.9 1.0
     python benchmarks/quality.py --soft-labels in_sample out_of_fold out_of_bag
 
-The seconds of a student are those of its training and of its soft labels; in_sample
-labels come from the fitted teacher, whose own fit is counted in its own row.
+The time of a student ("fit s") includes its training and its soft labels. In-sample
+soft labels come from the fitted teacher. The time of the teacher's fit is in the row of
+the teacher.
 """
 
 import argparse
@@ -133,7 +134,7 @@ def variants(args):
 
 
 def name_of(variant, args):
-    """Name a student by those options that take several values."""
+    """Return a name with the values of those options that have several."""
     crossed = [f"{k}={v}" for k, v in variant.items() if len(getattr(args, k)) > 1]
     return " ".join(["distilled", *crossed])
 

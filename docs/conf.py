@@ -3,7 +3,7 @@
 import os
 import re
 
-# The gallery's examples and their workers run on as many cores as there are.
+# One thread in each process: the examples of the gallery start processes of their own.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import skdistill
@@ -31,7 +31,7 @@ html_title = "skdistill"
 html_show_sourcelink = False
 html_theme_options = {"secondary_sidebar_items": ["page-toc"]}
 
-# The docstrings give the types, for people.
+# The docstrings give the types.
 autodoc_typehints = "none"
 autosummary_generate = True
 # The templates list the members; a second list would repeat them.
@@ -44,7 +44,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
-    # "A forest's ..." comes first, the example to begin with.
+    # "Distill a forest ..." comes first.
     "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,
     "backreferences_dir": "generated/backreferences",
@@ -57,7 +57,7 @@ sphinx_gallery_conf = {
 
 
 def drop_foreign_references(app, what, name, obj, options, lines):
-    """Keep the text alone of what inherited docstrings refer to in their own docs."""
+    """Remove references to scikit-learn's own documentation, but keep their text."""
     if getattr(obj, "__module__", "").startswith("sklearn"):
         lines[:] = [re.sub(r":ref:`(.+?) <\w+>`", r"\1", line) for line in lines]
 

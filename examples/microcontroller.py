@@ -1,17 +1,17 @@
 """
-The student on a microcontroller
-================================
+Run the student on a microcontroller
+====================================
 
-:func:`~skdistill.deploy.to_sklearn` makes a scikit-learn model of a student, and any
-generator that knows :class:`~sklearn.neural_network.MLPClassifier` turns it into C.
-`emlearn <https://emlearn.org>`_ does it well: arrays of weights and a header of a few
-hundred lines, without dynamic memory. Here the student reads handwritten digits of
-8 x 8 pixels. We compile it with gcc, as a program for this computer, and see that it
-tells the same digits as the student in Python.
+:func:`~skdistill.deploy.to_sklearn` turns a student into an
+:class:`~sklearn.neural_network.MLPClassifier`, from which many tools generate C code.
+This example uses `emlearn <https://emlearn.org>`_. It generates arrays of weights and a
+header of a few hundred lines, without dynamic memory. The student classifies
+handwritten digits of 8 x 8 pixels. We compile it with gcc as a program for this
+computer, and check that it predicts the same digits as the student in Python.
 
-It needs gcc, and ``pip install emlearn``. It is not run when this page is made. Run
-with ``python examples/microcontroller.py``, it prints the accuracy of both, what the
-weights take, and how often the two agree:
+The example needs gcc, and ``pip install emlearn``. It is not run when this page is
+built. ``python examples/microcontroller.py`` prints the accuracy of the teacher and of
+the student, the size of the weights, and the agreement of C and Python:
 
 .. code-block:: text
 
@@ -40,8 +40,8 @@ from skdistill.deploy import to_sklearn
 # A student for the device
 # ------------------------
 #
-# The pixels already lie between 0 and 1, so the student needs no preprocessing, and
-# the device has none to do.
+# We scale the pixels to the range from 0 to 1. The student then needs no preprocessing,
+# neither here nor on the device.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
@@ -77,22 +77,22 @@ print(f"student  {student.score(X_test, y_test):.3f}")
 # From scikit-learn to C
 # ----------------------
 #
-# ``student_predict`` is what emlearn names the function; it takes one row. The weights
-# are constants, 4 bytes each, which a compiler for a device puts into its flash memory.
+# emlearn generates a function ``student_predict``, which takes one row. The weights are
+# constants of 4 bytes each. A compiler for a device puts them into flash memory.
 
-# emlearn sets numpy to raise on underflow, so it is imported after training.
+# emlearn makes numpy raise errors on underflow, so import it after the training.
 import emlearn
 
 mlp = to_sklearn(student)[-1]
 temporary = tempfile.TemporaryDirectory()
 folder = Path(temporary.name)
-with chdir(folder):  # emlearn also compiles, and leaves its files behind
+with chdir(folder):  # emlearn also compiles, and does not delete its files
     emlearn.convert(mlp, method="inline").save(name="student", file="student.h")
 n_weights = sum(w.size for w in mlp.coefs_ + mlp.intercepts_)
 print(f"{n_weights} weights, {4 * n_weights} bytes")
 
 # %%
-# The program reads rows of 64 numbers and prints their digits.
+# The program reads rows of 64 numbers and prints a digit for each.
 
 (folder / "main.c").write_text(
     r"""
@@ -119,8 +119,8 @@ subprocess.run(
 )
 
 # %%
-# The same answers
-# ----------------
+# Comparison with Python
+# ----------------------
 
 rows = "\n".join(" ".join(map(str, row)) for row in X_test)
 answers = subprocess.run(

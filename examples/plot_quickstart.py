@@ -1,16 +1,16 @@
 """
-A forest's small and fast double
-================================
+Distill a forest into a small net
+=================================
 
-A forest of 500 trees reads handwritten digits well, but it is large and slow to ask.
-Here it teaches a small net, which takes its place in the same scikit-learn code.
+A forest of 500 trees classifies handwritten digits well, but it is large and slow.
+This example trains a small net with the forest as its teacher, and compares the two.
 """
 
 # %%
 # The teacher
 # -----------
-# Any fitted classifier with ``predict_proba`` will do. This one is trained on half of
-# the digits that come with scikit-learn.
+# The teacher can be any fitted classifier with ``predict_proba``. This forest is
+# trained on half of the digits of scikit-learn.
 
 import tempfile
 from pathlib import Path
@@ -34,8 +34,8 @@ forest = RandomForestClassifier(500, random_state=0).fit(X_train, y_train)
 # %%
 # The student
 # -----------
-# It learns from the labels and from the forest's probabilities. With ``alpha=0`` the
-# same net learns from the labels alone: the difference is what the teacher adds.
+# The student learns from the labels and from the probabilities of the forest. For
+# comparison, we also train the same net on the labels alone, with ``alpha=0``.
 
 distilled = DistilledClassifier(teacher=forest, random_state=0)
 distilled.fit(X_train, y_train)
@@ -44,10 +44,10 @@ alone = DistilledClassifier(teacher=forest, alpha=0, random_state=0)
 alone.fit(X_train, y_train)
 
 # %%
-# What it costs, and what it is worth
-# -----------------------------------
-# ``footprint`` measures the bytes of a file and the time of a prediction. The
-# student's file holds no forest.
+# Quality, size and speed
+# -----------------------
+# ``footprint`` measures the size of a file and the time of a prediction. "agreement" is
+# the share of rows for which a model predicts the same class as the forest.
 
 
 def measure(model, costs):
@@ -71,7 +71,7 @@ for name, row in results.items():
     print(f"{name:12}", *cells)
 
 # %%
-# The picture: what each of them is worth, against what it costs.
+# The plot shows the accuracy against the size and the time for one row.
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, layout="constrained")
 titles = {"bytes": "bytes on disk", "us, 1 row": "microseconds for one row"}
@@ -92,10 +92,12 @@ axes[0].set_ylabel("accuracy on unseen digits")
 fig.savefig("quickstart.png", dpi=150)
 
 # %%
-# The file holds no forest. It is loaded like any other, where skdistill is installed.
+# The file of the student does not contain the forest. It can be loaded wherever
+# skdistill is installed.
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder, "student.joblib")
     joblib.dump(distilled, path)
     student = joblib.load(path)
-print(student.predict(X_test[:5]), "is what the loaded student says of", y_test[:5])
+print("predicted by the loaded student:", student.predict(X_test[:5]))
+print("labels:", y_test[:5])

@@ -1,17 +1,18 @@
 """
-The smallest student that is good enough
-========================================
+Find the smallest student that is good enough
+=============================================
 
-A larger student is not always a better one. A search can score the size of a student
-beside its accuracy, and then choose the smallest among those that are as good as the
-best, within what chance can tell.
+A larger student is not always better. This example searches over the size of the
+student, and scores both its accuracy and its size. It then selects the smallest student
+whose accuracy is within one standard error of the best.
 """
 
 # %%
 # A search with two scores
 # ------------------------
-# The teacher is given unfitted, so that in each fold it learns from the training rows
-# alone. It is asked once per fold, however many students there are.
+# We pass an unfitted teacher, so that the search fits it on the training rows of each
+# fold only. The integer ``random_state`` of the estimator below makes sure that the
+# teacher is fitted once per fold, not once for each student.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,24 +33,24 @@ sizes = [(), (8,), (16,), (32,), (64, 64), (128, 128)]
 temperatures = [1.0, 2.0]
 
 # %%
-# The choice
-# ----------
-# ``refit`` may be a function of the results. The mean of the folds is known up to its
-# standard error: whatever is within one standard error of the best counts as good, and
-# of these the smallest wins.
+# The selection
+# -------------
+# ``refit`` can be a function of the results that returns the index of the selected
+# candidate. A candidate is good enough if its mean accuracy is within one standard
+# error of the best one. We select the smallest of these candidates.
 
 N_FOLDS = 5
 
 
 def good_enough(results):
-    """Return the least accuracy that counts as good."""
+    """Return the lowest accuracy that is good enough."""
     best = results["mean_test_accuracy"].argmax()
     error = results["std_test_accuracy"][best] / np.sqrt(N_FOLDS - 1)
     return results["mean_test_accuracy"][best] - error
 
 
 def smallest_good(results):
-    """Return the number of the smallest good candidate, the better of equals."""
+    """Return the index of the smallest good candidate, the most accurate of ties."""
     accuracy = results["mean_test_accuracy"]
     n_bytes = -results["mean_test_size"]
     order = np.lexsort((-accuracy, n_bytes))
@@ -72,7 +73,7 @@ search.fit(X_train, y_train)
 print(search.best_params_)
 
 # %%
-# All candidates, and the line above which they are good:
+# The plot shows all candidates. Those above the dashed line are good enough.
 
 results = search.cv_results_
 hidden = results["param_student__net__module__hidden_layer_sizes"]
@@ -111,10 +112,10 @@ ax.margins(0.15)
 ax.grid(alpha=0.3)
 
 # %%
-# What it costs
-# -------------
-# The chosen student was trained again on all training rows. ``footprint`` measures it
-# beside its teacher.
+# Size and speed
+# --------------
+# The search has trained the selected student again on all training rows. ``footprint``
+# compares it with its teacher.
 
 models = {"teacher": forest.fit(X_train, y_train), "student": search.best_estimator_}
 print(footprint(models, X_test))

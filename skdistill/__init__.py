@@ -6,11 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skdistill import deploy, losses, schedules
+    from skdistill import augmentation, deploy, losses, schedules
     from skdistill._classifier import DistilledClassifier
     from skdistill._students._make_student import make_student
     from skdistill._students._tabular import TabularPreprocessor
     from skdistill._teachers._torch import TorchTeacher
+    from skdistill._transfer._extra import TransferRows
     from skdistill._transfer._soft_labels import soft_labels
 
 __version__ = "0.1.0"
@@ -19,6 +20,8 @@ __all__ = [
     "DistilledClassifier",
     "TabularPreprocessor",
     "TorchTeacher",
+    "TransferRows",
+    "augmentation",
     "deploy",
     "losses",
     "make_student",
@@ -32,13 +35,14 @@ _HOMES = {
     "DistilledClassifier": "skdistill._classifier",
     "TabularPreprocessor": "skdistill._students._tabular",
     "TorchTeacher": "skdistill._teachers._torch",
+    "TransferRows": "skdistill._transfer._extra",
     "make_student": "skdistill._students._make_student",
     "soft_labels": "skdistill._transfer._soft_labels",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("deploy", "losses", "schedules"):
+    if name in ("augmentation", "deploy", "losses", "schedules"):
         return importlib.import_module(f"skdistill.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)

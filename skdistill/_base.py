@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdistill._pickling import LeftOut, checked, slim
+from skdistill._pickling import LeftOut, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._students._make_student import make_student
 from skdistill._teachers._answers import Answer
@@ -28,12 +28,17 @@ from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import is_trimmed
 from skdistill._training._train import net_of, train_student
+from skdistill._transfer._extra import (
+    made_rows,
+    resolve_augmenter,
+    unwrapped_transfer,
+)
 from skdistill._transfer._labels import from_proba, warn_if_uninformative
 from skdistill._transfer._methods import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.losses._base import LOSSES, suggestion
-from skdistill.utils._frames import is_frame
+from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._validation import (
     all_fitted,
     check_not_empty,
@@ -87,7 +92,7 @@ def may_train_on(estimator: BaseDistiller) -> bool:
     )
 
 
-class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
     """Trains a student on what a teacher says of the rows.
 
     A subclass has the parameters of :class:`DistilledClassifier`, and says what the
@@ -102,6 +107,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         y: Any,
         sample_weight: Any,
         teacher_proba: Any,
+        X_transfer: Any = None,
         classes: ArrayLike | None = None,
         *,
         incremental: bool = False,
@@ -115,22 +121,25 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             student = self._student_to_train(is_new, incremental)
             objective = self._objective(student, y, teacher_proba, incremental)
             X, y, sample_weight = self._check_data(
-                X, y, sample_weight, teacher_proba, reset=is_new
+                X, y, sample_weight, teacher_proba, X_transfer, reset=is_new
             )
             state, teacher_seed, seed = self._begin(student, is_new)
+            extra = None
             if teacher_proba is not None:
                 columns = self._proba_columns(classes, incremental)
                 answer = from_proba(teacher_proba, X, y, columns)
             else:
                 features = self._feature_question(objective, state)
                 question = self._question(X, y, sample_weight, features, incremental)
+                question = self._with_extra(question, X_transfer, objective, student)
+                extra = question.extra
                 question = replace(question, random_state=teacher_seed)
                 answer = tasks.label(lambda: label(self.teacher, question))
             state.remember(answer, self.teacher)
             if is_new:
                 state.columns = self._name_classes(answer, y, classes)
             answer = replace(answer, classes=state.columns)
-            rows = self._transfer_set(X, y, sample_weight, answer)
+            rows = self._transfer_set(X, y, sample_weight, extra, answer)
             self._warn_about(rows, objective)
             train_student(
                 student,
@@ -322,7 +331,14 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return rng.randint(2**31 - 1), rng.randint(2**31 - 1)
 
     def _check_data(
-        self, X: Any, y: Any, sample_weight: Any, teacher_proba: Any, *, reset: bool
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        teacher_proba: Any,
+        X_transfer: Any,
+        *,
+        reset: bool,
     ) -> tuple[Any, NDArray[Any] | None, NDArray[np.float64] | None]:
         if (self.teacher is None) == (teacher_proba is None):
             raise ValueError(
@@ -331,6 +347,12 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
                 if self.teacher is None
                 else "pass either a teacher or teacher_proba, not both: it is not "
                 "clear which of the two to learn from"
+            )
+        needs_teacher = not (self.augmenter is None or isinstance(self.augmenter, str))
+        if teacher_proba is not None and (needs_teacher or X_transfer is not None):
+            raise ValueError(
+                "augmenter and X_transfer add rows that a teacher has to label, and "
+                "there is teacher_proba alone: pass teacher="
             )
         X = self._check_X(X, reset=reset)
         if y is not None:
@@ -374,6 +396,29 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         reduction = state.reduction if same else None
         return FeatureQuestion(self.teacher_features, required, reduction)
 
+    def _with_extra(
+        self, question: Question, X_transfer: Any, objective: Objective, student: Any
+    ) -> Question:
+        """Add the rows beyond the training rows, if the student learns from any."""
+        augmenter = None
+        if question.remember and objective.asks_teacher:
+            augmenter = resolve_augmenter(self.augmenter, question.X)
+            # Rows made of training rows would tell a validation set too much.
+            is_auto = isinstance(self.augmenter, str)
+            if is_auto and net_of(student).train_split is not None:
+                augmenter = None
+        extra = []
+        if augmenter is not None:
+            whole = isinstance(self.random_state, Integral)
+            seed = int(self.random_state) if whole else 0
+            extra.append(made_rows(augmenter, question.X, seed))
+        if X_transfer is not None:
+            X_transfer = unwrapped_transfer(X_transfer, question.X)
+            extra.append(self._check_X(X_transfer, reset=False))
+        return replace(
+            question, extra=stacked(extra) if extra else None, augmenter=augmenter
+        )
+
     def _proba_columns(self, classes: ArrayLike | None, incremental: bool) -> Any:
         """Return what the columns of ``teacher_proba`` stand for, if that is known."""
         if self.classes is not None or not incremental:
@@ -391,6 +436,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         X: Any,
         y: NDArray[Any] | None,
         sample_weight: NDArray[np.float64] | None,
+        extra: Any,
         answer: Answer,
     ) -> TransferSet:
         self._check_known(y)
@@ -400,6 +446,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             answer,
             classes=self.classes_,
             sample_weight=sample_weight,
+            extra=extra,
             proba_clip=self.proba_clip,
         )
 
@@ -437,26 +484,6 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         tags.input_tags.allow_nan = bool(getattr(self, "_allow_nan", allow_nan))
         tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what prediction does not need: above all, the teacher."""
-        state = dict(super().__getstate__())
-        return slim(state) if "student_" in state else state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(checked(state))
-
-    def __copy__(self) -> Any:
-        # Copies are for use in this process: they keep the teacher.
-        new = type(self).__new__(type(self))
-        new.__dict__.update(self.__dict__)
-        return new
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        new = type(self).__new__(type(self))
-        memo[id(self)] = new
-        new.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        return new
 
 
 def _clone_unfitted(teacher: Any) -> Any:

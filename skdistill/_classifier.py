@@ -1,4 +1,4 @@
-"""The estimator: a heavy classifier's small and fast double."""
+"""The estimator that trains a small net to give a teacher's probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.pipeline import Pipeline
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,141 +24,153 @@ from skdistill.utils._validation import all_fitted, plain_rows
 
 
 class DistilledClassifier(ClassifierMixin, BaseDistiller):
-    r"""A small, fast classifier that learns from a heavy one.
+    r"""Train a small net to give the probabilities of a large classifier.
 
-    The student, a neural net, is trained on the teacher's soft labels and on the
-    labels at once:
+    The large classifier is the teacher. It predicts class probabilities, the soft
+    labels, for the training rows. The student, a neural net, is trained on the soft
+    labels and on the labels ``y`` together. It minimizes
 
     .. math::
 
         L = \alpha \, T^2 \, \mathrm{KL}(p_t^T \,\|\, p_s^T)
             + (1 - \alpha) \, \mathrm{CE}(y, p_s)
 
-    where :math:`p_t^T` and :math:`p_s^T` are the teacher's and the student's
-    probabilities, both softened by the temperature :math:`T`. Other losses can take the
-    place of the first term, and losses on hidden features and on the relations between
-    rows can be added. Once fitted, it is an ordinary classifier, and a pickle of it
-    holds no teacher.
+    where :math:`p_t^T` and :math:`p_s^T` are the probabilities of the teacher and of
+    the student, both softened by the temperature :math:`T` [1]_. Other losses can
+    replace the first term, and losses on hidden features and on the relations between
+    rows can be added. A pickle of the fitted estimator does not contain the teacher.
 
     Read more in the :ref:`user guide <user_guide>`.
 
     Parameters
     ----------
     teacher : estimator, list of estimators or None, default=None
-        A classifier with ``predict_proba``, or several, whose probabilities are
-        averaged. A fitted one is used as it is, never refitted nor changed, and kept
-        by reference in clones; an unfitted one is cloned and fitted on the training
-        rows inside ``fit``. It sees ``X`` just as it is given to ``fit``. None where
-        ``fit`` gets ``teacher_proba``.
+        A classifier with ``predict_proba``, or a list of them, whose probabilities are
+        averaged. A fitted teacher is used as it is, and clones refer to the same
+        object. An unfitted teacher is cloned, and the clone is fitted on the training
+        rows in ``fit``. The teacher gets a copy of ``X`` as it is passed to ``fit``.
+        None if ``teacher_proba`` is passed to ``fit``.
     student : skorch.NeuralNetClassifier, Pipeline or None, default=None
-        A net, or a pipeline that ends in one. Trained as a clone, available as
-        ``student_``. None stands for :func:`make_student`, which takes arrays and
-        data frames as they are. Where the net's module has parameters ``n_features``
-        and ``n_classes``, they are set. Preprocessing that belongs to the student
-        goes into its pipeline.
+        A net, or a pipeline whose last step is a net. A clone of it is trained and is
+        available as ``student_``. None means :func:`make_student`, which accepts arrays
+        and data frames. If the module of the net has parameters ``n_features`` and
+        ``n_classes``, they are set. Put the student's preprocessing into its pipeline.
     temperature : float or callable, default=2.0
-        Softens the teacher and the student in the first term; above 0. Higher values
-        bring out how the teacher ranks the classes it thinks wrong. A callable is a
-        schedule: a function of the number of the epoch, from 0, and of how many there
-        are, such as :class:`skdistill.schedules.LinearSchedule`.
+        Softens the teacher and the student in the first term; above 0. At higher
+        temperatures, the student also learns how the teacher ranks the unlikely
+        classes. A callable is a schedule: a function of the number of the epoch,
+        counted from 0, and of the total number of epochs, such as
+        :class:`skdistill.schedules.LinearSchedule`.
     alpha : float or callable, default=0.5
-        The weight of the soft term, from 0 (plain training on ``y``) to 1 (the
-        teacher alone; ``y`` is not needed). Or a schedule.
+        The weight of the first term, from 0 (the student learns from ``y`` only) to 1
+        (from the teacher only; ``y`` is not needed). A callable is a schedule.
     loss : str, callable or list of (loss, weight), default="kl"
-        The soft term, on logits: "kl", "logit_mse", "dkd", "dist", "nkd",
-        "standardized", "jsd", an object of :mod:`skdistill.losses` that holds their
-        parameters, or a function of your own. It is called with the student's and the
-        teacher's logits, tensors of shape (n_rows, n_classes), and gets the keywords
-        ``y``, ``temperature``, ``sample_weight`` and ``epoch`` (from 0) if it has
-        parameters of that name; it returns a tensor of shape (). A list is a weighted
-        sum.
+        The loss on logits in the first term: "kl", "logit_mse", "dkd", "dist", "nkd",
+        "standardized", "jsd", an object of :mod:`skdistill.losses` with parameters, or
+        a function of your own. A function is called with the student's and the
+        teacher's logits, tensors of shape (n_rows, n_classes), and returns a tensor of
+        shape (). It also gets the keywords ``y``, ``temperature``, ``sample_weight``
+        and ``epoch`` (counted from 0) if it has parameters with these names. A list is
+        a weighted sum.
     feature_loss : str, callable, list of (loss, weight) or None, default=None
-        A further term, on hidden features: "hint", "cosine", "cka", "vid", an object,
-        or a function of your own, which is called with features of shape (n_rows,
-        n_student_features) and (n_rows, n_teacher_features), and gets
-        ``sample_weight`` and ``epoch``. An object with a method
-        ``learned(n_student_features, n_teacher_features)`` is replaced by the torch
-        module that the method returns, which the student's optimizer then trains.
+        A further term on hidden features: "hint", "cosine", "cka", "vid", an object, or
+        a function of your own. A function is called with features of shape (n_rows,
+        n_student_features) and (n_rows, n_teacher_features), and with
+        ``sample_weight`` and ``epoch`` if it has these parameters. If an object has a
+        method ``learned(n_student_features, n_teacher_features)``, the torch module
+        that the method returns is called instead, and trained with the student.
     feature_weight : float, default=1.0
-        The weight of ``feature_loss`` beside the two other terms. Features have no
-        common scale, so search over it. 0 leaves the loss out.
+        The weight of ``feature_loss``. The best value depends on the scale of the
+        features, so search over it. 0 leaves the loss out.
     relation_loss : str, callable, list of (loss, weight) or None, default=None
-        A further term, on how the rows of a batch relate to each other: "rkd",
-        "similarity", "pkt", "contrastive", an object or a function as for
-        ``feature_loss``. With a teacher without features, its logits serve.
+        A further term on the relations between the rows of a batch: "rkd",
+        "similarity", "pkt", "contrastive", an object, or a function as for
+        ``feature_loss``. If the teacher has no features, its logits are used.
     relation_weight : float, default=1.0
         The weight of ``relation_loss``. 0 leaves the loss out.
     teacher_features : "auto", str or callable, default="auto"
-        Where the teacher's features come from, for these two losses. "auto" is the
-        last hidden layer of :class:`~sklearn.neural_network.MLPClassifier`; the input
-        of the last linear layer of a :class:`TorchTeacher` or a skorch net; and the
-        leaves of trees, forests and boosted trees (scikit-learn, LightGBM, XGBoost),
-        reduced to 64 features. Of pipelines and searches, it is that of their last
-        step and best estimator; of a list, all side by side. A string names a layer
-        of a torch module. A callable takes the fitted teacher and ``X`` and returns an
-        array of shape (n_samples, n_teacher_features).
+        The teacher's features for these two losses. "auto" means the last hidden layer
+        of :class:`~sklearn.neural_network.MLPClassifier`, the input of the last linear
+        layer of a :class:`TorchTeacher` or a skorch net, and the leaves of trees,
+        forests and boosted trees (scikit-learn, LightGBM, XGBoost), reduced to 64
+        features. For a pipeline, the last step is used, and for a search the best
+        estimator. For a list of teachers, the features are concatenated. A string is
+        the name of a layer of a torch module. A callable gets the fitted teacher and
+        ``X``, and returns an array of shape (n_samples, n_teacher_features).
     student_layer : str, default=None
-        The submodule of the student's module whose output are its features. None is
-        the input of its last linear layer.
+        The name of the submodule of the student's module whose output is used as the
+        student's features. None means the input of its last linear layer.
     soft_labels : {"auto", "in_sample", "out_of_fold", "out_of_bag"}, default="auto"
-        Which teacher labels a row: one that was fitted on all rows, a clone that was
-        fitted on other folds, or those trees of a forest that did not draw it.
-        "auto" is "out_of_fold" where ``cv`` is given, else "in_sample". See
-        :func:`soft_labels`.
+        The teacher that labels a row: one that was fitted on all rows, a clone that was
+        fitted on the other folds, or the trees of a forest whose bootstrap sample does
+        not contain the row. "auto" means "out_of_fold" if ``cv`` is given, otherwise
+        "in_sample". See :func:`soft_labels`.
     cv : int, cross-validation splitter or None, default=None
-        The folds of "out_of_fold"; None means 5.
+        The folds of "out_of_fold". None means 5.
     teacher_weights : array-like of shape (n_teachers,), default=None
-        The weights of a list of teachers. By default all weigh the same.
+        The weights of a list of teachers. By default all are equal.
     classes : array-like of shape (n_classes,), default=None
-        What the columns of ``teacher_proba`` stand for (by default the sorted labels
-        of ``y``), or those of a fitted teacher (by default its ``classes_``). With an
-        unfitted teacher, classes that ``classes_`` holds even if ``y`` lacks them.
+        The labels of the columns of ``teacher_proba`` (by default the sorted labels of
+        ``y``), or of a fitted teacher (by default its ``classes_``). With an unfitted
+        teacher, labels that are added to ``classes_`` even if ``y`` lacks them.
+    augmenter : "auto", None or object with a method ``sample``, default=None
+        Makes new rows from the training rows. The teacher labels them, and the student
+        learns from these soft labels too. "auto" means
+        :class:`~skdistill.augmentation.MUNGE` for tables, with 10 new rows for each
+        training row, or fewer if there are more than 10,000 training rows. It makes no
+        rows if ``alpha`` is 0, if ``teacher_proba`` is passed, or if the student sets
+        rows aside for validation. Your own object must have a method ``sample(X,
+        n_rows, random_state)``. Its attribute ``n_copies``, by default 10, is the
+        number of new rows for each training row.
     proba_clip : float or "auto", default="auto"
-        Teachers' probabilities below it are raised to it, for their logarithm is
-        taken. It acts as a temperature: a larger value softens. "auto" falls with the
-        square of the number of classes, so that a one-hot row keeps 0.95 of its mass
-        at temperature 2.
+        The lower bound of the teacher's probabilities, whose logarithms are taken as
+        logits. Like a temperature, a larger value makes the soft labels softer. "auto"
+        decreases with the square of the number of classes, such that a one-hot row
+        keeps 0.95 of its mass at temperature 2.
     memory : str, path, joblib.Memory or None, default=None
-        Where soft labels are kept across processes and runs. Within one process they
-        are kept anyway, so that a search asks the teacher once per training set.
+        A folder in which soft labels are kept across processes and runs. Soft labels
+        of a teacher with code of your own, such as a class of a notebook, are not
+        written to it. Within one process, soft labels are reused without it.
     n_jobs : int, default=None
-        How many folds are fitted at once for "out_of_fold".
+        The number of folds that are fitted at the same time for "out_of_fold".
     random_state : int, RandomState instance or None, default=None
-        Seeds the student's weights and batches, and those ``random_state``
-        parameters of an unfitted teacher that are None. An int makes two fits
-        identical to the bit. The global generators of numpy and torch are left as
-        they were; None draws one number from numpy's, as anywhere in scikit-learn.
+        Seeds the student's weights and batches, and the ``random_state`` parameters of
+        an unfitted teacher that are None. Pass an int for reproducible results. With
+        None, each ``fit`` fits an unfitted teacher again and its soft labels are not
+        reused. The global generators of numpy and torch are not changed, except that
+        None draws one number from numpy's, as in scikit-learn.
     verbose : int, default=0
-        1 shows the progress of labeling and of training.
+        If 1, shows the progress of labeling and of training.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The teacher's classes, and the labels of ``y`` that it lacks, sorted.
+        The sorted classes of the teacher and labels of ``y``.
     student_ : skorch.NeuralNetClassifier or Pipeline
-        The fitted student. It speaks in codes, positions in ``classes_``.
+        The fitted student. It predicts codes, which are indices into ``classes_``.
     teacher_ : estimator or list of estimators
-        The teacher that was fitted inside, if one was. A pickle does not hold it, and
-        there is none where the soft labels came from ``memory``, or the teacher was
-        too large to be kept beside them.
+        The teacher that the last ``fit`` fitted. It is missing if the teacher was
+        passed fitted, if ``fit`` reused the soft labels of an earlier fit, and after
+        loading from a file.
     history_ : skorch.History
-        A row per epoch: ``train_loss``, its parts ``train_loss_soft``,
-        ``train_loss_hard``, ``train_loss_feature`` and ``train_loss_relation`` (those
-        whose weight is not 0, before their weight), ``train_agreement`` (the share of
-        rows where student and teacher name the same class), and the same with
-        ``valid_`` where the student has a ``train_split``. Where they follow a
-        schedule, ``temperature`` and ``alpha``.
+        A row for each epoch, with ``train_loss``; its terms ``train_loss_soft``,
+        ``train_loss_hard``, ``train_loss_feature`` and ``train_loss_relation``, before
+        they are multiplied by their weights, if these are not 0; and
+        ``train_agreement``, the share of rows for which the student and the teacher
+        predict the same class. If the student has a ``train_split``, there are the same
+        columns with ``valid_``. If they follow a schedule, there are ``temperature``
+        and ``alpha``.
     n_features_in_ : int
         The number of features of ``X`` in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        The names of the features, where all of them are strings.
+        The names of the features, if all of them are strings.
 
     See Also
     --------
     make_student : The default student, and its parameters.
-    soft_labels : A teacher's soft labels, to compute them once and keep them.
-    TorchTeacher : A torch module as a teacher.
-    skdistill.losses : The losses, and the papers that they are from.
+    soft_labels : Returns a teacher's soft labels, for example to save them.
+    TorchTeacher : Makes a teacher of a torch module.
+    skdistill.losses : The losses, and their papers.
 
     References
     ----------
@@ -199,6 +211,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         "cv": ["cv_object"],
         "teacher_weights": ["array-like", None],
         "classes": ["array-like", None],
+        "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None],
         "proba_clip": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "memory": "no_validation",
         "n_jobs": [Integral, None],
@@ -224,6 +237,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         cv: Any = None,
         teacher_weights: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        augmenter: Any = None,
         proba_clip: float | str = "auto",
         memory: Any = None,
         n_jobs: int | None = None,
@@ -245,6 +259,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self.cv = cv
         self.teacher_weights = teacher_weights
         self.classes = classes
+        self.augmenter = augmenter
         self.proba_clip = proba_clip
         self.memory = memory
         self.n_jobs = n_jobs
@@ -258,26 +273,33 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         teacher_proba: ArrayLike | None = None,
+        X_transfer: Any = None,
     ) -> DistilledClassifier:
-        """Label ``X`` by the teacher, and train the student.
+        """Label ``X`` with the teacher, and train the student.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            The training rows. The default student takes float arrays and data frames,
-            with strings, categories, booleans and missing values; a bare net takes
-            float arrays and sparse matrices; a pipeline takes what its first step
-            takes.
+            The training rows. The default student accepts float arrays, and data
+            frames with strings, categories, booleans and missing values. A net without
+            a pipeline accepts float arrays and sparse matrices. A pipeline accepts what
+            its first step accepts.
         y : array-like of shape (n_samples,), default=None
-            The labels. Without them, a fitted teacher or ``teacher_proba`` is all
-            there is to learn from, and ``alpha`` counts as 1.
+            The labels. If None, the student learns from the soft labels only, as with
+            ``alpha=1``, and the teacher must be fitted. Rows with a label that the
+            teacher does not know count in the second term only.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in both terms of the loss, and of a teacher that is
-            fitted here, if it takes them.
+            The weights of the rows in both terms of the loss. Only their ratios matter.
+            A teacher that is fitted here gets them too, if its ``fit`` accepts them.
         teacher_proba : array-like of shape (n_samples, n_classes), default=None
-            Soft labels made beforehand, in place of a teacher. The columns follow
-            ``classes``, or the sorted labels of ``y``. Searches and cross-validation
-            slice it along with ``X``.
+            Precomputed soft labels, instead of a teacher. The columns correspond to
+            ``classes``, or to the sorted labels of ``y``. Searches and cross-validation
+            split it together with ``X``.
+        X_transfer : array-like or data frame, default=None
+            Further rows without labels, of shape (n_unlabeled, n_features). The teacher
+            labels them, and the student learns from these soft labels too. If there are
+            as many rows as in ``X``, wrap them in :class:`TransferRows`, so that a
+            search does not split them.
 
         Returns
         -------
@@ -287,13 +309,16 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         Raises
         ------
         TypeError
-            The teacher or the student is of a kind that cannot be one.
+            If the teacher or the student has an unsupported type.
         ValueError
-            There is no teacher, or two; teacher and data do not go together; or the
-            loss became NaN while training. An estimator that was fitted before stays
-            as it was.
+            If there is neither a teacher nor ``teacher_proba``, or both; if the teacher
+            and the data do not match; or if the loss is not finite during training.
+            After an error, a fitted estimator stays as it was before the call. If the
+            student has ``warm_start``, its net keeps what it learned before the error.
+        KeyboardInterrupt
+            If you press Ctrl-C.
         """
-        self._fit(X, y, sample_weight, teacher_proba)
+        self._fit(X, y, sample_weight, teacher_proba, X_transfer)
         return self
 
     @available_if(may_train_on)
@@ -308,32 +333,35 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     ) -> DistilledClassifier:
         """Train the student for one epoch on a chunk of the data.
 
-        There is one where the teacher is fitted, or ``teacher_proba`` stands for it.
-        The student's preprocessing is fitted on the first chunk alone, which should
-        look like the rest. Soft labels are in-sample, whatever ``soft_labels`` says,
-        and not kept.
+        The method exists if the teacher is fitted, or None. The student's
+        preprocessing is fitted on the first chunk only, so this chunk must be
+        representative of all rows. ``soft_labels`` and ``cv`` are ignored: a chunk is
+        labeled by the fitted teacher. Its soft labels are not remembered. If a call
+        fails, the net keeps what it learned before the error.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            A chunk of the rows.
+            The rows of the chunk.
         y : array-like of shape (n_samples,), default=None
-            Its labels.
+            The labels of the chunk.
         classes : array-like of shape (n_classes,), default=None
-            All labels that any chunk of ``y`` may hold. Needed in the first call
-            where there is no teacher to know them.
+            All labels that can occur in any chunk. Required in the first call if there
+            is no teacher, or if the teacher does not know all labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            The weights of the rows. Only their ratios within the chunk matter.
         teacher_proba : array-like of shape (n_samples, n_classes), default=None
-            Soft labels of the chunk; the columns follow the parameter ``classes`` of
-            the estimator, or else the sorted ``classes`` of the first call.
+            Soft labels of the chunk, instead of a teacher. The columns correspond to
+            the parameter ``classes`` of the estimator, or to the sorted ``classes`` of
+            the first call.
 
         Returns
         -------
         self : DistilledClassifier
-            The estimator, trained for one epoch more.
+            The estimator, trained for one more epoch.
         """
-        self._fit(X, y, sample_weight, teacher_proba, classes, incremental=True)
+        self._validate_params()  # _fit_context leaves it out where there was a fit
+        self._fit(X, y, sample_weight, teacher_proba, classes=classes, incremental=True)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -347,7 +375,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Labels of ``classes_``.
+            The predicted labels.
         """
         net, rows = self._prepared(X)
         return self.classes_[proba(net, rows).argmax(dim=1).numpy()]
@@ -363,7 +391,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), float64
-            Rows sum to 1; columns in the order of ``classes_``.
+            Rows sum to 1. The columns are in the order of ``classes_``.
         """
         return proba(*self._prepared(X)).numpy()
 
@@ -378,7 +406,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes), float64
-            Columns in the order of ``classes_``.
+            The columns are in the order of ``classes_``.
         """
         return log_proba(*self._prepared(X)).numpy()
 
@@ -390,7 +418,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     def _name_classes(
         self, answer: Answer, y: NDArray[Any] | None, known: ArrayLike | None
     ) -> NDArray[Any]:
-        """Set ``classes_``; return what the answer's columns stand for among them."""
+        """Set ``classes_``, and return the labels of the answer's columns."""
         if known is not None:
             y = np.asarray(known) if y is None else np.concatenate([y, known])
         columns, classes = reconcile(answer.classes, y)
@@ -420,7 +448,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             )
 
     def _prepared(self, X: Any) -> tuple[Any, Any]:
-        """Return the net, and rows as it takes them."""
+        """Return the net and its input."""
         if not hasattr(self, "student_"):  # the check takes longer than a small net
             check_is_fitted(self)
         student = self.student_

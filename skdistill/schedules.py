@@ -1,8 +1,8 @@
-"""Values that change over the epochs of a training, for temperature and alpha.
+"""Schedules change temperature and alpha over the epochs of a training.
 
-A schedule is called with the number of the epoch, counted from 0, and with how many
-epochs there are, and returns a number. Any function of the two will do; these two
-classes can also be cloned, and tuned by a search.
+A schedule is called with the number of the epoch, counted from 0, and with the total
+number of epochs, and returns a number. You can also pass a function of these two
+arguments. The two classes can be cloned, and a search can tune their parameters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["CosineSchedule", "LinearSchedule"]
 
 
 class _Schedule(BaseEstimator):
-    """Goes from one value to another over some epochs, and stays there."""
+    """Changes from one value to another over some epochs, and then stays constant."""
 
     def __init__(self, start: float, stop: float, n_epochs: int | None = None) -> None:
         self.start = start
@@ -30,12 +30,12 @@ class _Schedule(BaseEstimator):
         epoch : int
             The number of the epoch, counted from 0.
         max_epochs : int
-            How many epochs the training has.
+            The number of epochs of the training.
 
         Returns
         -------
         value : float
-            ``start`` in the first epoch, ``stop`` in the last and after it.
+            ``start`` in the first epoch, and ``stop`` in the last one and after it.
         """
         n_epochs = max_epochs if self.n_epochs is None else self.n_epochs
         if n_epochs < 1:
@@ -50,7 +50,7 @@ class _Schedule(BaseEstimator):
 
 
 class LinearSchedule(_Schedule):
-    """Goes from one value to another in equal steps.
+    """Change linearly from one value to another.
 
     Parameters
     ----------
@@ -59,11 +59,12 @@ class LinearSchedule(_Schedule):
     stop : float
         The value of the last epoch.
     n_epochs : int, default=None
-        Over how many epochs; then the value stays at ``stop``. None means all.
+        The number of epochs of the change. After them, the value is ``stop``. None
+        means all epochs.
 
     See Also
     --------
-    CosineSchedule : Starts and ends slowly.
+    CosineSchedule : Changes slowly at the start and at the end.
 
     Examples
     --------
@@ -80,7 +81,7 @@ class LinearSchedule(_Schedule):
 
 
 class CosineSchedule(_Schedule):
-    """Goes from one value to another along half a wave of the cosine.
+    """Change from one value to another along half a period of the cosine.
 
     Parameters
     ----------
@@ -89,11 +90,12 @@ class CosineSchedule(_Schedule):
     stop : float
         The value of the last epoch.
     n_epochs : int, default=None
-        Over how many epochs; then the value stays at ``stop``. None means all.
+        The number of epochs of the change. After them, the value is ``stop``. None
+        means all epochs.
 
     See Also
     --------
-    LinearSchedule : Goes in equal steps.
+    LinearSchedule : Changes in equal steps.
 
     Examples
     --------

@@ -1,5 +1,8 @@
 """Small data, nets and teachers that several test modules share."""
 
+import functools
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,8 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from skorch import NeuralNetClassifier
 from torch import nn
+
+from skdistill._transfer._store import store
 
 # More threads only slow down nets of this size, above all where tests run in parallel.
 torch.set_num_threads(1)
@@ -94,12 +99,51 @@ def data():
     return X, y
 
 
+@pytest.fixture
+def data32(data):
+    """Return ``data`` in single precision, as nets take it; it may be changed."""
+    X, y = data
+    return X.astype(np.float32), y.astype(np.int64)
+
+
 @pytest.fixture(scope="session")
 def forest(data):
     """Return a forest that was fitted on ``data``; its leaves are not pure."""
     return RandomForestClassifier(
         n_estimators=10, min_samples_leaf=3, random_state=0
     ).fit(*data)
+
+
+@pytest.fixture(autouse=True)
+def empty_store():
+    """Let no test find the answers that another one has asked for."""
+    store.clear()
+
+
+@pytest.fixture
+def count_calls(monkeypatch):
+    """Return a function that counts the calls of methods of an installed class.
+
+    A teacher that counts them itself is another one after each call: what its code
+    names is part of its fingerprint.
+    """
+
+    def count(cls, *names):
+        calls = Counter()
+        for name in names:
+            monkeypatch.setattr(cls, name, _counted(getattr(cls, name), calls))
+        return calls
+
+    return count
+
+
+def _counted(method, calls):
+    @functools.wraps(method)
+    def call(self, *args, **kwargs):
+        calls[method.__name__] += 1
+        return method(self, *args, **kwargs)
+
+    return call
 
 
 @pytest.fixture(autouse=True)

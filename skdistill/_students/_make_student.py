@@ -53,10 +53,10 @@ def make_student(
     weight_decay: float = 0.03,
     device: str | torch.device = "cpu",
 ) -> Pipeline:
-    """Make the default student: preprocessing of tables, and a small net.
+    """Make the default student, a pipeline of preprocessing and a small net.
 
-    Each argument is the initial value of a parameter of the net. Set it later, or
-    search over it, by the name in parentheses.
+    Each argument is the initial value of a parameter of the net. To set it later, or to
+    search over it, use the name in parentheses.
 
     Parameters
     ----------
@@ -64,26 +64,30 @@ def make_student(
         The number of units in each hidden layer; an empty sequence makes a linear
         model (``net__module__hidden_layer_sizes``).
     numeric : {"standard", "piecewise", "periodic"}, default="standard"
-        How numeric columns are encoded. "standard" gives their standardized values to
-        the first layer. The others give it more beside these, from which a small net
-        learns functions with steps and bends more easily [1]_, and make the student larger:
-        a column gets up to 16 inputs more with "piecewise", and 3 with "periodic".
-        "piecewise" is a piecewise-linear encoding over bins, as described in
-        :class:`TabularPreprocessor` (``preprocess__numeric``, and
-        ``preprocess__n_bins`` for the number of bins). "periodic" is a small layer of
-        sines and cosines at frequencies that are trained with the net
-        (``net__module__periodic``, and ``net__module__sigma`` for the standard
-        deviation of the initial frequencies). Neither adds more than 256 inputs in
-        all: the columns of a wide table have fewer bins, and stay standardized alone
-        where that would be fewer than 3 inputs a column.
+        The encoding of the numeric columns. "standard" gives the net their standardized
+        values, and makes the smallest student. The other two give it more inputs beside
+        these [1]_, with which a small net learns functions with steps and bends more
+        easily.
+
+        - "piecewise" adds a piecewise-linear encoding with up to 16 bins for each
+          column, as described in :class:`TabularPreprocessor`. It sets
+          ``preprocess__numeric``; the number of bins is ``preprocess__n_bins``.
+        - "periodic" adds 3 outputs for each column of a layer of sines and cosines,
+          whose frequencies are trained with the net. It sets ``net__module__periodic``;
+          the standard deviation of the frequencies before the training is
+          ``net__module__sigma``, by default 0.1.
+
+        Neither adds more than 256 inputs, so that the student of a wide table stays
+        small: with many columns there are fewer bins, and with more than 85 it is as
+        "standard".
     activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
         The function after each hidden layer (``net__module__activation``).
     dropout : float, default=0.0
-        The share of hidden units dropped at random in training, in [0, 1)
+        The probability that a hidden unit is dropped in training, in [0, 1)
         (``net__module__dropout``).
     lr : float, default=0.01
-        The learning rate of AdamW in the first epoch (``net__lr``). It falls by equal
-        steps towards 0, so that the last steps of the training change little.
+        The learning rate of AdamW in the first epoch (``net__lr``). It decreases
+        linearly towards 0 over the epochs, so that the last steps change little.
     max_epochs : int, default=30
         The number of passes over all rows in the training (``net__max_epochs``).
     batch_size : int, default=128
@@ -92,15 +96,16 @@ def make_student(
         The weight decay of AdamW: each step shrinks the weights by
         ``lr * weight_decay`` (``net__optimizer__weight_decay``).
     device : str or torch.device, default="cpu"
-        Where torch computes, such as "cuda" (``net__device``).
+        The device on which torch trains and predicts, such as "cuda"
+        (``net__device``).
 
     Returns
     -------
     student : sklearn.pipeline.Pipeline
         An unfitted pipeline of two steps. "preprocess" is a
-        :class:`TabularPreprocessor`, which makes standardized float32 columns of
-        arrays and of data frames with strings and missing values. "net" is a
-        :class:`skorch.NeuralNetClassifier` around a multilayer perceptron that returns
+        :class:`TabularPreprocessor`, which turns arrays, and data frames with strings
+        and missing values, into standardized float32 columns. "net" is a
+        :class:`skorch.NeuralNetClassifier` of a multilayer perceptron that returns
         logits. It trains on all rows and sets none aside for validation.
 
     Raises
@@ -110,15 +115,15 @@ def make_student(
 
     See Also
     --------
-    DistilledClassifier : Trains the student to behave like a teacher.
-    TabularPreprocessor : The first step.
-    skdistill.deploy.to_sklearn : Takes all of these students but "periodic" ones.
-    skdistill.deploy.to_onnx : Takes all of them.
+    DistilledClassifier : Trains the student to give a teacher's probabilities.
+    TabularPreprocessor : The first step of the pipeline.
+    skdistill.deploy.to_sklearn : Converts a student, unless it is "periodic".
+    skdistill.deploy.to_onnx : Converts any student.
 
     Notes
     -----
-    The widths of the net's input and output are left open: ``DistilledClassifier``
-    sets ``net__module__n_features``, ``net__module__n_classes`` and
+    The widths of the net's input and output are not set. ``DistilledClassifier`` sets
+    ``net__module__n_features``, ``net__module__n_classes`` and
     ``net__module__n_numeric`` in ``fit``.
 
     References

@@ -48,8 +48,17 @@ class Answer:
         held = [self.values, self.classes, self.features, *reductions]
         return sum(part.nbytes for part in held if part is not None)
 
-    def without_teacher(self) -> Answer:
+    def to_keep(self) -> Answer:
+        """Return what a store keeps: a teacher is too large."""
         return replace(self, teacher=None)
+
+    def above(self, other: Answer) -> Answer:
+        """Return this answer with that on further rows below it."""
+        features = None
+        if self.features is not None and other.features is not None:
+            features = np.concatenate([self.features, other.features])
+        values = np.concatenate([self.values, other.values])
+        return replace(self, values=values, features=features)
 
     def to_tuple(self) -> tuple[Any, ...]:
         """Return all but the teacher, as the arguments that make the answer again."""

@@ -1,4 +1,4 @@
-"""The adapter that makes a teacher of a torch module or a callable."""
+"""An adapter that makes a teacher of a torch module or a callable."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ _ONE_AT_A_TIME = ForkSafeLock()
 
 
 class TorchTeacher(ClassifierMixin, BaseEstimator):
-    """A torch module, or any callable, as a teacher.
+    """Make a teacher of a torch module or of any callable.
 
     Parameters
     ----------
     module : torch.nn.Module or callable
-        A module takes a floating-point tensor of shape (n_samples, ...) on its own
-        device and in its own dtype, and is asked in evaluation mode without
-        gradients. Any other callable takes the rows as a numpy array just as they
-        came, and returns an array or tensor. Either returns shape (n_samples,
-        n_classes); of a tuple the first item counts.
+        A module is called in evaluation mode, without gradients, with a floating-point
+        tensor of shape (n_samples, ...) on its device and of its dtype. Any other
+        callable is called with the rows as a numpy array, and returns an array or a
+        tensor. The output must have the shape (n_samples, n_classes). If it is a tuple,
+        its first item is used.
     classes : array-like of shape (n_classes,)
-        The label that each column of the output stands for.
+        The labels of the output columns.
     output : {"logits", "proba"}, default="logits"
         Whether the output is logits (any real numbers) or probabilities.
     batch_size : int, default=1024
-        How many rows the module sees at once; it bounds the memory.
+        The number of rows in each call of the module. A smaller number needs less
+        memory.
 
     Attributes
     ----------
@@ -44,13 +45,13 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    DistilledClassifier : Distills a teacher into a small net.
+    DistilledClassifier : Trains a small net to give the teacher's probabilities.
 
     Notes
     -----
-    It never trains the module: it counts as fitted, and
-    :func:`sklearn.base.clone` returns the very same object, so that a search over the
-    student's parameters does not copy a big net.
+    The module is not trained, and the estimator is always fitted.
+    :func:`sklearn.base.clone` returns the same object, so that a search over the
+    student's parameters does not copy a large net.
 
     Examples
     --------
@@ -92,24 +93,25 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X, y : ignored
-            Present because a classifier of scikit-learn has a ``fit``.
+            Not used, present for consistency with scikit-learn.
 
         Returns
         -------
         self : TorchTeacher
-            This very object.
+            The estimator itself.
         """
         return self
 
     @property
     def gives_logits(self) -> bool:
-        """Whether predict_log_proba is more than the logarithm of predict_proba."""
+        """Whether ``predict_log_proba`` is computed from logits."""
         return self.output == "logits"
 
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the logarithm of the probability of each class.
 
-        Of a module that returns logits these are exact, however small.
+        If the module returns logits, the logarithms of very small probabilities are
+        finite.
 
         Parameters
         ----------
@@ -119,7 +121,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes), float64
-            Columns in the order of ``classes_``.
+            The columns are in the order of ``classes_``.
         """
         outputs = self._outputs(X)
         if self.output == "logits":
@@ -138,7 +140,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), float64
-            Columns in the order of ``classes_``.
+            The columns are in the order of ``classes_``.
         """
         outputs = self._outputs(X)
         return softmax(outputs, axis=1) if self.output == "logits" else outputs
@@ -154,32 +156,32 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Labels of ``classes_``.
+            The predicted labels.
         """
         return self.classes_[self._outputs(X).argmax(axis=1)]
 
     def hidden_features(
         self, X: ArrayLike, layer: str | None = None
     ) -> NDArray[np.float64]:
-        """Return what a layer of the module makes of the rows.
+        """Return the output of a layer of the module.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             The rows.
         layer : str, default=None
-            The name of a submodule, as ``module.named_modules()`` has it. None is the
-            input of the last linear layer.
+            The name of a submodule in ``module.named_modules()``. None means the input
+            of the last linear layer.
 
         Returns
         -------
         features : ndarray of shape (n_samples, n_hidden_features), float64
-            Further dimensions of the layer's output are flattened.
+            The output of the layer, flattened to one row for each sample.
 
         Raises
         ------
         ValueError
-            There is no such layer, or ``module`` is no torch module.
+            If there is no such layer, or if ``module`` is not a torch module.
         """
         if not isinstance(self.module, torch.nn.Module):
             raise NoFeaturesError(
@@ -223,9 +225,10 @@ def _ask_module(
     batch_size: int,
     ask: Callable[[torch.Tensor], Any],
 ) -> list[NDArray[Any]]:
-    """Ask in batches, with the module's training mode left as it was.
+    """Call the module in batches, and restore its training mode afterwards.
 
-    One thread at a time: another would find, and leave, a mode that is not its own.
+    Only one thread at a time does so, because a second one would read and restore the
+    mode that the first one has set.
     """
     like = next((p for p in module.parameters() if p.is_floating_point()), None)
     dtype = torch.float32 if like is None else like.dtype

@@ -141,7 +141,11 @@ class DistillingMixin(_Net):
             former = getattr(self, "learned_losses_", None)
             features = self.features_of_example_()
             targets = self.distillation_.loss.targets
-            self.learned_losses_ = LearnedLosses(objective, features, targets, former)
+            # skorch guesses no nonlinearity for a net of two criteria.
+            with self._current_init_context("module"):
+                self.learned_losses_ = LearnedLosses(
+                    objective, features, targets, former
+                )
         return self
 
     def features_of_example_(self) -> Tensor:
@@ -283,8 +287,8 @@ class DistillingMixin(_Net):
             student, y_true, rows, hard_loss, features
         )
         values = {f"{phase}_{name}": value.item() for name, value in shown.items()}
-        if phase == "train" and not all(map(math.isfinite, values.values())):
-            raise _not_finite(self, values)
+        if phase == "train" and not math.isfinite(loss.item()):
+            raise _not_finite(self, values | {"train_loss": loss.item()})
         for name, value in values.items():
             self.history.record_batch(name, value)
         return loss

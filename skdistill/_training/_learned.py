@@ -16,9 +16,8 @@ from skdistill.utils._fingerprint import fingerprint
 class LearnedLosses(nn.Module):
     """The modules of losses that learn, which the student's optimizer trains.
 
-    It is part of the student's net while it trains, as a criterion is, so that skorch
-    moves it to the net's device, switches its training mode and keeps it in step with
-    the optimizer. A trimmed net does without.
+    It is one of the modules of the student's net, so that skorch switches its training
+    mode and keeps it in step with the optimizer. A trimmed net does without.
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ class LearnedLosses(nn.Module):
             else:
                 self.losses[place] = _new_module(term, widths)
         self.n_features = features.shape[1]
-        self.to(features.dtype)
+        self.to(features)
 
     def of(self, term: Term) -> tuple[Loss, torch.dtype]:
         """Return the module of a term as a loss, and the dtype that it computes in."""
@@ -81,7 +80,7 @@ def _mark(loss: Any) -> Any:
         mark = fingerprint(type(loss).__qualname__, loss.get_params())
         if mark is not None:
             return mark.checksum
-    return id(loss)
+    return loss
 
 
 def _new_module(term: Term, widths: tuple[int, int]) -> nn.Module:

@@ -43,7 +43,7 @@ class BatchLoss:
     Attributes
     ----------
     temperature, alpha : float
-        Those of the epoch.
+        Those of the epoch; without labels, alpha is 1.
     epoch : int
         The epoch, counted from 0.
     """
@@ -74,7 +74,9 @@ class BatchLoss:
         """Set the temperature and alpha of an epoch."""
         self.epoch = epoch
         self.temperature = self.objective.at_epoch("temperature", epoch, max_epochs)
-        self.alpha = self.objective.at_epoch("alpha", epoch, max_epochs)
+        self.alpha = 1.0
+        if self.has_labels:
+            self.alpha = self.objective.at_epoch("alpha", epoch, max_epochs)
         if self.objective.is_hidden:
             self._targets = self.targets
 
@@ -134,17 +136,16 @@ class BatchLoss:
         self, soft_weight: Tensor | float, hard_weight: Tensor | float, n_rows: int
     ) -> dict[str, Any]:
         """Return the factors of the soft and the hard term; None leaves a term out."""
-        alpha = self.alpha if self.has_labels else 1.0
-        soft: Any = alpha
-        hard: Any = 1 - alpha
+        soft: Any = self.alpha
+        hard: Any = 1 - self.alpha
         if isinstance(soft_weight, Tensor) or isinstance(hard_weight, Tensor):
             soft = soft * _total(soft_weight, n_rows)
             hard = hard * _total(hard_weight, n_rows)
             whole = _positive(soft + hard)
             soft, hard = soft / whole, hard / whole
         return {
-            "soft": soft if alpha > 0 and self.objective.loss else None,
-            "hard": hard if alpha < 1 else None,
+            "soft": soft if self.alpha > 0 and self.objective.loss else None,
+            "hard": hard if self.alpha < 1 else None,
         }
 
     def _soft(

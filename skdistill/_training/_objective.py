@@ -110,6 +110,12 @@ class Objective:
         return bool(self.feature_loss or self.relation_loss)
 
     @property
+    def asks_teacher(self) -> bool:
+        """Whether any term depends on the teacher."""
+        uses_alpha = callable(self.alpha) or self.alpha > 0
+        return self.is_hidden or bool(self.loss and uses_alpha)
+
+    @property
     def learning(self) -> list[Term]:
         """The terms that learn something besides the student."""
         terms = (*self.feature_loss, *self.relation_loss)

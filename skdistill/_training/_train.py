@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
+from sklearn.utils.validation import _num_samples
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
 
@@ -18,6 +19,7 @@ from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import forward
 from skdistill._transfer._transfer_set import TransferSet
+from skdistill.utils._frames import stacked
 from skdistill.utils._seeding import seeded
 from skdistill.utils._unwrap import active
 from skdistill.utils._validation import noting, plain_rows
@@ -132,9 +134,12 @@ def _net_rows(student: Any, rows: TransferSet) -> Any:
                 X = transform(student, X)
             else:
                 head = student[:-1]
-                X = head.fit_transform(X, rows.hard)
+                X = head.fit_transform(X, rows.hard[: _num_samples(X)])
                 student.steps[:-1] = head.steps
-        return net_input(X)
+        if rows.extra is None:
+            return net_input(X)
+        extra = net_input(transform(student, rows.extra))
+        return stacked([net_input(X), extra])
 
 
 def _set_widths(student: Any, X: Any, n_classes: int) -> None:

@@ -23,6 +23,7 @@ from skdistill._teachers._asking import (
     seeded_clone,
     weight_parameter,
 )
+from skdistill._transfer._extra import explain_failure
 from skdistill._transfer._labels import reconcile
 from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import (
@@ -61,6 +62,11 @@ class Question:
         What to ask for besides labels.
     memory : None, str, path or joblib.Memory
         Where later processes find the answer.
+    extra : array-like, or None
+        Further rows, without labels, which a teacher that was fitted on all rows
+        labels. The answer has them below those of X.
+    augmenter : object or None
+        What has made some of these rows, for errors.
     remember : bool
         Whether to keep the answer, and to look for an earlier one.
     n_jobs, verbose : int
@@ -76,6 +82,8 @@ class Question:
     random_state: Any = None
     teacher_weights: ArrayLike | None = None
     features: FeatureQuestion | None = None
+    extra: Any = None
+    augmenter: Any = None
     memory: Any = None
     remember: bool = True
     n_jobs: int | None = None
@@ -99,7 +107,11 @@ def answer_of(teacher: Any, question: Question) -> Answer:
         _warn_without_weights(teacher)
     if question.y is not None and question.fits(teacher):
         check_two_classes(question.y)
-    return _ANSWERS[question.resolved](teacher, question)
+    answer = _ANSWERS[question.resolved](teacher, question)
+    if question.extra is None:
+        return answer
+    whole = teacher if answer.teacher is None else answer.teacher
+    return answer.above(_on_extra(whole, answer, question))
 
 
 def _in_sample(teacher: Any, question: Question) -> Answer:
@@ -248,6 +260,30 @@ def _with_features(answer: Answer, teacher: Any, question: Question) -> Answer:
         return answer
     values, reduction = question.features(teacher, private_copy(question.X))
     return replace(answer, features=values, reduction=reduction)
+
+
+def _on_extra(whole: Any, answer: Answer, question: Question) -> Answer:
+    """Ask the teacher that saw all rows for the rows beyond them."""
+    try:
+        more = ask(whole, question.extra, question.verbose)
+    except Exception as error:
+        if question.augmenter is None:
+            raise
+        raise explain_failure(
+            ask, whole, question.augmenter, question.X, question.extra, error
+        ) from error
+    values = more.values if answer.are_logits == more.are_logits else more.proba
+    if question.resolved == "out_of_fold":
+        given = answer.teacher is None and question.classes is not None
+        names = np.asarray(question.classes if given else more.classes)
+        columns, _ = reconcile(names, question.y)
+        values = align(values, columns, answer.classes)
+    more = replace(more, values=values)
+    if answer.features is None or question.features is None:
+        return more
+    ours = replace(question.features, reduction=answer.reduction)
+    features, _ = ours(whole, private_copy(question.extra))
+    return replace(more, features=features)
 
 
 def _fall_back(

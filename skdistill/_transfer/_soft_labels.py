@@ -1,4 +1,4 @@
-"""From teachers to soft labels: one row of class probabilities per sample."""
+"""Compute soft labels: a row of class probabilities for each sample."""
 
 from __future__ import annotations
 
@@ -40,53 +40,55 @@ def soft_labels(
     random_state: Any = None,
     verbose: int = 0,
 ) -> NDArray[np.float32]:
-    """Ask a teacher for the soft labels of ``X``.
+    """Compute a teacher's soft labels of ``X``.
+
+    Soft labels that were computed earlier in the same process are reused if nothing
+    that they depend on has changed; see the :ref:`user guide <remembering>`.
 
     Parameters
     ----------
     teacher : estimator, or list of estimators
-        A classifier with ``predict_proba``. A fitted one is asked as it is; an
-        unfitted one is cloned and fitted on ``(X, y)``. The probabilities of a list
-        are averaged.
+        A classifier with ``predict_proba``. A fitted teacher is used as it is. An
+        unfitted teacher is cloned, and the clone is fitted on ``(X, y)``. The
+        probabilities of a list of teachers are averaged.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-        The rows, as the teacher takes them.
+        The rows, in the form that the teacher accepts. The teacher gets a copy.
     y : array-like of shape (n_samples,), default=None
-        The labels. Needed where a teacher is fitted here.
+        The labels. Required if a teacher is fitted here.
     method : {"auto", "in_sample", "out_of_fold", "out_of_bag"}, default="auto"
-        Which teacher labels a row:
+        The teacher that labels a row:
 
-        - "in_sample": one teacher, all rows. On rows that it was trained on, its
-          probabilities may carry little beyond the labels.
+        - "in_sample": one teacher labels all rows. For rows that it was trained on, its
+          probabilities can add little to the labels.
         - "out_of_fold": clones of the teacher are fitted on folds, and each row is
-          labeled by a clone that did not see it.
+          labeled by a clone that was not fitted on it.
         - "out_of_bag": a forest or a bagging ensemble is fitted, and each row is
-          labeled by those of its members whose bootstrap sample left the row out.
-        - "auto": "out_of_fold" where ``cv`` is given, else "in_sample".
+          labeled by the members whose bootstrap sample does not contain it.
+        - "auto": "out_of_fold" if ``cv`` is given, otherwise "in_sample".
 
-        Rows that "out_of_fold" and "out_of_bag" cannot serve fall back on the label
-        of the teacher that saw all rows: those never held out, and those whose class
-        the held-in rows lack.
+        With "out_of_fold" and "out_of_bag", some rows are labeled by the teacher that
+        was fitted on all rows: those that are never held out, and those whose class is
+        missing from the rows that the clone was fitted on.
     cv : int or cross-validation splitter, default=None
-        The folds for "out_of_fold"; None means 5. An int gives stratified folds.
-        Where a splitter holds a row out several times, its labels are averaged.
+        The folds for "out_of_fold". None means 5. An int gives stratified folds. If a
+        splitter holds out a row several times, its soft labels are averaged.
     sample_weight : array-like of shape (n_samples,), default=None
-        Passed on to teachers that are fitted here.
+        Passed to ``fit`` of the teachers that are fitted here.
     teacher_weights : array-like of shape (n_teachers,), default=None
-        The weights of a list of teachers; by default all weigh the same.
+        The weights of a list of teachers. By default all are equal.
     classes : array-like of shape (n_classes,), default=None
-        What the columns of a fitted teacher stand for, if its ``classes_`` does not
-        say. The columns of the result are these (or ``classes_``) and the labels of
-        ``y`` that are not among them, sorted.
+        The labels of the columns of a fitted teacher, by default its ``classes_``. The
+        columns of the result are these labels and the other labels of ``y``, sorted.
     proba_clip : float, "auto" or None, default=None
-        Raise smaller probabilities to this value, so that their logarithm is finite;
-        rows still sum to 1. "auto" is the estimator's default, which depends on the
-        number of classes. None leaves the teacher's own zeros.
+        The lower bound of the probabilities, so that their logarithms are finite. The
+        rows still sum to 1. "auto" is the default of the estimator, which depends on
+        the number of classes. None means no bound.
     n_jobs : int, default=None
-        How many folds are fitted at once.
+        The number of folds that are fitted at the same time.
     random_state : int, RandomState instance or None, default=None
-        Seeds those ``random_state`` parameters of an unfitted teacher that are None.
+        Seeds the ``random_state`` parameters of an unfitted teacher that are None.
     verbose : int, default=0
-        1 shows a progress bar.
+        If 1, shows a progress bar.
 
     Returns
     -------
@@ -96,15 +98,15 @@ def soft_labels(
     Raises
     ------
     TypeError
-        The teacher has no ``predict_proba``, or is a bare torch module.
+        If the teacher has no ``predict_proba``, or is a torch module.
     ValueError
-        The teacher and ``y`` share no class, the teacher was fitted on another number
-        of features, it returns something that is not a probability, or ``method``
-        cannot be had of it.
+        If the teacher and ``y`` have no class in common, if the teacher was fitted on
+        another number of features, if it does not return probabilities, or if it does
+        not support ``method``.
 
     See Also
     --------
-    DistilledClassifier : Takes these as ``fit(X, y, teacher_proba=proba)``.
+    DistilledClassifier : Accepts soft labels in ``fit(X, y, teacher_proba=proba)``.
 
     Examples
     --------
@@ -144,10 +146,10 @@ def soft_labels(
 
 
 def label(teacher: Any, question: Question) -> Answer:
-    """Return what one teacher, or the average of several, answers.
+    """Return the answer of a teacher, or the average of several.
 
-    The columns are the teachers' own; :func:`reconcile` and :func:`align` bring them
-    to the classes of ``y``.
+    The columns are those of the teachers. :func:`reconcile` and :func:`align` align
+    them with the classes of ``y``.
 
     Parameters
     ----------
@@ -181,8 +183,8 @@ def label(teacher: Any, question: Question) -> Answer:
 
 
 def _mark(teacher: Any, question: Question) -> Fingerprint | None:
-    """Return a checksum of all that an answer depends on; None if it is a new draw."""
-    how = (question.resolved, question.features, question.X)
+    """Return a checksum of all that an answer depends on, or None if it is random."""
+    how = (question.resolved, question.features, question.X, question.extra)
     if not question.fits(teacher):
         return fingerprint(teacher, how)
     draws = question.resolved == "out_of_fold" and _draws(question.cv)
@@ -193,13 +195,13 @@ def _mark(teacher: Any, question: Question) -> Fingerprint | None:
 
 
 def _draws(cv: Any) -> bool:
-    """Tell whether a splitter makes other folds each time."""
+    """Tell whether a splitter makes different folds in each call."""
     shuffles = getattr(cv, "shuffle", True)
     return shuffles and getattr(cv, "random_state", 0) is None
 
 
 def _with_names(teacher: Any, answer: Answer, question: Question) -> Answer:
-    """Let ``classes`` say what the columns of a fitted teacher stand for."""
+    """Return the answer of a fitted teacher with the labels of its columns."""
     if question.fits(teacher):
         return answer
     if question.classes is None:

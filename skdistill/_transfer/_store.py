@@ -38,7 +38,7 @@ class AnswerStore:
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self.max_bytes = max_bytes
-        self._answers: dict[str, Answer] = {}  # the last one used comes last
+        self._answers: dict[str, Any] = {}  # the last one used comes last
         self._random = random.Random(0)
         self._lock = ForkSafeLock()
         self._asking: dict[str, ForkSafeLock] = {}
@@ -54,7 +54,7 @@ class AnswerStore:
         with self._lock:
             self._answers.clear()
 
-    def get(self, key: str, ask: Callable[[], Answer]) -> Answer:
+    def get(self, key: str, ask: Callable[[], Any]) -> Any:
         """Return the answer of ``key``; ask for it once, also when two threads want it.
 
         Parameters
@@ -77,15 +77,15 @@ class AnswerStore:
             with self._lock:
                 self._asking.pop(key, None)
 
-    def _find(self, key: str) -> Answer | None:
+    def _find(self, key: str) -> Any:
         with self._lock:
             answer = self._answers.pop(key, None)
             if answer is not None:
                 self._answers[key] = answer
             return answer
 
-    def _keep(self, key: str, answer: Answer) -> None:
-        answer = answer.without_teacher()
+    def _keep(self, key: str, answer: Any) -> None:
+        answer = answer.to_keep()
         with self._lock:
             if answer.nbytes > self.max_bytes:
                 return

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._answers import Answer
 from skdistill._transfer._labels import to_logits
@@ -35,6 +36,9 @@ class TransferSet:
         The weights of the hard targets: 0 where a row has no label.
     features : ndarray of shape (n_samples, n_teacher_features), float32, or None
         The teacher's hidden features, if a loss asks for them.
+    extra : array-like or None
+        The inputs of further rows without labels, which come below those of X. The
+        student's preprocessing is not fitted on them.
     """
 
     X: Any
@@ -43,6 +47,7 @@ class TransferSet:
     soft_weight: NDArray[np.float32] | float = 1.0
     hard_weight: NDArray[np.float32] | float = 1.0
     features: NDArray[np.float32] | None = None
+    extra: Any = None
 
     def __len__(self) -> int:
         return len(self.hard)
@@ -66,6 +71,7 @@ def make_transfer_set(
     *,
     classes: NDArray[Any],
     sample_weight: NDArray[np.float64] | None = None,
+    extra: Any = None,
     proba_clip: float | str = "auto",
 ) -> TransferSet:
     """Bring rows, their labels and a teacher's answer together.
@@ -77,23 +83,41 @@ def make_transfer_set(
     y : ndarray of shape (n_samples,) or None
         Their labels, which are all among the classes.
     answer : Answer
-        What the teacher says of them; its classes are named as in ``y``.
+        What the teacher says of them, and of the extra rows; its classes are named as
+        in ``y``.
     classes : ndarray of shape (n_classes,)
         All classes, sorted.
     sample_weight : ndarray of shape (n_samples,), default=None
         Multiplies both weights.
+    extra : array-like or data frame, default=None
+        Further rows, without labels.
     proba_clip : float or "auto", default="auto"
         The smallest probability of a teacher that gives no logits.
     """
     soft = to_logits(answer, classes, proba_clip)
-    weight = 1.0 if sample_weight is None else _with_mean_one(sample_weight)
+    hard = soft.argmax(axis=1)
+    weight: Any = 1.0 if sample_weight is None else _with_mean_one(sample_weight)
+    n_extra = len(hard) - _num_samples(X)
+    soft_weight = hard_weight = weight
     if y is None:
-        hard = soft.argmax(axis=1)
-        return TransferSet(X, soft, hard, weight, 0.0, answer.features)
-    known = np.isin(y, answer.classes)
-    soft_weight = weight if known.all() else (weight * known).astype(np.float32)
-    hard = np.searchsorted(classes, y)
-    return TransferSet(X, soft, hard, soft_weight, weight, answer.features)
+        hard_weight = 0.0
+    else:
+        known = np.isin(y, answer.classes)
+        soft_weight = weight if known.all() else (weight * known).astype(np.float32)
+        hard[: len(y)] = np.searchsorted(classes, y)
+    if n_extra:
+        n_own = len(hard) - n_extra
+        soft_weight = _padded(soft_weight, n_own, n_extra, 1.0)
+        hard_weight = _padded(hard_weight, n_own, n_extra, 0.0)
+    return TransferSet(X, soft, hard, soft_weight, hard_weight, answer.features, extra)
+
+
+def _padded(weight: Any, n_own: int, n_extra: int, value: float) -> Any:
+    """Return the weights of a training row each, and those of the extra rows."""
+    if not isinstance(weight, np.ndarray) and weight == value:
+        return weight
+    own = np.broadcast_to(np.float32(weight), n_own)
+    return np.concatenate([own, np.full(n_extra, value, dtype=np.float32)])
 
 
 def _with_mean_one(weight: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -55,8 +55,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
         A fitted estimator; of a search, the ``best_estimator_`` counts. It is left as
         it is. Its net must be a stack of ``torch.nn.Linear`` with one kind of
         activation between them (ReLU, Tanh, Sigmoid or none), as that of
-        :func:`skdistill.make_student`, unless ``numeric="periodic"``. Dropout and Identity may be anywhere, and a
-        Softmax at the end.
+        :func:`skdistill.make_student`, unless ``numeric="periodic"``. Dropout and
+        Identity may be anywhere, and a Softmax at the end.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
     else:
         way_out = _WAY_OUT
         if isinstance(module, PeriodicEmbedding):
-            way_out += ", and make_student(numeric='piecewise') has no such layer"
+            way_out += ", and make_student(numeric='piecewise') has none but these"
         raise TypeError(
             f"the student's module has the layer {name}, which MLPClassifier does "
             "not have: it has Linear layers, with one of ReLU, Tanh, Sigmoid or "

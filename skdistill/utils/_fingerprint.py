@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
+import torch
 from sklearn.neighbors import BallTree, KDTree
 
 from skdistill.utils._locks import ForkSafeLock
@@ -33,6 +34,9 @@ _ONE_AT_A_TIME = ForkSafeLock()
 
 # What only a further training of a skorch net reads.
 _OF_TRAINING = ("history_", "optimizer_", "callbacks_")
+
+# The mode of a net's modules, and their parts, which are listed one by one.
+_OF_MODULES = ("training", "_modules")
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,7 @@ def fingerprint(*objects: Any) -> Fingerprint | None:
         with _ONE_AT_A_TIME, _own_code_by_value():
             pickler = _Pickler(stream, protocol=5, buffer_callback=stream.add)
             pickler.dump(objects)
-    except (
-        pickle.PicklingError,
-        AttributeError,
-        NotImplementedError,
-        RuntimeError,  # what torch raises for tensors that it cannot convert
-        TypeError,
-        ValueError,
-    ):
+    except Exception:  # an object may refuse to be pickled with any error
         return None
     return Fingerprint(stream.checksum(), not pickler.met_own_code)
 
@@ -126,17 +123,35 @@ class _Pickler(cloudpickle.Pickler):
             state = [part for part in obj.__getstate__() if not isinstance(part, int)]
             return _contents, (type(obj), state)
         if hasattr(obj, "module_") and hasattr(obj, "evaluation_step"):  # a skorch net
-            attributes = {k: v for k, v in vars(obj).items() if k not in _OF_TRAINING}
+            attributes = {
+                name: _without_mode(value)
+                for name, value in vars(obj).items()
+                if name not in _OF_TRAINING
+            }
             return _contents, (type(obj), attributes)
-        if hasattr(obj, "untyped_storage"):  # a torch tensor
+        if isinstance(obj, torch.Tensor):
             flat = obj.detach().cpu().contiguous().reshape(-1)
-            array = flat.view(sys.modules["torch"].uint8).numpy()
+            array = flat.view(torch.uint8).numpy()
             return _contents, (type(obj), str(obj.dtype), tuple(obj.shape), array)
         return super().reducer_override(obj)
 
 
 def _contents(*parts: Any) -> None:
     """Stand in the pickle for what made the object; nobody unpickles it."""
+
+
+def _without_mode(value: Any) -> Any:
+    """Return what is in a module of a net, which is in evaluation mode once asked."""
+    if not isinstance(value, torch.nn.Module):
+        return value
+    return [
+        (
+            name,
+            type(part),
+            {k: v for k, v in vars(part).items() if k not in _OF_MODULES},
+        )
+        for name, part in value.named_modules()
+    ]
 
 
 @contextmanager
@@ -169,7 +184,7 @@ def _is_own(name: str | None) -> bool:
         return True
     if name.partition(".")[0] == _ROOT or name in sys.builtin_module_names:
         return False
-    file = getattr(module, "__file__", None)
-    if file is None or any(folder in file for folder in _INSTALLED):
+    file = str(getattr(module, "__file__", None) or "")  # runpy keeps a path as it is
+    if not file or any(folder in file for folder in _INSTALLED):
         return False
     return not file.startswith(_STANDARD_LIBRARY)

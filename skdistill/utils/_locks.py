@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from typing import Any
 
 
@@ -15,15 +16,24 @@ class ForkSafeLock:
     """
 
     def __init__(self) -> None:
-        self._renew()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew)
-
-    def _renew(self) -> None:
         self._lock = threading.RLock()
+        _locks.add(self)
 
     def __enter__(self) -> None:
         self._lock.acquire()
 
     def __exit__(self, *error: Any) -> None:
         self._lock.release()
+
+
+_locks: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
+
+
+def _open_all() -> None:
+    for lock in _locks:
+        lock._lock = threading.RLock()
+
+
+# One function for all: what is registered here is never freed.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open_all)

@@ -52,6 +52,12 @@ def test_parameters_survive_set_params_and_clone(name, value):
     assert clone(student).get_params()[name] == value
 
 
+def test_trains_on_all_rows_in_random_order():
+    net = make_student()["net"]
+    assert net.train_split is None
+    assert net.get_params()["iterator_train__shuffle"] is True
+
+
 def test_widths_are_left_open():
     parameters = make_student().get_params()
     assert "net__module__n_features" not in parameters

@@ -149,10 +149,10 @@ def test_infinity_and_float32_overflow_are_refused(frame, value):
         fitted.transform(bad)
     with pytest.raises(ValueError, match="'b' contains infinity or a value too large"):
         TabularPreprocessor().fit(bad)
-    with pytest.raises(
-        ValueError, match=r"infinity or a value too large for dtype\('f"
-    ):
-        TabularPreprocessor().fit(np.array([[0.0], [value]]))
+    of_array = TabularPreprocessor().fit(np.array([[0.0], [1.0]]))
+    for call in (TabularPreprocessor().fit, of_array.transform):
+        with pytest.raises(ValueError, match=r"infinity or a value too large for dt"):
+            call(np.array([[0.0], [value]]))
 
 
 def test_levels_are_one_hot_and_missing_is_one_of_them(frame):
@@ -452,6 +452,7 @@ def test_array_after_an_unnamed_frame_with_a_column_left_out(pd):
     rows = X.to_numpy(np.float32)
     assert_array_equal(preprocess.transform(rows), preprocess.transform(X))
     rows[:, 1] = 7.0
+    assert_array_equal(preprocess.transform(rows), preprocess.transform(X))
     rows[0, 0] = np.nan
     X.loc[0, 0] = None
     assert_array_equal(preprocess.transform(rows), preprocess.transform(X))
@@ -495,9 +496,15 @@ def test_file_holds_plain_scikit_learn_alone(frame):
 def test_output_is_an_array_whatever_scikit_learn_is_set_to(pd, output):
     pytest.importorskip(output)
     X = pd.DataFrame(table())
+    numbers = X[["height"]].to_numpy()
     with config_context(transform_output=output):
-        out = TabularPreprocessor().fit_transform(X)
-    assert type(out) is np.ndarray
+        preprocess = TabularPreprocessor().fit(X)
+        out = preprocess.transform(X)
+        plain = [
+            TabularPreprocessor().fit(numbers).transformer_.transform(numbers),
+            preprocess.transformer_.transform(X),
+        ]
+    assert {type(array) for array in (out, *plain)} == {np.ndarray}
     assert_array_equal(out, TabularPreprocessor().fit_transform(X))
 
 

@@ -1,18 +1,13 @@
-"""What a skorch net keeps, and what it gains, when it is trained as a student."""
+"""What a skorch net keeps, and what it gains, while it is trained as a student."""
 
-import copy
 import pickle
-import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import csr_matrix
-from sklearn.base import clone
-from sklearn.datasets import make_classification
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from numpy.testing import assert_allclose
+from sklearn.metrics import log_loss
 from skorch import NeuralNetClassifier
 from skorch.callbacks import (
     Callback,
@@ -24,491 +19,577 @@ from skorch.callbacks import (
 from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
 from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, default_collate
 
-from skdistill import DistilledClassifier
-from skdistill.losses import KLLoss
+from skdistill.losses import HintLoss
+from skdistill.schedules import CosineSchedule, LinearSchedule
+from tests.conftest import TinyModule, tiny_net
+from tests.training.conftest import assert_same_weights, sgd_net, train, weights_of
 
-X, y = make_classification(
-    n_samples=120,
-    n_features=6,
-    n_informative=5,
-    n_redundant=0,
-    n_classes=3,
-    random_state=0,
-)
-X = X.astype(np.float32)
-TEACHER = LogisticRegression().fit(X, y)
-SOFT = TEACHER.predict_proba(X)
+SPLIT = ValidSplit(3, stratified=True)
+HIDDEN = {"feature_loss": "hint", "relation_loss": "rkd"}
 
 
-class Net(nn.Module):
-    """Logits, or probabilities."""
+def derived(cls, **params):
+    """Return a net of a class of the person's own."""
+    return cls(**tiny_net(**params).get_params(deep=False))
 
-    def __init__(self, n_features=6, n_classes=3, proba=False, dropout=0.0):
+
+# Rows and their soft labels
+
+
+class Echo(nn.Module):
+    """Says three of the features of a row, as they are."""
+
+    def __init__(self):
         super().__init__()
-        self.hidden = nn.Linear(n_features, 8)
-        self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(8, n_classes)
-        self.proba = proba
+        self.scale = nn.Parameter(torch.ones(1))
+        self.hidden = nn.Identity()
 
     def forward(self, X):
-        logits = self.out(self.dropout(torch.relu(self.hidden(X))))
-        return logits.softmax(dim=1) if self.proba else logits
+        return self.hidden(X * self.scale)[:, :3]
 
 
-def make_net(**params):
-    defaults = {
-        "module": Net,
-        "criterion": nn.CrossEntropyLoss,
-        "optimizer": torch.optim.Adam,
-        "lr": 0.01,
-        "max_epochs": 3,
-        "batch_size": 32,
-        "iterator_train__shuffle": True,
-        "train_split": None,
-        "verbose": 0,
-    }
-    return NeuralNetClassifier(**(defaults | params))
+class RowByRow(Dataset):
+    """A dataset of the person's own."""
 
 
-def distill(net, X=X, y=y, teacher=TEACHER, **params):
-    params = {"random_state": 0, "proba_clip": 1e-9} | params
-    return DistilledClassifier(teacher, net, **params).fit(X, y)
+def own_collate(items):
+    return default_collate(items)
 
 
-def losses_of(clf, name="train_loss"):
-    return [epoch[name] for epoch in clf.history_]
+class Pairs(DataLoader):
+    """Batches by a sampler of the person's own, of two rows each."""
+
+    def __init__(self, dataset, **kwargs):
+        sampler = [[i + 1, i] for i in range(0, len(dataset) - 1, 2)]
+        super().__init__(dataset, batch_sampler=sampler)
 
 
-def weights_of(net):
-    return [p.detach().numpy().copy() for p in net.module_.parameters()]
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(
+    ("params", "n_rows"),
+    [
+        ({}, 90),
+        ({"train_split": ValidSplit(3)}, 90),
+        ({"train_split": SPLIT, "dataset": RowByRow}, 90),
+        ({"iterator_train__num_workers": 1}, 90),
+        ({"iterator_train__drop_last": True}, 80),
+        ({"iterator_train__collate_fn": own_collate}, 90),
+        ({"iterator_train__batch_size": 7}, 90),
+        ({"iterator_train": Pairs}, 90),
+    ],
+    ids=str,
+)
+def test_every_row_meets_its_own_soft_label_label_and_features(
+    rows, params, n_rows, shuffle
+):
+    seen = []
 
+    def same(student, teacher, y):
+        assert torch.equal(student, teacher)
+        assert torch.equal(y, teacher.argmax(dim=1))
+        seen.append(len(student))
+        return student.sum()
 
-def assert_same_weights(one, other):
-    for a, b in zip(weights_of(one), weights_of(other), strict=True):
-        np.testing.assert_array_equal(a, b)
+    def same_features(student, teacher):
+        assert torch.equal(student, teacher)
+        return student.sum()
 
-
-@pytest.mark.parametrize("proba", [False, True])
-@pytest.mark.parametrize("train_split", [None, ValidSplit(4, stratified=True)])
-def test_alpha_0_is_bit_identical_to_the_net_by_itself(proba, train_split):
-    net = make_net(
-        module__proba=proba,
-        module__dropout=0.3,
-        criterion=nn.NLLLoss if proba else nn.CrossEntropyLoss,
-        train_split=train_split,
+    soft = rows.X[:, :3]
+    rows = replace(rows, soft=soft, hard=soft.argmax(axis=1), features=rows.X)
+    defaults = {"batch_size": 20, "lr": 0.0, "max_epochs": 1}
+    net = sgd_net(module=Echo, iterator_train__shuffle=shuffle, **defaults | params)
+    net = train(
+        net, rows, loss=same, relation_loss=same_features, student_layer="hidden"
     )
-    clf = distill(net, alpha=0.0, random_state=7)
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        net.fit(X, y.astype(np.int64))
-    assert_same_weights(clf.student_, net)
-    assert losses_of(clf) == net.history[:, "train_loss"]
+    assert sum(seen) == n_rows
+    assert net.history[0]["train_agreement"] == 1
+
+
+def test_a_dataset_with_other_items_than_rows_is_refused(rows):
+    class Half(Dataset):
+        def __len__(self):
+            return super().__len__() // 2
+
+    with pytest.raises(ValueError, match="45 items for 90 samples"):
+        train(tiny_net(dataset=Half), rows)
+
+
+def test_a_loader_that_makes_no_batches_of_rows_is_refused(rows):
+    class Loader:
+        def __init__(self, dataset, batch_size, shuffle):
+            pass
+
+    with pytest.raises(TypeError, match=r"torch\.utils\.data\.DataLoader"):
+        train(tiny_net(iterator_train=Loader), rows)
+
+
+def test_a_split_that_makes_up_its_training_set_is_refused(rows):
+    def split(dataset, y):
+        return Dataset(rows.X, rows.hard), None
+
+    with pytest.raises(TypeError, match="must return subsets"):
+        train(tiny_net(train_split=split), rows)
+
+
+# The loss and its parts
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("temperature", [1.0, 4.0])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_first_loss_is_the_loss_of_the_paper(alpha, temperature, weighted):
-    net = make_net(max_epochs=1, batch_size=-1)
-    weight = np.linspace(0, 2, len(y)) if weighted else None
-    clf = DistilledClassifier(
-        TEACHER,
-        net,
-        alpha=alpha,
-        temperature=temperature,
-        proba_clip=1e-9,
-        random_state=3,
-    ).fit(X, y, sample_weight=weight)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        start = Net()
-    student, teacher = start(torch.from_numpy(X)), torch.from_numpy(np.log(SOFT))
-    weight = torch.ones(len(y)) if weight is None else torch.from_numpy(weight).float()
-    soft = KLLoss(temperature)(student, teacher.float(), sample_weight=weight)
-    rows = nn.functional.cross_entropy(
-        student, torch.from_numpy(y).long(), reduction="none"
-    )
-    hard = (weight * rows).sum() / weight.sum()
-    expected = alpha * soft + (1 - alpha) * hard
-    assert clf.history_[0]["train_loss"] == pytest.approx(expected.item(), rel=1e-5)
-
-
-def test_history_holds_the_parts_of_the_loss_and_they_add_up():
-    net = make_net(train_split=ValidSplit(4, stratified=True))
-    clf = distill(net, alpha=0.25)
-    for epoch in clf.history_:
-        for phase in ("train", "valid"):
-            parts = (
-                0.25 * epoch[f"{phase}_loss_soft"] + 0.75 * epoch[f"{phase}_loss_hard"]
-            )
-            assert epoch[f"{phase}_loss"] == pytest.approx(parts, rel=1e-5)
+@pytest.mark.parametrize("train_split", [None, SPLIT], ids=["all", "split"])
+def test_parts_of_the_loss_are_in_the_history_and_add_up(rows, train_split, alpha):
+    net = tiny_net(max_epochs=2, batch_size=20, train_split=train_split)
+    parts = {"feature_weight": 0.2, "relation_weight": 3.0}
+    net = train(net, rows, alpha=alpha, **HIDDEN, **parts)
+    weights = {"soft": alpha, "hard": 1 - alpha, "feature": 0.2, "relation": 3.0}
+    for epoch in net.history:
+        for phase in ("train", "valid") if train_split else ("train",):
+            found = {n: epoch[f"{phase}_loss_{n}"] for n in weights if weights[n]}
+            total = sum(weights[name] * value for name, value in found.items())
+            assert epoch[f"{phase}_loss"] == pytest.approx(total, rel=1e-5)
             assert 0 <= epoch[f"{phase}_agreement"] <= 1
+        for name, weight in weights.items():
+            assert (f"train_loss_{name}" in epoch) == (weight > 0)
 
 
-def test_agreement_counts_rows_where_student_and_teacher_name_the_same_class():
-    clf = distill(make_net(batch_size=-1, max_epochs=40, lr=0.05), alpha=1.0)
-    agreement = (clf.predict(X) == TEACHER.predict(X)).mean()
-    assert losses_of(clf, "train_agreement")[-1] == pytest.approx(agreement, abs=0.02)
-    assert agreement > 0.95
+def test_one_step_is_that_of_a_hand_written_loop(rows):
+    loss, T, alpha = HintLoss(), 3.0, 0.3
+    start = {}
 
+    class Starts(Callback):
+        def on_train_begin(self, net, **kwargs):
+            start["module"] = pickle.loads(pickle.dumps(net.module_))
+            start["hint"] = pickle.loads(pickle.dumps(net.learned_losses_.losses))
 
-def test_logits_and_probabilities_as_module_output_train_alike():
-    logits = distill(make_net(max_epochs=5))
-    proba = distill(make_net(max_epochs=5, module__proba=True, criterion=nn.NLLLoss))
-    np.testing.assert_allclose(losses_of(logits), losses_of(proba), rtol=1e-4)
-    np.testing.assert_allclose(
-        logits.predict_proba(X), proba.predict_proba(X), atol=1e-4
-    )
+    params = {"feature_loss": loss, "feature_weight": 0.7}
+    net = sgd_net(lr=0.2, callbacks=[Starts()])
+    net = train(net, rows, alpha=alpha, temperature=T, **params)
 
+    module, hint = start["module"], start["hint"]["feature_loss_0"]
+    hidden = module[1](module[0](torch.tensor(rows.X)))
+    logits, teacher = module[2](hidden), torch.tensor(rows.soft)
+    s, t = (F.log_softmax(z / T, dim=1) for z in (logits, teacher))
+    soft = T**2 * F.kl_div(s, t, log_target=True, reduction="batchmean")
+    hard = F.cross_entropy(logits, torch.tensor(rows.hard))
+    feature = (hint.student(hidden) - torch.tensor(rows.features)).square().mean()
+    total = alpha * soft + (1 - alpha) * hard + 0.7 * feature
+    optimizer = torch.optim.SGD([*module.parameters(), *hint.parameters()], lr=0.2)
+    total.backward()
+    optimizer.step()
 
-def test_logits_under_a_criterion_of_probabilities_are_an_error():
-    with pytest.raises(ValueError, match=r"criterion=torch\.nn\.CrossEntropyLoss"):
-        distill(make_net(criterion=nn.NLLLoss))
-
-
-def test_the_persons_own_nonlinearity_makes_the_probabilities():
-    class Focal(nn.Module):
-        def forward(self, logits, y):
-            return nn.functional.cross_entropy(logits, y)
-
-    softmax = torch.nn.Softmax(dim=1)
-    own = distill(make_net(criterion=Focal, predict_nonlinearity=softmax))
-    stock = distill(make_net())
-    np.testing.assert_allclose(losses_of(own), losses_of(stock), rtol=1e-4)
-    np.testing.assert_allclose(own.predict_proba(X), stock.predict_proba(X), atol=1e-5)
-
-
-def test_shuffled_rows_keep_their_soft_labels():
-    # Labels that no rule of X explains: only a row's own soft label can be fitted.
-    rng = np.random.default_rng(0)
-    rows = np.eye(24, dtype=np.float32)
-    P = rng.dirichlet(np.ones(3), size=24)
-    net = make_net(
-        module=nn.Linear,
-        module__in_features=24,
-        module__out_features=3,
-        lr=0.1,
-        max_epochs=150,
-        batch_size=5,
-        callbacks=[LRScheduler(torch.optim.lr_scheduler.ExponentialLR, gamma=0.96)],
-    )
-    clf = DistilledClassifier(
-        student=net, alpha=1.0, temperature=1.0, classes=[0, 1, 2], random_state=0
-    ).fit(rows, teacher_proba=P)
-    np.testing.assert_allclose(clf.predict_proba(rows), P, atol=0.02)
+    assert net.history[0]["train_loss"] == pytest.approx(total.item(), rel=1e-5)
+    for own, by_hand in (net.module_, module), (net.learned_losses_.losses, hint):
+        for a, b in zip(weights_of(own), weights_of(by_hand), strict=True):
+            assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     "params",
     [
-        {"iterator_train__num_workers": 1},
-        {"iterator_train__drop_last": True},
-        {"iterator_train__collate_fn": torch.utils.data.default_collate},
-        {"train_split": ValidSplit(4), "iterator_train__shuffle": True},
-        {"iterator_train__batch_size": 16},
+        {"feature_loss": "hint", "feature_weight": 0},
+        {"feature_loss": [("hint", 0), ("cka", 0)]},
+        {"relation_loss": "contrastive", "relation_weight": 0},
+        {"loss": [("kl", 1), ("dist", 0)]},
     ],
-    ids=lambda params: next(iter(params)),
+    ids=str,
 )
-def test_every_row_meets_its_own_soft_label(params):
-    seen = {}
-
-    class Spy(NeuralNetClassifier):
-        def train_step_single(self, batch, **fit_params):
-            teacher = self.distillation_.logits[batch.rows].softmax(dim=1)
-            for row, (x, label) in enumerate(zip(*batch, strict=True)):
-                seen[tuple(x.tolist())] = teacher[row].numpy(), int(label)
-            return super().train_step_single(batch, **fit_params)
-
-    net = Spy(**(make_net(max_epochs=2).get_params(deep=False) | params))
-    distill(net)
-    assert len(seen) > len(X) // 2
-    for row, (soft, label) in seen.items():
-        at = np.flatnonzero((np.array(row, dtype=np.float32) == X).all(axis=1))[0]
-        np.testing.assert_allclose(soft, SOFT[at], rtol=1e-5)
-        assert label == y[at]
-
-
-def test_a_dataset_class_of_the_persons_own_is_used():
-    class Doubled(Dataset):
-        def transform(self, X, y):
-            X, y = super().transform(X, y)
-            return 2 * X, y
-
-    own = distill(make_net(dataset=Doubled))
-    doubled = distill(make_net(), X=2 * X, teacher=Constant(SOFT))
-    assert_same_weights(own.student_, doubled.student_)
-    np.testing.assert_array_equal(own.predict_proba(X), doubled.predict_proba(2 * X))
-
-
-class Constant:
-    """Says the same whatever it is asked."""
-
-    classes_ = np.arange(3)
-
-    def __init__(self, proba):
-        self.proba = proba
-
-    def predict_proba(self, X):
-        return self.proba
-
-
-def test_training_speaks_to_early_stopping_and_lr_schedules():
-    class Rates(Callback):
-        seen = []
-
-        def on_epoch_end(self, net, **kwargs):
-            self.seen.append(net.optimizer_.param_groups[0]["lr"])
-
-    net = make_net(
-        max_epochs=200,
-        lr=0.1,
-        train_split=ValidSplit(4, stratified=True),
-        callbacks=[
-            LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5),
-            EarlyStopping(monitor="valid_loss", patience=3, threshold=1e-2),
-            Rates,
-        ],
+def test_a_weight_of_0_is_bit_identical_to_leaving_the_loss_out(rows, params):
+    net, plain = (
+        train(tiny_net(max_epochs=3, batch_size=32), rows, **p) for p in (params, {})
     )
-    clf = distill(net)
-    assert len(clf.history_) < 200
-    np.testing.assert_allclose(Rates.seen[:3], [0.05, 0.025, 0.0125])
+    assert_same_weights(net, plain)
+    assert set(net.history[0]) == set(plain.history[0])
 
 
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
-def test_checkpoint_restores_the_best_epoch_and_pickles_the_plain_class(tmp_path):
-    checkpoint = Checkpoint(
-        monitor="valid_loss_best",
-        dirname=tmp_path,
-        f_pickle="net.pkl",
-        load_best=True,
+def test_logits_and_probabilities_as_module_output_train_alike(rows):
+    class Proba(TinyModule):
+        def forward(self, X):
+            return super().forward(X).softmax(dim=1)
+
+    logits = train(tiny_net(max_epochs=3), rows)
+    proba = train(tiny_net(max_epochs=3, module=Proba, criterion=nn.NLLLoss), rows)
+    found, expected = (net.history[:, "train_loss"] for net in (proba, logits))
+    assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_a_nonlinearity_of_the_persons_own_makes_the_probabilities(rows):
+    class Focal(nn.Module):
+        def forward(self, logits, y):
+            return F.cross_entropy(logits, y)
+
+    softmax = nn.Softmax(dim=1)
+    own = train(
+        tiny_net(max_epochs=3, criterion=Focal, predict_nonlinearity=softmax), rows
     )
-    net = make_net(
-        lr=0.1,
-        max_epochs=20,
-        train_split=ValidSplit(4, stratified=True),
-        callbacks=[checkpoint],
-    )
-    random_labels = np.random.default_rng(0).permutation(y)
-    clf = distill(net, y=random_labels, alpha=0.0)
-    best = pickle.loads((tmp_path / "net.pkl").read_bytes())
-    assert type(best) is NeuralNetClassifier
-    assert_same_weights(best, clf.student_)
-    assert len(clf.history_) < 20
+    stock = train(tiny_net(max_epochs=3), rows)
+    found, expected = (net.history[:, "train_loss"] for net in (own, stock))
+    assert_allclose(found, expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("use_caching", [True, False])
-def test_scoring_callbacks_see_the_persons_rows_and_labels(use_caching):
-    score = EpochScoring("accuracy", on_train=True, name="acc", use_caching=use_caching)
-    clf = distill(make_net(callbacks=[score], max_epochs=20, batch_size=-1))
-    assert clf.history_[-1, "acc"] == pytest.approx(clf.score(X, y), abs=0.03)
+def test_logits_under_a_criterion_of_probabilities_are_refused(rows):
+    with pytest.raises(ValueError, match=r"criterion=torch\.nn\.CrossEntropyLoss"):
+        train(tiny_net(criterion=nn.NLLLoss), rows)
 
 
-def test_a_validation_set_of_the_persons_own_has_the_hard_term_alone():
-    split = predefined_split(Dataset(X[:40], y[:40].astype(np.int64)))
-    clf = distill(make_net(train_split=split, max_epochs=1, batch_size=-1), alpha=0.9)
-    log_proba = clf.predict_log_proba(X[:40])
-    cross_entropy = -log_proba[np.arange(40), y[:40]].mean()
-    assert clf.history_[0]["valid_loss"] == pytest.approx(cross_entropy, rel=1e-5)
-    assert "valid_loss_soft" not in clf.history_[0]
+@pytest.mark.parametrize(
+    "Wide", [nn.Flatten, lambda: nn.Unflatten(1, (2, 2))], ids=["width", "shape"]
+)
+def test_an_output_that_is_no_column_for_each_class_is_refused(rows, Wide):
+    class Module(TinyModule):
+        def __init__(self, n_features=4):
+            super().__init__(n_features, 4)
+            self.append(Wide())
+
+    with pytest.raises(ValueError, match=r"expected \(n_samples, 3\), a column for ea"):
+        train(tiny_net(module=Module), rows)
 
 
-def test_lbfgs_with_its_closure_works():
-    net = make_net(optimizer=torch.optim.LBFGS, lr=0.5, batch_size=-1, max_epochs=15)
-    losses = losses_of(distill(net))
-    assert losses[-1] < 0.7 * losses[0]
-
-
-def test_an_own_get_loss_is_the_hard_term():
+def test_an_own_get_loss_is_the_hard_term(rows):
     class Penalized(NeuralNetClassifier):
         def get_loss(self, y_pred, y_true, *args, **kwargs):
             return super().get_loss(y_pred, y_true, *args, **kwargs) + 10
 
-    own = distill(Penalized(**make_net(max_epochs=1).get_params(deep=False)))
-    stock = distill(make_net(max_epochs=1))
-    assert own.history_[0]["train_loss_hard"] == pytest.approx(
-        stock.history_[0]["train_loss_hard"] + 10
-    )
+    own = train(derived(Penalized, max_epochs=1), rows, alpha=0.3)
+    stock = train(tiny_net(max_epochs=1), rows, alpha=0.3)
+    more = own.history[0]["train_loss"] - stock.history[0]["train_loss"]
+    assert more == pytest.approx(7, rel=1e-4)
 
 
-def test_class_weights_of_the_criterion_act_with_and_without_sample_weights():
-    net = make_net(criterion__weight=torch.tensor([1.0, 5.0, 1.0]), max_epochs=1)
-    plain = distill(net, alpha=0.0)
-    ones = DistilledClassifier(TEACHER, net, alpha=0.0, random_state=0).fit(
-        X, y, sample_weight=np.ones(len(y))
-    )
-    np.testing.assert_allclose(losses_of(plain), losses_of(ones), rtol=1e-6)
+def test_own_train_steps_and_inference_are_used(rows):
+    class Own(NeuralNetClassifier):
+        steps = 0
+
+        def train_step_single(self, batch, **fit_params):
+            X, y = batch
+            assert len(X) == len(y)
+            self.steps += 1
+            return super().train_step_single(batch, **fit_params)
+
+        def infer(self, x, **fit_params):
+            return super().infer(x, **fit_params) + 1
+
+    own = train(derived(Own, max_epochs=2, batch_size=30), rows, **HIDDEN)
+    assert own.steps == 6
 
 
-def test_rows_of_zero_weight_do_not_count():
-    weight = np.r_[np.ones(80), np.zeros(40)]
-    net = make_net(batch_size=-1, iterator_train__shuffle=False)
-    wrong = y.copy()
-    wrong[80:] = (wrong[80:] + 1) % 3
-    fits = [
-        DistilledClassifier(TEACHER, net, random_state=0).fit(
-            X, labels, sample_weight=weight
-        )
-        for labels in (y, wrong)
-    ]
-    assert_same_weights(fits[0].student_, fits[1].student_)
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_class_weights_act_with_and_without_sample_weights(rows, weight):
+    net = tiny_net(criterion__weight=torch.tensor([1.0, 5.0, 1.0]), max_epochs=1)
+    many = np.full(90, weight, dtype=np.float32)
+    weighted = replace(rows, soft_weight=many, hard_weight=many)
+    found = [train(net, rows).history[0]["train_loss"] for rows in (weighted, rows)]
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
-def test_sample_weight_needs_a_loss_per_sample():
-    class NoReduction(nn.Module):
+def test_sample_weights_reach_the_criterion(rows):
+    some = (rows.hard != 0).astype(np.float32)
+    weighted = replace(rows, soft_weight=some, hard_weight=some)
+    kept = some > 0
+    fewer = replace(rows, X=rows.X[kept], soft=rows.soft[kept], hard=rows.hard[kept])
+    one, other = (train(sgd_net(), r).history[0] for r in (weighted, fewer))
+    for name in ("train_loss", "train_loss_soft", "train_loss_hard"):
+        assert one[name] == pytest.approx(other[name], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("reduction", "message"),
+    [(None, "no attribute reduction"), ("mean", "a loss per sample.* shape")],
+)
+def test_sample_weights_need_a_loss_per_sample(rows, reduction, message):
+    class Reduced(nn.Module):
+        def __init__(self):
+            super().__init__()
+            if reduction:
+                self.reduction = reduction
+
         def forward(self, logits, y):
-            return nn.functional.cross_entropy(logits, y)
+            return F.cross_entropy(logits, y)
 
-    net = make_net(criterion=NoReduction, predict_nonlinearity=nn.Softmax(dim=1))
-    with pytest.raises(ValueError, match="no attribute reduction"):
-        DistilledClassifier(TEACHER, net).fit(X, y, sample_weight=np.ones(len(y)))
-
-
-def test_warm_start_goes_on_where_it_stopped():
-    clf = distill(make_net(warm_start=True, max_epochs=2))
-    before = losses_of(clf)
-    clf.set_params(student__max_epochs=3).fit(X, y)
-    assert losses_of(clf)[:2] == before
-    assert len(clf.history_) == 5
-    cold = distill(make_net(max_epochs=2))
-    assert len(cold.fit(X, y).history_) == 2
+    net = tiny_net(criterion=Reduced, predict_nonlinearity=nn.Softmax(dim=1))
+    ones = np.ones(90, dtype=np.float32)
+    with pytest.raises(ValueError, match=message):
+        train(net, replace(rows, soft_weight=ones, hard_weight=ones))
+    assert getattr(net.criterion_, "reduction", None) == reduction
 
 
-def test_warm_start_with_other_classes_is_an_error():
-    clf = DistilledClassifier(
-        LogisticRegression(), make_net(warm_start=True), random_state=0
-    ).fit(X, y)
-    with pytest.raises(ValueError, match="keep its classes"):
-        clf.fit(X, y + 1)
+@pytest.mark.parametrize("hidden", [{}, HIDDEN], ids=["plain", "hidden"])
+def test_the_trained_net_predicts_probabilities_by_itself(rows, hidden):
+    net = train(tiny_net(), rows, **hidden)
+    assert_allclose(net.predict_proba(rows.X).sum(axis=1), 1, rtol=1e-5)
 
 
-def test_a_pretrained_module_instance_is_copied_and_trained_on():
-    module = Net()
-    before = copy.deepcopy(module.state_dict())
-    clf = distill(make_net(module=module, lr=1e-9, max_epochs=1))
-    assert clf.student_.module_ is not module
-    for name, value in module.state_dict().items():
-        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
-        torch.testing.assert_close(clf.student_.module_.state_dict()[name], value)
+def test_a_validation_set_of_the_persons_own_has_the_hard_term_alone(rows):
+    X, y = rows.X[:40], rows.hard[:40]
+    net = sgd_net(train_split=predefined_split(Dataset(X, y)))
+    train(net, rows, alpha=0.9, **HIDDEN)
+    epoch = net.history[0]
+    cross_entropy = -np.log(net.predict_proba(X)[np.arange(40), y]).mean()
+    assert epoch["valid_loss"] == pytest.approx(cross_entropy, rel=1e-5)
+    assert not {name for name in epoch if name.startswith("valid_loss_s")}
+    assert "train_loss_feature" in epoch
+    assert "valid_loss_feature" not in epoch
 
 
-def test_the_module_is_told_its_widths():
-    clf = distill(make_pipeline(StandardScaler(), make_net()), X=X[:, :4], teacher=TREE)
-    assert clf.student_[-1].module_.hidden.in_features == 4
-    assert clf.student_[-1].module_.out.out_features == 3
+def exploding(**params):
+    return tiny_net(optimizer=torch.optim.SGD, lr=1e30, **params)
 
 
-TREE = LogisticRegression().fit(X[:, :4], y)
+@pytest.mark.parametrize("epochs", [None, 1], ids=["fit", "partial_fit"])
+def test_a_loss_that_is_not_finite_names_epoch_temperature_and_rate(rows, epochs):
+    net = exploding(batch_size=30)
+    with pytest.raises(
+        ValueError,
+        match=r"in epoch 1, at temperature 3 and learning rate 1e\+30: "
+        r"\{'train_loss_soft': .*\}. Lower the",
+    ):
+        train(net, rows, epochs=epochs, temperature=3.0)
 
 
-def test_sparse_rows_train_as_dense_ones_do():
-    dense = distill(make_net(), teacher=Constant(SOFT))
-    sparse = distill(make_net(), X=csr_matrix(X), teacher=Constant(SOFT))
-    assert_same_weights(dense.student_, sparse.student_)
-    np.testing.assert_array_equal(
-        dense.predict_proba(X), sparse.predict_proba(csr_matrix(X))
+@pytest.mark.parametrize(
+    ("value", "weight"),
+    [(float("nan"), 1.0), (float("inf"), 1.0), (1e30, 1e30)],
+    ids=["nan", "inf", "weighted"],
+)
+def test_a_loss_that_is_not_finite_is_found_before_its_step(rows, value, weight):
+    def broken(student, teacher, epoch):
+        return student.sum() * 0 + (value if epoch == 1 else 0)
+
+    net = tiny_net()
+    with pytest.raises(ValueError, match="not finite in epoch 2"):
+        train(net, rows, relation_loss=broken, relation_weight=weight)
+    assert all(np.isfinite(weights).all() for weights in weights_of(net))
+
+
+# Temperature and alpha
+
+
+def test_a_schedule_is_in_the_history_and_acts(rows):
+    net = tiny_net(max_epochs=4)
+    net = train(net, rows, temperature=LinearSchedule(8, 2), alpha=CosineSchedule(1, 0))
+    assert net.history[:, "temperature"] == [8, 6, 4, 2]
+    assert_allclose(net.history[:, "alpha"], [1, 0.75, 0.25, 0], atol=1e-12)
+    for epoch in net.history:
+        alpha, empty = epoch["alpha"], {"train_loss_soft": 0.0, "train_loss_hard": 0.0}
+        parts = empty | dict(epoch)
+        total = (
+            alpha * parts["train_loss_soft"] + (1 - alpha) * parts["train_loss_hard"]
+        )
+        assert epoch["train_loss"] == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "schedule"),
+    [
+        ("temperature", 3.0, lambda epoch, n: 3),
+        ("alpha", 0.25, lambda epoch, n: np.float64(0.25)),
+        ("alpha", 0.0, LinearSchedule(0, 0)),
+    ],
+    ids=["function", "numpy", "zero"],
+)
+def test_a_constant_schedule_is_bit_identical_to_its_number(
+    rows, name, number, schedule
+):
+    one, other = (
+        train(tiny_net(), rows, **{name: value}) for value in (number, schedule)
     )
+    assert_same_weights(one, other)
+    assert name not in one.history[0]
+    assert other.history[:, name] == [number] * 10
 
 
-def test_images_reach_a_convolutional_student_in_their_shape():
+# Callbacks of the person's own
+
+
+def test_early_stopping_and_lr_schedulers_work(rows):
+    rates = []
+
+    class Rates(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    net = tiny_net(
+        max_epochs=300,
+        lr=0.1,
+        train_split=SPLIT,
+        callbacks=[
+            LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5),
+            EarlyStopping("valid_loss_feature", patience=2, threshold=1e-2),
+            Rates,
+        ],
+    )
+    train(net, rows, feature_loss="cosine")
+    assert 3 <= len(net.history) < 300
+    assert_allclose(rates[:3], [0.05, 0.025, 0.0125])
+
+
+def test_a_checkpoint_restores_the_best_epoch_and_pickles_the_plain_class(
+    rows, tmp_path
+):
+    checkpoint = Checkpoint(
+        monitor="valid_loss_best", dirname=tmp_path, f_pickle="net.pkl", load_best=True
+    )
+    net = tiny_net(max_epochs=15, lr=0.5, train_split=SPLIT, callbacks=[checkpoint])
+    train(net, rows, **HIDDEN)
+    best = pickle.loads((tmp_path / "net.pkl").read_bytes())
+    assert type(best) is NeuralNetClassifier
+    assert not {"distillation_", "batch_", "watch_"} & vars(best).keys()
+    assert_same_weights(best, net)
+    assert len(net.history) == int(np.argmin(best.history[:, "valid_loss"])) + 1
+
+
+@pytest.mark.parametrize("use_caching", [True, False])
+def test_scoring_callbacks_see_the_persons_rows_and_labels(rows, use_caching):
+    score = EpochScoring(
+        "neg_log_loss", on_train=True, name="score", use_caching=use_caching
+    )
+    net = train(sgd_net(callbacks=[score], lr=0.0), rows, **HIDDEN)
+    expected = -log_loss(rows.hard, net.predict_proba(rows.X))
+    assert net.history[0]["score"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_net_that_prints_its_epochs_can_gain_and_lose_a_term(rows, capsys):
+    net = tiny_net(max_epochs=4, verbose=1)
+    train(net, rows, alpha=CosineSchedule(1, 0), feature_loss="hint")
+    lines = capsys.readouterr().out.splitlines()
+    assert any("train_loss_feature" in line for line in lines)
+    assert len([line for line in lines if line.strip()[:1].isdigit()]) == 4
+
+
+# The net is its own again
+
+
+def hooks_of(module):
+    return [
+        hook
+        for part in module.modules()
+        for hooks in (part._forward_hooks, part._forward_pre_hooks)
+        for hook in hooks.values()
+    ]
+
+
+def assert_its_own(net):
+    assert type(net) is NeuralNetClassifier
+    assert not {"distillation_", "batch_", "watch_"} & vars(net).keys()
+    assert not hooks_of(net.module_)
+
+
+@pytest.mark.parametrize("layer", [None, "1"])
+def test_a_net_is_its_own_again_after_training(rows, layer):
+    assert_its_own(train(tiny_net(), rows, **HIDDEN, student_layer=layer))
+
+
+@pytest.mark.parametrize("event", ["on_train_begin", "on_batch_end", "on_epoch_end"])
+def test_a_net_is_its_own_again_where_a_callback_fails(rows, event):
+    def fail(self, net, *args, **kwargs):
+        raise RuntimeError("stop")
+
+    net = tiny_net(callbacks=[type("Fails", (Callback,), {event: fail})])
+    with pytest.raises(RuntimeError, match="stop"):
+        train(net, rows, **HIDDEN)
+    assert_its_own(net)
+
+
+def test_a_net_is_its_own_again_where_the_forward_pass_fails(rows):
+    class Fails(TinyModule):
+        def forward(self, X):
+            if len(X) > 4:
+                raise RuntimeError("stop")
+            return super().forward(X)
+
+    net = tiny_net(module=Fails)
+    with pytest.raises(RuntimeError, match="stop"):
+        train(net, rows, **HIDDEN)
+    assert_its_own(net)
+
+
+# The student's features
+
+
+class Branches(nn.Module):
+    """Has layers of all kinds of output."""
+
+    class Pair(nn.Module):
+        def forward(self, X):
+            return X, X
+
+    def __init__(self, n_features=2, n_classes=2):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(n_features, 8), nn.ReLU())
+        self.pair = self.Pair()
+        self.image = nn.Unflatten(1, (2, 4))
+        self.summary = nn.Linear(8, 1)
+        self.unused = nn.Linear(8, 8)
+        self.out = nn.Linear(8, n_classes)
+
+    def forward(self, X):
+        hidden, _ = self.pair(self.body(X))
+        self.summary(self.image(hidden).flatten(1).mean(dim=0))
+        return self.out(hidden)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (None, lambda module, X: module.body(X)),
+        ("body", lambda module, X: module.body(X)),
+        ("body.0", lambda module, X: module.body[0](X)),
+        ("image", lambda module, X: module.body(X)),
+        ("out", lambda module, X: module(X)),
+    ],
+)
+def test_student_layer_names_the_layer_whose_output_is_compared(rows, layer, expected):
+    seen = []
+
+    def own(student, teacher):
+        seen.append(student.detach())
+        return student.square().mean()
+
+    net = sgd_net(module=Branches, lr=0.0)
+    train(net, rows, relation_loss=own, student_layer=layer)
+    wanted = expected(net.module_, torch.tensor(rows.X)).detach()
+    torch.testing.assert_close(seen[-1], wanted)
+
+
+@pytest.mark.parametrize(
+    ("layer", "match"),
+    [
+        (
+            "bdy",
+            r"no layer 'bdy'.*student_layer=.*'body', 'body\.0', 'body\.1', 'pair'",
+        ),
+        ("pair", "layer 'pair' is a tuple"),
+        ("unused", "'unused' is not called"),
+        ("summary", "for [0-9]+ rows"),
+    ],
+)
+@pytest.mark.parametrize("hidden", [{"feature_loss": "hint"}, {"relation_loss": "rkd"}])
+def test_a_student_layer_without_features_is_refused(rows, hidden, layer, match):
+    net = tiny_net(module=Branches)
+    with pytest.raises((ValueError, TypeError), match=match):
+        train(net, rows, **hidden, student_layer=layer)
+
+
+@pytest.mark.parametrize("hidden", [{"feature_loss": "hint"}, {"relation_loss": "rkd"}])
+def test_a_student_without_a_hidden_layer_is_refused(rows, hidden):
+    net = tiny_net(module=nn.Linear(4, 3))
+    with pytest.raises(ValueError, match=r"hidden layer.*student_layer="):
+        train(net, rows, **hidden)
+
+
+def test_images_have_flat_features(rows):
     class Conv(nn.Sequential):
         def __init__(self, n_classes=2):
             super().__init__(
-                nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(n_classes)
+                nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, n_classes)
             )
 
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(20, 1, 6, 6))
-    soft = np.tile([0.8, 0.2], (20, 1))
-    clf = DistilledClassifier(
-        student=make_net(module=Conv), classes=[0, 1], alpha=1.0, random_state=0
-    ).fit(images, teacher_proba=soft)
-    assert clf.predict_proba(images).shape == (20, 2)
-
-
-def test_one_seed_gives_identical_bits_also_on_two_threads():
-    net = make_net(module__dropout=0.4, max_epochs=5)
-    reference = distill(net, random_state=5)
-    fits = [clone(reference) for _ in range(4)]
-    threads = [threading.Thread(target=clf.fit, args=(X, y)) for clf in fits]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for clf in fits:
-        assert_same_weights(clf.student_, reference.student_)
-
-
-def test_another_seed_gives_another_student():
-    one, other = (distill(make_net(), random_state=seed) for seed in (0, 1))
-    assert (weights_of(one.student_)[0] != weights_of(other.student_)[0]).any()
-
-
-def test_fit_leaves_the_global_generators_as_they_were():
-    torch_state = torch.get_rng_state()
-    numpy_state = np.random.get_state()[1].copy()  # noqa: NPY002
-    net = make_net(module__dropout=0.4, train_split=ValidSplit(0.2, stratified=True))
-    distill(net)
-    assert torch.equal(torch.get_rng_state(), torch_state)
-    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
-
-
-def test_splits_that_draw_from_numpys_generator_are_seeded():
-    net = make_net(train_split=ValidSplit(0.2, stratified=True))
-    one, other = distill(net), distill(net)
-    assert losses_of(one, "valid_loss") == losses_of(other, "valid_loss")
-
-
-def test_the_nets_class_is_its_own_again_after_training():
-    clf = distill(make_net())
-    assert type(clf.student_) is NeuralNetClassifier
-    assert not hasattr(clf.student_, "distillation_")
-
-
-def test_the_nets_class_is_its_own_again_after_an_error():
-    class Fails(Callback):
-        net = None
-
-        def on_epoch_end(self, net, **kwargs):
-            Fails.net = net
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        distill(make_net(callbacks=[Fails()]))
-    assert type(Fails.net) is NeuralNetClassifier
-
-
-def test_a_loader_that_makes_no_batches_of_rows_is_an_error():
-    class Loader:
-        def __init__(self, dataset, batch_size):
-            pass
-
-    net = make_net()
-    net.set_params(iterator_train=Loader)
-    del net.iterator_train__shuffle
-    with pytest.raises(TypeError, match=r"torch\.utils\.data\.DataLoader"):
-        distill(net)
-
-
-def test_a_split_that_makes_up_its_training_set_is_an_error():
-    def split(dataset, y):
-        return Dataset(X, y), None
-
-    with pytest.raises(TypeError, match="must return subsets"):
-        distill(make_net(train_split=split))
-
-
-def test_rows_of_a_class_that_the_teacher_lacks_learn_from_the_hard_term_alone():
-    two = y < 2
-    teacher = LogisticRegression().fit(X[two], y[two])
-    net = make_net(max_epochs=1, batch_size=-1)
-    clf = distill(net, teacher=teacher, alpha=1.0, temperature=1.0)
-    np.testing.assert_array_equal(clf.classes_, [0, 1, 2])
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        start = Net()(torch.from_numpy(X)).detach().numpy().astype(float)
-    log_student = start - np.logaddexp.reduce(start, axis=1, keepdims=True)
-    P = teacher.predict_proba(X)
-    row_kl = (P * (np.log(P) - log_student[:, :2])).sum(axis=1)
-    expected = row_kl[two].sum() / len(X)
-    assert clf.history_[0]["train_loss"] == pytest.approx(expected, rel=2e-2)
+    images = rows.X[:, :1, None, None] * np.ones((90, 1, 6, 6))
+    net = train(
+        tiny_net(module=Conv),
+        replace(rows, X=images),
+        feature_loss="hint",
+        student_layer="0",
+    )
+    assert net.learned_losses_.losses["feature_loss_0"].student.in_features == 32

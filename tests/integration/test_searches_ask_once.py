@@ -1,0 +1,295 @@
+"""A search asks its teacher once per training set, whatever it searches over."""
+
+import pathlib
+import runpy
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.naive_bayes import GaussianNB
+
+from skdistill import DistilledClassifier, TorchTeacher, soft_labels
+from skdistill._transfer._store import store
+from tests.kinds import FITTED, UNFITTED, NotOfScikitLearn, WithoutFit, net
+
+ROOT = pathlib.Path(__file__).parents[2]
+GRID = {"temperature": [1, 4], "alpha": [0.1, 1.0]}
+
+
+@pytest.fixture
+def calls(count_calls):
+    """Count how often logistic regressions are fitted and asked."""
+    return count_calls(LogisticRegression, "fit", "predict_proba")
+
+
+def student(teacher, **params):
+    return DistilledClassifier(
+        teacher, net(max_epochs=1), **{"random_state": 0} | params
+    )
+
+
+def search(clf, grid, data):
+    """Search over two folds; a refit follows, so that there are three training sets."""
+    return GridSearchCV(
+        clf, grid, cv=2, scoring=lambda *_: 0.0, error_score="raise"
+    ).fit(*data)
+
+
+def count_questions(teacher, count_calls):
+    asked = type(teacher)
+    if isinstance(teacher, FrozenEstimator | WithoutFit | NotOfScikitLearn):
+        asked = LogisticRegression  # which they hold
+    logits = isinstance(teacher, TorchTeacher)
+    return count_calls(asked, "predict_log_proba" if logits else "predict_proba")
+
+
+# Which questions are asked once
+
+
+@pytest.mark.parametrize("kind", FITTED)
+def test_fitted_teacher_of_any_kind(kind, data32, count_calls):
+    teacher = FITTED[kind](*data32)
+    calls = count_questions(teacher, count_calls)
+
+    search(student(teacher), GRID, data32)
+
+    assert calls.total() == 3
+
+
+@pytest.mark.parametrize("kind", UNFITTED)
+def test_unfitted_teacher_of_any_kind(kind, data32, count_calls):
+    teacher = UNFITTED[kind]()
+    calls = count_questions(teacher, count_calls)
+
+    search(student(teacher), GRID, data32)
+
+    assert calls.total() == 3
+
+
+@pytest.mark.parametrize(
+    "random_state", [0, np.random.RandomState(0)], ids=["int", "RandomState"]
+)
+def test_unfitted_teacher_is_fitted_once_per_training_set(random_state, data32, calls):
+    clf = student(LogisticRegression(), random_state=random_state)
+
+    search(clf, {"alpha": [0.5, 1.0]}, data32)
+
+    assert calls == {"fit": 3, "predict_proba": 3}
+
+
+def test_random_state_that_is_none_draws_another_teacher_each_time(data32):
+    X, y = data32
+    forest = RandomForestClassifier(3, max_depth=3)
+    clf = student(forest, random_state=None)
+
+    first, second = (clf.fit(X, y).teacher_.predict_proba(X) for _ in range(2))
+    labels = [soft_labels(forest, X, y) for _ in range(2)]
+
+    assert np.any(first != second)
+    assert np.any(labels[0] != labels[1])
+    assert store.nbytes == 0
+
+
+def test_folds_that_are_drawn_anew_are_not_remembered(data32):
+    X, y = data32
+    cv = KFold(3, shuffle=True)
+
+    labels = [
+        soft_labels(LogisticRegression(), X, y, cv=cv, random_state=0) for _ in range(2)
+    ]
+
+    assert np.any(labels[0] != labels[1])
+
+
+@pytest.mark.parametrize(
+    "cv", [3, KFold(3), KFold(3, shuffle=True, random_state=0)], ids=str
+)
+def test_out_of_fold_labels(cv, data32, calls):
+    search(student(LogisticRegression(), cv=cv), {"alpha": [0.5, 1.0]}, data32)
+
+    assert calls["fit"] == 3 * (1 + 3)  # the whole and the folds
+
+
+def test_each_setting_of_a_searched_teacher(data32, calls):
+    grid = {"teacher__C": [0.1, 1.0], "alpha": [0.5, 1.0]}
+
+    search(student(LogisticRegression()), grid, data32)
+
+    assert calls["fit"] == 2 * 2 + 1
+
+
+def test_list_of_teachers_whatever_its_weights(data32, calls):
+    teachers = [LogisticRegression(C=C).fit(*data32) for C in (0.1, 1.0)]
+
+    search(student(teachers), {"teacher_weights": [[1, 1], [1, 3], [0, 1]]}, data32)
+
+    assert calls["predict_proba"] == 2 * 3
+
+
+def test_labels_of_the_rows_make_no_other_question_to_a_fitted_teacher(data32, calls):
+    X, y = data32
+    teacher = LogisticRegression().fit(X, y)
+
+    for labels in (y, np.roll(y, 1), None):
+        soft_labels(teacher, X, labels)
+
+    assert calls["predict_proba"] == 1
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_teacher_with_features(fitted, data32, count_calls):
+    teacher = FITTED["forest"](*data32) if fitted else UNFITTED["forest"]()
+    calls = count_calls(RandomForestClassifier, "predict_proba", "apply")
+
+    search(student(teacher, relation_loss="pkt"), {"alpha": [0.5, 1.0]}, data32)
+
+    assert calls == {"predict_proba": 3, "apply": 3}
+
+
+def test_students_that_are_fitted_in_threads(data32, calls):
+    def fit(_):
+        return student(LogisticRegression()).fit(*data32).predict_proba(data32[0])
+
+    with ThreadPoolExecutor(2) as threads:
+        first, *others = threads.map(fit, range(4))
+
+    assert calls == {"fit": 1, "predict_proba": 1}
+    for other in others:
+        assert_array_equal(other, first)
+
+
+# What is not kept
+
+
+def test_teacher_that_cannot_be_pickled_is_asked_each_time(data32, calls, tmp_path):
+    X, y = data32
+    teacher = LogisticRegression().fit(X, y)
+    teacher.connection = (_ for _ in ())
+
+    found = [student(teacher, memory=tmp_path).fit(X, y) for _ in range(2)]
+
+    assert calls["predict_proba"] == 2
+    assert store.nbytes == 0
+    assert not any(tmp_path.iterdir())
+    del teacher.connection
+    plain = student(teacher).fit(X, y).predict_proba(X)
+    for clf in found:
+        assert_array_equal(clf.predict_proba(X), plain)
+
+
+def test_chunks_of_partial_fit_are_not_kept(data32):
+    X, y = data32
+    clf = student(LogisticRegression().fit(X, y))
+
+    for rows in (slice(0, 45), slice(45, 90)):
+        clf.partial_fit(X[rows], y[rows])
+
+    assert store.nbytes == 0
+
+
+def test_teacher_that_an_earlier_fit_fitted_is_not_there(data32):
+    first = student(GaussianNB()).fit(*data32)
+    second = student(GaussianNB()).fit(*data32)
+
+    assert isinstance(first.teacher_, GaussianNB)
+    with pytest.raises(AttributeError, match=r"earlier fit.*same rows"):
+        _ = second.teacher_
+
+
+def test_store_with_room_for_one_fold_keeps_a_search_going(data32, calls, monkeypatch):
+    one_fold = 45 * 3 * 4 + 3 * 8
+    monkeypatch.setattr(store, "max_bytes", one_fold + 100)
+    teacher = LogisticRegression().fit(*data32)
+
+    found = search(student(teacher), {"alpha": [0.5, 0.7, 1.0]}, data32)
+
+    assert store.nbytes <= one_fold + 100
+    assert 3 <= calls["predict_proba"] <= 7
+    expected = student(teacher, alpha=0.5).fit(*data32).predict_proba(data32[0])
+    assert_array_equal(found.predict_proba(data32[0]), expected)
+
+
+# memory=
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_memory_keeps_labels_beyond_the_process(fitted, data32, calls, tmp_path):
+    X, y = data32
+    teacher = LogisticRegression()
+    if fitted:
+        teacher.fit(X, y)
+    first = student(teacher, memory=tmp_path).fit(X, y)
+    once = dict(calls)
+    store.clear()  # as in a new process
+
+    second = student(teacher, memory=tmp_path).fit(X, y)
+
+    assert calls == once
+    assert_array_equal(second.predict_proba(X), first.predict_proba(X))
+
+
+def test_memory_keeps_the_reduction_of_features(data32, tmp_path):
+    X, y = data32
+    forest = FITTED["forest"](X, y)
+    params = {"relation_loss": "pkt", "memory": tmp_path}
+    first = student(forest, **params).fit(X, y)
+    store.clear()
+    second = student(forest, **params).fit(X, y)
+
+    first.partial_fit(X[:20], y[:20])
+    second.partial_fit(X[:20], y[:20])
+
+    assert_allclose(second.predict_proba(X), first.predict_proba(X), atol=1e-5)
+
+
+PROGRAM = """
+    import numpy as np, torch
+    from sklearn.linear_model import LogisticRegression
+    from skdistill import DistilledClassifier, TorchTeacher, make_student
+
+    X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    y = np.arange(60) % 2
+    X[:, 0] += y
+    module = torch.nn.Linear(3, 2)
+    module.weight.data = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    module.bias.data = torch.zeros(2)
+    for teacher in (
+        LogisticRegression().fit(X, y),
+        LogisticRegression(C=2.0),
+        TorchTeacher(module, classes=[0, 1]),
+    ):
+        net = make_student(max_epochs=1)
+        DistilledClassifier(teacher, net, memory="labels", random_state=0).fit(X, y)
+"""
+
+
+def test_next_run_of_a_program_asks_no_teacher_again(
+    tmp_path, count_calls, monkeypatch
+):
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM))
+    subprocess.run(
+        [sys.executable, program],
+        check=True,
+        cwd=tmp_path,
+        timeout=300,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    asked = [
+        count_calls(LogisticRegression, "predict_proba"),
+        count_calls(TorchTeacher, "predict_log_proba"),
+    ]
+
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(program))
+
+    assert len(list(tmp_path.rglob("output.pkl"))) == 3
+    assert asked == [{}, {}]

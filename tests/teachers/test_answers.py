@@ -1,0 +1,64 @@
+"""Answers: their columns, and the memory that they take."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skdistill._teachers._answers import Answer, align
+
+
+class Reduction:
+    nbytes = 1000
+
+
+VALUES = np.array([[0.25, 0.75]], dtype=np.float32)
+CLASSES = np.array(["c", "a"])
+
+
+@pytest.mark.parametrize(
+    ("fill", "expected"), [(0.0, [0.75, 0, 0.25]), (-1, [0.75, -1, 0.25])]
+)
+def test_columns_come_in_the_order_of_the_classes_and_are_filled(fill, expected):
+    aligned = align(VALUES, CLASSES, np.array(["a", "b", "c"]), fill)
+
+    assert aligned.dtype == np.float32
+    assert_array_equal(aligned, [expected])
+
+
+def test_columns_of_no_class_are_left_out():
+    assert_array_equal(align(VALUES, CLASSES, np.array(["a"])), [[0.75]])
+
+
+def test_columns_in_order_are_not_copied():
+    assert align(VALUES, CLASSES, CLASSES) is VALUES
+
+
+def test_probabilities_are_the_values_or_their_exponential():
+    plain, logits = Answer(VALUES, CLASSES), Answer(np.log(VALUES), CLASSES, True)
+
+    assert plain.proba is VALUES
+    assert_allclose(logits.proba, VALUES, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parts", "more"),
+    [
+        ({}, 0),
+        ({"features": np.zeros((1, 7), np.float32)}, 28),
+        ({"reduction": Reduction()}, 1000),
+        ({"reduction": [Reduction(), None, Reduction()]}, 2000),
+        ({"teacher": object()}, 0),
+    ],
+    ids=["labels", "features", "reduction", "reductions", "teacher"],
+)
+def test_bytes_of_all_parts_count(parts, more):
+    plain = VALUES.nbytes + CLASSES.nbytes
+
+    assert Answer(VALUES, CLASSES, **parts).nbytes == plain + more
+
+
+def test_tuple_makes_the_answer_again_without_its_teacher():
+    given = Answer(VALUES, CLASSES, True, VALUES, [None], teacher=object())
+
+    assert Answer(*given.to_tuple()) == given.without_teacher()
+    assert given.without_teacher().teacher is None

@@ -1,0 +1,431 @@
+"""Teachers are asked and fitted by way of copies, in chunks, with seeds and weights."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array, csr_matrix
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.tree import DecisionTreeClassifier
+from torch import nn
+
+from skdistill import TorchTeacher
+from skdistill._teachers import _asking
+from skdistill._teachers._answers import Answer
+from skdistill._teachers._asking import (
+    ask,
+    average,
+    fit,
+    private_copy,
+    seeded_clone,
+    weight_parameter,
+)
+from tests.conftest import FittedTeacher
+from tests.kinds import FITTED, scaled
+
+CONTAINERS = {
+    "array": np.array,
+    "sparse matrix": csr_matrix,
+    "sparse array": csr_array,
+    "pandas": lambda X: pd.DataFrame(X, columns=list("abcd")),
+    "polars": lambda X: pl.DataFrame(X, schema=list("abcd")),
+    "tensor": torch.tensor,
+}
+
+
+class Spy(FittedTeacher):
+    """Says the softmax of the first columns, and keeps the size of each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def predict_proba(self, X):
+        X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+        self.sizes.append(len(X))
+        return softmax(X[:, :3], axis=1)
+
+
+class Giving(FittedTeacher):
+    """Gives one and the same, whatever it is asked."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def predict_proba(self, X):
+        return self.answer
+
+
+class OwnLogits(LogisticRegression):
+    """Has a method of its own, unrelated, by the name predict_logits."""
+
+    def predict_logits(self, X):
+        return self.decision_function(X) + 100
+
+
+# Asking
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FITTED if kind != "TorchTeacher"])
+def test_answer_is_what_the_teacher_says(kind, data32):
+    X, y = data32
+    teacher = FITTED[kind](X, y)
+
+    answer = ask(teacher, X)
+
+    assert answer.values.dtype == np.float32
+    assert not answer.are_logits
+    assert_allclose(answer.values, teacher.predict_proba(X), atol=1e-6)
+    assert_array_equal(answer.classes, [0, 1, 2])
+
+
+@pytest.mark.parametrize("output", ["logits", "proba"])
+def test_logits_are_asked_of_who_gives_them(output, data32):
+    X, _ = data32
+    module = nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))
+    teacher = TorchTeacher(module, classes=[0, 1, 2], output=output)
+
+    answer = ask(teacher, X)
+
+    assert answer.are_logits == (output == "logits")
+    assert_allclose(answer.proba, teacher.predict_proba(X), atol=1e-6)
+
+
+def test_probabilities_are_asked_of_a_classifier_with_a_predict_logits(data):
+    teacher = OwnLogits().fit(*data)
+
+    assert_allclose(ask(teacher, data[0]).proba, teacher.predict_proba(data[0]), 1e-5)
+
+
+def test_columns_of_a_teacher_without_classes_count_by_position():
+    class WithoutClasses:
+        def predict_proba(self, X):
+            return np.full((len(X), 2), 0.5)
+
+    assert ask(WithoutClasses(), np.zeros((3, 1))).classes.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("container", [np.ndarray.tolist, *CONTAINERS.values()])
+def test_chunks_are_bounded_and_give_the_answer_of_one_call(
+    container, data, monkeypatch
+):
+    rows = container(data[0])
+    whole = ask(Spy(), rows).values
+    monkeypatch.setattr(_asking, "_CHUNK_BYTES", 1000)
+    spy = Spy()
+
+    chunked = ask(spy, rows).values
+
+    assert_array_equal(chunked, whole)
+    assert spy.sizes == [41, 41, 8]  # of 3 classes x 8 bytes
+
+
+def test_chunk_holds_a_row_at_least(data, monkeypatch):
+    monkeypatch.setattr(_asking, "_CHUNK_BYTES", 1)
+    spy = Spy()
+
+    ask(spy, data[0])
+
+    assert spy.sizes == [1] * 90
+
+
+def test_progress_is_shown_on_request(data, capsys):
+    ask(Spy(), data[0])
+    assert capsys.readouterr().err == ""
+
+    ask(Spy(), data[0], verbose=1)
+
+    assert "soft labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        pytest.param(
+            np.full((89, 3), 1 / 3), r"shape \(89, 3\) for 90 rows", id="a row less"
+        ),
+        pytest.param(np.full(90, 0.5), r"shape \(90,\) for 90 rows", id="flat"),
+        pytest.param(
+            [np.full((90, 2), 0.5)] * 2, "for several outputs", id="several outputs"
+        ),
+        pytest.param(
+            np.full((90, 2), 0.5), "has 3 classes and gives 2 columns", id="columns"
+        ),
+        pytest.param(np.full((90, 3), 0.5), "must sum to 1", id="no probabilities"),
+        pytest.param(np.full((90, 3), np.nan), "contains NaN", id="NaN"),
+    ],
+)
+def test_what_is_no_answer_is_refused(answer, message, data):
+    with pytest.raises(ValueError, match=f"teacher Giving.*{message}"):
+        ask(Giving(answer), data[0])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda t, X, y: ask(t, X), lambda t, X, y: fit(t, X, y, None)],
+    ids=["ask", "fit"],
+)
+def test_error_of_a_teacher_says_whose_it_is(call, data):
+    class Failing(FittedTeacher):
+        def fit(self, X, y):
+            raise LookupError("of its own")
+
+        def predict_proba(self, X):
+            raise LookupError("of its own")
+
+    with pytest.raises(LookupError, match="of its own") as error:
+        call(Failing(), *data)
+
+    assert "Raised by teacher Failing" in error.value.__notes__[0]
+
+
+# Rows of the person
+
+
+class Overwriting(BaseEstimator):
+    """Overwrites all that it gets."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.model_ = LogisticRegression().fit(X, y, sample_weight)
+        self.classes_ = self.model_.classes_
+        for given in (X, y, sample_weight):
+            given[:] = 0
+        return self
+
+    def predict_proba(self, X):
+        answer = self.model_.predict_proba(X)
+        X[:] = 0
+        return answer
+
+
+def test_teacher_cannot_change_what_it_is_fitted_on_and_asked(data):
+    X, y = (part.copy() for part in data)
+    weight = np.arange(90.0)
+
+    teacher = fit(Overwriting(), X, y, weight)
+    answer = ask(teacher, X)
+
+    assert_array_equal(X, data[0])
+    assert_array_equal(y, data[1])
+    assert_array_equal(weight, np.arange(90.0))
+    plain = LogisticRegression().fit(*data, weight)
+    assert_allclose(answer.values, plain.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_private_copy_is_equal_and_apart(kind, data):
+    X = CONTAINERS[kind](data[0])
+
+    copied = private_copy(X)
+
+    assert type(copied) is type(X)
+    assert copied is not X
+    if kind == "polars":
+        assert copied.equals(X)
+    elif "sparse" in kind:
+        assert not np.shares_memory(copied.data, X.data)
+        assert (copied != X).nnz == 0
+    else:
+        assert not np.shares_memory(np.asarray(copied), np.asarray(X))
+        assert_array_equal(copied, X)
+
+
+def test_rows_that_may_not_be_written_to_are_copied_to_some_that_may(data):
+    assert not data[0].flags.writeable
+
+    assert private_copy(data[0]).flags.writeable
+
+
+# Fitting
+
+
+TAKES_WEIGHTS = {
+    "": LogisticRegression(),
+    "logisticregression__": scaled(LogisticRegression()),
+    "pipeline__logisticregression__": make_pipeline(
+        MinMaxScaler(), scaled(LogisticRegression())
+    ),
+}
+
+
+@pytest.mark.parametrize("prefix", TAKES_WEIGHTS)
+def test_weights_are_named_after_the_step_that_takes_them(prefix):
+    teacher = TAKES_WEIGHTS[prefix]
+
+    assert weight_parameter(teacher) == f"{prefix}sample_weight"
+
+
+@pytest.mark.parametrize("wrap", [clone, scaled], ids=["classifier", "pipeline"])
+def test_teacher_that_takes_no_weights_is_fitted_without(wrap, data):
+    teacher = wrap(KNeighborsClassifier())
+
+    fitted = fit(clone(teacher), *data, np.arange(90.0))
+
+    assert weight_parameter(teacher) is None
+    plain = clone(teacher).fit(*data)
+    assert_array_equal(fitted.predict_proba(data[0]), plain.predict_proba(data[0]))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("prefix", TAKES_WEIGHTS)
+@pytest.mark.parametrize("kind", [np.array, list, pd.Series])
+def test_weights_reach_the_teacher(kind, prefix, routing, data):
+    teacher, weight = TAKES_WEIGHTS[prefix], np.where(data[1] == 0, 20.0, 1.0)
+    name = f"{prefix}sample_weight"
+    expected = clone(teacher).fit(*data, **{name: weight}).predict_proba(data[0])
+
+    with sklearn.config_context(enable_metadata_routing=routing):
+        fitted = fit(clone(teacher), *data, kind(weight))
+
+    assert_allclose(fitted.predict_proba(data[0]), expected, atol=1e-6)
+
+
+def test_teacher_that_can_only_tell_once_it_is_fitted_is_checked_again(data):
+    class Surprise(BaseEstimator):
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+
+    with pytest.raises(TypeError, match="no predict_proba"):
+        fit(Surprise(), *data, None)
+
+
+# Seeds
+
+
+def seeds_of(teacher):
+    return {
+        name: value
+        for name, value in teacher.get_params().items()
+        if name.endswith("random_state")
+    }
+
+
+def test_open_random_states_are_drawn_from_the_seed():
+    teacher = scaled(
+        BaggingClassifier(DecisionTreeClassifier(splitter="random"), n_estimators=3)
+    )
+
+    first, again, other = (seeds_of(seeded_clone(teacher, s)) for s in (0, 0, 1))
+
+    assert len(set(first.values())) == 2
+    assert first == again
+    assert not set(first.values()) & set(other.values())
+    assert set(seeds_of(teacher).values()) == {None}
+
+
+def test_random_states_of_the_person_are_left_alone():
+    teacher = BaggingClassifier(DecisionTreeClassifier(random_state=5))
+
+    seeds = seeds_of(seeded_clone(teacher, 0))
+
+    assert seeds["estimator__random_state"] == 5
+    assert seeds["random_state"] is not None
+
+
+def test_clone_without_a_seed_draws_anew():
+    assert seeded_clone(RandomForestClassifier(), None).random_state is None
+
+
+def test_clone_of_a_fitted_teacher_is_unfitted(forest):
+    cloned = seeded_clone(forest, 0)
+
+    assert not hasattr(cloned, "estimators_")
+    assert cloned.get_params() == forest.get_params()
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_what_clones_itself_stays_as_it_is(seed, forest):
+    frozen = FrozenEstimator(forest)
+
+    assert seeded_clone(frozen, seed) is frozen
+
+
+# Several teachers
+
+
+def answer(proba, classes, **parts):
+    return Answer(np.array([proba], dtype=np.float32), np.array(classes), **parts)
+
+
+def mean_of(*answers, weights=None):
+    weights = np.full(len(answers), 1 / len(answers)) if weights is None else weights
+    return average([None] * len(answers), list(answers), np.array(weights))
+
+
+def test_answers_are_averaged_with_their_weights():
+    mean = mean_of(
+        answer([0.9, 0.1], [0, 1]), answer([0.5, 0.5], [0, 1]), weights=[0.75, 0.25]
+    )
+
+    assert mean.values.dtype == np.float32
+    assert_allclose(mean.values, [[0.8, 0.2]], rtol=1e-6)
+
+
+def test_answers_with_other_classes_are_aligned_by_label():
+    mean = mean_of(answer([0.75, 0.25], ["b", "a"]), answer([0.5, 0.5], ["b", "c"]))
+
+    assert mean.classes.tolist() == ["a", "b", "c"]
+    assert_allclose(mean.values, [[0.125, 0.625, 0.25]], rtol=1e-6)
+
+
+def test_logits_and_probabilities_are_averaged_as_probabilities():
+    logits = answer(np.log([0.25, 0.75]), [0, 1], are_logits=True)
+
+    mean = mean_of(logits, answer([0.75, 0.25], [0, 1]))
+
+    assert not mean.are_logits
+    assert_allclose(mean.values, [[0.5, 0.5]], rtol=1e-6)
+
+
+def test_classes_that_cannot_be_compared_are_refused():
+    with pytest.raises(
+        ValueError, match=r"different kinds: \[\[0, 1\], \['a', 'b'\]\]"
+    ):
+        mean_of(answer([0.9, 0.1], [0, 1]), answer([0.5, 0.5], ["a", "b"]))
+
+
+def test_features_are_put_side_by_side_whatever_the_weights():
+    parts = [np.array([[1.0, 2.0]], np.float32), np.array([[3.0]], np.float32)]
+    answers = [
+        answer([1, 0], [0, 1], features=part, reduction=name)
+        for part, name in zip(parts, ["first", None], strict=True)
+    ]
+
+    mean = mean_of(*answers, weights=[0.1, 0.9])
+
+    assert_array_equal(mean.features, [[1, 2, 3]])
+    assert mean.reduction == ["first", None]
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_one_teacher_without_features_leaves_all_without(position):
+    answers = [answer([1, 0], [0, 1], features=np.zeros((1, 2), np.float32))]
+    answers.insert(position, answer([1, 0], [0, 1]))
+
+    mean = mean_of(*answers)
+
+    assert mean.features is None
+    assert mean.reduction is None
+
+
+@pytest.mark.parametrize(
+    ("fitted", "expected"),
+    [((None, None), None), ((None, "fitted"), ["first", "fitted"])],
+)
+def test_teachers_that_were_fitted_take_the_place_of_those_given(fitted, expected):
+    answers = [answer([1, 0], [0, 1], teacher=one) for one in fitted]
+
+    mean = average(["first", "second"], answers, np.array([0.5, 0.5]))
+
+    assert mean.teacher == expected

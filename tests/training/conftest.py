@@ -1,0 +1,90 @@
+"""What tests of the training share: estimators, nets, and looks into both."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from skorch.callbacks import Callback
+
+from skdistill import DistilledClassifier
+from skdistill._training._objective import Objective
+from skdistill._training._train import train_student
+from skdistill._transfer._transfer_set import TransferSet
+from tests.conftest import tiny_net
+
+
+def sgd_net(**params):
+    """Return a net that takes one step on all rows, in their order, per epoch."""
+    defaults = {
+        "optimizer": torch.optim.SGD,
+        "batch_size": -1,
+        "max_epochs": 1,
+        "iterator_train__shuffle": False,
+    }
+    return tiny_net(**defaults | params)
+
+
+def distilled(teacher=None, net=None, **params):
+    net = tiny_net(max_epochs=3) if net is None else net
+    return DistilledClassifier(teacher, net, **{"random_state": 0} | params)
+
+
+def column(clf, name):
+    """Return a column of the history."""
+    return [epoch[name] for epoch in clf.history_]
+
+
+def weights_of(trained):
+    """Return copies of the weights of an estimator, a net or a module."""
+    net = getattr(trained, "student_", trained)
+    module = getattr(net, "module_", net)
+    return [p.detach().numpy().copy() for p in module.parameters()]
+
+
+def assert_same_weights(one, other):
+    for a, b in zip(weights_of(one), weights_of(other), strict=True):
+        assert_array_equal(a, b)
+
+
+def differ(one, other):
+    return any(
+        (a != b).any() for a, b in zip(weights_of(one), weights_of(other), strict=True)
+    )
+
+
+def tensor(values):
+    return torch.tensor(np.asarray(values), dtype=torch.float32)
+
+
+@pytest.fixture
+def begun():
+    """Return a callback that lists the epochs that were begun, of any net."""
+
+    class Begun(Callback):
+        epochs = []
+
+        def on_epoch_begin(self, net, **kwargs):
+            self.epochs.append(len(net.history))
+
+    return Begun
+
+
+def train(student, rows, seed=0, epochs=None, callbacks=(), **params):
+    """Train a student on a transfer set by the parameters of an estimator."""
+    objective = Objective.of(DistilledClassifier(**params))
+    train_student(
+        student, rows, objective, seed=seed, epochs=epochs, callbacks=callbacks
+    )
+    return student
+
+
+@pytest.fixture(scope="session")
+def rows(data):
+    """Return a transfer set, with features, of 90 rows in 3 classes."""
+    X, y = data
+    soft = LogisticRegression().fit(X, y).decision_function(X).astype(np.float32)
+    features = np.tanh(X @ np.arange(20).reshape(4, 5)).astype(np.float32)
+    return TransferSet(
+        X.astype(np.float32), soft, y.astype(np.int64), features=features
+    )

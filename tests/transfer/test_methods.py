@@ -1,0 +1,676 @@
+"""Which teacher labels a row, and gives its features."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from joblib import parallel_config
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    RandomForestClassifier,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    KFold,
+    LeaveOneOut,
+    PredefinedSplit,
+    RepeatedKFold,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from torch import nn
+
+from skdistill import TorchTeacher, soft_labels
+from skdistill._teachers import _asking
+from skdistill._teachers._features import FeatureQuestion, teacher_features
+from skdistill._teachers._leaves import N_LEAF_FEATURES
+from skdistill._transfer._methods import Question, answer_of
+from skdistill._transfer._store import store
+from skdistill.utils._layers import NoFeaturesError
+from tests.kinds import perceptron, scaled, small_forest
+
+UNSEEN, SEEN = 0.25, 0.75
+FEATURES = FeatureQuestion("auto", required=True)
+
+
+class Memorizer(ClassifierMixin, BaseEstimator):
+    """Tells whether it was fitted on a row: SEEN or UNSEEN of its first class.
+
+    The first column of X is the number of the row.
+    """
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.rows_ = set(np.asarray(X)[:, 0].tolist())
+        return self
+
+    def predict_proba(self, X):
+        seen = np.isin(np.asarray(X)[:, 0], list(self.rows_))
+        proba = np.zeros((len(X), len(self.classes_)))
+        proba[:, 0] = np.where(seen, SEEN, UNSEEN)
+        proba[:, 1:] = (1 - proba[:, :1]) / (len(self.classes_) - 1)
+        return proba
+
+
+def numbered(y):
+    """Return X whose first column is the number of the row."""
+    return np.column_stack([np.arange(len(y)), np.zeros(len(y))]).astype(float)
+
+
+def answered(teacher, X, y, method, **how):
+    return answer_of(teacher, Question(X, y, method=method, **how))
+
+
+def features_of(teacher, X, reduction=None):
+    return teacher_features(teacher, X, "auto", reduction)[0]
+
+
+# In sample
+
+
+@pytest.mark.parametrize("method", ["in_sample", "auto"])
+@pytest.mark.parametrize(
+    "teacher", [LogisticRegression(), RandomForestClassifier(5, max_depth=3)]
+)
+def test_in_sample_is_what_the_fitted_teacher_says(teacher, method, data):
+    X, y = data
+    teacher = sklearn.clone(teacher).fit(X, y)
+
+    labels = soft_labels(teacher, X, y, method=method)
+
+    assert labels.dtype == np.float32
+    assert_array_equal(labels, teacher.predict_proba(X).astype(np.float32))
+
+
+def test_in_sample_fits_a_clone_of_an_unfitted_teacher_on_all_rows():
+    y = np.arange(20) % 2
+    teacher = Memorizer()
+
+    labels = soft_labels(teacher, numbered(y), y, method="in_sample")
+
+    assert_allclose(labels[:, 0], SEEN)
+    assert not hasattr(teacher, "rows_")
+
+
+# Out of fold
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        None,
+        2,
+        5,
+        KFold(4),
+        KFold(4, shuffle=True, random_state=0),
+        StratifiedKFold(3),
+        LeaveOneOut(),
+        PredefinedSplit(np.arange(30) // 3 % 3),
+        [(np.arange(15), np.arange(15, 30)), (np.arange(15, 30), np.arange(15))],
+        RepeatedKFold(n_splits=2, n_repeats=2, random_state=0),
+        RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_out_of_fold_rows_are_labeled_by_a_clone_that_did_not_see_them(cv, fitted):
+    y = np.arange(30) % 3
+    X = numbered(y)
+    teacher = Memorizer().fit(X, y) if fitted else Memorizer()
+
+    labels = soft_labels(teacher, X, y, method="out_of_fold", cv=cv)
+
+    assert_allclose(labels[:, 0], UNSEEN)
+    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        ShuffleSplit(2, test_size=0.3, random_state=0),
+        TimeSeriesSplit(3),
+        PredefinedSplit(np.repeat([-1, 0, 1], 10)),
+    ],
+    ids=repr,
+)
+def test_rows_that_are_never_held_out_fall_back_on_the_whole_teacher(cv):
+    y = np.arange(30) % 3
+    X = numbered(y)
+    held_out = np.unique(np.concatenate([test for _, test in cv.split(X, y)]))
+
+    labels = soft_labels(Memorizer(), X, y, cv=cv)
+
+    expected = np.full(30, SEEN)
+    expected[held_out] = UNSEEN
+    assert 0 < len(held_out) < 30
+    assert_allclose(labels[:, 0], expected)
+
+
+def test_overlapping_held_out_sets_are_averaged_by_how_often(data):
+    X, y = data
+    cv = ShuffleSplit(4, test_size=0.5, random_state=0)
+
+    labels = soft_labels(DummyClassifier(strategy="prior"), X, y, cv=cv)
+
+    total, times = np.zeros((len(y), 3)), np.zeros(len(y))
+    for train, test in cv.split(X):
+        total[test] += np.bincount(y[train], minlength=3) / len(train)
+        times[test] += 1
+    held = times > 0
+    assert set(times) > {1, 2}
+    assert_allclose(labels[held], total[held] / times[held, None], rtol=1e-5)
+
+
+def test_out_of_fold_equals_cross_val_predict(data):
+    X, y = data
+    teacher = LogisticRegression()
+
+    labels = soft_labels(teacher, X, y, cv=5)
+
+    expected = sklearn.model_selection.cross_val_predict(
+        teacher, X, y, cv=5, method="predict_proba"
+    )
+    assert_allclose(labels, expected, atol=1e-6)
+
+
+def test_out_of_fold_keeps_string_labels_and_frames(data):
+    X, y = data
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    names = np.array(["x", "y", "z"])
+
+    labels = soft_labels(LogisticRegression(), frame, names[y], cv=3)
+
+    assert_allclose(labels, soft_labels(LogisticRegression(), X, y, cv=3), atol=1e-6)
+
+
+@pytest.mark.parametrize("n_rare", [1, 2, 3])
+def test_rare_class_is_labeled_without_a_warning(n_rare):
+    y = np.array([0, 1] * 15 + [2] * n_rare)
+
+    labels = soft_labels(Memorizer(), numbered(y), y, cv=5)
+
+    assert labels.shape == (len(y), 3)
+    common = y < 2
+    assert_allclose(labels[common, 0], UNSEEN)
+    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
+    # The only row of its class can but be labeled by a teacher that saw it.
+    assert_allclose(labels[~common, 0], SEEN if n_rare == 1 else UNSEEN)
+
+
+def test_class_that_a_fold_lacks_keeps_its_column():
+    y = np.repeat([0, 1, 2], 10)  # unshuffled: each fold lacks the class it holds out
+
+    labels = soft_labels(Memorizer(), numbered(y), y, cv=KFold(3))
+
+    assert labels.shape == (30, 3)
+    assert_allclose(labels[:, 0], SEEN)  # none of the clones knew the row's class
+
+
+def test_clone_that_does_not_know_the_class_of_a_row_has_no_say_in_its_average():
+    y = np.array([0, 1] * 5 + [2, 2])
+    both_out, one_out = np.array([10, 11]), np.array([0, 10])
+    cv = [(np.setdiff1d(np.arange(12), test), test) for test in (both_out, one_out)]
+
+    labels = soft_labels(Memorizer(), numbered(y), y, cv=cv)
+
+    assert_allclose(labels[[0, 10]], [[UNSEEN, (1 - UNSEEN) / 2, (1 - UNSEEN) / 2]] * 2)
+    assert_allclose(labels[11, 0], SEEN)
+
+
+def test_training_folds_of_one_class_are_not_fitted():
+    y = np.array([0] * 9 + [1])
+
+    labels = soft_labels(LogisticRegression(), numbered(y), y, cv=5)
+
+    assert np.isfinite(labels).all()
+    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
+    whole = LogisticRegression().fit(numbered(y), y)
+    assert_allclose(labels[9], whole.predict_proba(numbered(y)[9:])[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("y", [np.arange(4), np.array([0, 0, 1])])
+def test_fewer_rows_than_folds_are_labeled(y):
+    labels = soft_labels(Memorizer(), numbered(y), y, cv=5)
+
+    assert labels.shape == (len(y), len(np.unique(y)))
+    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_folds_in_threads_give_the_labels_of_one_after_the_other(data):
+    X, y = data
+    teacher = RandomForestClassifier(3, max_depth=3)
+    one = soft_labels(teacher, X, y, cv=4, random_state=0)
+    store.clear()
+
+    with parallel_config(backend="threading"):
+        two = soft_labels(teacher, X, y, cv=4, random_state=0, n_jobs=2)
+
+    assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    "make_teacher",
+    [
+        lambda X, y: FrozenEstimator(LogisticRegression().fit(X, y)),
+        lambda X, y: TorchTeacher(nn.Linear(4, 3).double(), [0, 1, 2]),
+    ],
+)
+def test_out_of_fold_refuses_what_cannot_be_fitted_again(make_teacher, data):
+    X, y = data
+
+    with pytest.raises(ValueError, match=r"cannot be fitted again.*in_sample"):
+        soft_labels(make_teacher(X, y), X, y, method="out_of_fold")
+
+
+def test_out_of_fold_of_a_teacher_of_strings_understands_codes(data):
+    X, codes = data
+    teacher = LogisticRegression().fit(X, np.array(["a", "b", "c"])[codes])
+
+    labels = soft_labels(teacher, X, codes, cv=3)
+
+    assert_allclose(
+        labels, soft_labels(LogisticRegression(), X, codes, cv=3), atol=1e-6
+    )
+
+
+def test_out_of_fold_takes_the_names_that_classes_gives(data):
+    X, codes = data
+    names = np.array(["a", "b", "c"])
+    teacher = LogisticRegression().fit(X, codes)
+
+    labels = soft_labels(
+        teacher, X, names[codes], method="out_of_fold", cv=3, classes=names
+    )
+
+    expected = soft_labels(LogisticRegression(), X, codes, cv=3)
+    assert_allclose(labels, expected, atol=1e-6)
+
+
+def test_out_of_fold_adds_a_class_that_the_fitted_teacher_lacks(data):
+    X, y = data
+    teacher = LogisticRegression().fit(X[y > 0], y[y > 0])
+
+    labels = soft_labels(teacher, X, y, method="out_of_fold", cv=3)
+
+    assert_allclose(labels, soft_labels(LogisticRegression(), X, y, cv=3), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.array, list, pd.Series])
+def test_sample_weight_is_cut_into_the_folds(kind, data):
+    X, y = data
+    weight = np.where(y == 0, 20.0, 1.0)
+    cv = KFold(2)
+
+    labels = soft_labels(LogisticRegression(), X, y, cv=cv, sample_weight=kind(weight))
+
+    for train, test in cv.split(X):
+        expected = LogisticRegression().fit(X[train], y[train], weight[train])
+        assert_allclose(labels[test], expected.predict_proba(X[test]), atol=1e-6)
+
+
+def test_held_out_rows_fall_back_right_where_classes_names_more_than_y_holds():
+    X, y = np.arange(12.0).reshape(-1, 1), np.array(["b"] * 5 + ["c"] * 6 + ["d"])
+
+    labels = soft_labels(GaussianNB(), X, y, cv=3, classes=["d", "c", "b", "a"])
+
+    # Only the teacher that saw all rows knows the class of the last one.
+    whole = GaussianNB().fit(X, y).predict_proba(X[-1:])
+    assert_allclose(labels[-1:], whole, atol=1e-6)
+
+
+def test_held_out_labels_are_kept_by_what_classes_says():
+    X, y = np.arange(12.0).reshape(-1, 1), np.array([0] * 5 + [1] * 6 + [2])
+    teacher = GaussianNB().fit(X, y)
+    plain = soft_labels(teacher, X, y, cv=3)
+    swapped = soft_labels(teacher, X, y, cv=3, classes=[2, 1, 0])
+    assert_allclose(swapped[-1], plain[-1][::-1], atol=1e-6)
+
+
+# Out of bag
+
+
+def forest(**params):
+    return RandomForestClassifier(30, max_depth=4, random_state=7, **params)
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        forest(),
+        ExtraTreesClassifier(30, bootstrap=True, max_depth=4, random_state=7),
+        BaggingClassifier(n_estimators=30, random_state=7),
+    ],
+    ids=lambda teacher: type(teacher).__name__,
+)
+def test_out_of_bag_is_the_decision_of_the_trees_that_left_the_row_out(teacher, data):
+    X, y = data
+
+    labels = soft_labels(teacher, X, y, method="out_of_bag", random_state=0)
+
+    reference = sklearn.clone(teacher).set_params(oob_score=True).fit(X, y)
+    assert_allclose(labels, reference.oob_decision_function_, rtol=1e-6)
+    assert not hasattr(teacher, "estimators_")
+
+
+def test_out_of_bag_reaches_a_forest_at_the_end_of_a_pipeline(data):
+    X, y = data
+
+    labels = soft_labels(
+        make_pipeline(StandardScaler(), forest()), X, y, method="out_of_bag"
+    )
+
+    reference = forest(oob_score=True).fit(StandardScaler().fit_transform(X), y)
+    assert_allclose(labels, reference.oob_decision_function_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        RandomForestClassifier(2, max_depth=2, random_state=0),
+        BaggingClassifier(
+            DecisionTreeClassifier(max_depth=2), n_estimators=2, random_state=0
+        ),
+    ],
+    ids=lambda teacher: type(teacher).__name__,
+)
+def test_rows_that_are_never_out_of_bag_fall_back_without_a_warning(teacher, data):
+    X, y = data
+
+    labels = soft_labels(teacher, X, y, method="out_of_bag")
+
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.simplefilter("ignore")
+        reference = sklearn.clone(teacher).set_params(oob_score=True).fit(X, y)
+    out_of_bag = np.nan_to_num(reference.oob_decision_function_)
+    never = out_of_bag.sum(axis=1) == 0
+    assert 0 < never.sum() < len(X)
+    assert_allclose(labels[~never], out_of_bag[~never], rtol=1e-6)
+    assert_allclose(labels[never], reference.predict_proba(X[never]), rtol=1e-6)
+
+
+def test_out_of_bag_passes_sample_weight_on(data):
+    X, y = data
+    weight = np.where(y == 0, 5.0, 1.0)
+
+    labels = soft_labels(forest(), X, y, method="out_of_bag", sample_weight=weight)
+
+    reference = forest(oob_score=True).fit(X, y, sample_weight=weight)
+    assert_allclose(labels, reference.oob_decision_function_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make_teacher", "message"),
+    [
+        pytest.param(
+            lambda X, y: forest().fit(X, y), "needs an unfitted forest", id="fitted"
+        ),
+        pytest.param(
+            lambda X, y: make_pipeline(forest()).fit(X, y),
+            "needs an unfitted forest",
+            id="fitted pipeline",
+        ),
+        pytest.param(
+            lambda X, y: ExtraTreesClassifier(3),
+            "bootstrap=True, got ExtraTreesClassifier; use 'out_of_fold'",
+            id="without bootstrap",
+        ),
+        pytest.param(
+            lambda X, y: LogisticRegression(),
+            "needs a forest .* got LogisticRegression; use 'out_of_fold'",
+            id="no forest",
+        ),
+    ],
+)
+def test_out_of_bag_refuses_what_has_no_bags(make_teacher, message, data):
+    X, y = data
+
+    with pytest.raises(ValueError, match=message):
+        soft_labels(make_teacher(X, y), X, y, method="out_of_bag")
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    ("method", "cv", "expected"),
+    [
+        ("auto", None, SEEN),
+        ("auto", 3, UNSEEN),
+        ("auto", KFold(3), UNSEEN),
+        ("in_sample", 3, SEEN),
+    ],
+)
+def test_auto_holds_rows_out_where_cv_is_given(method, cv, expected):
+    y = np.arange(30) % 3
+
+    labels = soft_labels(Memorizer(), numbered(y), y, method=method, cv=cv)
+
+    assert_allclose(labels[:, 0], expected)
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [KNeighborsClassifier(), make_pipeline(StandardScaler(), KNeighborsClassifier())],
+    ids=["classifier", "pipeline"],
+)
+def test_teacher_without_sample_weight_warns_and_is_fitted_without(teacher, data):
+    X, y = data
+
+    with pytest.warns(UserWarning, match="KNeighborsClassifier takes no sample_weight"):
+        labels = soft_labels(teacher, X, y, sample_weight=np.ones(len(y)))
+
+    assert_array_equal(labels, soft_labels(teacher, X, y))
+
+
+def test_fitted_teacher_is_asked_without_weights_or_warning(data):
+    X, y = data
+    teacher = KNeighborsClassifier().fit(X, y)
+
+    labels = soft_labels(teacher, X, y, sample_weight=np.arange(len(y)))
+
+    assert_array_equal(labels, soft_labels(teacher, X, y))
+
+
+@pytest.mark.parametrize("method", ["out_of_fold", "out_of_bag"])
+def test_chunks_change_no_held_out_label(method, data, monkeypatch):
+    X, y = data
+    teacher = RandomForestClassifier(2, max_depth=2, random_state=0)
+    params = {"method": method, "cv": ShuffleSplit(2, test_size=0.4, random_state=0)}
+    whole = soft_labels(teacher, X, y, **params)
+    store.clear()
+    monkeypatch.setattr(_asking, "_CHUNK_BYTES", 200)
+
+    assert_array_equal(soft_labels(teacher, X, y, **params), whole)
+
+
+# Features
+
+
+FITTABLE = pytest.mark.parametrize(
+    "teacher",
+    [perceptron(), small_forest(), scaled(perceptron())],
+    ids=["perceptron", "forest", "pipeline"],
+)
+
+
+@FITTABLE
+@pytest.mark.parametrize("fitted", [False, True])
+def test_in_sample_features_are_those_of_the_fitted_teacher(teacher, fitted, data):
+    X, y = data
+    teacher = clone(teacher).fit(X, y) if fitted else clone(teacher)
+
+    labels = answered(teacher, X, y, "in_sample", features=FEATURES)
+
+    teacher = teacher if fitted else labels.teacher
+    assert_array_equal(labels.features, features_of(teacher, X))
+    assert_allclose(labels.values, teacher.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold", "out_of_bag"])
+def test_no_features_come_unasked(method, data):
+    labels = answered(small_forest(), *data, method)
+
+    assert labels.features is None
+    assert labels.reduction is None
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold", "out_of_bag"])
+def test_labels_are_the_same_with_features(method, data):
+    plain = answered(small_forest(n_estimators=30), *data, method)
+
+    asked = answered(small_forest(n_estimators=30), *data, method, features=FEATURES)
+
+    assert asked.features.shape == (90, N_LEAF_FEATURES)
+    assert_array_equal(asked.values, plain.values)
+    assert_array_equal(asked.classes, plain.classes)
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize(
+    "cv",
+    [
+        KFold(3, shuffle=True, random_state=0),
+        RepeatedKFold(n_splits=2, n_repeats=2, random_state=0),
+        ShuffleSplit(3, test_size=0.3, random_state=0),
+    ],
+    ids=lambda cv: type(cv).__name__,
+)
+def test_out_of_fold_features_are_turned_and_averaged(cv, fitted, data):
+    X, y = data
+    whole = perceptron().fit(X, y)
+    like = features_of(whole, X)
+    total, times = np.zeros_like(like), np.zeros((len(X), 1))
+    for train, test in cv.split(X):
+        fold = perceptron().fit(X[train], y[train])
+        center = features_of(fold, X[train]).mean(axis=0)
+        target = like[train].mean(axis=0)
+        seen = features_of(fold, X[train]) - center
+        left, _, right = np.linalg.svd(seen.T @ (like[train] - target))
+        unseen = features_of(fold, X[test]) - center
+        total[test] += unseen @ left @ right + target
+        times[test] += 1
+    expected = np.where(times, total / np.maximum(times, 1), like)
+
+    labels = answered(
+        whole if fitted else perceptron(),
+        X,
+        y,
+        "out_of_fold",
+        cv=cv,
+        features=FEATURES,
+    )
+
+    assert labels.features.dtype == np.float32
+    assert_allclose(labels.features, expected, atol=1e-3)
+
+
+@FITTABLE
+def test_out_of_fold_features_resemble_those_in_sample(teacher, data):
+    X, y = data
+    cv = KFold(3, shuffle=True, random_state=0)
+    inside = answered(teacher, X, y, "in_sample", features=FEATURES).features
+
+    held_out = answered(teacher, X, y, "out_of_fold", cv=cv, features=FEATURES)
+
+    assert held_out.features.shape == inside.shape
+    assert (np.abs(held_out.features - inside).max(axis=1) > 1e-3).all()
+    assert np.corrcoef(held_out.features.ravel(), inside.ravel())[0, 1] > 0.6
+
+
+def test_rows_never_held_out_have_the_features_of_the_whole_teacher(data):
+    X, y = data
+    never = np.arange(len(X)) % 3 == 0
+    cv = PredefinedSplit(np.where(never, -1, np.arange(len(X)) % 2))
+
+    labels = answered(perceptron(), X, y, "out_of_fold", cv=cv, features=FEATURES)
+
+    like = features_of(labels.teacher, X)
+    assert_array_equal(labels.features[never], like[never])
+    assert (np.abs(labels.features - like)[~never].max(axis=1) > 1e-3).all()
+
+
+def test_out_of_fold_reduction_takes_further_rows_to_the_same_features(data):
+    X, y = data
+    never = np.arange(len(X)) % 3 == 0
+    cv = PredefinedSplit(np.where(never, -1, np.arange(len(X)) % 2))
+    labels = answered(small_forest(), X, y, "out_of_fold", cv=cv, features=FEATURES)
+
+    # As partial_fit asks after a fit.
+    later = features_of(labels.teacher, X[never][:20], reduction=labels.reduction)
+
+    assert_allclose(later, labels.features[never][:20], atol=1e-5)
+
+
+def test_folds_in_which_a_teacher_cannot_be_fitted_have_no_say(data):
+    X, y = data
+    y = np.where(np.arange(len(y)) < 30, 1, 0)  # held out by the first of three folds
+
+    labels = answered(perceptron(), X, y, "out_of_fold", cv=KFold(3), features=FEATURES)
+
+    like = features_of(labels.teacher, X)
+    assert_array_equal(labels.features[:30], like[:30])
+    assert (np.abs(labels.features - like)[30:].max(axis=1) > 1e-3).all()
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold"])
+def test_features_that_are_not_required_may_be_missing(method, data):
+    question = FeatureQuestion("auto", required=False)
+
+    labels = answered(LogisticRegression(), *data, method, features=question)
+
+    plain = answered(LogisticRegression(), *data, method)
+    assert labels.features is None
+    assert_array_equal(labels.values, plain.values)
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold"])
+def test_features_that_are_required_may_not_be_missing(method, data):
+    with pytest.raises(NoFeaturesError, match="teacher_features="):
+        answered(LogisticRegression(), *data, method, features=FEATURES)
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [small_forest(n_estimators=30), scaled(small_forest())],
+    ids=["forest", "pipeline"],
+)
+def test_out_of_bag_features_are_those_of_the_forest_fitted_inside(teacher, data):
+    X, y = data
+
+    labels = answered(teacher, X, y, "out_of_bag", features=FEATURES)
+
+    assert_array_equal(labels.features, features_of(labels.teacher, X))
+    again = features_of(labels.teacher, X[:20], reduction=labels.reduction)
+    assert_allclose(again, labels.features[:20], atol=1e-6)
+
+
+def test_width_that_differs_between_folds_is_refused(data):
+    X, y = data
+    # A teacher of 90 rows has three features, those of 60 have two.
+    question = FeatureQuestion(
+        lambda teacher, X: X[:, : teacher.n_samples_fit_ // 30], True
+    )
+
+    with pytest.raises(ValueError, match="width 2 in a fold and 3 for all rows"):
+        answered(
+            KNeighborsClassifier(),
+            X,
+            y,
+            "out_of_fold",
+            cv=KFold(3),
+            features=question,
+        )

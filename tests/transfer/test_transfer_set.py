@@ -1,0 +1,112 @@
+"""The rows that a student learns from: two targets each, and a weight for both."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skdistill._teachers._answers import Answer
+from skdistill._transfer._transfer_set import make_transfer_set
+
+X = np.arange(8.0).reshape(4, 2)
+PROBA = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1], [0.8, 0.1, 0.1]])
+CLASSES = np.array(["a", "b", "c"])
+Y = np.array(["c", "a", "b", "a"])
+
+
+def rows(y=Y, columns=CLASSES, classes=CLASSES, **params):
+    proba = PROBA.astype(np.float32)[:, : len(columns)]
+    answer = Answer(
+        proba / proba.sum(axis=1, keepdims=True), np.array(columns), features=X
+    )
+    return make_transfer_set(X, y, answer, classes=np.array(classes), **params)
+
+
+def test_soft_targets_are_logits_in_the_order_of_the_classes():
+    made = rows(columns=["c", "a", "b"])
+
+    assert made.soft.dtype == np.float32
+    assert_allclose(np.exp(made.soft), PROBA[:, [1, 2, 0]], rtol=1e-5)
+
+
+def test_hard_targets_are_positions_among_the_classes():
+    assert rows().hard.tolist() == [2, 0, 1, 0]
+
+
+def test_rows_and_features_are_handed_on():
+    made = rows()
+
+    assert made.X is X
+    assert made.features is X
+    assert len(made) == 4
+
+
+def test_all_rows_weigh_the_same_without_weights():
+    made = rows()
+
+    assert (made.soft_weight, made.hard_weight) == (1.0, 1.0)
+    assert made.has_labels
+    assert made.taught.tolist() == [True] * 4
+
+
+def test_clip_is_the_smallest_probability():
+    assert_allclose(np.exp(rows(proba_clip=0.25).soft[0]), [0.5, 0.3, 0.25], rtol=1e-5)
+
+
+# Rows that lack one of the targets
+
+
+def test_rows_without_labels_have_hard_weight_zero_and_the_class_that_is_named():
+    made = rows(y=None)
+
+    assert made.hard.tolist() == [0, 2, 1, 0]
+    assert (made.soft_weight, made.hard_weight) == (1.0, 0.0)
+    assert not made.has_labels
+    assert made.taught.tolist() == [False] * 4
+
+
+@pytest.mark.parametrize("weight", [None, np.array([1.0, 1.0, 3.0, 3.0])])
+def test_rows_of_a_class_that_the_teacher_does_not_know_have_soft_weight_zero(weight):
+    made = rows(columns=["a", "b"], sample_weight=weight)
+
+    expected = np.ones(4) if weight is None else weight / 2
+    assert_allclose(made.soft_weight, expected * [0, 1, 1, 1])
+    assert_allclose(np.broadcast_to(made.hard_weight, 4), expected)
+    assert np.asarray(made.soft_weight).dtype == np.float32
+    assert made.taught.tolist() == [False, True, True, True]
+
+
+# Sample weights
+
+
+def test_sample_weights_multiply_both_and_have_mean_one():
+    made = rows(sample_weight=np.array([1.0, 3.0, 0.0, 4.0]))
+
+    for weight in (made.soft_weight, made.hard_weight):
+        assert weight.dtype == np.float32
+        assert_allclose(weight, [0.5, 1.5, 0.0, 2.0])
+    assert made.taught.tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-46, 1e37, 1e307])
+def test_scale_of_the_weights_does_not_matter(scale):
+    weight = np.array([1.0, 3.0, 0.0, 4.0])
+
+    made = rows(sample_weight=weight * scale)
+
+    assert_allclose(made.hard_weight, [0.5, 1.5, 0.0, 2.0], rtol=1e-3)
+
+
+def test_weights_that_are_all_zero_stay_so():
+    made = rows(sample_weight=np.zeros(4))
+
+    assert_array_equal(made.soft_weight, np.zeros(4))
+    assert not made.has_labels
+    assert not made.taught.any()
+
+
+def test_weights_of_the_person_are_left_alone():
+    weight = np.array([1.0, 3.0, 0.0, 4.0])
+
+    rows(sample_weight=weight)
+
+    assert weight.tolist() == [1, 3, 0, 4]

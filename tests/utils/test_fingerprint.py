@@ -1,0 +1,558 @@
+"""A fingerprint changes with everything that answers may depend on, and stays else."""
+
+import importlib
+import pathlib
+import pickle
+import sys
+import textwrap
+import threading
+import tracemalloc
+import types
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from numpy.ma import masked_array
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold, PredefinedSplit
+from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
+
+from skdistill import TorchTeacher
+from skdistill.utils._fingerprint import cloudpickle, fingerprint
+from tests.kinds import FITTED, NotOfScikitLearn, net
+
+
+def checksum(*objects):
+    found = fingerprint(*objects)
+    assert found is not None
+    return found.checksum
+
+
+def objects(*values):
+    return np.array(values, dtype=object)
+
+
+def frame(**changes):
+    columns = {
+        "number": [1.0, 2.0, np.nan, 2.0],
+        "count": [1, 2, 3, 4],
+        "text": ["a", "b", None, "a" * 40],
+        "flag": [True, False, True, True],
+        "level": pd.Categorical(["u", "v", "u", None]),
+    }
+    return pd.DataFrame(columns | changes)
+
+
+def polars_frame(**changes):
+    columns = {
+        "number": [1.0, 2.0, None, 2.0],
+        "text": ["a", "b", None, "a" * 40],
+        "level": pl.Series(["u", "v", "u", None], dtype=pl.Categorical),
+    }
+    return pl.DataFrame(columns | changes)
+
+
+def numbers():
+    return np.random.default_rng(0).normal(size=(60, 50))
+
+
+# What is equal has one fingerprint
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(numbers, id="array"),
+        pytest.param(lambda: np.empty((0, 3)), id="no rows"),
+        pytest.param(lambda: objects("a", 1, None), id="objects"),
+        pytest.param(lambda: np.array(["xy", "z"]), id="strings"),
+        pytest.param(lambda: [["a", None], [1, 2.0]], id="lists"),
+        pytest.param(frame, id="pandas"),
+        pytest.param(polars_frame, id="polars"),
+        pytest.param(lambda: csr_matrix(np.eye(4)), id="sparse"),
+        pytest.param(lambda: masked_array([1, 2], [True, False]), id="masked"),
+        pytest.param(lambda: torch.arange(3.0), id="tensor"),
+        pytest.param(lambda: KFold(3), id="splitter"),
+        pytest.param(lambda: None, id="nothing"),
+    ],
+)
+def test_equal_objects_have_one_fingerprint(make):
+    assert checksum(make()) == checksum(make())
+
+
+@pytest.mark.parametrize("kind", FITTED)
+def test_asking_a_teacher_changes_no_fingerprint(kind, data32):
+    X, y = data32
+    teacher = FITTED[kind](X, y)
+    before = checksum(teacher)
+
+    teacher.predict_proba(X)
+    teacher.predict_proba(X[:1])
+
+    assert checksum(teacher) == before
+
+
+@pytest.mark.parametrize("kind", FITTED)
+def test_copies_of_a_teacher_have_one_fingerprint(kind, data32):
+    # Each worker of a search gets a copy, and so does the next run of a program.
+    file = pickle.dumps(FITTED[kind](*data32))
+    first, second = pickle.loads(file), pickle.loads(file)
+
+    assert checksum(first) == checksum(second)
+
+
+# What differs anywhere has another
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param([1, "x"], ["1", "x"], id="number and text"),
+        pytest.param([1, "1"], ["1", 1], id="swapped"),
+        pytest.param(["x", np.nan], ["x", "nan"], id="NaN and text"),
+        pytest.param(["x", None], ["x", np.nan], id="None and NaN"),
+        pytest.param(["x", pd.NA], ["x", np.nan], id="NA and NaN"),
+        pytest.param(
+            ["a", "b", None, np.nan], ["a", "b", np.nan, np.nan], id="one None less"
+        ),
+        pytest.param([True, "x"], [1, "x"], id="bool and integer"),
+        pytest.param([1.0, "x"], [1, "x"], id="float and integer"),
+    ],
+)
+@pytest.mark.parametrize(
+    "container", [objects, lambda *values: pd.Series(values, dtype=object).to_frame()]
+)
+def test_cells_of_other_types_have_another_fingerprint(first, second, container):
+    assert checksum(container(*first)) != checksum(container(*second))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda X: X + 1e-12 * np.eye(60, 50, 7), id="a cell"),
+        pytest.param(lambda X: X[::-1].copy(), id="order of the rows"),
+        pytest.param(lambda X: X[:, ::-1].copy(), id="order of the columns"),
+        pytest.param(lambda X: X.astype(np.float32), id="precision"),
+        pytest.param(lambda X: X.view(np.int64), id="dtype of the same bytes"),
+        pytest.param(lambda X: X.reshape(50, 60), id="shape of the same bytes"),
+        pytest.param(
+            lambda X: X.reshape(50, 60).T, id="shape and order of the same bytes"
+        ),
+        pytest.param(lambda X: X[:-1], id="a row less"),
+        pytest.param(lambda X: masked_array(X, X > 9), id="masked nowhere"),
+        pytest.param(csr_matrix, id="sparse"),
+    ],
+)
+def test_changed_array_has_another_fingerprint(change):
+    assert checksum(change(numbers())) != checksum(numbers())
+
+
+@pytest.mark.parametrize("cell", [0, 173_210, 499_999])
+def test_every_cell_of_a_large_array_counts(cell):
+    X = np.zeros((10_000, 50))
+    before = checksum(X)
+
+    X.flat[cell] = 1.0
+
+    assert checksum(X) != before
+
+
+def test_order_of_the_objects_counts():
+    X = numbers()
+
+    assert checksum(X, X + 1) != checksum(X + 1, X)
+
+
+@pytest.mark.parametrize(
+    ("mask", "other"), [([1, 0, 0], [0, 1, 0]), ([1, 0, 0], [0, 0, 0])]
+)
+def test_other_mask_has_another_fingerprint(mask, other):
+    X = [1.0, 1.0, 1.0]
+
+    assert checksum(masked_array(X, mask)) != checksum(masked_array(X, other))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"number": [1.0, 2.0, 0.0, 2.0]}, id="missing number"),
+        pytest.param({"count": [1, 2, 3, 5]}, id="integer"),
+        pytest.param({"count": np.arange(1, 5, dtype=np.int32)}, id="width"),
+        pytest.param({"text": ["a", "b", "", "a" * 40]}, id="missing text"),
+        pytest.param({"text": ["a", "b", None, "a" * 41]}, id="end of a long text"),
+        pytest.param({"flag": [1, 0, 1, 1]}, id="flags as integers"),
+        pytest.param({"level": pd.Categorical(["u", "v", "v", None])}, id="category"),
+        pytest.param(
+            {"level": pd.Categorical(["u", "v", "u", None], categories=["v", "u"])},
+            id="order of the categories",
+        ),
+        pytest.param({"extra": [0, 0, 0, 0]}, id="a column more"),
+    ],
+)
+def test_changed_frame_has_another_fingerprint(change):
+    assert checksum(frame(**change)) != checksum(frame())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda X: X.rename(columns={"text": "words"}), id="name"),
+        pytest.param(lambda X: X.set_index(pd.Index(list("wxyz"))), id="index"),
+        pytest.param(lambda X: X.rename_axis("number"), id="name of the index"),
+        pytest.param(lambda X: X[X.columns[::-1]], id="order of the columns"),
+        pytest.param(lambda X: X.iloc[:3], id="a row less"),
+        pytest.param(lambda X: X.to_numpy(), id="array of the same cells"),
+    ],
+)
+def test_rearranged_frame_has_another_fingerprint(change):
+    assert checksum(change(frame())) != checksum(frame())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda X: X.with_columns(pl.col("number") + 1), id="number"),
+        pytest.param(
+            lambda X: X.with_columns(pl.col("text").fill_null("")), id="missing text"
+        ),
+        pytest.param(lambda X: X.with_columns(pl.col("level").cast(str)), id="dtype"),
+        pytest.param(lambda X: X.rename({"text": "words"}), id="name"),
+        pytest.param(lambda X: X[::-1], id="order of the rows"),
+        pytest.param(lambda X: X[X.columns[::-1]], id="order of the columns"),
+    ],
+)
+def test_changed_polars_frame_has_another_fingerprint(change):
+    assert checksum(change(polars_frame())) != checksum(polars_frame())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda X: X * 2, id="values"),
+        pytest.param(lambda X: X[::-1], id="order of the rows"),
+        pytest.param(
+            lambda X: csr_matrix((X.data, X.indices, X.indptr), (4, 9)), id="width"
+        ),
+    ],
+)
+def test_changed_sparse_rows_have_another_fingerprint(change):
+    X = csr_matrix(np.eye(4))
+
+    assert checksum(change(X)) != checksum(X)
+
+
+def test_split_of_a_few_other_rows_has_another_fingerprint():
+    folds = np.arange(1000) % 5
+    moved = folds.copy()
+    moved[[500, 501]] = moved[[501, 500]]
+
+    assert checksum(PredefinedSplit(moved)) != checksum(PredefinedSplit(folds))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda t: t.add_(1.0), id="in place"),
+        pytest.param(lambda t: t.to(torch.bfloat16), id="dtype"),
+        pytest.param(lambda t: t.reshape(3, 2), id="shape"),
+        pytest.param(lambda t: t.T.contiguous().T, id="nothing"),
+    ],
+)
+def test_tensor_counts_by_its_values_dtype_and_shape(change, request):
+    tensor = torch.arange(6.0).reshape(2, 3)
+    before = checksum(tensor)
+
+    changed = checksum(change(tensor))
+
+    assert (changed == before) == (request.node.callspec.id == "nothing")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.bool, torch.complex64])
+def test_tensors_of_any_dtype_have_a_fingerprint(dtype):
+    assert checksum(torch.ones(2, dtype=dtype)) != checksum(torch.zeros(2, dtype=dtype))
+
+
+def test_tree_of_neighbors_counts_by_its_rows():
+    X = numbers()[:, :4]
+    first = KNeighborsClassifier(algorithm="kd_tree").fit(X, X[:, 0] > 0)
+    second = KNeighborsClassifier(algorithm="kd_tree").fit(X[::-1], X[:, 0] > 0)
+
+    assert checksum(first._tree) != checksum(second._tree)
+
+
+def test_further_training_of_a_net_changes_its_fingerprint(data32):
+    X, y = data32
+    trained = net(max_epochs=1).fit(X, y)
+    before = checksum(trained)
+
+    trained.partial_fit(X, y)
+
+    assert checksum(trained) != before
+
+
+def test_what_a_net_keeps_for_training_alone_does_not_count(data32):
+    trained = net(max_epochs=1).fit(*data32)
+    before = checksum(trained)
+
+    trained.history_[-1]["note"] = "of the person"
+    trained.optimizer_.param_groups[0]["lr"] = 5.0
+
+    assert checksum(trained) == before
+
+
+def test_training_mode_of_a_module_that_is_asked_as_it_is_counts():
+    module = nn.Dropout()
+    before = checksum(module)
+
+    module.eval()
+
+    assert checksum(module) != before
+
+
+# Code of the person's own
+
+
+def cell(source, **names):
+    """Run a cell of a notebook; return the names that it defines."""
+    names["__name__"] = "__main__"
+    exec(textwrap.dedent(source), names)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("source", "changed"),
+    [
+        pytest.param("def ask(X): return X * 1", "def ask(X): return X * 2", id="code"),
+        pytest.param(
+            "def ask(X, by=1): return X * by",
+            "def ask(X, by=2): return X * by",
+            id="default",
+        ),
+        pytest.param(
+            "by = 1\ndef ask(X): return X * by",
+            "by = 2\ndef ask(X): return X * by",
+            id="global",
+        ),
+        pytest.param(
+            "def by(): return 1\ndef ask(X): return X * by()",
+            "def by(): return 2\ndef ask(X): return X * by()",
+            id="function that it calls",
+        ),
+        pytest.param(
+            "def make(by): return lambda X: X * by\nask = make(1)",
+            "def make(by): return lambda X: X * by\nask = make(2)",
+            id="closure",
+        ),
+        pytest.param(
+            """
+            class Model:
+                def __call__(self, X): return X * 1
+            ask = Model()
+            """,
+            """
+            class Model:
+                def __call__(self, X): return X * 2
+            ask = Model()
+            """,
+            id="class of an object",
+        ),
+        pytest.param(
+            """
+            class Model:
+                by = 1
+                def __call__(self, X): return X * self.by
+            ask = Model()
+            """,
+            """
+            class Model:
+                by = 2
+                def __call__(self, X): return X * self.by
+            ask = Model()
+            """,
+            id="attribute of the class of an object",
+        ),
+    ],
+)
+def test_code_of_a_notebook_that_was_defined_anew_has_another_fingerprint(
+    source, changed
+):
+    first, second = cell(source)["ask"], cell(changed)["ask"]
+
+    assert checksum(first) == checksum(first)
+    assert checksum(first) != checksum(second)
+
+
+def test_global_that_was_changed_in_place_changes_the_fingerprint():
+    names = cell("weights = [1, 2]\ndef ask(X): return X * weights")
+    before = checksum(names["ask"])
+
+    names["weights"].append(3)
+
+    assert checksum(names["ask"]) != before
+
+
+def test_global_that_the_code_does_not_name_does_not_count():
+    names = cell("seen = 0\ndef ask(X): return X")
+    before = checksum(names["ask"])
+
+    names["seen"] = 1
+
+    assert checksum(names["ask"]) == before
+
+
+def test_method_that_was_replaced_changes_the_fingerprint_of_objects():
+    names = cell("class Model:\n    def ask(self, X): return X")
+    model = names["Model"]()
+    before = checksum(model)
+
+    names["Model"].ask = lambda self, X: -X
+
+    assert checksum(model) != before
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Return a function that writes a module of the person's own and loads it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    names = []
+
+    def load(name, source):
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(source))
+        importlib.invalidate_caches()
+        if name in names:
+            return importlib.reload(sys.modules[name])
+        names.append(name)
+        return importlib.import_module(name)
+
+    yield load
+    for name in names:
+        del sys.modules[name]
+
+
+FUNCTION = "def ask(X): return X * {}"
+CLASS = """
+    class Model:
+        def predict_proba(self, X): return X * {}
+    def make(): return Model()
+"""
+
+
+def test_function_of_a_module_that_was_loaded_again_has_another_fingerprint(module):
+    before = checksum(module("own_code", FUNCTION.format(1)).ask)
+
+    assert checksum(module("own_code", FUNCTION.format(2)).ask) != before
+
+
+def test_object_of_a_module_that_was_loaded_again_has_another_fingerprint(module):
+    before = checksum(module("own_code", CLASS.format(1)).make())
+
+    assert checksum(module("own_code", CLASS.format(2)).make()) != before
+
+
+@pytest.mark.parametrize("how", ["import helper", "from helper import ask as by"])
+def test_module_that_own_code_uses_counts(how, module):
+    module("helper", FUNCTION.format(1))
+    call = "helper.ask(X)" if how == "import helper" else "by(X)"
+    source = f"{how}\ndef ask(X): return {call}"
+    before = checksum(module("own_code", source).ask)
+
+    module("helper", FUNCTION.format(2))
+
+    assert checksum(module("own_code", source).ask) != before
+
+
+@pytest.mark.parametrize(
+    ("make", "is_lasting"),
+    [
+        pytest.param(lambda: numbers(), True, id="array"),
+        pytest.param(
+            lambda: LogisticRegression().fit([[0], [1]], [0, 1]), True, id="installed"
+        ),
+        pytest.param(
+            lambda: TorchTeacher(nn.Linear(2, 2), [0, 1]), True, id="ours and torch's"
+        ),
+        pytest.param(lambda: textwrap.dedent, True, id="of the standard library"),
+        pytest.param(lambda: len, True, id="built in"),
+        pytest.param(NotOfScikitLearn, False, id="object of an own class"),
+        pytest.param(lambda: NotOfScikitLearn, False, id="own class"),
+        pytest.param(lambda: lambda X: X, False, id="own function"),
+        pytest.param(
+            lambda: TorchTeacher(lambda X: X, [0, 1]), False, id="holds a function"
+        ),
+        pytest.param(
+            lambda: cell("def ask(X): return X")["ask"], False, id="of a notebook"
+        ),
+    ],
+)
+def test_fingerprint_lasts_beyond_the_process_without_own_code(make, is_lasting):
+    assert fingerprint(make()).is_lasting == is_lasting
+
+
+@pytest.mark.parametrize("file", [pathlib.Path("own.py"), None])
+def test_modules_with_a_file_of_any_kind_may_be_loaded(file, monkeypatch):
+    module = types.ModuleType("of_any_kind")
+    module.__file__ = file
+    monkeypatch.setitem(sys.modules, "of_any_kind", module)
+
+    assert checksum(numbers())
+
+
+# What has no fingerprint, and what is left behind
+
+
+class Unpicklable:
+    def __init__(self, error):
+        self.error = error
+
+    def __getstate__(self):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(
+            pytest.param(lambda e=e: Unpicklable(e("on a server")), id=e.__name__)
+            for e in (pickle.PicklingError, RuntimeError, TypeError, KeyError)
+        ),
+        pytest.param(threading.Lock, id="lock"),
+        pytest.param(lambda: (fold for fold in [1]), id="generator"),
+        pytest.param(lambda: torch.empty(2, device="meta"), id="tensor of no device"),
+        pytest.param(lambda: torch.eye(2).to_sparse(), id="sparse tensor"),
+    ],
+)
+def test_what_cannot_be_pickled_has_no_fingerprint(make):
+    assert fingerprint(numbers(), make()) is None
+
+
+def test_interrupt_comes_through():
+    with pytest.raises(KeyboardInterrupt):
+        fingerprint(Unpicklable(KeyboardInterrupt()))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_the_person_has_pickled_by_value_stays_so(fails, module):
+    own, other = module("own_code", CLASS.format(1)), module("other", "")
+    cloudpickle.register_pickle_by_value(other)
+    before = cloudpickle.list_registry_pickle_by_value()
+
+    fingerprint(own.make(), threading.Lock() if fails else None)
+
+    assert cloudpickle.list_registry_pickle_by_value() == before
+    cloudpickle.unregister_pickle_by_value(other)
+
+
+def test_large_arrays_are_not_copied():
+    X = np.zeros((2**21,))  # 16 MiB
+    tracemalloc.start()
+
+    fingerprint(X)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < X.nbytes / 4

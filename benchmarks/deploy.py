@@ -1,11 +1,12 @@
 """The size and speed of deployed students, compared with heavy classifiers.
 
-A bare net of 32-64-64-5, and the default student with each of its encodings of numeric
-columns ("standard" is the default), are measured in all their forms. They are compared with a forest of 500 trees, boosted trees, and scikit-learn's
-MLPClassifier and a plain skorch net of the same shape. All run in one process, in turn
-and in several rounds, so that the ratios hold on a noisy machine: a time is the lowest
-of the medians of the rounds, and a ratio is the median of the ratios of the rounds.
-Then a new process loads each model and predicts one row.
+A bare net of 32-64-64-5, and students of make_student with each encoding of numeric
+columns, are measured in all their forms. They are compared with a forest of 500 trees,
+boosted trees, and scikit-learn's MLPClassifier and a plain skorch net of the same
+shape. All run in one process, in turn and in several rounds, so that the ratios hold on
+a noisy machine: a time is the lowest of the medians of the rounds, and a ratio is the
+median of the ratios of the rounds. Then a new process loads each model and predicts one
+row.
 
     python benchmarks/deploy.py
 """

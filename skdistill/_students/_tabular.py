@@ -397,8 +397,9 @@ class _Shortcut:
     statistics : list of ndarray, float32
         The medians of the numeric columns; and for the numeric outputs what is
         subtracted, and what it is divided by.
-    bounds : list of float
-        Where standardized values are clipped, and bins.
+    bounds : list of (float, float, float)
+        For the standardized values and for the bins, what is added to all of them, and
+        where they are clipped after that.
     columns_of : list of dict
         For each categorical column the output column of each level; None is missing.
     """
@@ -407,7 +408,7 @@ class _Shortcut:
     categorical: list[int]
     sources: NDArray[np.intp]
     statistics: list[NDArray[np.float32]]
-    bounds: list[float]
+    bounds: list[tuple[float, float, float]]
     columns_of: list[dict[str | None, int]]
 
     @classmethod
@@ -434,7 +435,7 @@ class _Shortcut:
             categorical,
             np.array(sources, dtype=np.intp),
             _statistics(fitted),
-            [part["clip"].feature_range[1] for part in fitted],
+            [(part["clip"].min_[0], *part["clip"].feature_range) for part in fitted],
             [
                 {v if isinstance(v, str) else None: next(number) for v in levels}
                 for levels in ([] if encoder is None else encoder.categories_)
@@ -468,18 +469,20 @@ class _Shortcut:
     def _encoded(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         if not self.numeric:
             return block
-        _, center, scale = self.statistics
+        _, start, scale = self.statistics
         n_numeric = len(self.numeric)
         if len(self.sources) > n_numeric:
             block = block.take(self.sources, axis=1)
         # What overflows is clipped in the end.
         with np.errstate(over="ignore", invalid="ignore"):
-            out = block - center
+            out = block - start
             out /= scale
-        # One by one, as numpy is fast if all columns have the same bounds.
+        # One after the other, as numpy is fast if all columns have the same bounds.
         parts = (out[:, :n_numeric], out[:, n_numeric:])
-        for part, bound in zip(parts, self.bounds, strict=False):
-            part.clip(-bound, bound, out=part)
+        for part, (shift, low, high) in zip(parts, self.bounds, strict=False):
+            if shift:
+                part += shift
+            part.clip(low, high, out=part)
         return out
 
 
@@ -544,30 +547,34 @@ def _set_numbers(transformer: Pipeline | ColumnTransformer, edges: _Edges) -> No
     """Make the fitted numeric steps clip, encode, and be the same in any precision."""
     for name, steps, _ in _parts(transformer, []):
         if name == "numeric":
-            _set_scaling(steps, steps["scale"].mean_, steps["scale"].scale_)
+            scaler, ends = steps["scale"], steps["clip"].feature_range
+            _set_scaling(steps, scaler.mean_, scaler.scale_, ends)
         elif name == "bins":
             ends = [values.astype(np.float64) for values in edges.values()]
-            centers = [(values[1:] + values[:-1]) / 2 for values in ends]
+            starts = np.concatenate([values[:-1] for values in ends])
             widths = np.concatenate([np.diff(values) for values in ends])
             widths = widths.clip(_NARROWEST, 1 / _NARROWEST)
-            _set_scaling(steps, np.concatenate(centers), widths)
+            _set_scaling(steps, starts, widths, (0, 1))
 
 
 def _set_scaling(
-    steps: Pipeline, center: NDArray[np.float64], scale: NDArray[np.float64]
+    steps: Pipeline,
+    start: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    ends: tuple[float, float],
 ) -> None:
-    """Make fitted steps shift, divide and clip.
+    """Make fitted steps subtract, divide, and clip what is not between two ends.
 
     scikit-learn has no transformer that clips alone. A MinMaxScaler that was fitted to
-    the ends of its own output range is one.
+    ends as far apart as those of its output clips, and at most shifts.
     """
     scaler, clipper = steps["scale"], steps["clip"]
     # Rounded to float32, so that the scaler makes the same in double precision.
     scaler.mean_, scaler.scale_ = (
-        values.astype(np.float32).astype(np.float64) for values in (center, scale)
+        values.astype(np.float32).astype(np.float64) for values in (start, scale)
     )
-    ends = np.array([clipper.feature_range], dtype=np.float32).T
-    clipper.fit(np.repeat(ends, clipper.n_features_in_, axis=1))
+    rows = np.array([ends], dtype=np.float32).T
+    clipper.fit(np.repeat(rows, clipper.n_features_in_, axis=1))
 
 
 def _parts(

@@ -147,7 +147,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
                 objective,
                 seed=seed,
                 epochs=1 if incremental else None,
-                callbacks=tasks.train(student, net_of(student).max_epochs),
+                watch=tasks.train,
             )
             self.student_, self._state = student, state
 
@@ -253,7 +253,8 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
         objective = Objective.of(self)
         net = net_of(student)
         done = len(getattr(net, "history_", None) or ())
-        n_epochs = max(done + (1 if incremental else net.max_epochs), net.max_epochs)
+        max_epochs = net.max_epochs or 1
+        n_epochs = max(done + (1 if incremental else max_epochs), max_epochs)
         objective.check(net, n_epochs, has_labels=y is not None)
         asks = objective.feature_loss or self.teacher_features != "auto"
         if teacher_proba is not None and objective.is_hidden and asks:

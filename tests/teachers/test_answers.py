@@ -60,5 +60,19 @@ def test_bytes_of_all_parts_count(parts, more):
 def test_tuple_makes_the_answer_again_without_its_teacher():
     given = Answer(VALUES, CLASSES, True, VALUES, [None], teacher=object())
 
-    assert Answer(*given.to_tuple()) == given.without_teacher()
-    assert given.without_teacher().teacher is None
+    assert Answer(*given.to_tuple()) == given.to_keep()
+    assert given.to_keep().teacher is None
+
+
+@pytest.mark.parametrize("with_features", [True, False])
+def test_answer_on_further_rows_comes_below(with_features):
+    ours = Answer(VALUES, CLASSES, features=VALUES, reduction="ours", teacher="fitted")
+    other = Answer(2 * VALUES, CLASSES, features=3 * VALUES if with_features else None)
+
+    both = ours.above(other)
+
+    assert_array_equal(both.values, np.vstack([VALUES, 2 * VALUES]))
+    assert (both.features is not None) == with_features
+    if with_features:
+        assert_array_equal(both.features, np.vstack([VALUES, 3 * VALUES]))
+    assert (both.reduction, both.teacher) == ("ours", "fitted")

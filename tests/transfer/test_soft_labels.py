@@ -194,7 +194,7 @@ def test_teachers_of_a_list_draw_different_seeds(data):
     X, y = data
     one = RandomForestClassifier(1, max_depth=3)
 
-    first, second = label([one, one], Question(X, y), random_state=0).teacher
+    first, second = label([one, one], Question(X, y, random_state=0)).teacher
 
     assert first.random_state != second.random_state
 
@@ -226,7 +226,7 @@ def test_fitted_and_unfitted_teachers_may_be_mixed(data):
     X, y = data
     fitted, forest = LogisticRegression().fit(X, y), small_forest()
 
-    answer = label([fitted, forest], Question(X, y), teacher_weights=[1, 3])
+    answer = label([fitted, forest], Question(X, y, teacher_weights=[1, 3]))
 
     assert answer.teacher[0] is fitted
     assert not hasattr(forest, "estimators_")
@@ -244,6 +244,23 @@ def test_each_teacher_gets_its_own_reduction_of_features_back(forest, data):
     later = label(teachers, Question(X[:20], y[:20], features=again))
 
     assert_allclose(later.features, first.features[:20], atol=1e-6)
+
+
+# Further rows are part of the question
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_further_rows_are_labeled_below_the_others_and_anew_if_they_change(
+    fitted, data
+):
+    X, y = data
+    teacher = LogisticRegression().fit(X, y)
+    given = teacher if fitted else LogisticRegression()
+
+    for extra in (X[:5] + 1, X[5:9] - 1, None, X[:5] + 2):
+        rows = X if extra is None else np.vstack([X, extra])
+        answer = label(given, Question(X, y, random_state=0, extra=extra))
+        assert_allclose(answer.values, teacher.predict_proba(rows), atol=1e-6)
 
 
 # Features are part of the question

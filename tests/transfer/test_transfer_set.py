@@ -13,7 +13,7 @@ CLASSES = np.array(["a", "b", "c"])
 Y = np.array(["c", "a", "b", "a"])
 
 
-def rows(y=Y, columns=CLASSES, classes=CLASSES, **params):
+def rows(y=Y, columns=CLASSES, classes=CLASSES, X=X, **params):
     proba = PROBA.astype(np.float32)[:, : len(columns)]
     answer = Answer(
         proba / proba.sum(axis=1, keepdims=True), np.array(columns), features=X
@@ -73,6 +73,29 @@ def test_rows_of_a_class_that_the_teacher_does_not_know_have_soft_weight_zero(we
     assert_allclose(np.broadcast_to(made.hard_weight, 4), expected)
     assert np.asarray(made.soft_weight).dtype == np.float32
     assert made.taught.tolist() == [False, True, True, True]
+
+
+# Further rows
+
+
+@pytest.mark.parametrize(
+    ("params", "soft", "hard"),
+    [
+        ({}, 1.0, [1, 1, 0, 0]),
+        ({"y": None}, 1.0, 0.0),
+        ({"columns": ["a", "b"]}, [0, 1, 1, 1], [1, 1, 0, 0]),
+        ({"sample_weight": np.array([1.0, 3.0])}, [0.5, 1.5, 1, 1], [0.5, 1.5, 0, 0]),
+    ],
+    ids=["alone", "without labels", "unknown class", "weights"],
+)
+def test_further_rows_have_soft_targets_alone(params, soft, hard):
+    made = rows(**{"y": Y[:2], "X": X[:2], "extra": X[2:]} | params)
+
+    assert made.extra is not None
+    assert len(made) == 4
+    assert_allclose(made.soft_weight, soft)
+    assert_allclose(made.hard_weight, hard)
+    assert made.hard[2:].tolist() == [1, 0]
 
 
 # Sample weights

@@ -258,6 +258,7 @@ def test_split_of_a_few_other_rows_has_another_fingerprint():
     [
         pytest.param(lambda t: t.add_(1.0), id="in place"),
         pytest.param(lambda t: t.to(torch.bfloat16), id="dtype"),
+        pytest.param(lambda t: t.view(torch.int32), id="dtype of the same bytes"),
         pytest.param(lambda t: t.reshape(3, 2), id="shape"),
         pytest.param(lambda t: t.T.contiguous().T, id="nothing"),
     ],
@@ -537,7 +538,7 @@ def test_interrupt_comes_through():
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_the_person_has_pickled_by_value_stays_so(fails, module):
-    own, other = module("own_code", CLASS.format(1)), module("other", "")
+    own, other = module("never_seen", CLASS.format(1)), module("other", "")
     cloudpickle.register_pickle_by_value(other)
     before = cloudpickle.list_registry_pickle_by_value()
 

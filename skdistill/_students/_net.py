@@ -83,11 +83,11 @@ class PeriodicEmbedding(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the outputs, of shape (n_samples, n_columns * 3)."""
-        angles = 2 * math.pi * self.frequencies * X.unsqueeze(2)
+        # By column, then by row: each column has weights of its own.
+        angles = X.T.unsqueeze(2) * (2 * math.pi * self.frequencies.unsqueeze(1))
         waves = torch.cat([angles.cos(), angles.sin()], dim=2)
-        # A matrix product for each column, of all rows.
-        outputs = torch.matmul(waves.transpose(0, 1), self.weight).transpose(0, 1)
-        return torch.relu(outputs + self.bias).flatten(1)
+        outputs = torch.baddbmm(self.bias.unsqueeze(1), waves, self.weight)
+        return torch.relu(outputs).transpose(0, 1).flatten(1)
 
 
 class MLP(nn.Module):

@@ -258,7 +258,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         names = _check_feature_names_in(self, input_features)
         shortcut = self._shortcut
         outputs = names[shortcut.numeric].tolist()
-        for column, bins in itertools.groupby(shortcut.sources[len(outputs) :]):
+        for column, bins in itertools.groupby(shortcut.sources[self.n_numeric_ :]):
             outputs += [f"{outputs[column]}_bin_{i}" for i, _ in enumerate(bins)]
         if shortcut.categorical:
             encoder = self.transformer_.named_transformers_["categorical"]
@@ -391,19 +391,24 @@ class _Shortcut:
     ----------
     numeric, categorical : list of int
         The positions of the columns.
-    sources : list of int
-        The numeric column that each numeric output is made of.
+    sources : ndarray of int
+        The numeric column that each numeric output is made of: all of them, and then
+        for each bin its column.
     statistics : list of ndarray, float32
-        The medians of the numeric columns; and for the numeric outputs, what is
-        subtracted, what it is divided by, and the bounds.
+        The medians of the numeric columns; and for the numeric outputs what is
+        subtracted, and what it is divided by.
+    bounds : list of (float, float, float)
+        For the standardized values and for the bins, what is added to all of them, and
+        where they are clipped after that.
     columns_of : list of dict
         For each categorical column the output column of each level; None is missing.
     """
 
     numeric: list[int]
     categorical: list[int]
-    sources: list[int]
+    sources: NDArray[np.intp]
     statistics: list[NDArray[np.float32]]
+    bounds: list[tuple[float, float, float]]
     columns_of: list[dict[str | None, int]]
 
     @classmethod
@@ -418,22 +423,19 @@ class _Shortcut:
         }
         steps, numeric = parts.get("numeric", (None, []))
         encoder, categorical = parts.get("categorical", (None, []))
-        statistics = [] if steps is None else _statistics(steps)
+        bins, binned = parts.get("bins", (None, []))
         sources = list(range(len(numeric)))
-        if "bins" in parts:
-            steps, binned = parts["bins"]
-            ((_, _, repeated),) = steps["repeat"].transformers
+        if bins is not None:
+            ((_, _, repeated),) = bins["repeat"].transformers
             sources += [numeric.index(binned[i]) for i in repeated]
-            statistics[1:] = map(
-                np.concatenate,
-                zip(statistics[1:], _statistics(steps)[1:], strict=True),
-            )
+        fitted = [part for part in (steps, bins) if part is not None]
         number = itertools.count(len(sources))
         return cls(
             numeric,
             categorical,
-            sources,
-            statistics,
+            np.array(sources, dtype=np.intp),
+            _statistics(fitted),
+            [(part["clip"].min_[0], *part["clip"].feature_range) for part in fitted],
             [
                 {v if isinstance(v, str) else None: next(number) for v in levels}
                 for levels in ([] if encoder is None else encoder.categories_)
@@ -467,14 +469,21 @@ class _Shortcut:
     def _encoded(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         if not self.numeric:
             return block
-        _, center, scale, low, high = self.statistics
-        if len(self.sources) > len(self.numeric):
+        _, start, scale = self.statistics
+        n_numeric = len(self.numeric)
+        if len(self.sources) > n_numeric:
             block = block.take(self.sources, axis=1)
         # What overflows is clipped in the end.
         with np.errstate(over="ignore", invalid="ignore"):
-            out = block - center
+            out = block - start
             out /= scale
-        return out.clip(low, high, out=out)
+        # One after the other, as numpy is fast if all columns have the same bounds.
+        parts = (out[:, :n_numeric], out[:, n_numeric:])
+        for part, (shift, low, high) in zip(parts, self.bounds, strict=False):
+            if shift:
+                part += shift
+            part.clip(low, high, out=part)
+        return out
 
 
 def _quantiles(block: NDArray[np.float32], n_bins: int) -> _Edges:
@@ -538,30 +547,34 @@ def _set_numbers(transformer: Pipeline | ColumnTransformer, edges: _Edges) -> No
     """Make the fitted numeric steps clip, encode, and be the same in any precision."""
     for name, steps, _ in _parts(transformer, []):
         if name == "numeric":
-            _set_scaling(steps, steps["scale"].mean_, steps["scale"].scale_)
+            scaler, ends = steps["scale"], steps["clip"].feature_range
+            _set_scaling(steps, scaler.mean_, scaler.scale_, ends)
         elif name == "bins":
             ends = [values.astype(np.float64) for values in edges.values()]
-            centers = [(values[1:] + values[:-1]) / 2 for values in ends]
+            starts = np.concatenate([values[:-1] for values in ends])
             widths = np.concatenate([np.diff(values) for values in ends])
             widths = widths.clip(_NARROWEST, 1 / _NARROWEST)
-            _set_scaling(steps, np.concatenate(centers), widths)
+            _set_scaling(steps, starts, widths, (0, 1))
 
 
 def _set_scaling(
-    steps: Pipeline, center: NDArray[np.float64], scale: NDArray[np.float64]
+    steps: Pipeline,
+    start: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    ends: tuple[float, float],
 ) -> None:
-    """Make fitted steps shift, divide and clip.
+    """Make fitted steps subtract, divide, and clip what is not between two ends.
 
     scikit-learn has no transformer that clips alone. A MinMaxScaler that was fitted to
-    the ends of its own output range is one.
+    ends as far apart as those of its output clips, and at most shifts.
     """
     scaler, clipper = steps["scale"], steps["clip"]
     # Rounded to float32, so that the scaler makes the same in double precision.
     scaler.mean_, scaler.scale_ = (
-        values.astype(np.float32).astype(np.float64) for values in (center, scale)
+        values.astype(np.float32).astype(np.float64) for values in (start, scale)
     )
-    ends = np.array([clipper.feature_range], dtype=np.float32).T
-    clipper.fit(np.repeat(ends, clipper.n_features_in_, axis=1))
+    rows = np.array([ends], dtype=np.float32).T
+    clipper.fit(np.repeat(rows, clipper.n_features_in_, axis=1))
 
 
 def _parts(
@@ -573,8 +586,14 @@ def _parts(
     return [step for step in transformer.transformers_ if step[0] != "remainder"]
 
 
-def _statistics(steps: Pipeline) -> list[NDArray[np.float32]]:
-    imputer, scaler, clipper = (steps[name] for name in ("impute", "scale", "clip"))
-    bounds = [np.full(len(scaler.mean_), bound) for bound in clipper.feature_range]
-    values = (imputer.statistics_, scaler.mean_, scaler.scale_, *bounds)
-    return [np.asarray(value, dtype=np.float32) for value in values]
+def _statistics(fitted: list[Pipeline]) -> list[NDArray[np.float32]]:
+    """Return the medians of fitted numeric steps, and what they shift and divide by."""
+    if not fitted:
+        return []
+    scalers = [steps["scale"] for steps in fitted]
+    values = (
+        fitted[0]["impute"].statistics_,
+        np.concatenate([scaler.mean_ for scaler in scalers]),
+        np.concatenate([scaler.scale_ for scaler in scalers]),
+    )
+    return [value.astype(np.float32) for value in values]

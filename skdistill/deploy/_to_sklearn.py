@@ -148,7 +148,7 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
     else:
         way_out = _WAY_OUT
         if isinstance(module, PeriodicEmbedding):
-            way_out += ", and make_student(numeric='piecewise') has no such layer"
+            way_out += ", and make_student(numeric='piecewise') has none but these"
         raise TypeError(
             f"the student's module has the layer {name}, which MLPClassifier does "
             "not have: it has Linear layers, with one of ReLU, Tanh, Sigmoid or "

@@ -10,7 +10,7 @@ from torch import nn
 from skdistill import DistilledClassifier
 from skdistill.deploy import register_converter
 from tests.conftest import TinyModule, tiny_net
-from tests.deploy.conftest import distilled, proba_for, run
+from tests.deploy.conftest import distilled, proba_for, quick_student, run
 
 
 @pytest.fixture
@@ -52,6 +52,16 @@ def test_converter_with_zipmap(scaled_student, data):
     np.testing.assert_allclose(
         proba, scaled_student.predict_proba(X[:2]), rtol=0, atol=1e-5
     )
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
+def test_converter_of_encoded_numbers(data, numeric):
+    X = data[0].astype(np.float32)
+    clf = distilled(quick_student(numeric=numeric), *data)
+    model = skl2onnx.to_onnx(clf, X[:1], options={"zipmap": False})
+    _, proba = run(model.SerializeToString(), {"X": X})
+    np.testing.assert_allclose(proba, clf.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.usefixtures("registered")

@@ -4,8 +4,9 @@ import numpy as np
 import onnx
 import pytest
 
+from skdistill import make_student
 from skdistill.deploy import OnnxClassifier, _int8, to_onnx
-from tests.deploy.conftest import metadata_of
+from tests.deploy.conftest import distilled, metadata_of
 
 
 def int8_report(made):
@@ -87,3 +88,12 @@ def test_int8_of_images(image_student):
     clf, images = image_student
     made = to_onnx(clf, quantize="int8", sample=images)
     assert len(made) < int8_report(made)["bytes_float32"]
+
+
+@pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
+def test_int8_of_encoded_numbers(data, numeric):
+    clf = distilled(make_student((64, 64), numeric=numeric), *data)
+    made = to_onnx(clf, quantize="int8", sample=data[0])
+    report = int8_report(made)
+    assert len(made) < 0.75 * report["bytes_float32"]
+    assert report["agreement"] > 0.95

@@ -324,3 +324,17 @@ def test_imputed_strings(table, imputer):
     made = to_onnx(clf, sample=X)
     assert json.loads(metadata_of(made)["skdistill.kinds"]) == ["float", "string"]
     assert_same(made, clf, X)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_columns_after_another_step_inside_of_columns(named):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(60, 3)), columns=list("abc"))
+    X.iloc[::7, 1] = np.nan
+    X = X if named else X.to_numpy()
+    columns = ["c", "b"] if named else [2, 1]
+    repeat = ColumnTransformer([("repeat", "passthrough", [0, 1, 1])])
+    inner = make_pipeline(SimpleImputer(), repeat, StandardScaler())
+    steps = ColumnTransformer([("numbers", inner, columns)])
+    clf = distilled(make_pipeline(steps, tiny_net(max_epochs=2)), X, np.arange(60) % 3)
+    assert_same(to_onnx(clf, sample=X), clf, X)

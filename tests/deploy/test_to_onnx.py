@@ -15,7 +15,7 @@ from torch import nn
 
 from skdistill.deploy import OnnxClassifier, to_onnx
 from tests.conftest import TinyModule, tiny_net
-from tests.deploy.conftest import assert_same, distilled, run
+from tests.deploy.conftest import assert_same, distilled, quick_student, run
 
 
 def test_frame_as_it_was_fitted(frame_file, frame_student, table):
@@ -63,6 +63,20 @@ def test_array_by_onnxruntime_alone(array_file, array_student, data, n_rows):
     assert label.dtype == np.int64
     np.testing.assert_array_equal(label, array_student.predict(X))
     np.testing.assert_allclose(proba, array_student.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
+def test_encodings_of_numbers(table, data, numeric):
+    X, y = table
+    clf = distilled(quick_student(numeric=numeric), X, y)
+    made = to_onnx(clf)
+    outliers = X.iloc[:3].assign(**{"capital-gain": [np.nan, 1e30, -1e30]})
+    for rows in (X, X.iloc[:1], outliers):
+        assert_same(made, clf, rows)
+    X, y = data
+    clf = distilled(quick_student(numeric=numeric), X, y)
+    assert_same(to_onnx(clf), clf, X)
+    assert_same(to_onnx(clf, sample=X), clf, X[:1])
 
 
 class ScaledNet(NeuralNetClassifier):

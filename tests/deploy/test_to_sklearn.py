@@ -165,9 +165,12 @@ class TestPredictsTheSame:
         assert_same(plain, clf, X)
         assert plain["mlp"].hidden_layer_sizes == ()
 
-    def test_missing_values_and_outliers(self, fitted):
+    @pytest.mark.parametrize("numeric", ["standard", "piecewise"])
+    def test_missing_values_and_outliers(self, fitted, numeric):
         clf, X = fitted
         X = X.copy()
+        if numeric == "piecewise":
+            clf = fit(small(numeric=numeric), X, clf.predict(X))
         X[0], X[1], X[2] = np.nan, 1e30, -1e30
         assert_same(to_sklearn(clf), clf, X)
 
@@ -184,8 +187,11 @@ class TestPredictsTheSame:
 
 
 class TestFrames:
-    def test_same(self, fitted_frame):
+    @pytest.mark.parametrize("numeric", ["standard", "piecewise"])
+    def test_same(self, fitted_frame, numeric):
         clf, X = fitted_frame
+        if numeric == "piecewise":
+            clf = fit(small(numeric=numeric), X, clf.predict(X))
         plain = to_sklearn(clf)
         assert_same(plain, clf, X)
         assert plain.feature_names_in_.tolist() == X.columns.tolist()
@@ -473,6 +479,11 @@ class TestModules:
     def test_layer_of_another_kind(self, module, name):
         with pytest.raises(TypeError, match=f"{name}.*to_onnx"):
             to_sklearn(fit_net(module))
+
+    def test_periodic_embedding_names_the_encoding_that_is_taken(self):
+        clf = fit(small(numeric="periodic"), *data())
+        with pytest.raises(TypeError, match=r"to_onnx takes .*numeric='piecewise'"):
+            to_sklearn(clf)
 
     def test_embedding(self):
         X = np.arange(60).reshape(20, 3) % 4

@@ -7,7 +7,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from skorch import NeuralNetClassifier
 
-from skdistill import make_student
+from skdistill import DistilledClassifier, make_student
 from tests.conftest import table
 
 
@@ -43,6 +43,10 @@ def test_arguments_reach_the_net_under_their_names():
         ("net__max_epochs", 1),
         ("net__module__hidden_layer_sizes", (3,)),
         ("net__module__n_features", 4),
+        ("net__module__periodic", True),
+        ("net__module__sigma", 0.5),
+        ("preprocess__numeric", "piecewise"),
+        ("preprocess__n_bins", 8),
         ("preprocess__min_frequency", 2),
         ("preprocess__max_categories", 20),
     ],
@@ -68,6 +72,7 @@ def test_widths_are_left_open():
     ("name", "values"),
     [
         ("hidden_layer_sizes", [None, "x", 0, -1, 2.5]),
+        ("numeric", ["fourier", None]),
         ("activation", ["swish", None]),
         ("dropout", [-0.1, 1.0]),
         ("lr", [0, -1, "x"]),
@@ -104,11 +109,36 @@ def test_repr_names_no_address():
     assert "0x" not in text
 
 
-def test_student_learns_from_a_frame_in_silence(frame, capsys):
+@pytest.mark.parametrize(
+    ("numeric", "preprocessed", "periodic"),
+    [
+        ("standard", "standard", False),
+        ("piecewise", "piecewise", False),
+        ("periodic", "standard", True),
+    ],
+)
+def test_an_encoding_is_set_in_the_step_that_computes_it(
+    numeric, preprocessed, periodic
+):
+    parameters = make_student(numeric=numeric).get_params()
+    assert parameters["preprocess__numeric"] == preprocessed
+    assert parameters["net__module__periodic"] == periodic
+
+
+def test_net_embeds_the_numeric_columns_alone(frame):
+    X, y = frame(table()), np.arange(60) % 2
+    clf = DistilledClassifier(student=make_student(numeric="periodic", max_epochs=1))
+    clf.fit(X, y, teacher_proba=np.eye(2)[y] * 0.8 + 0.1)
+    assert len(clf.student_[-1].module_.embedding.frequencies) == 3
+
+
+@pytest.mark.parametrize("numeric", ["standard", "piecewise", "periodic"])
+def test_student_learns_from_a_frame_in_silence(frame, capsys, numeric):
     X = frame(table())
     y = np.array([town == "Ulm" for town in table()["town"]]).astype(np.int64)
-    student = make_student(lr=0.01, max_epochs=40, batch_size=16)
-    student.set_params(net__module__n_features=9, net__module__n_classes=2)
+    student = make_student(numeric=numeric, lr=0.01, max_epochs=40, batch_size=16)
+    width = student[0].fit_transform(X).shape[1]
+    student.set_params(net__module__n_features=width, net__module__n_classes=2)
     torch.manual_seed(0)
     with config_context(transform_output="pandas"):
         student.fit(X, y)

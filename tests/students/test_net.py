@@ -8,7 +8,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
-from skdistill._students._net import MLP, LinearDecay
+from skdistill._students._net import MLP, LinearDecay, PeriodicEmbedding
 
 
 @pytest.mark.parametrize("sizes", [(64, 64), [8], 8, (), np.array([4, 3, 2])], ids=str)
@@ -49,12 +49,51 @@ def test_mlp_drops_units_in_training_alone():
         ({"activation": "swish"}, "one of .*'identity', 'logistic', 'relu', 'tanh'"),
         ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes .* got \(8, 0\)"),
         ({"hidden_layer_sizes": (8.5,)}, r"positive integers, got \(8.5,\)"),
+        ({"sigma": 0.0}, r"sigma must be positive, got 0.0"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
     ],
 )
 def test_mlp_says_what_is_wrong(parameters, message):
     with pytest.raises(ValueError, match=message):
         MLP(4, 2, **parameters)
+
+
+def test_periodic_embedding_is_a_layer_of_waves_for_each_column():
+    embedding = PeriodicEmbedding(2, sigma=0.5)
+    X = torch.randn(5, 2)
+    expected = []
+    for column in range(2):
+        angles = 2 * np.pi * X[:, [column]] * embedding.frequencies[column]
+        waves = torch.cat([angles.cos(), angles.sin()], dim=1)
+        outputs = waves @ embedding.weight[column] + embedding.bias[column]
+        expected.append(outputs.relu())
+    torch.testing.assert_close(embedding(X), torch.cat(expected, dim=1))
+
+
+def test_sigma_is_the_spread_of_the_frequencies():
+    frequencies = PeriodicEmbedding(500, sigma=3.0).frequencies.detach()
+    assert frequencies.std() == pytest.approx(3.0, rel=0.1)
+    assert frequencies.mean() == pytest.approx(0.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("n_numeric", "n_embedded"), [(None, 4), (4, 4), (3, 3)])
+def test_periodic_mlp_embeds_the_numeric_columns_beside_all(n_numeric, n_embedded):
+    mlp = MLP(4, 2, periodic=True, n_numeric=n_numeric)
+    X = torch.randn(6, 4)
+    inputs = torch.cat([X, mlp.embedding(X[:, :n_embedded])], dim=1)
+    torch.testing.assert_close(mlp(X), mlp.layers(inputs))
+    assert inputs.shape == (6, 4 + 3 * n_embedded)
+    mlp(X).sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in mlp.embedding.parameters())
+
+
+@pytest.mark.parametrize(
+    ("n_numeric", "embedded"), [(0, False), (1, True), (85, True), (86, False)]
+)
+def test_wide_and_textual_tables_are_not_embedded(n_numeric, embedded):
+    mlp = MLP(90, 2, periodic=True, n_numeric=n_numeric)
+    assert (mlp.embedding is not None) == embedded
+    assert mlp(torch.zeros(3, 90)).shape == (3, 2)
 
 
 @pytest.fixture

@@ -26,8 +26,15 @@ def pl():
     return pytest.importorskip("polars")
 
 
+either_encoding = pytest.mark.parametrize("numeric", ["standard", "piecewise"])
+
+
 @pytest.mark.parametrize(
-    ("estimator", "check"), [*estimator_checks_generator(TabularPreprocessor())]
+    ("estimator", "check"),
+    [
+        *estimator_checks_generator(TabularPreprocessor()),
+        *estimator_checks_generator(TabularPreprocessor(numeric="piecewise")),
+    ],
 )
 def test_passes_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
@@ -246,12 +253,13 @@ def test_all_missing_strings_are_left_out(frame):
     assert preprocess.transform(frame({"a": [1.0], "b": ["x"]})).shape == (1, 1)
 
 
-def test_both_libraries_give_identical_output(pd, pl):
+@either_encoding
+def test_both_libraries_give_identical_output(pd, pl, numeric):
     X = table()
-    fitted = TabularPreprocessor().fit(pd.DataFrame(X))
+    fitted = TabularPreprocessor(numeric=numeric).fit(pd.DataFrame(X))
     expected = fitted.transform(pd.DataFrame(X))
     assert_array_equal(fitted.transform(pl.DataFrame(X)), expected)
-    fitted = TabularPreprocessor().fit(pl.DataFrame(X))
+    fitted = TabularPreprocessor(numeric=numeric).fit(pl.DataFrame(X))
     assert_allclose(fitted.transform(pd.DataFrame(X)), expected, atol=1e-4)
     assert_array_equal(
         fitted.transform(pl.DataFrame(X)), fitted.transform(pd.DataFrame(X))
@@ -275,21 +283,23 @@ def test_later_rows_that_lack_a_value_altogether(frame, n_rows):
     assert_array_equal(out, np.repeat(expected[2:], n_rows, axis=0))
 
 
-def test_single_rows_equal_the_whole(frame):
+@either_encoding
+def test_single_rows_equal_the_whole(frame, numeric):
     X = frame(table())
-    preprocess = TabularPreprocessor().fit(X)
+    preprocess = TabularPreprocessor(numeric=numeric).fit(X)
     rows = [preprocess.transform(X[i : i + 1]) for i in range(X.shape[0])]
     assert_array_equal(np.concatenate(rows), preprocess.transform(X))
 
 
-def test_plain_scikit_learn_parts_give_the_same(frame):
+@either_encoding
+def test_plain_scikit_learn_parts_give_the_same(frame, numeric):
     X = table()
-    preprocess = TabularPreprocessor().fit(frame(X))
+    preprocess = TabularPreprocessor(numeric=numeric).fit(frame(X))
     # As float32, and with the one missing form, which is what deployment gives them.
-    numeric = ["height", "children", "married"]
+    numbers = ["height", "children", "married"]
     prepared = X | {
         name: np.array([np.nan if v is None else v for v in X[name]], np.float32)
-        for name in numeric
+        for name in numbers
     }
     prepared["job"] = np.array(
         [np.nan if v is None else v for v in X["job"]], dtype=object
@@ -300,14 +310,17 @@ def test_plain_scikit_learn_parts_give_the_same(frame):
         preprocess.transform(frame(X)),
         atol=1e-5,
     )
-    named = [columns for _, _, columns in preprocess.transformer_.transformers]
-    assert named == [numeric, ["job", "town"]]
+    named = {key: names for key, _, names in preprocess.transformer_.transformers}
+    bins = {"bins": ["height", "children"]} if numeric == "piecewise" else {}
+    assert named == {"numeric": numbers, "categorical": ["job", "town"]} | bins
 
 
-def test_plain_scikit_learn_parts_of_an_array_give_the_same():
+@either_encoding
+def test_plain_scikit_learn_parts_of_an_array_give_the_same(numeric):
     X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
     X[3, 1] = np.nan
-    preprocess = TabularPreprocessor().fit(X)
+    X[4, 2], X[5, 2] = 1e30, -1e30
+    preprocess = TabularPreprocessor(numeric=numeric).fit(X)
     assert_allclose(
         preprocess.transformer_.transform(X), preprocess.transform(X), atol=1e-6
     )
@@ -397,10 +410,18 @@ def test_frame_with_nothing_to_learn_from_is_refused(frame):
         TabularPreprocessor().fit(frame({"name": names}))
 
 
-@pytest.mark.parametrize("name", ["min_frequency", "max_categories"])
-def test_parameters_are_checked_in_fit(name):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("min_frequency", 0),
+        ("max_categories", 0),
+        ("numeric", "periodic"),
+        ("n_bins", 2),
+    ],
+)
+def test_parameters_are_checked_in_fit(name, value):
     with pytest.raises(ValueError, match=f"The '{name}' parameter"):
-        TabularPreprocessor(**{name: 0}).fit(np.eye(3))
+        TabularPreprocessor(**{name: value}).fit(np.eye(3))
 
 
 @pytest.mark.parametrize("kind", [*LIBRARIES, "array", "categories"])
@@ -446,9 +467,10 @@ def test_array_of_another_width_is_refused():
         preprocess.transform(np.ones((2, 3)))
 
 
-def test_array_after_an_unnamed_frame_with_a_column_left_out(pd):
+@either_encoding
+def test_array_after_an_unnamed_frame_with_a_column_left_out(pd, numeric):
     X = pd.DataFrame({0: [1.0, 2.0, 4.0], 1: [None] * 3, 2: [3.0, 2.0, 1.0]})
-    preprocess = TabularPreprocessor().fit(X)
+    preprocess = TabularPreprocessor(numeric=numeric).fit(X)
     rows = X.to_numpy(np.float32)
     assert_array_equal(preprocess.transform(rows), preprocess.transform(X))
     rows[:, 1] = 7.0
@@ -461,9 +483,10 @@ def test_array_after_an_unnamed_frame_with_a_column_left_out(pd):
 @pytest.mark.parametrize(
     "through", [lambda p: pickle.loads(pickle.dumps(p)), copy.copy, copy.deepcopy]
 )
-def test_copies_give_the_same(frame, through):
+@either_encoding
+def test_copies_give_the_same(frame, through, numeric):
     X = frame(table())
-    preprocess = TabularPreprocessor().fit(X)
+    preprocess = TabularPreprocessor(numeric=numeric).fit(X)
     again = through(preprocess)
     assert_array_equal(again.transform(X), preprocess.transform(X))
     through(TabularPreprocessor()).fit(X)
@@ -478,10 +501,11 @@ def test_copy_computes_what_its_transformer_says():
     assert np.abs(again.transform(X) - preprocess.transform(X)).min() > 0.1
 
 
-def test_file_holds_plain_scikit_learn_alone(frame):
+@either_encoding
+def test_file_holds_plain_scikit_learn_alone(frame, numeric):
     sio = pytest.importorskip("skops.io")
     X = frame(table())
-    preprocess = TabularPreprocessor().fit(X)
+    preprocess = TabularPreprocessor(numeric=numeric).fit(X)
     file = sio.dumps(preprocess)
     untrusted = sio.get_untrusted_types(data=file)
     assert untrusted == [
@@ -546,3 +570,89 @@ def test_plain_steps_make_the_same_where_they_compute_in_double_precision(pd):
     plain = preprocess.transformer_.transform(X)
     assert plain.dtype == np.float64
     assert_allclose(plain, preprocess.transform(X), rtol=1e-6, atol=1e-6)
+
+
+def piecewise(**parameters):
+    return TabularPreprocessor(numeric="piecewise", **parameters)
+
+
+def test_bins_are_piecewise_linear_between_quantiles():
+    X = np.random.default_rng(0).lognormal(size=(401, 2))
+    X[::9, 1] = np.nan
+    preprocess = piecewise(n_bins=8).fit(X)
+    rows = np.vstack([X, [[-1.0, 99.0], [99.0, -1.0]]]).astype(np.float32)
+    expected = [TabularPreprocessor().fit(X).transform(rows)]
+    for column, values in zip(X.astype(np.float32).T, rows.T, strict=True):
+        known = np.sort(column[~np.isnan(column)])
+        edges = known[np.ceil(np.linspace(0, 1, 9) * len(known)).astype(int) - 1]
+        edges[0] = known[0]
+        values = np.where(np.isnan(values), np.median(known), values)[:, np.newaxis]
+        expected.append(((values - edges[:-1]) / np.diff(edges)).clip(0, 1) - 0.5)
+    assert_allclose(preprocess.transform(rows), np.hstack(expected), atol=2e-6)
+
+
+def test_bins_stand_between_the_numbers_and_the_levels(frame):
+    X = {"job": ["a", "b"] * 3, "age": [0, 1, 2, 3, 3, 3], "flag": [True, False] * 3}
+    preprocess = piecewise().fit(frame(X))
+    assert preprocess.get_feature_names_out().tolist() == [
+        "age", "flag", "age_bin_0", "age_bin_1", "age_bin_2", "job_a", "job_b",
+    ]  # fmt: skip
+    row = frame({"job": ["b"], "age": [1.5], "flag": [None]})
+    assert_array_equal(preprocess.transform(row)[0, 2:], [0.5, 0, -0.5, 0, 1])
+    assert preprocess.n_numeric_ == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[3.0] * 9, [None] * 9, [0.0, 1.0] * 9, [0.0, None, 1.0] * 9, [1.0, 2.0], [5.0]],
+    ids=["constant", "missing", "binary", "binary, missing", "two rows", "one row"],
+)
+def test_column_that_would_have_one_bin_has_none(frame, values):
+    X = frame({"a": values, "job": ["x"] * len(values)})
+    expected = TabularPreprocessor().fit(X)
+    preprocess = piecewise().fit(X)
+    assert_array_equal(preprocess.transform(X), expected.transform(X))
+    names = expected.get_feature_names_out()
+    assert_array_equal(preprocess.get_feature_names_out(), names)
+
+
+def test_strings_alone_have_no_bins(frame):
+    X = frame({"a": ["x", "y"]})
+    assert_array_equal(piecewise().fit_transform(X), np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "n_bins"), [(1, 16), (16, 16), (17, 15), (85, 3), (86, 0), (200, 0)]
+)
+def test_columns_share_256_bins(n_columns, n_bins):
+    X = np.random.default_rng(0).normal(size=(100, n_columns + 1))
+    X[:, 0] = X[:, 0] > 0  # a binary column takes no share
+    out = piecewise().fit_transform(X)
+    assert out.shape[1] == 1 + n_columns * (1 + n_bins)
+
+
+def test_number_of_bins_is_a_parameter():
+    X = np.arange(100.0).reshape(-1, 1)
+    for n_bins in (3, 16, 99):
+        assert piecewise(n_bins=n_bins).fit_transform(X).shape == (100, 1 + n_bins)
+    assert piecewise(n_bins=999).fit_transform(X).shape == (100, 1 + 99)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [-3e38, -1e38, 0, 1e38, 3e38],
+        [0, 1e-45, 3e-45, 1e-40, 1],
+        [1e8, 1e8 + 8, 1e8 + 16, 1e8 + 24, 1e8 + 32],
+    ],
+    ids=["huge", "tiny", "close"],
+)
+def test_bins_of_any_width_rise(values):
+    X = np.array(values, np.float32).reshape(-1, 1)
+    preprocess = piecewise().fit(X)
+    bins = preprocess.transform(X)[:, 1:]
+    assert bins.shape == (5, 4)
+    assert (np.diff(bins, axis=0) >= 0).all()
+    assert_array_equal(bins[0], [-0.5] * 4)
+    assert_array_equal(preprocess.transform([[3.2e38]])[0, 1:], [0.5] * 4)
+    assert_array_equal(preprocess.transform([[-3.2e38]])[0, 1:], [-0.5] * 4)

@@ -16,12 +16,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import (
     _check_sample_weight,
-    _num_samples,
     check_is_fitted,
     validate_data,
 )
 
-from skdistill._pickling import LeftOut, checked, slim
+from skdistill._pickling import LeftOut, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._students._make_student import make_student
 from skdistill._teachers._answers import Answer
@@ -29,7 +28,11 @@ from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import is_trimmed
 from skdistill._training._train import net_of, train_student
-from skdistill._transfer._extra import TransferRows, made_rows, resolve_augmenter
+from skdistill._transfer._extra import (
+    made_rows,
+    resolve_augmenter,
+    unwrapped_transfer,
+)
 from skdistill._transfer._labels import from_proba, warn_if_uninformative
 from skdistill._transfer._methods import Question
 from skdistill._transfer._soft_labels import label
@@ -89,7 +92,7 @@ def may_train_on(estimator: BaseDistiller) -> bool:
     )
 
 
-class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
     """Trains a student on what a teacher says of the rows.
 
     A subclass has the parameters of :class:`DistilledClassifier`, and says what the
@@ -144,7 +147,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
                 objective,
                 seed=seed,
                 epochs=1 if incremental else None,
-                callbacks=tasks.train(student, net_of(student).max_epochs),
+                watch=tasks.train,
             )
             self.student_, self._state = student, state
 
@@ -250,7 +253,8 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         objective = Objective.of(self)
         net = net_of(student)
         done = len(getattr(net, "history_", None) or ())
-        n_epochs = max(done + (1 if incremental else net.max_epochs), net.max_epochs)
+        max_epochs = net.max_epochs or 1
+        n_epochs = max(done + (1 if incremental else max_epochs), max_epochs)
         objective.check(net, n_epochs, has_labels=y is not None)
         asks = objective.feature_loss or self.teacher_features != "auto"
         if teacher_proba is not None and objective.is_hidden and asks:
@@ -410,27 +414,11 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             seed = int(self.random_state) if whole else 0
             extra.append(made_rows(augmenter, question.X, seed))
         if X_transfer is not None:
-            extra.append(self._checked_transfer(X_transfer, question.X))
+            X_transfer = unwrapped_transfer(X_transfer, question.X)
+            extra.append(self._check_X(X_transfer, reset=False))
         return replace(
             question, extra=stacked(extra) if extra else None, augmenter=augmenter
         )
-
-    def _checked_transfer(self, X_transfer: Any, X: Any) -> Any:
-        """Return real rows without labels, which have the columns of X."""
-        if isinstance(X_transfer, TransferRows):
-            X_transfer = X_transfer.X
-        elif _num_samples(X_transfer) == _num_samples(X):
-            raise ValueError(
-                f"X_transfer has as many rows as X, {_num_samples(X)}: a search or "
-                "cross-validation would cut it into folds as it does X. Pass "
-                "X_transfer=TransferRows(X_transfer), which is handed on whole"
-            )
-        if is_frame(X_transfer) != is_frame(X):
-            raise ValueError(
-                f"X is a {type(X).__name__} and X_transfer a "
-                f"{type(X_transfer).__name__}: pass both in one form"
-            )
-        return self._check_X(X_transfer, reset=False)
 
     def _proba_columns(self, classes: ArrayLike | None, incremental: bool) -> Any:
         """Return what the columns of ``teacher_proba`` stand for, if that is known."""
@@ -497,26 +485,6 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         tags.input_tags.allow_nan = bool(getattr(self, "_allow_nan", allow_nan))
         tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what prediction does not need: above all, the teacher."""
-        state = dict(super().__getstate__())
-        return slim(state) if "student_" in state else state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(checked(state))
-
-    def __copy__(self) -> Any:
-        # Copies are for use in this process: they keep the teacher.
-        new = type(self).__new__(type(self))
-        new.__dict__.update(self.__dict__)
-        return new
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        new = type(self).__new__(type(self))
-        memo[id(self)] = new
-        new.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        return new
 
 
 def _clone_unfitted(teacher: Any) -> Any:

@@ -114,14 +114,14 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         ``y``), or of a fitted teacher (by default its ``classes_``). With an unfitted
         teacher, labels that are added to ``classes_`` even if ``y`` lacks them.
     augmenter : "auto", None or object with a method ``sample``, default=None
-        Makes rows beyond the training rows. The teacher labels them, and the student
-        learns from these soft labels. "auto" is
-        :class:`~skdistill.augmentation.MUNGE` on tables, with 10 rows for each training
-        row, or fewer if there are more than 10,000; none where ``alpha`` is 0, where
-        there is ``teacher_proba`` in place of a teacher, and where the student sets
-        rows aside for validation. An object of your own is called as
-        ``sample(X, n_rows, random_state)``; its attribute ``n_copies``, by default 10,
-        says how many rows it makes for each training row.
+        Makes new rows from the training rows. The teacher labels them, and the student
+        learns from these soft labels too. "auto" means
+        :class:`~skdistill.augmentation.MUNGE` for tables, with 10 new rows for each
+        training row, or fewer if there are more than 10,000 training rows. It makes no
+        rows if ``alpha`` is 0, if ``teacher_proba`` is passed, or if the student sets
+        rows aside for validation. Your own object must have a method ``sample(X,
+        n_rows, random_state)``. Its attribute ``n_copies``, by default 10, is the
+        number of new rows for each training row.
     proba_clip : float or "auto", default="auto"
         The lower bound of the teacher's probabilities, whose logarithms are taken as
         logits. Like a temperature, a larger value makes the soft labels softer. "auto"
@@ -296,10 +296,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             ``classes``, or to the sorted labels of ``y``. Searches and cross-validation
             split it together with ``X``.
         X_transfer : array-like or data frame, default=None
-            Real rows without labels, of shape (n_unlabeled, n_features): the teacher
-            labels them, and the student learns from these soft labels too. If it has
-            as many rows as ``X``, wrap it in :class:`TransferRows`, or a search would
-            slice it.
+            Further rows without labels, of shape (n_unlabeled, n_features). The teacher
+            labels them, and the student learns from these soft labels too. If there are
+            as many rows as in ``X``, wrap them in :class:`TransferRows`, so that a
+            search does not split them.
 
         Returns
         -------

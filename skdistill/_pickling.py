@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from skdistill import __version__
@@ -46,7 +46,31 @@ class LeftOut:
         return f"<{self.name}, left out of the file>"
 
 
-def slim(state: dict[str, Any]) -> dict[str, Any]:
+class SmallFile(BaseEstimator):
+    """Leaves out of files what prediction does not need; copies keep everything."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what prediction does not need: above all, the teacher."""
+        state = dict(super().__getstate__())
+        return _slim(state) if "student_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(_checked(state))
+
+    def __copy__(self) -> Any:
+        # Copies are for use in this process: they keep the teacher.
+        new = type(self).__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return new
+
+
+def _slim(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state of a fitted DistilledClassifier as a file holds it."""
     state = {name: value for name, value in state.items() if name not in _FOR_TRAINING}
     if state["teacher"] is not None:
@@ -60,7 +84,7 @@ def slim(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def checked(state: dict[str, Any]) -> dict[str, Any]:
+def _checked(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state that a file holds; warn where other versions wrote it."""
     state = dict(state)
     for name, then in state.pop("_versions", {}).items():

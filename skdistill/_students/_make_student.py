@@ -27,10 +27,11 @@ from skdistill.utils._activations import ACTIVATIONS
             "array-like",
             Interval(Integral, 1, None, closed="left"),
         ],
+        "numeric": [StrOptions({"standard", "piecewise", "periodic"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [
             Interval(Integral, 1, None, closed="left"),
             Options(Integral, {-1}),
@@ -43,50 +44,66 @@ from skdistill.utils._activations import ACTIVATIONS
 def make_student(
     hidden_layer_sizes: int | Sequence[int] = (64, 64),
     *,
+    numeric: str = "standard",
     activation: str = "relu",
     dropout: float = 0.0,
     lr: float = 0.01,
-    max_epochs: int = 30,
+    max_epochs: int | None = None,
     batch_size: int = 128,
     weight_decay: float = 0.03,
     device: str | torch.device = "cpu",
 ) -> Pipeline:
-    """Make the default student, a pipeline of preprocessing and a small net.
+    """Make the default student: preprocessing of tables, and a small net.
 
-    Each argument is the initial value of a parameter of the net. To set it later, or to
-    search over it, use the name in parentheses.
+    Each argument is the initial value of a parameter of the net. Set it later, or
+    search over it, by the name in parentheses.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
         The number of units in each hidden layer; an empty sequence makes a linear
         model (``net__module__hidden_layer_sizes``).
+    numeric : {"standard", "piecewise", "periodic"}, default="standard"
+        How numeric columns are encoded. With "standard", the first layer gets their
+        standardized values. "piecewise" and "periodic" add further inputs to these
+        [1]_, from which a small net learns steps and bends more easily, and which make
+        the student larger. "piecewise" is a piecewise-linear encoding over bins, up to
+        16 inputs for each column, as described in :class:`TabularPreprocessor`
+        (``preprocess__numeric``, and ``preprocess__n_bins`` for the number of bins).
+        "periodic" is a small layer of sines and cosines, 3 inputs for each column,
+        whose frequencies are trained with the net (``net__module__periodic``, and
+        ``net__module__sigma`` for the standard deviation of the initial frequencies).
+        Both add at most 256 inputs in all: the columns of a wide table have fewer
+        bins, and only their standardized values if that would be fewer than 3 inputs
+        for each.
     activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
         The function after each hidden layer (``net__module__activation``).
     dropout : float, default=0.0
-        The probability that a hidden unit is dropped in training, in [0, 1)
+        The share of hidden units dropped at random in training, in [0, 1)
         (``net__module__dropout``).
     lr : float, default=0.01
-        The learning rate of AdamW in the first epoch (``net__lr``). It decreases
-        linearly towards 0 over the epochs, so that the last steps change little.
-    max_epochs : int, default=30
-        The number of passes over all rows in the training (``net__max_epochs``).
+        The learning rate of AdamW in the first epoch (``net__lr``). It falls by equal
+        steps towards 0, so that the last steps of the training change little.
+    max_epochs : int, default=None
+        The number of passes over all rows in the training (``net__max_epochs``). None
+        stands for 30 on the training rows alone. With rows beyond them, it stands for
+        as many steps as 100 passes over the training rows take: a student that sees
+        more rows can train for longer before it overfits.
     batch_size : int, default=128
         The number of rows in a training step; -1 for all rows (``net__batch_size``).
     weight_decay : float, default=0.03
         The weight decay of AdamW: each step shrinks the weights by
         ``lr * weight_decay`` (``net__optimizer__weight_decay``).
     device : str or torch.device, default="cpu"
-        The device on which torch trains and predicts, such as "cuda"
-        (``net__device``).
+        Where torch computes, such as "cuda" (``net__device``).
 
     Returns
     -------
     student : sklearn.pipeline.Pipeline
         An unfitted pipeline of two steps. "preprocess" is a
-        :class:`TabularPreprocessor`, which turns arrays, and data frames with strings
-        and missing values, into standardized float32 columns. "net" is a
-        :class:`skorch.NeuralNetClassifier` of a multilayer perceptron that returns
+        :class:`TabularPreprocessor`, which makes standardized float32 columns of
+        arrays and of data frames with strings and missing values. "net" is a
+        :class:`skorch.NeuralNetClassifier` around a multilayer perceptron that returns
         logits. It trains on all rows and sets none aside for validation.
 
     Raises
@@ -98,11 +115,20 @@ def make_student(
     --------
     DistilledClassifier : Trains the student to give a teacher's probabilities.
     TabularPreprocessor : The first step of the pipeline.
+    skdistill.deploy.to_sklearn : Takes all of these students but "periodic" ones.
+    skdistill.deploy.to_onnx : Takes all of them.
 
     Notes
     -----
     The widths of the net's input and output are not set. ``DistilledClassifier`` sets
-    ``net__module__n_features`` and ``net__module__n_classes`` in ``fit``.
+    ``net__module__n_features``, ``net__module__n_classes`` and
+    ``net__module__n_numeric`` in ``fit``.
+
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev, A. Babenko. On embeddings for numerical features
+       in tabular deep learning. NeurIPS 2022.
+       `arXiv:2203.05556 <https://arxiv.org/abs/2203.05556>`__
 
     Examples
     --------
@@ -123,6 +149,7 @@ def make_student(
         module__hidden_layer_sizes=hidden_layer_sizes,
         module__activation=activation,
         module__dropout=dropout,
+        module__periodic=numeric == "periodic",
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=weight_decay,
@@ -135,4 +162,7 @@ def make_student(
         device=device,
         verbose=0,
     )
-    return Pipeline([("preprocess", TabularPreprocessor()), ("net", net)])
+    preprocess = TabularPreprocessor(
+        numeric="piecewise" if numeric == "piecewise" else "standard"
+    )
+    return Pipeline([("preprocess", preprocess), ("net", net)])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from skdistill.utils._activations import ACTIVATIONS
+
+# How many inputs of the first layer the encodings of all numeric columns may make.
+_MAX_INPUTS = 256
 
 
 class LinearDecay(Callback):
@@ -38,6 +43,53 @@ class LinearDecay(Callback):
             group["lr"] = rate
 
 
+class PeriodicEmbedding(nn.Module):
+    """Three outputs for each column, of its sines and cosines at learned frequencies.
+
+    For the value x of a column they are ``relu(W [cos(f), sin(f)] + b)`` with
+    ``f = 2 pi c x``, where the column has its own frequencies c, weights W and b. See
+    section 3.4 of `arXiv:2203.05556 <https://arxiv.org/abs/2203.05556>`__.
+
+    Parameters
+    ----------
+    n_columns : int
+        The number of columns.
+    sigma : float
+        The standard deviation of the initial frequencies.
+
+    Attributes
+    ----------
+    frequencies : torch.nn.Parameter of shape (n_columns, 8)
+        The frequencies.
+    weight : torch.nn.Parameter of shape (n_columns, 16, 3)
+        The weights.
+    bias : torch.nn.Parameter of shape (n_columns, 3)
+        The biases.
+    """
+
+    N_FREQUENCIES, N_OUTPUTS = 8, 3
+
+    def __init__(self, n_columns: int, sigma: float) -> None:
+        super().__init__()
+        n_waves = 2 * self.N_FREQUENCIES
+        bound = n_waves**-0.5  # as in nn.Linear
+        self.frequencies = nn.Parameter(
+            sigma * torch.randn(n_columns, self.N_FREQUENCIES)
+        )
+        self.weight, self.bias = (
+            nn.Parameter(torch.empty(n_columns, *shape).uniform_(-bound, bound))
+            for shape in ((n_waves, self.N_OUTPUTS), (self.N_OUTPUTS,))
+        )
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return the outputs, of shape (n_samples, n_columns * 3)."""
+        angles = 2 * math.pi * self.frequencies * X.unsqueeze(2)
+        waves = torch.cat([angles.cos(), angles.sin()], dim=2)
+        # A matrix product for each column, of all rows.
+        outputs = torch.matmul(waves.transpose(0, 1), self.weight).transpose(0, 1)
+        return torch.relu(outputs + self.bias).flatten(1)
+
+
 class MLP(nn.Module):
     """A multilayer perceptron that returns logits.
 
@@ -54,9 +106,20 @@ class MLP(nn.Module):
         :class:`sklearn.neural_network.MLPClassifier`.
     dropout : float, default=0.0
         The share of hidden units dropped at random in training, in [0, 1).
+    periodic : bool, default=False
+        Whether the numeric columns go into the first layer a second time, by a
+        :class:`PeriodicEmbedding`. More than 85 columns do not, so that the net stays
+        small for a wide table: they would add more than 256 inputs to its first layer.
+    sigma : float, default=0.1
+        The standard deviation of the initial frequencies of the embedding. Larger ones
+        let the net learn functions with more bends, and overfit more.
+    n_numeric : int, default=None
+        The number of numeric columns, which are the first of the input. None means all.
 
     Attributes
     ----------
+    embedding : PeriodicEmbedding or None
+        The embedding, if there is one.
     layers : torch.nn.Sequential
         For each hidden layer a Linear, its activation and, where ``dropout`` is not
         0, a Dropout; then the Linear of the logits.
@@ -64,7 +127,8 @@ class MLP(nn.Module):
     Raises
     ------
     ValueError
-        For an unknown activation, a layer without units, or a dropout out of range.
+        For an unknown activation, a layer without units, or a dropout or sigma out of
+        range.
 
     Examples
     --------
@@ -82,6 +146,9 @@ class MLP(nn.Module):
         hidden_layer_sizes: int | Sequence[int] = (64, 64),
         activation: str = "relu",
         dropout: float = 0.0,
+        periodic: bool = False,
+        sigma: float = 0.1,
+        n_numeric: int | None = None,
     ) -> None:
         super().__init__()
         sizes = [int(size) for size in np.atleast_1d(hidden_layer_sizes)]
@@ -98,6 +165,16 @@ class MLP(nn.Module):
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout!r}")
+        if not sigma > 0:
+            raise ValueError(f"sigma must be positive, got {sigma!r}")
+        self.n_numeric = n_features if n_numeric is None else n_numeric
+        self.embedding = None
+        if (
+            periodic
+            and 0 < self.n_numeric <= _MAX_INPUTS // PeriodicEmbedding.N_OUTPUTS
+        ):
+            self.embedding = PeriodicEmbedding(self.n_numeric, sigma)
+            n_features += self.n_numeric * PeriodicEmbedding.N_OUTPUTS
         layers: list[nn.Module] = []
         for width in sizes:
             layers += [nn.Linear(n_features, width), ACTIVATIONS[activation]()]
@@ -108,5 +185,7 @@ class MLP(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the logits, of shape (n_samples, n_classes)."""
+        if self.embedding is not None:
+            X = torch.cat([X, self.embedding(X[:, : self.n_numeric])], dim=1)
         logits: Tensor = self.layers(X)
         return logits

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -19,14 +20,29 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    check_is_fitted,
+    validate_data,
+)
 
 from skdistill.utils._frames import floats, is_frame, is_numeric, labels, native
 from skdistill.utils._validation import check_not_empty, plain_rows
 
 # How many standard deviations from the mean a numeric column may go.
 _CLIP = 10.0
+
+# How many bins all columns may have together: before 64 hidden units, their weights
+# are 64 KiB. A column whose share is less than three bins gets none.
+_MAX_BINS = 256
+_MIN_BINS = 3
+
+# The narrowest bin that float32 can divide by.
+_NARROWEST = float(np.finfo(np.float32).tiny)
+
+# By the position of a numeric column among these, the edges of its bins.
+_Edges = dict[int, NDArray[np.float32]]
 
 
 # Its output is an array, whatever scikit-learn is set to give: a net takes no frames.
@@ -43,6 +59,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     Numeric columns are cast to float32. Missing values are replaced by the median, and
     the columns are standardized and clipped to 10 standard deviations from the mean.
+    With ``numeric="piecewise"`` these are followed by a piecewise-linear encoding [1]_,
+    from which a small net learns functions with steps and bends more easily.
 
     Categorical columns are one-hot encoded. Missing values (None, NaN, NaT,
     ``pandas.NA`` and null) are one more level. A level that is too rare to be known is
@@ -51,6 +69,17 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     Parameters
     ----------
+    numeric : {"standard", "piecewise"}, default="standard"
+        What is made of a numeric column. "standard" is the standardized value.
+        "piecewise" adds an output for each bin between quantiles of the column, which
+        rises from -0.5 to 0.5 over its bin, and is constant outside.
+    n_bins : int, default=16
+        The largest number of bins of a column, at least 3, for
+        ``numeric="piecewise"``. Equal quantiles are merged, so that a column of few
+        different values has fewer. A column that would have only one bin, as a binary
+        or a constant one, gets none: the standardized value says the same. All columns
+        share 256 bins, so that the net stays small for a wide table: if k columns have
+        bins, each has at most 256 / k, and none has any where that is less than 3.
     min_frequency : int, default=10
         The number of rows that must have a level for it to be known, or 1 % of the
         rows if that is less. A weight learned from fewer rows is mostly noise.
@@ -63,10 +92,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     transformer_ : sklearn.compose.ColumnTransformer or sklearn.pipeline.Pipeline
         The fitted preprocessing as plain scikit-learn, for deployment without this
         class: a Pipeline if ``fit`` saw an array, and a ColumnTransformer over columns
-        listed by name if it saw a data frame. ``transform`` computes the same from its
+        listed by name if it saw a data frame. If there are bins, it is a
+        ColumnTransformer for an array too. ``transform`` computes the same from its
         fitted attributes. The ColumnTransformer takes numbers as floats, and strings
         with NaN for missing (in ONNX, "nan"). If the numbers are float32, the outputs
         are equal up to rounding.
+    n_numeric_ : int
+        The number of numeric columns. Their standardized values are the first outputs.
     n_features_in_ : int
         The number of columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -87,6 +119,12 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     ``transform`` returns an array also where scikit-learn is set to return data
     frames, and there is no ``set_output``.
 
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev, A. Babenko. On embeddings for numerical features
+       in tabular deep learning. NeurIPS 2022.
+       `arXiv:2203.05556 <https://arxiv.org/abs/2203.05556>`__
+
     Examples
     --------
     >>> import pandas as pd
@@ -98,14 +136,35 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     >>> preprocess.transform(X.iloc[:2]).round(2)
     array([[-1.22,  0.  ,  1.  ,  0.  ],
            [ 1.22,  0.  ,  0.  ,  1.  ]], dtype=float32)
+
+    Four bins, between the quartiles:
+
+    >>> X = [[0], [1], [2], [4], [8]]
+    >>> preprocess = TabularPreprocessor(numeric="piecewise", n_bins=4).fit(X)
+    >>> preprocess.get_feature_names_out().tolist()
+    ['x0', 'x0_bin_0', 'x0_bin_1', 'x0_bin_2', 'x0_bin_3']
+    >>> preprocess.transform([[0], [3]]).round(2)
+    array([[-1.06, -0.5 , -0.5 , -0.5 , -0.5 ],
+           [ 0.  ,  0.5 ,  0.5 ,  0.  , -0.5 ]], dtype=float32)
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
+        "numeric": [StrOptions({"standard", "piecewise"})],
+        "n_bins": [Interval(Integral, _MIN_BINS, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, *, min_frequency: int = 10, max_categories: int = 50) -> None:
+    def __init__(
+        self,
+        *,
+        numeric: str = "standard",
+        n_bins: int = 16,
+        min_frequency: int = 10,
+        max_categories: int = 50,
+    ) -> None:
+        self.numeric = numeric
+        self.n_bins = n_bins
         self.min_frequency = min_frequency
         self.max_categories = max_categories
 
@@ -142,9 +201,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
                 X = validate_data(
                     self, X, dtype=np.float32, ensure_all_finite="allow-nan"
                 )
-            self.transformer_ = _numeric_steps().fit(X)
-            _set_bounds(self.transformer_)
+            self.transformer_ = self._fit_array(X)
         self._shortcut = _Shortcut.of(self)
+        self.n_numeric_ = len(self._shortcut.numeric)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -159,8 +218,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         Returns
         -------
         X_out : ndarray of shape (n_samples, n_features_out), float32
-            The numeric columns, then one column for each known level. All values are
-            finite.
+            The numeric columns, then their bins column by column, then one column for
+            each known level. All values are finite.
 
         Raises
         ------
@@ -191,14 +250,21 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         Returns
         -------
         names : ndarray of shape (n_features_out,)
-            The names of the numeric columns; then for each level its column's name,
-            an underscore and the level.
+            The names of the numeric columns; then for each bin its column's name,
+            "_bin_" and a number from 0; then for each level its column's name, an
+            underscore and the level.
         """
         check_is_fitted(self)
-        names: NDArray[np.object_] = self.transformer_.get_feature_names_out(
-            input_features
-        )
-        return names
+        names = _check_feature_names_in(self, input_features)
+        shortcut = self._shortcut
+        outputs = names[shortcut.numeric].tolist()
+        for column, bins in itertools.groupby(shortcut.sources[len(outputs) :]):
+            outputs += [f"{outputs[column]}_bin_{i}" for i, _ in enumerate(bins)]
+        if shortcut.categorical:
+            encoder = self.transformer_.named_transformers_["categorical"]
+            levels = encoder.get_feature_names_out(names[shortcut.categorical])
+            outputs += levels.tolist()
+        return np.array(outputs, dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -219,6 +285,26 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         if hasattr(self, "transformer_"):
             self._shortcut = _Shortcut.of(self)
 
+    def _fit_array(self, X: NDArray[np.float32]) -> Pipeline | ColumnTransformer:
+        """Return a fitted transformer of the columns of an array."""
+        edges = self._edges(X)
+        transformer = ColumnTransformer(_numeric_steps(range(X.shape[1]), edges))
+        if len(transformer.transformers) == 1:
+            ((_, transformer, _),) = transformer.transformers
+        transformer.set_output(transform="default").fit(X)
+        _set_numbers(transformer, edges)
+        return transformer
+
+    def _edges(self, block: NDArray[np.float32]) -> _Edges:
+        """Return the edges of the bins of those numeric columns that get some."""
+        if self.numeric == "standard":
+            return {}
+        edges = _quantiles(block, self.n_bins)
+        share = _MAX_BINS // max(1, len(edges))
+        if share >= self.n_bins:
+            return edges
+        return _quantiles(block, share) if share >= _MIN_BINS else {}
+
     def _fit_columns(self, X: Any) -> ColumnTransformer:
         """Return a fitted transformer of the columns of a data frame."""
         names = list(X.columns)
@@ -238,8 +324,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         prepared = dict(zip(numeric, block.T, strict=True)) | strings
         frame = type(X)({name: prepared[i] for i, name in enumerate(names)})
         names = list(getattr(self, "feature_names_in_", range(len(names))))
+        edges = self._edges(block)
         steps = [
-            ("numeric", _numeric_steps(), [names[i] for i in numeric]),
+            *_numeric_steps([names[i] for i in numeric], edges),
             ("categorical", _encoder(levels.values()), [names[i] for i in levels]),
         ]
         transformer = ColumnTransformer(
@@ -248,8 +335,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             verbose_feature_names_out=False,
         ).set_output(transform="default")
         transformer.fit(frame)
-        if numeric:
-            _set_bounds(transformer.named_transformers_["numeric"])
+        _set_numbers(transformer, edges)
         return transformer
 
     def _least(self, n_samples: int) -> int:
@@ -305,38 +391,49 @@ class _Shortcut:
     ----------
     numeric, categorical : list of int
         The positions of the columns.
+    sources : list of int
+        The numeric column that each numeric output is made of.
     statistics : list of ndarray, float32
-        For the numeric columns their median, mean and scale, and the bounds.
+        The medians of the numeric columns; and for the numeric outputs, what is
+        subtracted, what it is divided by, and the bounds.
     columns_of : list of dict
         For each categorical column the output column of each level; None is missing.
     """
 
     numeric: list[int]
     categorical: list[int]
+    sources: list[int]
     statistics: list[NDArray[np.float32]]
     columns_of: list[dict[str | None, int]]
 
     @classmethod
     def of(cls, preprocessor: TabularPreprocessor) -> _Shortcut:
         """Read the numbers off a fitted preprocessor's ``transformer_``."""
-        transformer = preprocessor.transformer_
         n_features = preprocessor.n_features_in_
-        fitted = {"numeric": (transformer, list(range(n_features)))}
-        if isinstance(transformer, ColumnTransformer):
-            names = getattr(preprocessor, "feature_names_in_", range(n_features))
-            position = {name: i for i, name in enumerate(names)}
-            fitted = {
-                name: (step, [position[column] for column in columns])
-                for name, step, columns in transformer.transformers_
-                if name != "remainder"
-            }
-        steps, numeric = fitted.get("numeric", (None, []))
-        encoder, categorical = fitted.get("categorical", (None, []))
-        number = itertools.count(len(numeric))
+        names = getattr(preprocessor, "feature_names_in_", range(n_features))
+        position = {name: i for i, name in enumerate(names)}
+        parts = {
+            name: (step, [position[column] for column in columns])
+            for name, step, columns in _parts(preprocessor.transformer_, names)
+        }
+        steps, numeric = parts.get("numeric", (None, []))
+        encoder, categorical = parts.get("categorical", (None, []))
+        statistics = [] if steps is None else _statistics(steps)
+        sources = list(range(len(numeric)))
+        if "bins" in parts:
+            steps, binned = parts["bins"]
+            ((_, _, repeated),) = steps["repeat"].transformers
+            sources += [numeric.index(binned[i]) for i in repeated]
+            statistics[1:] = map(
+                np.concatenate,
+                zip(statistics[1:], _statistics(steps)[1:], strict=True),
+            )
+        number = itertools.count(len(sources))
         return cls(
             numeric,
             categorical,
-            [] if steps is None else _statistics(steps),
+            sources,
+            statistics,
             [
                 {v if isinstance(v, str) else None: next(number) for v in levels}
                 for levels in ([] if encoder is None else encoder.categories_)
@@ -354,34 +451,68 @@ class _Shortcut:
         self, block: NDArray[np.float32], strings: list[list[str | None]]
     ) -> NDArray[np.float32]:
         """Return the output columns of the imputed numeric and the other columns."""
-        standard = self._standardized(block)
+        numbers = self._encoded(block)
         if not self.columns_of:
-            return standard
-        width = len(self.numeric) + sum(map(len, self.columns_of))
+            return numbers
+        n_numbers = len(self.sources)
+        width = n_numbers + sum(map(len, self.columns_of))
         out = np.zeros((len(block), width), np.float32)
-        out[:, : len(self.numeric)] = standard
+        out[:, :n_numbers] = numbers
         for columns, column in zip(self.columns_of, strings, strict=True):
             hot = np.array([columns.get(level, -1) for level in column])
             rows = np.flatnonzero(hot >= 0)
             out[rows, hot[rows]] = 1
         return out
 
-    def _standardized(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _encoded(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         if not self.numeric:
             return block
-        _, mean, scale, low, high = self.statistics
+        _, center, scale, low, high = self.statistics
+        if len(self.sources) > len(self.numeric):
+            block = block.take(self.sources, axis=1)
         # What overflows is clipped in the end.
         with np.errstate(over="ignore", invalid="ignore"):
-            out = block - mean
+            out = block - center
             out /= scale
         return out.clip(low, high, out=out)
 
 
-def _numeric_steps() -> Pipeline:
+def _quantiles(block: NDArray[np.float32], n_bins: int) -> _Edges:
+    """Return the edges of up to ``n_bins`` bins of each column that gets two or more.
+
+    They are values of the column, so that one of few different values has few bins.
+    """
+    shares = np.linspace(0, 1, n_bins + 1)
+    edges = {}
+    for i, column in enumerate(block.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            ends = np.unique(np.quantile(known, shares, method="inverted_cdf"))
+            if len(ends) > 2:
+                edges[i] = ends
+    return edges
+
+
+def _numeric_steps(
+    columns: Sequence[Any], edges: _Edges
+) -> list[tuple[str, Pipeline, list[Any]]]:
+    """Return what a ColumnTransformer makes of the numeric columns."""
+    steps = [("numeric", _scaling(_CLIP), list(columns))]
+    if edges:
+        # A bin is the column shifted, scaled and clipped: repeat it for each of them.
+        repeated = [i for i, ends in enumerate(edges.values()) for _ in ends[1:]]
+        repeat = ColumnTransformer([("repeat", "passthrough", repeated)])
+        binned = [columns[i] for i in edges]
+        steps.append(("bins", _scaling(0.5, ("repeat", repeat)), binned))
+    return steps
+
+
+def _scaling(bound: float, *between: tuple[str, Any]) -> Pipeline:
     steps = [
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
+        *between,
         ("scale", StandardScaler()),
-        ("clip", MinMaxScaler(feature_range=(-_CLIP, _CLIP), clip=True)),
+        ("clip", MinMaxScaler(feature_range=(-bound, bound), clip=True)),
     ]
     return Pipeline(steps).set_output(transform="default")
 
@@ -403,24 +534,47 @@ def _encoder(levels: Any) -> OneHotEncoder:
     )
 
 
-def _set_bounds(steps: Pipeline) -> None:
-    """Make the fitted numeric steps clip, and compute the same in any precision.
+def _set_numbers(transformer: Pipeline | ColumnTransformer, edges: _Edges) -> None:
+    """Make the fitted numeric steps clip, encode, and be the same in any precision."""
+    for name, steps, _ in _parts(transformer, []):
+        if name == "numeric":
+            _set_scaling(steps, steps["scale"].mean_, steps["scale"].scale_)
+        elif name == "bins":
+            ends = [values.astype(np.float64) for values in edges.values()]
+            centers = [(values[1:] + values[:-1]) / 2 for values in ends]
+            widths = np.concatenate([np.diff(values) for values in ends])
+            widths = widths.clip(_NARROWEST, 1 / _NARROWEST)
+            _set_scaling(steps, np.concatenate(centers), widths)
+
+
+def _set_scaling(
+    steps: Pipeline, center: NDArray[np.float64], scale: NDArray[np.float64]
+) -> None:
+    """Make fitted steps shift, divide and clip.
 
     scikit-learn has no transformer that clips alone. A MinMaxScaler that was fitted to
     the ends of its own output range is one.
     """
     scaler, clipper = steps["scale"], steps["clip"]
-    ends = np.array([[-_CLIP], [_CLIP]], dtype=np.float32)
-    clipper.fit(np.repeat(ends, clipper.n_features_in_, axis=1))
     # Rounded to float32, so that the scaler makes the same in double precision.
     scaler.mean_, scaler.scale_ = (
-        values.astype(np.float32).astype(np.float64)
-        for values in (scaler.mean_, scaler.scale_)
+        values.astype(np.float32).astype(np.float64) for values in (center, scale)
     )
+    ends = np.array([clipper.feature_range], dtype=np.float32).T
+    clipper.fit(np.repeat(ends, clipper.n_features_in_, axis=1))
+
+
+def _parts(
+    transformer: Pipeline | ColumnTransformer, columns: Iterable[Any]
+) -> list[tuple[str, Any, list[Any]]]:
+    """Return the fitted steps of columns; of a Pipeline, it is one for all columns."""
+    if isinstance(transformer, Pipeline):
+        return [("numeric", transformer, list(columns))]
+    return [step for step in transformer.transformers_ if step[0] != "remainder"]
 
 
 def _statistics(steps: Pipeline) -> list[NDArray[np.float32]]:
-    imputer, scaler, clipper = (step for _, step in steps.steps)
-    low, high = clipper.feature_range
-    values = (imputer.statistics_, scaler.mean_, scaler.scale_, low, high)
+    imputer, scaler, clipper = (steps[name] for name in ("impute", "scale", "clip"))
+    bounds = [np.full(len(scaler.mean_), bound) for bound in clipper.feature_range]
+    values = (imputer.statistics_, scaler.mean_, scaler.scale_, *bounds)
     return [np.asarray(value, dtype=np.float32) for value in values]

@@ -149,10 +149,10 @@ class Objective:
         """
         for name in _RANGES:
             _check_schedule(name, getattr(self, name))
-        epochs = range(n_epochs)
+        epochs, max_epochs = range(n_epochs), net.max_epochs or n_epochs
         for epoch in epochs:
-            self.at_epoch("temperature", epoch, net.max_epochs)
-        alphas = [self.at_epoch("alpha", epoch, net.max_epochs) for epoch in epochs]
+            self.at_epoch("temperature", epoch, max_epochs)
+        alphas = [self.at_epoch("alpha", epoch, max_epochs) for epoch in epochs]
         for term in self.loss:
             if not has_labels and term.loss.needs_labels:
                 raise ValueError(

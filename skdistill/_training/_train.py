@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,10 @@ _NOTE = (
     "(Raised by the student, which gets X just as it was given to fit. What it needs "
     "done to X goes into one pipeline with it; make_student() takes tables as they are)"
 )
+
+# How many times a student that leaves it open goes over as many rows as there are
+# training rows, without and with rows beyond them.
+_PASSES, _PASSES_WITH_EXTRA = 30, 100
 
 # The last step of a training may break a net whose last loss was sound: this many rows
 # are run through it to see.
@@ -61,7 +65,7 @@ def train_student(
     *,
     seed: int,
     epochs: int | None = None,
-    callbacks: Sequence[Callback] = (),
+    watch: Callable[[Any, int], Sequence[Callback]] = lambda student, n_epochs: (),
 ) -> None:
     """Fit the student's preprocessing, unless it is fitted, and train its net.
 
@@ -80,15 +84,19 @@ def train_student(
         Seeds weights and batches.
     epochs : int, default=None
         How many epochs to train on from where the net is. None is a fit.
-    callbacks : sequence of skorch.callbacks.Callback
-        Watch the training.
+    watch : callable
+        Returns the callbacks that watch the training, given the student and how many
+        epochs a fit has.
     """
     net = net_of(student)
+    if net.max_epochs is None:
+        net.set_params(max_epochs=_n_epochs(rows))
     X = _net_rows(student, rows)
     n_classes = rows.soft.shape[1]
     if not net.initialized_:
-        _set_widths(net, X, n_classes)
+        _set_widths(student, X, n_classes)
     loss = BatchLoss(objective, rows)
+    callbacks = watch(student, net.max_epochs)
     distillation = Distillation(loss, len(rows), n_classes, X[:2], callbacks)
     note = f"(Raised by the student's net on X of shape {X.shape})"
     with seeded(seed), distilling(net, distillation), noting(note, RuntimeError):
@@ -142,8 +150,20 @@ def _net_rows(student: Any, rows: TransferSet) -> Any:
         return stacked([net_input(X), extra])
 
 
-def _set_widths(net: NeuralNetClassifier, X: Any, n_classes: int) -> None:
+def _n_epochs(rows: TransferSet) -> int:
+    """Return over how many epochs a student learns that leaves it open.
+
+    There are as many steps as passes over the training rows alone would take: further
+    rows bear more of them before a student overfits.
+    """
+    n_own = _num_samples(rows.X)
+    passes = _PASSES if len(rows) == n_own else _PASSES_WITH_EXTRA
+    return max(1, round(passes * n_own / len(rows)))
+
+
+def _set_widths(student: Any, X: Any, n_classes: int) -> None:
     """Tell a net's module its widths, where it asks and the person has not told it."""
+    net = net_of(student)
     if isinstance(net.module, torch.nn.Module):  # it has its widths already
         return
     asked = inspect.signature(net.module).parameters
@@ -151,5 +171,7 @@ def _set_widths(net: NeuralNetClassifier, X: Any, n_classes: int) -> None:
     widths = {"n_classes": n_classes}
     if X.ndim == 2:
         widths["n_features"] = X.shape[1]
+    if isinstance(student, Pipeline) and hasattr(student[0], "n_numeric_"):
+        widths["n_numeric"] = student[0].n_numeric_
     missing = {k: v for k, v in widths.items() if k in asked and k not in told}
     net.set_params(**{f"module__{name}": width for name, width in missing.items()})

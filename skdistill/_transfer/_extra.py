@@ -13,7 +13,7 @@ from sklearn.utils.validation import _num_samples
 from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE
 from skdistill.utils._fingerprint import fingerprint
-from skdistill.utils._frames import is_frame, stacked
+from skdistill.utils._frames import is_frame
 
 # augmenter="auto" makes this many rows, or 10 for each training row if that is less,
 # or one if that is more: a large table needs few, and the time stays in proportion.
@@ -86,6 +86,24 @@ def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
     return make().X if mark is None else store.get(mark.checksum, make).X
 
 
+def unwrapped_transfer(X_transfer: Any, X: Any) -> Any:
+    """Return real rows without labels; raise where a search may have cut them."""
+    if isinstance(X_transfer, TransferRows):
+        X_transfer = X_transfer.X
+    elif _num_samples(X_transfer) == _num_samples(X):
+        raise ValueError(
+            f"X_transfer has as many rows as X, {_num_samples(X)}: a search or "
+            "cross-validation would cut it into folds as it does X. Pass "
+            "X_transfer=TransferRows(X_transfer), which is handed on whole"
+        )
+    if is_frame(X_transfer) != is_frame(X):
+        raise ValueError(
+            f"X is a {type(X).__name__} and X_transfer a {type(X_transfer).__name__}: "
+            "pass both in one form"
+        )
+    return X_transfer
+
+
 def explain_failure(
     ask: Any, teacher: Any, augmenter: Any, X: Any, made: Any, error: Exception
 ) -> ValueError:
@@ -112,11 +130,6 @@ def explain_failure(
         "augmenter=None, or pass an augmenter that makes only rows that the teacher "
         "takes"
     )
-
-
-def with_extra(X: Any, extra: Any) -> Any:
-    """Return the training rows, and those beyond them below."""
-    return X if extra is None else stacked([X, extra])
 
 
 def _one_column_replaced(rows: Any, new: Any) -> Any:

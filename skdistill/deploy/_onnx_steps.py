@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
-from skdistill.deploy._converting import IR_VERSION, OPSET, quiet, reason
+from skdistill.deploy._converting import OPSET, quiet, reason
 from skdistill.deploy._parts import Parts, flat
 from skdistill.utils._frames import floats, is_frame
 
@@ -207,6 +206,7 @@ def _columns(step: Any, n_features: int) -> ColumnTransformer:
     if isinstance(step, ColumnTransformer):
         return _by_position(step)
     everything = ColumnTransformer([])
+    everything.n_features_in_ = n_features
     everything.transformers_ = [("all", step, list(range(n_features)))]
     return everything
 
@@ -246,43 +246,6 @@ def _convert_steps(
     steps: _Steps, inputs: list[tuple[str, str, int]]
 ) -> onnx.ModelProto:
     """Convert fitted steps for inputs of the names, types and widths given."""
-    from onnx import compose
-
-    # A transformer of columns has to know how many there are, and skl2onnx does not
-    # after another step: there, it begins a model of its own.
-    later = [i for i, (_, step) in enumerate(steps) if i and _goes_by_column(step)]
-    starts, stops = [0, *later], [*later, len(steps)]
-    models = [_convert_group(steps[: stops[0]], inputs)]
-    for start, stop in zip(starts[1:], stops[1:], strict=True):
-        group = steps[start:stop]
-        model = _convert_group(group, [("X", "float", group[0][1].n_features_in_)])
-        models.append(compose.add_prefix(model, f"{start}/"))
-    _set_one_version(models)
-    whole = models[0]
-    for model in models[1:]:
-        ends = [(whole.graph.output[0].name, model.graph.input[0].name)]
-        whole = compose.merge_models(whole, model, io_map=ends)
-    return whole
-
-
-def _set_one_version(models: Iterable[onnx.ModelProto]) -> None:
-    """Set the newest versions of all models in each, so that they can be merged.
-
-    skl2onnx converts all for one version of the operators, and then writes down the
-    oldest version that has those that are there.
-    """
-    newest: dict[str, int] = {}
-    for opset in (opset for model in models for opset in model.opset_import):
-        newest[opset.domain] = max(opset.version, newest.get(opset.domain, 0))
-    for model in models:
-        model.ir_version = IR_VERSION
-        for opset in model.opset_import:
-            opset.version = newest[opset.domain]
-
-
-def _convert_group(
-    steps: _Steps, inputs: list[tuple[str, str, int]]
-) -> onnx.ModelProto:
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
@@ -295,12 +258,27 @@ def _convert_group(
                     (name, types[kind]([None, width])) for name, kind, width in inputs
                 ],
                 target_opset={"": OPSET},
+                custom_parsers={ColumnTransformer: _parse_columns},
             )
     except Exception as error:
         raise ValueError(
             f"skl2onnx cannot convert the preprocessing {[name for name, _ in steps]} "
             f"({reason(error)})"
         ) from error
+
+
+def _parse_columns(
+    scope: Any, step: ColumnTransformer, inputs: list[Any], **kwargs: Any
+) -> list[Any]:
+    """Let skl2onnx parse a step, and know how many columns the step before it made."""
+    from skl2onnx._parse import sklearn_parsers_map
+
+    if len(inputs) == 1:
+        inputs[0].type.shape = [None, step.n_features_in_]
+    outputs: list[Any] = sklearn_parsers_map[ColumnTransformer](
+        scope, step, inputs, **kwargs
+    )
+    return outputs
 
 
 def _rename_inputs(model: onnx.ModelProto, names: dict[str, str], prefix: str) -> None:

@@ -88,10 +88,13 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
     table = next(
         (getattr(step, "transformer_", None) for step in parts.transformers), None
     )
-    if isinstance(table, ColumnTransformer):
-        return _frame(parts, first, table, rng, n_rows)
     if isinstance(table, Pipeline):
         return _numbers(parts, table, rng, n_rows)
+    if isinstance(table, ColumnTransformer):
+        numeric, names = _step_of(table, "numeric")
+        if names == list(range(first.n_features_in_)):
+            return _numbers(parts, numeric, rng, n_rows)
+        return _frame(parts, first, table, rng, n_rows)
     shape = (n_rows, first.n_features_in_)
     return rng.standard_normal(shape).astype(np.float32)
 
@@ -112,6 +115,12 @@ def to_frame(columns: dict[Any, Any]) -> Any:
     return library.DataFrame(columns)
 
 
+def _step_of(transformer: ColumnTransformer, name: str) -> tuple[Any, list[Any]]:
+    """Return a fitted step and its columns, of which there are none if it has none."""
+    fitted = {key: (step, columns) for key, step, columns in transformer.transformers_}
+    return fitted.get(name, (None, []))
+
+
 def _numbers(
     parts: Parts, steps: Pipeline, rng: np.random.Generator, n_rows: int
 ) -> Any:
@@ -130,18 +139,17 @@ def _frame(
     rng: np.random.Generator,
     n_rows: int,
 ) -> Any:
-    fitted = {name: (step, names) for name, step, names in transformer.transformers_}
     columns: dict[Any, Any] = {}
-    if "numeric" in fitted:
-        steps, names = fitted["numeric"]
+    steps, names = _step_of(transformer, "numeric")
+    if names:
         columns |= zip(names, _numbers(parts, steps, rng, n_rows).T, strict=True)
-    if "categorical" in fitted:
-        encoder, names = fitted["categorical"]
+    encoder, names = _step_of(transformer, "categorical")
+    if names:
         for name, levels in zip(names, encoder.categories_, strict=True):
             known = [level for level in levels if isinstance(level, str)]
             labels = rng.choice(np.array([*known, _UNSEEN], object), n_rows)
             labels[rng.random(n_rows) < _MISSING] = np.nan
             columns[name] = labels
-    names = getattr(first, "feature_names_in_", range(first.n_features_in_))
+    names = list(getattr(first, "feature_names_in_", range(first.n_features_in_)))
     missing = np.full(n_rows, np.nan, object)  # a column without any known level
     return to_frame({name: columns.get(name, missing) for name in names})

@@ -17,6 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from torch import nn
 
+from skdistill._students._net import PeriodicEmbedding
 from skdistill.deploy._parts import Parts, net_proba, parts_of
 from skdistill.deploy._sample import N_ROWS, difference_of, sample_rows
 from skdistill.utils._activations import ACTIVATIONS
@@ -54,8 +55,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
         A fitted estimator; of a search, the ``best_estimator_`` counts. It is left as
         it is. Its net must be a stack of ``torch.nn.Linear`` with one kind of
         activation between them (ReLU, Tanh, Sigmoid or none), as that of
-        :func:`skdistill.make_student`. Dropout and Identity may be anywhere, and a
-        Softmax at the end.
+        :func:`skdistill.make_student`, unless ``numeric="periodic"``. Dropout and
+        Identity may be anywhere, and a Softmax at the end.
 
     Returns
     -------
@@ -145,10 +146,13 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
             if child is not None:
                 yield from _layers(child, f"{path}.{key}")
     else:
+        way_out = _WAY_OUT
+        if isinstance(module, PeriodicEmbedding):
+            way_out += ", and make_student(numeric='piecewise') has no such layer"
         raise TypeError(
             f"the student's module has the layer {name}, which MLPClassifier does "
             "not have: it has Linear layers, with one of ReLU, Tanh, Sigmoid or "
-            f"Identity between them. {_WAY_OUT}"
+            f"Identity between them. {way_out}"
         )
 
 

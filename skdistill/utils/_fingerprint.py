@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
-import torch
 from sklearn.neighbors import BallTree, KDTree
 
 from skdistill.utils._locks import ForkSafeLock
@@ -31,6 +30,9 @@ _ROOT = __name__.partition(".")[0]
 
 # Pickling by value is a setting of cloudpickle that holds for the whole process.
 _ONE_AT_A_TIME = ForkSafeLock()
+
+# From this size on, threads save more time than it takes to start them.
+_MANY_BYTES = 32 * 2**20
 
 # What only a further training of a skorch net reads.
 _OF_TRAINING = ("history_", "optimizer_", "callbacks_")
@@ -100,12 +102,12 @@ class _Stream:
         self._arrays.append(array.raw())
 
     def checksum(self) -> str:
-        # zlib lets other threads run meanwhile.
-        with ThreadPoolExecutor() as pool:
-            for array, crc in zip(
-                self._arrays, pool.map(zlib.crc32, self._arrays), strict=True
-            ):
-                self._digest.update(b"%d %d," % (array.nbytes, crc))
+        sums: Iterator[int] = map(zlib.crc32, self._arrays)
+        if sum(array.nbytes for array in self._arrays) > _MANY_BYTES:
+            with ThreadPoolExecutor() as pool:  # zlib lets other threads run meanwhile
+                sums = iter(list(pool.map(zlib.crc32, self._arrays)))
+        for array, crc in zip(self._arrays, sums, strict=True):
+            self._digest.update(b"%d %d," % (array.nbytes, crc))
         return self._digest.hexdigest()
 
 
@@ -129,7 +131,8 @@ class _Pickler(cloudpickle.Pickler):
                 if name not in _OF_TRAINING
             }
             return _contents, (type(obj), attributes)
-        if isinstance(obj, torch.Tensor):
+        torch = sys.modules.get("torch")  # it is not imported for what needs none
+        if torch is not None and isinstance(obj, torch.Tensor):
             flat = obj.detach().cpu().contiguous().reshape(-1)
             array = flat.view(torch.uint8).numpy()
             return _contents, (type(obj), str(obj.dtype), tuple(obj.shape), array)
@@ -142,7 +145,7 @@ def _contents(*parts: Any) -> None:
 
 def _without_mode(value: Any) -> Any:
     """Return what is in a module of a net, which is in evaluation mode once asked."""
-    if not isinstance(value, torch.nn.Module):
+    if isinstance(value, type) or not hasattr(value, "named_modules"):
         return value
     return [
         (

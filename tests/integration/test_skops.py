@@ -13,7 +13,7 @@ TYPES = {
     "skdistill._students._net.LinearDecay",
     "skdistill._students._net.MLP",
     "skdistill._students._tabular.TabularPreprocessor",
-    "skdistill._training._hooks._softmax",
+    "skdistill._training._prediction._softmax",
     "skorch.classifier.NeuralNetClassifier",
     "skorch.dataset.Dataset",
     "skorch.history.History",

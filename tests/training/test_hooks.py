@@ -80,7 +80,16 @@ class Pairs(DataLoader):
         ({"iterator_train__batch_size": 7}, 90),
         ({"iterator_train": Pairs}, 90),
     ],
-    ids=str,
+    ids=[
+        "plain",
+        "split",
+        "own dataset",
+        "workers",
+        "drop_last",
+        "own collate_fn",
+        "own batch_size",
+        "own sampler",
+    ],
 )
 def test_every_row_meets_its_own_soft_label_label_and_features(
     rows, params, n_rows, shuffle

@@ -20,12 +20,7 @@ from skdistill._training._learned import LearnedLosses
 from skdistill._training._objective import Objective
 from skdistill.losses import ContrastiveLoss, HintLoss, VIDLoss
 from tests.conftest import TinyModule, tiny_net
-from tests.training.conftest import (
-    assert_same_weights,
-    differ,
-    distilled,
-    weights_of,
-)
+from tests.training.conftest import assert_same_weights, differ, distilled, weights_of
 
 
 class Own:

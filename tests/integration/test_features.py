@@ -1,0 +1,186 @@
+"""Hidden features of the teacher, from the question to the loss of the student."""
+
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_matrix
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from skdistill import TorchTeacher
+from tests.conftest import tiny_net
+from tests.training.conftest import column, distilled, sgd_net, tensor
+
+CLIP = 1e-6
+
+
+class Seen:
+    """A loss that keeps what it is told of the teacher."""
+
+    def __init__(self):
+        self.teacher = []
+
+    def __call__(self, student, teacher):
+        self.teacher.append(teacher.numpy().copy())
+        return student.square().mean()
+
+
+class TeacherNet(nn.Module):
+    """A module with names for its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(4, 7)
+        self.out = nn.Linear(7, 3)
+
+    def forward(self, X):
+        return self.out(torch.tanh(self.hidden(X)))
+
+
+def mlp_on(X, y, **params):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return MLPClassifier((6,), max_iter=30, random_state=0, **params).fit(X, y)
+
+
+def net_on(X, y):
+    return tiny_net(module=TeacherNet, max_epochs=30).fit(X, y)
+
+
+def module_on(X, y):
+    return TorchTeacher(net_on(X, y).module_, classes=[0, 1, 2])
+
+
+def hidden_of(mlp, X):
+    return np.maximum(X @ mlp.coefs_[0] + mlp.intercepts_[0], 0)
+
+
+def layer_of(owner, X, attribute):
+    with torch.no_grad():
+        return getattr(owner, attribute).hidden(tensor(X)).numpy()
+
+
+def centered_logits(teacher, X):
+    logits = np.log(np.maximum(teacher.predict_proba(X), CLIP))
+    return logits - logits.mean(axis=1, keepdims=True)
+
+
+TEACHERS = {
+    "mlp": (mlp_on, "auto", hidden_of),
+    "mlp, own function": (
+        mlp_on,
+        lambda teacher, X: teacher.predict_proba(X)[:, :2],
+        lambda mlp, X: mlp.predict_proba(X)[:, :2],
+    ),
+    "pipeline": (
+        lambda X, y: make_pipeline(StandardScaler(), mlp_on(X, y)).fit(X, y),
+        "auto",
+        lambda pipe, X: hidden_of(pipe[-1], pipe[0].transform(X)),
+    ),
+    "module": (
+        module_on,
+        "auto",
+        lambda teacher, X: np.tanh(layer_of(teacher, X, "module")),
+    ),
+    "module, layer": (module_on, "hidden", partial(layer_of, attribute="module")),
+    "net, layer": (net_on, "hidden", partial(layer_of, attribute="module_")),
+    "two": (
+        lambda X, y: [mlp_on(X, y), mlp_on(X, y, alpha=1.0)],
+        "auto",
+        lambda both, X: np.hstack([hidden_of(mlp, X) for mlp in both]),
+    ),
+    "logits": (lambda X, y: LogisticRegression().fit(X, y), "auto", centered_logits),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("teacher", TEACHERS)
+def test_the_student_is_compared_with_the_features_of_the_teacher(
+    data, teacher, method
+):
+    X, y = data[0].astype(np.float32), data[1]
+    make, how, expected = TEACHERS[teacher]
+    fitted, seen = make(X, y), Seen()
+    clf = distilled(
+        fitted, sgd_net(), relation_loss=seen, teacher_features=how, proba_clip=CLIP
+    )
+    getattr(clf, method)(X, y)
+    assert_allclose(seen.teacher[-1], expected(fitted, X), rtol=1e-4, atol=1e-5)
+
+
+def test_rows_that_share_leaves_of_a_forest_have_similar_features(data, forest):
+    X, y = data
+    seen = Seen()
+    clf = distilled(forest, sgd_net(), feature_loss=seen).fit(X, y)
+    features = seen.teacher[-1]
+    leaves = forest.apply(X)
+    shared = (leaves[:, None] == leaves[None]).mean(axis=2)
+    assert features.shape == (90, 64)
+    assert np.corrcoef((features @ features.T).ravel(), shared.ravel())[0, 1] > 0.95
+    clf.partial_fit(X[20:50], y[20:50])
+    assert_allclose(seen.teacher[-1], features[20:50], atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("soft_labels", ["in_sample", "out_of_fold"])
+def test_a_teacher_that_is_fitted_inside_gives_features(data, soft_labels):
+    seen = Seen()
+    teacher = MLPClassifier((6,), max_iter=40, random_state=0)
+    clf = distilled(teacher, sgd_net(), feature_loss=seen, soft_labels=soft_labels)
+    clf.fit(*data)
+    own, found = hidden_of(clf.teacher_, data[0]), seen.teacher[-1]
+    assert found.shape == (90, 6)
+    # Other folds see a row otherwise, but not in another space.
+    assert np.corrcoef(found.ravel(), own.ravel())[0, 1] > 0.8
+    assert np.allclose(found, own, atol=1e-5) == (soft_labels == "in_sample")
+
+
+RELATIONS = pytest.mark.parametrize("relation", ["rkd", "similarity", "pkt"])
+
+
+@RELATIONS
+def test_a_shift_of_all_logits_of_a_row_is_no_relation(data, relation):
+    X, y = data
+    linear = LogisticRegression().fit(X, y)
+
+    def term(shift):
+        def module(X):
+            offset = shift * np.arange(len(X))[:, None]
+            return linear.decision_function(X) + offset
+
+        teacher = TorchTeacher(module, classes=[0, 1, 2])
+        clf = distilled(teacher, sgd_net(max_epochs=2), relation_loss=relation)
+        return column(clf.fit(X, y), "train_loss_relation")
+
+    assert_allclose(term(3.0), term(0.0), rtol=1e-4)
+
+
+@RELATIONS
+def test_relations_can_be_learned_from_teacher_proba(data, relation):
+    X, y = data
+    linear = LogisticRegression().fit(X, y)
+    told = distilled(relation_loss=relation, proba_clip=CLIP)
+    told.fit(X, y, teacher_proba=linear.predict_proba(X))
+    asked = distilled(linear, relation_loss=relation, proba_clip=CLIP).fit(X, y)
+    name = "train_loss_relation"
+    assert_allclose(column(told, name), column(asked, name), rtol=1e-4)
+
+
+def test_sparse_rows_are_compared_as_dense_ones(data):
+
+    X, y = data
+    mlp, params = mlp_on(X, y), {"feature_loss": "hint", "relation_loss": "rkd"}
+    dense, thin = (
+        distilled(mlp, **params).fit(rows, y).predict_proba(rows)
+        for rows in (X, csr_matrix(X))
+    )
+    assert_allclose(dense, thin, rtol=1e-4, atol=1e-6)

@@ -1,0 +1,184 @@
+"""Searches and cross-validation over student, teacher and losses."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    KFold,
+    RandomizedSearchCV,
+    cross_validate,
+    learning_curve,
+)
+from sklearn.pipeline import Pipeline
+
+from skdistill import DistilledClassifier, make_student
+from tests.conftest import tiny_net
+
+
+def distilled(teacher=None, student=None, **params):
+    """Return an unfitted classifier, by default with a small and quick student."""
+    student = tiny_net() if student is None else student
+    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
+
+
+def small_student():
+    return make_student(hidden_layer_sizes=(8,), max_epochs=5, batch_size=32, lr=0.03)
+
+
+GRID = {
+    "temperature": [1.0, 4.0],
+    "alpha": [0.0],
+    "student__net__lr": [0.003, 0.03],
+    "student__net__module__hidden_layer_sizes": [(4,), (8, 4)],
+}
+
+
+def assert_used(search, X):
+    """Check that the parameters that were found are those of the fitted student."""
+    best, found = search.best_estimator_, search.best_params_
+    assert (best.temperature, best.alpha) == (found["temperature"], found["alpha"])
+    net = best.student_["net"]
+    assert net.lr == found["student__net__lr"]
+    widths = [len(p) for p in net.module_.parameters() if p.ndim == 2]
+    assert widths == [*found["student__net__module__hidden_layer_sizes"], 3]
+    assert search.predict(X).shape == (len(X),)
+
+
+def agreement(estimator, X, y=None):
+    return np.mean(estimator.predict(X) == estimator.teacher.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("search", "options", "n_candidates"),
+    [
+        (GridSearchCV, {}, 8),
+        (RandomizedSearchCV, {"n_iter": 3, "random_state": 0}, 3),
+        (HalvingGridSearchCV, {"min_resources": 30, "random_state": 0}, 8 + 3),
+    ],
+)
+def test_searches_reach_the_loss_and_the_student(
+    search, options, n_candidates, data, forest
+):
+    X, y = data
+    student = make_student(max_epochs=1, batch_size=64)
+    found = search(
+        distilled(forest, student), GRID, cv=2, error_score="raise", **options
+    ).fit(X, y)
+    assert len(found.cv_results_["params"]) == n_candidates
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
+    assert_used(found, X)
+    assert found.best_estimator_.teacher is forest
+
+
+def test_a_search_reaches_a_bare_net(data, forest):
+    X, y = data
+    grid = {"student__lr": [1e-6, 0.1], "student__module__n_hidden": [4, 8]}
+    search = GridSearchCV(distilled(forest), grid, cv=2).fit(X, y)
+    assert search.best_params_["student__lr"] == 0.1
+    best = search.best_estimator_.student_
+    assert best.lr == 0.1
+    assert (
+        best.module_[0].out_features == search.best_params_["student__module__n_hidden"]
+    )
+
+
+def test_a_search_reaches_an_unfitted_teacher(data):
+    X, y = data
+    grid = {"teacher__C": [1e-3, 1.0]}  # the first teacher is sure of nothing
+    clf = distilled(LogisticRegression(), alpha=1.0)
+    search = GridSearchCV(clf, grid, cv=3, scoring="neg_log_loss").fit(X, y)
+    assert search.best_params_ == {"teacher__C": 1.0}
+    assert search.best_estimator_.teacher_.C == 1.0
+
+
+def test_a_search_over_teachers_keeps_a_frozen_one(data, forest):
+    X, y = data
+    grid = {"teacher": [FrozenEstimator(forest)], "student": [tiny_net()]}
+    search = GridSearchCV(distilled(), grid, cv=2, error_score="raise").fit(X, y)
+    assert search.best_estimator_.teacher.estimator is forest
+
+
+def test_a_search_in_two_processes_finds_what_one_finds(data, forest):
+    X, y = data
+    grid = {"temperature": [1.0, 4.0], "alpha": [0.0, 1.0]}
+    clf = distilled(forest, small_student())
+    one, two = (
+        GridSearchCV(clf, grid, cv=2, n_jobs=n_jobs, error_score="raise").fit(X, y)
+        for n_jobs in (1, 2)
+    )
+    assert_array_equal(
+        one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"]
+    )
+    assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+    assert two.best_estimator_.teacher is forest
+
+
+def test_a_search_scores_by_several_metrics(data, forest):
+    X, y = data
+    search = GridSearchCV(
+        distilled(forest),
+        {"alpha": [0.0, 0.5, 1.0]},
+        scoring=["accuracy", "neg_log_loss", "roc_auc_ovr"],
+        refit="neg_log_loss",
+        cv=3,
+        error_score="raise",
+    ).fit(X, y)
+    losses = search.cv_results_["mean_test_neg_log_loss"]
+    assert search.best_index_ == losses.argmax()
+    assert (search.cv_results_["mean_test_roc_auc_ovr"] > 0.6).all()
+    assert search.score(X, y) < 0
+
+
+def test_a_search_needs_no_labels_where_its_scorer_needs_none(data, forest):
+    X, _ = data
+    clf = distilled(forest, alpha=1.0)
+    search = GridSearchCV(clf, {"student__lr": [1e-6, 0.1]}, scoring=agreement, cv=3)
+    search.fit(X)
+    assert search.best_params_ == {"student__lr": 0.1}
+    assert Pipeline([("clf", clf)]).fit(X).predict(X).shape == (90,)
+
+
+def test_a_misspelt_parameter_in_a_search_is_named(data, forest):
+    search = GridSearchCV(distilled(forest), {"student__lrr": [0.1]}, cv=2)
+    with pytest.raises(ValueError, match="Invalid parameter 'lrr'"):
+        search.fit(*data)
+
+
+def test_cross_validate_takes_several_scorers(data, forest):
+    X, y = data
+    scoring = ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc_ovo"]
+    scores = cross_validate(distilled(forest), X, y, cv=3, scoring=scoring)
+    chance = {"neg_log_loss": -np.log(3), "roc_auc_ovo": 0.5}
+    for name in scoring:
+        assert (scores[f"test_{name}"] > chance.get(name, 1 / 3)).all()
+
+
+def test_a_class_that_a_fold_lacks_keeps_its_column(data, forest):
+    X, y = data
+    by_class = np.argsort(y, kind="stable")
+    folds = cross_validate(
+        distilled(forest), X[by_class], y[by_class], cv=KFold(3), return_estimator=True
+    )
+    for fitted in folds["estimator"]:
+        assert fitted.predict_proba(X).shape == (90, 3)
+
+
+def test_learning_curve_grows_with_the_rows(data, forest):
+    X, y = data
+    sizes, _, test = learning_curve(
+        distilled(forest),
+        X,
+        y,
+        train_sizes=[5, 60],
+        cv=3,
+        shuffle=True,
+        random_state=0,
+        error_score="raise",
+    )
+    assert_array_equal(sizes, [5, 60])
+    assert test[1].mean() > test[0].mean()

@@ -74,7 +74,12 @@ def train(student, rows, seed=0, epochs=None, callbacks=(), **params):
     """Train a student on a transfer set by the parameters of an estimator."""
     objective = Objective.of(DistilledClassifier(**params))
     train_student(
-        student, rows, objective, seed=seed, epochs=epochs, callbacks=callbacks
+        student,
+        rows,
+        objective,
+        seed=seed,
+        epochs=epochs,
+        watch=lambda student, n_epochs: callbacks,
     )
     return student
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -24,6 +25,7 @@ from skdistill._pickling import LeftOut, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._students._make_student import make_student
 from skdistill._teachers._answers import Answer
+from skdistill._teachers._calibration import resolve_calibration
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import is_trimmed
@@ -42,6 +44,7 @@ from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._validation import (
     all_fitted,
     check_not_empty,
+    check_source,
     check_target,
     is_fitted,
     require_target,
@@ -150,6 +153,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
                 watch=tasks.train,
             )
             self.student_, self._state = student, state
+            self.__dict__.pop("teacher_temperature_", None)
+            if answer.temperature is not None:
+                self.teacher_temperature_ = answer.temperature
 
     @property
     def teacher_(self) -> Any:
@@ -341,20 +347,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
         *,
         reset: bool,
     ) -> tuple[Any, NDArray[Any] | None, NDArray[np.float64] | None]:
-        if (self.teacher is None) == (teacher_proba is None):
-            raise ValueError(
-                f"there is no teacher: pass teacher= to {type(self).__name__}, or "
-                "teacher_proba= to fit"
-                if self.teacher is None
-                else "pass either a teacher or teacher_proba, not both: it is not "
-                "clear which of the two to learn from"
-            )
-        needs_teacher = not (self.augmenter is None or isinstance(self.augmenter, str))
-        if teacher_proba is not None and (needs_teacher or X_transfer is not None):
-            raise ValueError(
-                "augmenter and X_transfer add rows that a teacher has to label, and "
-                "there is teacher_proba alone: pass teacher="
-            )
+        check_source(self, teacher_proba, X_transfer)
         X = self._check_X(X, reset=reset)
         if y is not None:
             y = check_target(y, X)
@@ -379,6 +372,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             classes=self.classes,
             teacher_weights=self.teacher_weights,
             features=features,
+            calibration=resolve_calibration(
+                self.calibrate_teacher, partial(self._check_X, reset=False)
+            ),
             memory=self.memory,
             remember=not incremental,
             n_jobs=self.n_jobs,

@@ -122,6 +122,17 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         rows aside for validation. Your own object must have a method ``sample(X,
         n_rows, random_state)``. Its attribute ``n_copies``, by default 10, is the
         number of new rows for each training row.
+    calibrate_teacher : None, "out_of_fold" or pair (X_cal, y_cal), default=None
+        Makes the teacher's probabilities calibrated, by temperature scaling [2]_: the
+        teacher's logits are divided by the one number that minimizes the log loss of
+        rows that the teacher was not fitted on. "out_of_fold" uses the training rows
+        and ``sample_weight``: clones of the teacher are fitted on the folds of ``cv``,
+        and each row is labeled by a clone that was not fitted on it. If the soft labels
+        are out-of-fold, they are used, and nothing is fitted in addition. If ``cv`` is
+        given, also pass ``soft_labels="in_sample"`` to keep the soft labels in-sample.
+        A pair is rows that the teacher has not seen, and their labels. Each teacher of
+        a list is calibrated before the average. None, the default, changes nothing: a
+        calibrated teacher needs no further fits or rows.
     proba_clip : float or "auto", default="auto"
         The lower bound of the teacher's probabilities, whose logarithms are taken as
         logits. Like a temperature, a larger value makes the soft labels softer. "auto"
@@ -152,6 +163,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         The teacher that the last ``fit`` fitted. It is missing if the teacher was
         passed fitted, if ``fit`` reused the soft labels of an earlier fit, and after
         loading from a file.
+    teacher_temperature_ : float or list of floats
+        What the teacher's logits were divided by, from 0.05 to 20, or one number for
+        each teacher of a list. Above 1, the teacher was overconfident, and below 1,
+        underconfident. It is missing if ``calibrate_teacher`` is None.
     history_ : skorch.History
         A row for each epoch, with ``train_loss``; its terms ``train_loss_soft``,
         ``train_loss_hard``, ``train_loss_feature`` and ``train_loss_relation``, before
@@ -176,6 +191,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     ----------
     .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural
        Network", 2015. https://arxiv.org/abs/1503.02531
+    .. [2] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural
+       Networks", 2017. https://arxiv.org/abs/1706.04599
 
     Examples
     --------
@@ -212,6 +229,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         "teacher_weights": ["array-like", None],
         "classes": ["array-like", None],
         "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None],
+        "calibrate_teacher": [StrOptions({"out_of_fold"}), tuple, list, None],
         "proba_clip": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "memory": "no_validation",
         "n_jobs": [Integral, None],
@@ -238,6 +256,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         teacher_weights: ArrayLike | None = None,
         classes: ArrayLike | None = None,
         augmenter: Any = None,
+        calibrate_teacher: Any = None,
         proba_clip: float | str = "auto",
         memory: Any = None,
         n_jobs: int | None = None,
@@ -260,6 +279,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self.teacher_weights = teacher_weights
         self.classes = classes
         self.augmenter = augmenter
+        self.calibrate_teacher = calibrate_teacher
         self.proba_clip = proba_clip
         self.memory = memory
         self.n_jobs = n_jobs
@@ -336,8 +356,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         The method exists if the teacher is fitted, or None. The student's
         preprocessing is fitted on the first chunk only, so this chunk must be
         representative of all rows. ``soft_labels`` and ``cv`` are ignored: a chunk is
-        labeled by the fitted teacher. Its soft labels are not remembered. If a call
-        fails, the net keeps what it learned before the error.
+        labeled by the fitted teacher. Its soft labels are not remembered, and the pair
+        ``calibrate_teacher`` is labeled in each call. If a call fails, the net keeps
+        what it learned before the error.
 
         Parameters
         ----------
@@ -359,7 +380,17 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         -------
         self : DistilledClassifier
             The estimator, trained for one more epoch.
+
+        Raises
+        ------
+        ValueError
+            As in ``fit``, or if ``calibrate_teacher`` is "out_of_fold".
         """
+        if self.calibrate_teacher == "out_of_fold":
+            raise ValueError(
+                "partial_fit fits no clones of the teacher on a chunk: pass rows that "
+                "the teacher has not seen, calibrate_teacher=(X_cal, y_cal)"
+            )
         self._validate_params()  # _fit_context leaves it out where there was a fit
         self._fit(X, y, sample_weight, teacher_proba, classes=classes, incremental=True)
         return self

@@ -77,6 +77,8 @@ def _slim(state: dict[str, Any]) -> dict[str, Any]:
         state["teacher"] = LeftOut.of(state["teacher"])
     for name in _MAY_BE_CODE:
         state[name] = _without_code(state[name])
+    if not isinstance(state["calibrate_teacher"], str | None):
+        state["calibrate_teacher"] = LeftOut("pair of calibrate_teacher")
     if state["student"] is not None:
         state["student"] = clone(state["student"])  # it may have been fitted
     state["student_"] = _trimmed(state["student_"])

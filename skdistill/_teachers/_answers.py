@@ -25,6 +25,8 @@ class Answer:
         Hidden features, if they were asked for and the teacher has some.
     reduction : LeafReduction, list of them, or None
         How the leaves of trees were reduced to these features.
+    temperature : float, list of floats or None
+        The temperature of the calibration, or those of several teachers.
     teacher : estimator or None
         The teacher that was fitted to give the answer, if one was.
     """
@@ -34,6 +36,7 @@ class Answer:
     are_logits: bool = False
     features: NDArray[np.float32] | None = None
     reduction: Any = None
+    temperature: Any = None
     teacher: Any = None
 
     @property
@@ -62,7 +65,8 @@ class Answer:
 
     def to_tuple(self) -> tuple[Any, ...]:
         """Return all but the teacher, as the arguments that make the answer again."""
-        return self.values, self.classes, self.are_logits, self.features, self.reduction
+        parts = (self.values, self.classes, self.are_logits, self.features)
+        return *parts, self.reduction, self.temperature
 
 
 def align(

@@ -23,6 +23,7 @@ from skdistill._teachers._asking import (
     seeded_clone,
     weight_parameter,
 )
+from skdistill._teachers._calibration import calibrated, temperature_of
 from skdistill._transfer._extra import explain_failure
 from skdistill._transfer._labels import reconcile
 from skdistill.utils._unwrap import last_step
@@ -60,6 +61,9 @@ class Question:
         The weights of a list of teachers.
     features : FeatureQuestion or None
         What to ask for besides labels.
+    calibration : None, "out_of_fold" or pair of array-likes
+        The rows whose log loss gives the temperature of the answer: those of X, each
+        labeled by a clone that was not fitted on it, or a pair (X_cal, y_cal).
     memory : None, str, path or joblib.Memory
         Where later processes find the answer.
     extra : array-like, or None
@@ -82,6 +86,7 @@ class Question:
     random_state: Any = None
     teacher_weights: ArrayLike | None = None
     features: FeatureQuestion | None = None
+    calibration: Any = None
     extra: Any = None
     augmenter: Any = None
     memory: Any = None
@@ -96,9 +101,18 @@ class Question:
             return self.method
         return "in_sample" if self.cv is None else "out_of_fold"
 
+    @property
+    def uses_folds(self) -> bool:
+        """Whether answering it fits clones of a teacher on folds."""
+        return "out_of_fold" in (self.resolved, self.calibration)
+
     def fits(self, teacher: Any) -> bool:
         """Whether answering it fits a teacher."""
-        return self.resolved != "in_sample" or not is_fitted(teacher)
+        return self.uses_folds or not self.is_labeled_by(teacher)
+
+    def is_labeled_by(self, teacher: Any) -> bool:
+        """Whether the rows are labeled by a teacher that was fitted before."""
+        return self.resolved == "in_sample" and is_fitted(teacher)
 
 
 def answer_of(teacher: Any, question: Question) -> Answer:
@@ -107,11 +121,35 @@ def answer_of(teacher: Any, question: Question) -> Answer:
         _warn_without_weights(teacher)
     if question.y is not None and question.fits(teacher):
         check_two_classes(question.y)
+    temperature = None
+    if question.calibration == "out_of_fold" != question.resolved:
+        temperature = _temperature_out_of_fold(teacher, question)
     answer = _ANSWERS[question.resolved](teacher, question)
-    if question.extra is None:
-        return answer
     whole = teacher if answer.teacher is None else answer.teacher
-    return answer.above(_on_extra(whole, answer, question))
+    if question.extra is not None:
+        answer = answer.above(_on_extra(whole, answer, question))
+    if isinstance(question.calibration, tuple):
+        temperature = _temperature_on_pair(whole, answer, question)
+    temperature = temperature or answer.temperature
+    return answer if temperature is None else calibrated(answer, temperature)
+
+
+def named(teacher: Any, answer: Answer, question: Question) -> Answer:
+    """Return the answer of a fitted teacher with the labels of its columns."""
+    if question.classes is None:
+        if not hasattr(teacher, "classes_"):
+            raise ValueError(
+                f"teacher {type(teacher).__name__} has no classes_: say with classes= "
+                "what the columns of its predict_proba stand for"
+            )
+        return answer
+    columns = np.asarray(question.classes)
+    if columns.shape != (answer.values.shape[1],):
+        raise ValueError(
+            f"classes= has {len(columns)} labels, teacher "
+            f"{type(teacher).__name__} gives {answer.values.shape[1]} columns"
+        )
+    return replace(answer, classes=columns)
 
 
 def _in_sample(teacher: Any, question: Question) -> Answer:
@@ -126,13 +164,8 @@ def _in_sample(teacher: Any, question: Question) -> Answer:
 
 def _out_of_fold(teacher: Any, question: Question) -> Answer:
     y = require_target(question.y, "out_of_fold")
-    prototype = seeded_clone(teacher, question.random_state)
-    if is_fitted(prototype):
-        raise ValueError(
-            f"soft_labels='out_of_fold' fits clones of the teacher, and a "
-            f"{type(teacher).__name__} cannot be fitted again: pass the estimator "
-            "inside it, or use soft_labels='in_sample'"
-        )
+    way_out = "pass the estimator inside it, or use soft_labels='in_sample'"
+    prototype = _prototype(teacher, question, "soft_labels", way_out)
     if is_fitted(teacher):
         whole, fitted = teacher, None
         names = teacher.classes_ if question.classes is None else question.classes
@@ -143,16 +176,13 @@ def _out_of_fold(teacher: Any, question: Question) -> Answer:
     like = reduction = None
     if question.features is not None:
         like, reduction = question.features(whole, private_copy(question.X))
-    folds = _folds(question.cv, question.X, y)
-    parts = Parallel(n_jobs=question.n_jobs)(
-        delayed(_label_fold)(clone(prototype), question, classes, like, *fold)
-        for fold in tqdm(folds, desc="folds", disable=not question.verbose)
-    )
-    parts = [fold for fold in parts if fold is not None]
-    served = [(fold.rows[fold.known], fold.proba[fold.known]) for fold in parts]
-    proba, never = _mean(served, (len(y), len(classes)))
-    _fall_back(proba, never, whole, question.X, columns, classes)
+    parts = _label_folds(prototype, question, classes, like)
+    proba, never = _held_out(parts, (len(y), len(classes)))
     answer = Answer(proba, classes, teacher=fitted)
+    if question.calibration == "out_of_fold":
+        temperature = _temperature_on_held_out(answer, ~never, question)
+        answer = replace(answer, temperature=temperature)
+    _fall_back(proba, never, whole, question.X, columns, classes)
     if like is None:
         return answer
     features, never = _mean([(fold.rows, fold.features) for fold in parts], like.shape)
@@ -204,7 +234,36 @@ class _Fold:
     proba: NDArray[np.float32]
     # Whether the other folds hold the class of a row.
     known: NDArray[np.bool_]
-    features: NDArray[np.float32] | None
+    features: Any
+
+
+def _prototype(teacher: Any, question: Question, name: str, way_out: str) -> Any:
+    """Return what is cloned and fitted on folds; ``name`` is the parameter for it."""
+    prototype = None
+    if hasattr(teacher, "get_params"):
+        prototype = seeded_clone(teacher, question.random_state)
+    if prototype is None or is_fitted(prototype):
+        raise ValueError(
+            f"{name}='out_of_fold' fits clones of the teacher, and a "
+            f"{type(teacher).__name__} cannot be fitted again: {way_out}"
+        )
+    return prototype
+
+
+def _label_folds(
+    prototype: Any,
+    question: Question,
+    classes: NDArray[Any],
+    like: NDArray[np.float32] | None = None,
+) -> list[_Fold]:
+    """Label each fold by a clone that is fitted on the others."""
+    y = require_target(question.y, "out_of_fold")
+    folds = _folds(question.cv, question.X, y)
+    parts = Parallel(n_jobs=question.n_jobs)(
+        delayed(_label_fold)(clone(prototype), question, classes, like, *fold)
+        for fold in tqdm(folds, desc="folds", disable=not question.verbose)
+    )
+    return [fold for fold in parts if fold is not None]
 
 
 def _label_fold(
@@ -238,6 +297,14 @@ def _label_fold(
     )
 
 
+def _held_out(
+    parts: list[_Fold], shape: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the labels of the rows that folds hold out, and which rows none does."""
+    served = [(fold.rows[fold.known], fold.proba[fold.known]) for fold in parts]
+    return _mean(served, shape)
+
+
 def _mean(
     parts: list[tuple[NDArray[np.intp], NDArray[np.float32]]], shape: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -248,6 +315,38 @@ def _mean(
         times[rows] += 1
     total /= np.maximum(times, 1)[:, np.newaxis]
     return total, times == 0
+
+
+def _temperature_out_of_fold(teacher: Any, question: Question) -> float:
+    """Fit clones of a teacher on folds for the sake of its temperature alone."""
+    y = require_target(question.y, "calibrate_teacher='out_of_fold'")
+    way_out = "pass rows that it has not seen, calibrate_teacher=(X_cal, y_cal)"
+    prototype = _prototype(teacher, question, "calibrate_teacher", way_out)
+    classes = np.unique(y)
+    parts = _label_folds(prototype, replace(question, features=None), classes)
+    proba, never = _held_out(parts, (len(y), len(classes)))
+    return _temperature_on_held_out(Answer(proba, classes), ~never, question)
+
+
+def _temperature_on_held_out(
+    answer: Answer, held: NDArray[np.bool_], question: Question
+) -> float:
+    """Return the temperature of the rows that a clone has labeled which lacked them."""
+    y = require_target(question.y, "out_of_fold")
+    weight = question.sample_weight
+    weight = None if weight is None else np.asarray(weight)[held]
+    held_out = replace(answer, values=answer.values[held])
+    return temperature_of(held_out, y[held], weight)
+
+
+def _temperature_on_pair(whole: Any, answer: Answer, question: Question) -> float:
+    """Return the temperature of rows that the teacher has not seen."""
+    X, y = question.calibration
+    said = ask(whole, X, question.verbose)
+    if answer.teacher is None:
+        said = named(whole, said, question)
+    columns, _ = reconcile(said.classes, y)
+    return temperature_of(replace(said, classes=columns), y)
 
 
 def _fit_on_all(teacher: Any, question: Question) -> Any:
@@ -274,9 +373,9 @@ def _on_extra(whole: Any, answer: Answer, question: Question) -> Answer:
         ) from error
     values = more.values if answer.are_logits == more.are_logits else more.proba
     if question.resolved == "out_of_fold":
-        given = answer.teacher is None and question.classes is not None
-        names = np.asarray(question.classes if given else more.classes)
-        columns, _ = reconcile(names, question.y)
+        if answer.teacher is None:
+            more = named(whole, more, question)
+        columns, _ = reconcile(more.classes, question.y)
         values = align(values, columns, answer.classes)
     more = replace(more, values=values)
     if answer.features is None or question.features is None:

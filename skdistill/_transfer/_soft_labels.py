@@ -12,8 +12,9 @@ from sklearn.utils import check_random_state
 
 from skdistill._teachers._answers import Answer, align
 from skdistill._teachers._asking import average
+from skdistill._teachers._calibration import resolve_calibration
 from skdistill._transfer._labels import reconcile, resolve_clip
-from skdistill._transfer._methods import METHODS, Question, answer_of
+from skdistill._transfer._methods import METHODS, Question, answer_of, named
 from skdistill._transfer._store import remembered
 from skdistill.utils._fingerprint import Fingerprint, fingerprint
 from skdistill.utils._validation import (
@@ -35,6 +36,7 @@ def soft_labels(
     sample_weight: ArrayLike | None = None,
     teacher_weights: ArrayLike | None = None,
     classes: ArrayLike | None = None,
+    calibrate_teacher: Any = None,
     proba_clip: float | str | None = None,
     n_jobs: int | None = None,
     random_state: Any = None,
@@ -79,6 +81,9 @@ def soft_labels(
     classes : array-like of shape (n_classes,), default=None
         The labels of the columns of a fitted teacher, by default its ``classes_``. The
         columns of the result are these labels and the other labels of ``y``, sorted.
+    calibrate_teacher : None, "out_of_fold" or pair (X_cal, y_cal), default=None
+        The rows on which the temperature of each teacher is found, which makes its
+        probabilities calibrated. See :class:`DistilledClassifier`.
     proba_clip : float, "auto" or None, default=None
         The lower bound of the probabilities, so that their logarithms are finite. The
         rows still sum to 1. "auto" is the default of the estimator, which depends on
@@ -101,8 +106,8 @@ def soft_labels(
         If the teacher has no ``predict_proba``, or is a torch module.
     ValueError
         If the teacher and ``y`` have no class in common, if the teacher was fitted on
-        another number of features, if it does not return probabilities, or if it does
-        not support ``method``.
+        another number of features, if it does not return probabilities, if it does not
+        support ``method``, or if ``calibrate_teacher`` does not fit the teacher.
 
     See Also
     --------
@@ -132,6 +137,7 @@ def soft_labels(
         cv=cv,
         classes=classes,
         teacher_weights=teacher_weights,
+        calibration=resolve_calibration(calibrate_teacher),
         random_state=random_state,
         n_jobs=n_jobs,
         verbose=verbose,
@@ -178,16 +184,26 @@ def label(teacher: Any, question: Question) -> Answer:
             own = replace(own, features=own.features.of_teacher(number))
         mark = _mark(one, own) if own.remember else None
         answer = remembered(mark, partial(answer_of, one, own), question.memory)
-        answers.append(_with_names(one, answer, own))
+        # Not part of the question: the answer is the same, whatever it is called.
+        answers.append(named(one, answer, own) if own.is_labeled_by(one) else answer)
     return average(teachers, answers, weights) if several else answers[0]
 
 
 def _mark(teacher: Any, question: Question) -> Fingerprint | None:
     """Return a checksum of all that an answer depends on, or None if it is random."""
-    how = (question.resolved, question.features, question.X, question.extra)
+    calibration = question.calibration
+    if calibration is not None:
+        calibration = (calibration, question.classes)
+    how = (
+        question.resolved,
+        question.features,
+        question.X,
+        question.extra,
+        calibration,
+    )
     if not question.fits(teacher):
         return fingerprint(teacher, how)
-    draws = question.resolved == "out_of_fold" and _draws(question.cv)
+    draws = question.uses_folds and _draws(question.cv)
     if question.random_state is None or draws:
         return None
     fitting = (question.y, question.sample_weight, question.classes, question.cv)
@@ -198,23 +214,3 @@ def _draws(cv: Any) -> bool:
     """Tell whether a splitter makes different folds in each call."""
     shuffles = getattr(cv, "shuffle", True)
     return shuffles and getattr(cv, "random_state", 0) is None
-
-
-def _with_names(teacher: Any, answer: Answer, question: Question) -> Answer:
-    """Return the answer of a fitted teacher with the labels of its columns."""
-    if question.fits(teacher):
-        return answer
-    if question.classes is None:
-        if not hasattr(teacher, "classes_"):
-            raise ValueError(
-                f"teacher {type(teacher).__name__} has no classes_: say with classes= "
-                "what the columns of its predict_proba stand for"
-            )
-        return answer
-    columns = np.asarray(question.classes)
-    if columns.shape != (answer.values.shape[1],):
-        raise ValueError(
-            f"classes= has {len(columns)} labels, teacher "
-            f"{type(teacher).__name__} gives {answer.values.shape[1]} columns"
-        )
-    return replace(answer, classes=columns)

@@ -108,6 +108,35 @@ def noting(note: str, errors: type[Exception] = Exception) -> Iterator[None]:
         raise
 
 
+def check_source(estimator: Any, teacher_proba: Any, X_transfer: Any) -> None:
+    """Raise a ValueError unless there is either a teacher or ``teacher_proba``.
+
+    Nor may there be ``teacher_proba`` and something that only a teacher can do.
+    """
+    if (estimator.teacher is None) == (teacher_proba is None):
+        raise ValueError(
+            f"there is no teacher: pass teacher= to {type(estimator).__name__}, or "
+            "teacher_proba= to fit"
+            if estimator.teacher is None
+            else "pass either a teacher or teacher_proba, not both: it is not "
+            "clear which of the two to learn from"
+        )
+    if teacher_proba is None:
+        return
+    augmenter = estimator.augmenter
+    if X_transfer is not None or not isinstance(augmenter, str | None):
+        raise ValueError(
+            "augmenter and X_transfer add rows that a teacher has to label, and "
+            "there is teacher_proba alone: pass teacher="
+        )
+    if estimator.calibrate_teacher is not None:
+        raise ValueError(
+            "calibrate_teacher needs a teacher, and there is teacher_proba alone: set "
+            "calibrate_teacher=None, and calibrate teacher_proba before, as "
+            "soft_labels(..., calibrate_teacher=...) does"
+        )
+
+
 def check_not_empty(X: Any) -> None:
     """Raise a ValueError where there are no rows, in scikit-learn's words."""
     if _num_samples(X) == 0:

@@ -1,0 +1,116 @@
+"""Calibrate a teacher: one temperature for all of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.utils.validation import _num_samples
+
+from skdistill._teachers._answers import Answer
+from skdistill.utils._validation import check_target
+
+# On rows that a teacher gets all right, a lower temperature is always better.
+BOUNDS = (0.05, 20.0)
+
+
+def resolve_calibration(
+    calibrate_teacher: Any, prepare: Callable[[Any], Any] = lambda X: X
+) -> Any:
+    """Return None, "out_of_fold", or a pair of rows and labels, which is checked.
+
+    Parameters
+    ----------
+    calibrate_teacher : None, "out_of_fold" or pair of array-likes
+        As the person gave it.
+    prepare : callable, default=lambda X: X
+        Brings the rows of a pair into the form in which the teacher gets rows.
+    """
+    if calibrate_teacher is None or isinstance(calibrate_teacher, str):
+        if calibrate_teacher in (None, "out_of_fold"):
+            return calibrate_teacher
+    elif isinstance(calibrate_teacher, list | tuple) and len(calibrate_teacher) == 2:
+        X, y = calibrate_teacher
+        if _num_samples(X) != _num_samples(y):
+            raise ValueError(
+                f"calibrate_teacher=(X_cal, y_cal) has {_num_samples(X)} rows and "
+                f"{_num_samples(y)} labels: pass a label for each row"
+            )
+        X = prepare(X)
+        return X, check_target(y, X)
+    raise ValueError(
+        "calibrate_teacher must be None, 'out_of_fold' or a pair (X_cal, y_cal) of "
+        f"rows that the teacher has not seen, got {calibrate_teacher!r:.80}"
+    )
+
+
+def temperature_of(
+    answer: Answer, y: NDArray[Any], sample_weight: ArrayLike | None = None
+) -> float:
+    """Return the temperature at which the labels of rows have the smallest log loss.
+
+    Parameters
+    ----------
+    answer : Answer
+        What a teacher says of rows that it was not fitted on; its classes are named as
+        in ``y``.
+    y : ndarray of shape (n_samples,)
+        The labels of these rows.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights of the rows in the log loss.
+    """
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+    counts = weight > 0
+    labels = np.unique(y[counts])
+    unknown = np.setdiff1d(labels, answer.classes)
+    if len(unknown):
+        raise ValueError(
+            f"the rows that calibrate the teacher have labels that it does not know: "
+            f"{unknown[:6].tolist()}. Leave these rows out, or say with classes= what "
+            "the teacher's columns stand for"
+        )
+    if len(labels) < 2:
+        raise ValueError(
+            "the rows that calibrate the teacher must be of at least 2 classes, and "
+            f"are of {labels.tolist()}: pass other rows, calibrate_teacher=(X_cal, "
+            "y_cal), or another cv"
+        )
+    logits = _logits(answer, np.isin(answer.classes, labels))[counts]
+    column = {label: number for number, label in enumerate(answer.classes.tolist())}
+    target = np.array([column[label] for label in y[counts].tolist()])[:, np.newaxis]
+
+    def log_loss(log_temperature: float) -> float:
+        log_proba = log_softmax(logits / np.exp(log_temperature), axis=1)
+        of_label = np.take_along_axis(log_proba, target, axis=1)[:, 0]
+        return -float(np.average(of_label, weights=weight[counts]))
+
+    found = minimize_scalar(log_loss, bounds=np.log(BOUNDS), method="bounded")
+    return float(np.exp(found.x))
+
+
+def calibrated(answer: Answer, temperature: float) -> Answer:
+    """Divide the logits of an answer by a temperature."""
+    log_proba = log_softmax(_logits(answer) / temperature, axis=1)
+    values = log_proba if answer.are_logits else np.exp(log_proba)
+    return replace(answer, values=values.astype(np.float32), temperature=temperature)
+
+
+def _logits(answer: Answer, used: Any = False) -> NDArray[np.float64]:
+    """Return the logarithms of the probabilities of an answer.
+
+    A forest of 100 trees says 0 where it means less than 1/100. So a probability of 0
+    counts as half the smallest one above 0. It stays 0 in the column of a class that no
+    row may be of, unless the class is ``used``.
+    """
+    logits = answer.values.astype(np.float64)
+    if not answer.are_logits:
+        with np.errstate(divide="ignore"):
+            logits = np.log(logits)
+    finite = np.isfinite(logits)
+    floor = logits.min(where=finite, initial=0.0) - np.log(2)
+    return np.where(~finite & (finite.any(axis=0) | used), floor, logits)

@@ -1,0 +1,660 @@
+"""Calibrated teachers, from the parameter to the student."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import log_softmax
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
+
+from skdistill import DistilledClassifier, soft_labels
+from skdistill._teachers._answers import Answer
+from skdistill._teachers._calibration import calibrated, temperature_of
+from skdistill._transfer._methods import Question
+from skdistill._transfer._soft_labels import label
+from skdistill._transfer._store import store
+from tests.conftest import FittedTeacher
+from tests.kinds import WithoutFit, net, small_forest, torch_teacher
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Return rows to train on, rows to calibrate on, and rows to test on."""
+    X, y = make_classification(
+        n_samples=900,
+        n_features=4,
+        n_informative=4,
+        n_redundant=0,
+        n_classes=3,
+        n_clusters_per_class=1,
+        class_sep=0.8,
+        flip_y=0.1,
+        random_state=0,
+    )
+    X = X.astype(np.float32)
+    return [(X[rows], y[rows]) for rows in np.split(np.arange(900), 3)]
+
+
+@pytest.fixture
+def calls(count_calls):
+    """Count how often logistic regressions are fitted and asked."""
+    return count_calls(LogisticRegression, "fit", "predict_proba")
+
+
+def student(teacher, calibrate_teacher="out_of_fold", **params):
+    params = {"random_state": 0} | params
+    return DistilledClassifier(
+        teacher, net(max_epochs=1), calibrate_teacher=calibrate_teacher, **params
+    )
+
+
+def temperature(teacher, X, y, calibrate_teacher="out_of_fold", **params):
+    """Return the temperature of a teacher that labels (X, y)."""
+    return student(teacher, calibrate_teacher, **params).fit(X, y).teacher_temperature_
+
+
+class Shouts(FittedTeacher):
+    """A linear teacher whose logits are multiplied by a factor."""
+
+    def __init__(self, fitted, factor):
+        super().__init__(fitted.classes_)
+        self.fitted = fitted
+        self.factor = factor
+
+    def predict_proba(self, X):
+        logits = self.factor * self.fitted.predict_log_proba(X)
+        return np.exp(log_softmax(logits, axis=1))
+
+
+class Sure(Shouts):
+    """Has learned its rows by heart, and shouts about them."""
+
+    def fit(self, X, y):
+        self.seen_ = {tuple(row): label for row, label in zip(X, y, strict=True)}
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "seen_")
+
+    def predict_proba(self, X):
+        proba = super().predict_proba(X)
+        for number, row in enumerate(X):
+            if tuple(row) in self.seen_:
+                proba[number] = self.classes_ == self.seen_[tuple(row)]
+        return proba
+
+
+# What temperature it is
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "logits"])
+def test_teacher_that_shouts_is_turned_down(kind, parts):
+    train, held_out, _ = parts
+    if kind == "logits":
+        plain, loud = torch_teacher(*train), torch_teacher(*train)
+        loud.module.weight.data *= 3
+        loud.module.bias.data *= 3
+    else:
+        fitted = LogisticRegression().fit(*train)
+        plain, loud = Shouts(fitted, 1.0), Shouts(fitted, 3.0)
+
+    found = [temperature(teacher, *train, held_out) for teacher in (plain, loud)]
+
+    assert found[0] == pytest.approx(1, abs=0.3)
+    assert found[1] == pytest.approx(3 * found[0], rel=1e-3)
+    calibrated_both = [
+        soft_labels(teacher, train[0], calibrate_teacher=held_out)
+        for teacher in (plain, loud)
+    ]
+    assert_allclose(*calibrated_both, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        RandomForestClassifier(30, random_state=0),
+        DecisionTreeClassifier(random_state=0),
+        GaussianNB(),
+        LogisticRegression(),
+    ],
+    ids=lambda teacher: type(teacher).__name__,
+)
+@pytest.mark.parametrize("by_pair", [False, True])
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold"])
+def test_rows_never_seen_lose_nothing_by_calibration(method, by_pair, teacher, parts):
+    train, held_out, (X_test, y_test) = parts
+    question = Question(*train, method=method, extra=X_test, random_state=0)
+    calibration = held_out if by_pair else "out_of_fold"
+
+    plain = label(teacher, question).proba[300:]
+    tempered = label(teacher, replace(question, calibration=calibration)).proba[300:]
+
+    assert_allclose(tempered.sum(axis=1), 1, rtol=1e-5)
+    assert_array_equal(tempered.argmax(axis=1), plain.argmax(axis=1))
+    assert log_loss(y_test, tempered) <= log_loss(y_test, plain) + 0.01
+
+
+@pytest.mark.parametrize("n_classes", [2, 26])
+def test_number_of_classes(n_classes):
+    X, y = make_classification(
+        n_samples=1500,
+        n_features=12,
+        n_informative=10,
+        n_classes=n_classes,
+        n_clusters_per_class=1,
+        random_state=0,
+    )
+    forest = RandomForestClassifier(20, random_state=0).fit(X[:500], y[:500])
+    pair = X[500:1000], y[500:1000]
+
+    plain = soft_labels(forest, X[1000:])
+    tempered = soft_labels(forest, X[1000:], calibrate_teacher=pair)
+
+    assert log_loss(y[1000:], tempered) < log_loss(y[1000:], plain) - 0.01
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold"])
+def test_temperature_is_never_that_of_rows_the_teacher_has_seen(method, fitted, parts):
+    (X, y), (X_other, y_other), _ = parts
+    by_others = FrozenEstimator(LogisticRegression().fit(X_other, y_other))
+    teacher = Sure(by_others, 3.0)
+    alone = Shouts(by_others, 3.0)
+    if fitted:
+        teacher.fit(X, y)
+    fold = np.arange(300) % 3 - 1
+    cv = PredefinedSplit(fold)  # a third of the rows is in all training folds
+
+    found = temperature(teacher, X, y, cv=cv, soft_labels=method)
+
+    held_out = fold >= 0
+    proba = soft_labels(alone, X[held_out])
+    expected = temperature_of(Answer(proba, np.arange(3)), y[held_out])
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_out_of_fold_temperature_does_not_depend_on_what_is_calibrated(parts):
+    X, y = parts[0]
+    forest = small_forest(n_estimators=30)
+    params = {"calibrate_teacher": "out_of_fold", "cv": 3, "random_state": 0}
+    ways = ["in_sample", "out_of_fold", "out_of_bag"]
+
+    found = [
+        DistilledClassifier(forest, net(max_epochs=1), soft_labels=way, **params)
+        .fit(X, y)
+        .teacher_temperature_
+        for way in ways
+    ]
+
+    assert found[0] == found[1] == found[2] != 1
+
+
+def test_sample_weight_counts(parts):
+    (X, y), (X_other, y_other), _ = parts
+    fitted = LogisticRegression().fit(X_other, y_other)
+    weight = np.where(fitted.predict(X) == y, 1.0, 5.0)
+
+    plain = temperature(LogisticRegression(), X, y)
+    weighted = (
+        student(LogisticRegression()).fit(X, y, weight.tolist()).teacher_temperature_
+    )
+
+    folds = soft_labels(LogisticRegression(), X, y, cv=5, sample_weight=weight)
+    expected = temperature_of(Answer(folds, np.arange(3)), y, weight)
+    assert weighted == expected
+    assert weighted > 1.2 * plain
+
+
+# What it is applied to
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold", "out_of_bag"])
+@pytest.mark.parametrize("by_pair", [False, True])
+def test_all_rows_get_one_temperature(by_pair, method, parts):
+    train, held_out, (more, _) = parts
+    question = Question(*train, method=method, extra=more, random_state=0)
+    calibration = held_out if by_pair else "out_of_fold"
+    forest = small_forest()
+
+    tempered = label(forest, replace(question, calibration=calibration))
+
+    plain = label(forest, question)
+    assert plain.temperature is None
+    assert tempered.temperature != pytest.approx(1, abs=0.1)
+    expected = calibrated(plain, tempered.temperature)
+    assert len(tempered.values) == 600
+    assert_array_equal(tempered.values, expected.values)
+
+
+def test_teachers_of_a_list_are_calibrated_before_the_average(parts):
+    train, held_out, (X, _) = parts
+    fitted = LogisticRegression().fit(*train)
+    teachers = [Shouts(fitted, 3.0), small_forest().fit(*train)]
+
+    clf = student(teachers, held_out, teacher_weights=[3, 1]).fit(*train)
+    both = soft_labels(teachers, X, calibrate_teacher=held_out, teacher_weights=[3, 1])
+
+    alone = [temperature(teacher, *train, held_out) for teacher in teachers]
+    assert clf.teacher_temperature_ == alone
+    first, second = (
+        soft_labels(teacher, X, calibrate_teacher=held_out) for teacher in teachers
+    )
+    assert_allclose(both, 0.75 * first + 0.25 * second, atol=1e-6)
+
+
+def test_unfitted_teachers_of_a_list_have_a_temperature_each(parts):
+    teachers = [LogisticRegression(), small_forest()]
+
+    found = temperature(teachers, *parts[0])
+
+    assert found == [temperature(teacher, *parts[0]) for teacher in teachers]
+
+
+def test_student_learns_from_the_calibrated_teacher(parts):
+    train, held_out, (X, y) = parts
+    loud = Shouts(LogisticRegression().fit(*train), 5.0)
+    params = {"alpha": 1.0, "temperature": 1.0, "random_state": 0}
+
+    plain, tempered = (
+        DistilledClassifier(loud, net(max_epochs=30), calibrate_teacher=rows, **params)
+        .fit(*train)
+        .predict_proba(X)
+        for rows in (None, held_out)
+    )
+
+    assert log_loss(y, tempered) < log_loss(y, plain) - 0.1
+
+
+def test_features_stay_as_they_are(parts):
+    train, held_out, _ = parts
+    forest = small_forest().fit(*train)
+    clf = student(forest, held_out, relation_loss="pkt").fit(*train)
+
+    assert clf.teacher_temperature_ == temperature(forest, *train, held_out)
+
+
+# Classes
+
+
+NAMES = np.array(["c", "a", "b"])
+
+
+def test_labels_may_be_strings(parts):
+    (X, y), (X_cal, y_cal), _ = parts
+
+    for calibration, named in [
+        ("out_of_fold", "out_of_fold"),
+        ((X_cal, y_cal), (X_cal, NAMES[y_cal].tolist())),
+    ]:
+        found = temperature(GaussianNB(), X, NAMES[y], named)
+
+        expected = temperature(GaussianNB(), X, y, calibration)
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold"])
+def test_classes_name_the_columns_of_a_fitted_teacher(method, parts):
+    (X, y), (X_cal, y_cal), _ = parts
+    fitted = GaussianNB().fit(X, y)
+    params = {"soft_labels": method, "classes": NAMES}
+
+    for calibration, named in [
+        ("out_of_fold", "out_of_fold"),
+        ((X_cal, y_cal), (X_cal, NAMES[y_cal])),
+    ]:
+        found = temperature(fitted, X, NAMES[y], named, **params)
+
+        expected = temperature(fitted, X, y, calibration)
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_classes_name_the_columns_of_a_teacher_without_any(parts):
+    (X, y), (X_cal, y_cal), _ = parts
+    teacher = WithoutFit(GaussianNB().fit(X, y))
+
+    found = temperature(teacher, X, NAMES[y], (X_cal, NAMES[y_cal]), classes=NAMES)
+
+    expected = temperature(teacher.fitted, X, y, (X_cal, y_cal))
+    assert found == expected
+
+
+@pytest.mark.parametrize("calibration", ["out_of_fold", "pair"])
+def test_classes_may_name_more_than_an_unfitted_teacher_learns(calibration, parts):
+    train, held_out, _ = parts
+    rows = held_out if calibration == "pair" else calibration
+
+    question = Question(*train, calibration=rows, random_state=0)
+
+    found = label(GaussianNB(), replace(question, classes=[3, 2, 1, 0])).temperature
+
+    assert found == label(GaussianNB(), question).temperature
+
+
+def test_meta_estimator_hands_over_codes(parts):
+    (X, y), (X_cal, y_cal), _ = parts
+    teacher = GaussianNB().fit(X, NAMES[y])
+    clf = student(teacher, (X_cal, NAMES[y_cal]))
+
+    voting = VotingClassifier([("student", clf)]).fit(X, NAMES[y])
+
+    expected = temperature(teacher, X, NAMES[y], (X_cal, NAMES[y_cal]))
+    assert voting.estimators_[0].teacher_temperature_ == expected
+
+
+def test_class_that_only_the_fitted_teacher_knows_gets_nothing_out_of_fold(parts):
+    X, y = parts[0]
+    forest = small_forest().fit(X, y)
+    few = y > 0
+
+    labels = soft_labels(
+        forest,
+        X[few],
+        y[few],
+        method="out_of_fold",
+        calibrate_teacher="out_of_fold",
+        random_state=0,
+    )
+
+    assert_array_equal(labels[:, 0], 0)
+
+
+def test_pair_may_be_a_frame_of_strings():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"town": rng.choice(["Ulm", "Bonn", "Kiel"], 200)})
+    y = np.where(rng.random(200) < 0.8, X["town"] == "Ulm", X["town"] == "Bonn")
+    train, rest = X[:100], X[100:]
+    teacher = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(train, y[:100])
+
+    clf = DistilledClassifier(
+        teacher, calibrate_teacher=(rest, pd.Series(y[100:])), random_state=0
+    ).set_params(student=None)
+
+    proba = teacher.predict_proba(rest).astype(np.float32)
+    expected = temperature_of(Answer(proba, teacher.classes_), y[100:])
+    assert clf.fit(train, y[:100]).teacher_temperature_ == pytest.approx(expected)
+
+
+# How often teachers are fitted and asked
+
+
+@pytest.mark.parametrize(
+    ("fitted", "params", "n_fits"),
+    [
+        (False, {}, 1 + 5),
+        (False, {"soft_labels": "in_sample", "cv": 3}, 1 + 3),
+        (False, {"cv": 3}, 1 + 3),
+        (True, {}, 5),
+        (True, {"cv": 3}, 3),
+    ],
+)
+def test_out_of_fold_fits_nothing_twice(fitted, params, n_fits, parts, calls):
+    X, y = parts[0]
+    teacher = LogisticRegression()
+    if fitted:
+        teacher.fit(X, y)
+    calls.clear()
+
+    temperature(teacher, X, y, **params)
+
+    assert calls["fit"] == n_fits
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("frame", [False, True])
+@pytest.mark.parametrize("by_pair", [False, True])
+def test_search_asks_and_fits_once_per_training_set(
+    by_pair, frame, fitted, parts, calls
+):
+    (X, y), (X_cal, y_cal), _ = parts
+    wrap = pd.DataFrame if frame else np.asarray
+    X, X_cal = wrap(X), wrap(X_cal)
+    if frame:
+        X.columns = X_cal.columns = list("abcd")
+    teacher = LogisticRegression()
+    if fitted:
+        teacher.fit(X, y)
+    clf = student(teacher, (X_cal, y_cal) if by_pair else "out_of_fold")
+    if frame:
+        clf.set_params(student=None)
+    calls.clear()
+
+    grid = {"temperature": [1, 4], "alpha": [0.1, 1.0]}
+    search = GridSearchCV(clf, grid, cv=2, error_score="raise", scoring=lambda *_: 0.0)
+    search.fit(X, y)
+
+    n_fits = (not fitted) + 5 * (not by_pair)
+    n_questions = 1 + by_pair + 5 * (not by_pair)
+    assert calls["fit"] == 3 * n_fits
+    assert calls["predict_proba"] == 3 * n_questions
+    assert search.best_estimator_.teacher_temperature_ > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"y": "other"},
+        {"sample_weight": np.linspace(0, 1, 300)},
+        {"cv": 3},
+        {"calibrate_teacher": None},
+    ],
+    ids=str,
+)
+def test_out_of_fold_temperature_follows_what_it_depends_on(change, parts):
+    (X, y), _, _ = parts
+    teacher = GaussianNB().fit(X, y)
+    params = {"calibrate_teacher": "out_of_fold", "method": "in_sample"}
+    params |= {"random_state": 0, "y": y}
+    if "y" in change:
+        change = {"y": np.roll(y, 1)}
+    before = soft_labels(teacher, X, **params)
+
+    after = soft_labels(teacher, X, **params | change)
+
+    store.clear()
+    assert_array_equal(after, soft_labels(teacher, X, **params | change))
+    assert np.any(after != before)
+
+
+def test_temperature_of_a_pair_follows_its_labels_rows_and_names(parts):
+    (X, y), (X_cal, y_cal), _ = parts
+    teacher = GaussianNB().fit(X, y)
+
+    def labels(X_cal, y_cal, classes=None):
+        return soft_labels(
+            teacher, X, calibrate_teacher=(X_cal, y_cal), classes=classes
+        )
+
+    given = [(X_cal, y_cal), (X_cal, np.roll(y_cal, 1)), (X_cal + 1, y_cal)]
+    given.append((X_cal, y_cal, [2, 1, 0]))
+    first = [np.sort(labels(*pair), axis=1) for pair in given]
+
+    for number, one in enumerate(first):
+        for other in first[:number]:
+            assert np.abs(one - other).max() > 1e-3
+
+
+def test_folds_that_are_drawn_anew_are_not_remembered(parts):
+    cv = KFold(3, shuffle=True)
+    params = {"cv": cv, "soft_labels": "in_sample"}
+
+    found = [temperature(LogisticRegression(), *parts[0], **params) for _ in range(2)]
+
+    assert found[0] != found[1]
+    assert store.nbytes == 0
+
+
+@pytest.mark.parametrize("by_pair", [False, True])
+def test_memory_keeps_the_temperature(by_pair, parts, calls, tmp_path):
+    train, held_out, _ = parts
+    rows = held_out if by_pair else "out_of_fold"
+    clf = student(LogisticRegression(), rows, memory=tmp_path)
+    first = clone(clf).fit(*train)
+    once = dict(calls)
+    store.clear()  # as in a new process
+
+    second = clone(clf).fit(*train)
+
+    assert calls == once
+    assert second.teacher_temperature_ == first.teacher_temperature_
+    assert_array_equal(second.predict_proba(train[0]), first.predict_proba(train[0]))
+
+
+# The fitted attribute, files and chunks
+
+
+def test_nothing_has_a_temperature_that_was_not_calibrated(parts):
+    train, held_out, _ = parts
+    clf = student(GaussianNB(), held_out)
+    assert not hasattr(clf, "teacher_temperature_")
+
+    assert isinstance(clf.fit(*train).teacher_temperature_, float)
+
+    clf.set_params(calibrate_teacher=None).fit(*train)
+    assert not hasattr(clf, "teacher_temperature_")
+
+
+def test_nothing_that_was_passed_in_changes(parts):
+    train, (X_cal, y_cal), _ = parts
+    pair = X_cal.copy(), y_cal.copy()
+    clf = student(GaussianNB(), pair).fit(*train)
+
+    assert clf.calibrate_teacher is pair
+    assert_array_equal(pair[0], X_cal)
+    assert_array_equal(pair[1], y_cal)
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_file_keeps_the_temperature_and_leaves_the_pair_out(kind, parts):
+    train, held_out, _ = parts
+    clf = student(GaussianNB(), kind(held_out)).fit(*train)
+    without = student(GaussianNB(), None).fit(*train)
+
+    file = pickle.dumps(clf)
+
+    assert len(file) < len(pickle.dumps(without)) + 500
+    loaded = pickle.loads(pickle.dumps(pickle.loads(file)))
+    assert loaded.teacher_temperature_ == clf.teacher_temperature_
+    loaded.set_params(teacher=GaussianNB())
+    with pytest.raises(ValueError, match=r"calibrate_teacher.* left out of the file"):
+        loaded.fit(*train)
+    loaded.set_params(calibrate_teacher="out_of_fold").fit(*train)
+
+
+def test_file_keeps_the_name_of_the_folds(parts):
+    clf = student(GaussianNB()).fit(*parts[0])
+
+    assert pickle.loads(pickle.dumps(clf)).calibrate_teacher == "out_of_fold"
+
+
+def test_chunks_are_labeled_at_the_temperature_of_the_pair(parts):
+    (X, y), held_out, _ = parts
+    loud = Shouts(LogisticRegression().fit(X, y), 3.0)
+    clf = student(loud, held_out)
+    by_hand = student(None, None, classes=[0, 1, 2])
+
+    for rows in (slice(0, 150), slice(150, 300)):
+        clf.partial_fit(X[rows], y[rows])
+        labels = soft_labels(loud, X[rows], calibrate_teacher=held_out)
+        by_hand.partial_fit(X[rows], y[rows], teacher_proba=labels)
+
+    assert clf.teacher_temperature_ == temperature(loud, X, y, held_out)
+    assert_array_equal(clf.predict_proba(X), by_hand.predict_proba(X))
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    "make_teacher",
+    [
+        torch_teacher,
+        lambda X, y: FrozenEstimator(GaussianNB().fit(X, y)),
+        lambda X, y: WithoutFit(GaussianNB().fit(X, y)),
+    ],
+    ids=["TorchTeacher", "frozen", "without fit"],
+)
+def test_teacher_that_cannot_be_fitted_again_needs_a_pair(make_teacher, parts):
+    clf = student(make_teacher(*parts[0]), classes=[0, 1, 2])
+
+    with pytest.raises(ValueError, match=r"cannot be fitted again.*\(X_cal, y_cal\)"):
+        clf.fit(*parts[0])
+    clf.set_params(calibrate_teacher=parts[1]).fit(*parts[0])
+
+
+@pytest.mark.parametrize(
+    ("calibrate_teacher", "message"),
+    [
+        ("in_sample", "The 'calibrate_teacher' parameter"),
+        (lambda X, y: (X, y[:-1]), "300 rows and 299 labels"),
+        (lambda X, y: (X, y, y), r"a pair \(X_cal, y_cal\)"),
+        (lambda X, y: (X, np.zeros(300, int)), "at least 2 classes"),
+        (lambda X, y: (X, np.where(y == 2, 7, y)), r"does not know: \[7\]"),
+        (lambda X, y: (X, NAMES[y]), "share no class"),
+        (lambda X, y: (X[:, :2], y), "X has 2 features"),
+    ],
+    ids=["name", "lengths", "three", "one class", "unknown", "names", "width"],
+)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_bad_calibration_is_refused(fitted, calibrate_teacher, message, parts):
+    teacher = GaussianNB()
+    if fitted:
+        teacher.fit(*parts[0])
+    if callable(calibrate_teacher):
+        calibrate_teacher = calibrate_teacher(*parts[1])
+
+    with pytest.raises(ValueError, match=message):
+        student(teacher, calibrate_teacher).fit(*parts[0])
+
+
+def test_function_refuses_other_names():
+    with pytest.raises(ValueError, match="must be None, 'out_of_fold' or a pair"):
+        soft_labels(GaussianNB(), np.eye(2), [0, 1], calibrate_teacher="in_sample")
+
+
+def test_out_of_fold_needs_labels_of_two_classes(parts):
+    X, y = parts[0]
+    clf = student(GaussianNB().fit(X, y), alpha=1.0)
+
+    with pytest.raises(ValueError, match="calibrate_teacher='out_of_fold' requires y"):
+        clf.fit(X)
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        clf.fit(X[y == 1], y[y == 1])
+
+
+def test_folds_that_hold_out_one_class_are_refused():
+    y = np.repeat([0, 1], 10)
+    X = np.arange(20.0).reshape(-1, 1)
+    test = np.arange(5)
+    cv = [(np.arange(5, 20), test)]
+
+    with pytest.raises(ValueError, match=r"at least 2 classes.*another cv"):
+        soft_labels(GaussianNB(), X, y, cv=cv, calibrate_teacher="out_of_fold")
+
+
+def test_precomputed_soft_labels_are_calibrated_before(parts):
+    X, y = parts[0]
+    proba = np.full((300, 3), 1 / 3)
+
+    with pytest.raises(ValueError, match=r"calibrate_teacher=None, and.*soft_labels"):
+        student(None).fit(X, y, teacher_proba=proba)
+
+
+def test_chunk_alone_calibrates_no_teacher(parts):
+    X, y = parts[0]
+    clf = student(GaussianNB().fit(X, y))
+
+    with pytest.raises(ValueError, match=r"partial_fit.*\(X_cal, y_cal\)"):
+        clf.partial_fit(X, y)

@@ -1,0 +1,257 @@
+"""Temperature scaling: the temperature of the smallest log loss, and what it does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import log_loss
+
+from skdistill._teachers._answers import Answer
+from skdistill._teachers._calibration import (
+    BOUNDS,
+    calibrated,
+    resolve_calibration,
+    temperature_of,
+)
+
+X, Y = np.zeros((4, 2)), np.array(["a", "b", "a", "b"])
+
+
+def answer(values, are_logits=False):
+    values = np.asarray(values, dtype=np.float32)
+    return Answer(values, np.arange(values.shape[1]), are_logits)
+
+
+def labeled_logits(n_classes, n_rows=4000):
+    """Return logits, and labels that are drawn with just their probabilities."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(scale=2.0, size=(n_rows, n_classes))
+    y = np.argmax(logits + rng.gumbel(size=logits.shape), axis=1)
+    return logits, y
+
+
+def by_output(logits, output):
+    """Return logits as the answer of a teacher that gives logits or probabilities."""
+    if output == "logits":
+        return answer(log_softmax(logits, axis=1), are_logits=True)
+    return answer(softmax(logits, axis=1))
+
+
+@pytest.mark.parametrize("output", ["logits", "proba"])
+@pytest.mark.parametrize("n_classes", [2, 26])
+def test_temperature_is_near_one_for_labels_drawn_by_the_teacher(n_classes, output):
+    logits, y = labeled_logits(n_classes)
+
+    assert temperature_of(by_output(logits, output), y) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("factor", [0.25, 3.0])
+@pytest.mark.parametrize("output", ["logits", "proba"])
+@pytest.mark.parametrize("n_classes", [2, 26])
+def test_temperature_takes_back_a_factor_of_the_logits(n_classes, output, factor):
+    logits, y = labeled_logits(n_classes)
+    plain, changed = (
+        temperature_of(by_output(scale * logits, output), y) for scale in (1, factor)
+    )
+
+    assert changed == pytest.approx(factor * plain, rel=1e-3)
+
+
+@pytest.mark.parametrize("output", ["logits", "proba"])
+def test_no_other_temperature_has_a_smaller_log_loss(output):
+    logits, y = labeled_logits(3)
+    given = by_output(3 * logits, output)
+    best = temperature_of(given, y)
+
+    losses = [log_loss(y, calibrated(given, t * best).proba) for t in (0.9, 1, 1.1)]
+
+    assert losses[1] < min(losses[0], losses[2])
+    assert losses[1] < log_loss(y, given.proba)
+
+
+def test_labels_may_be_strings_in_any_order_of_the_columns():
+    logits, y = labeled_logits(3)
+    names = np.array(["c", "a", "b"])
+    given = by_output(logits, "logits")
+
+    found = temperature_of(replace(given, classes=names), names[y])
+
+    assert found == temperature_of(given, y)
+
+
+def test_weight_counts_like_that_many_rows():
+    logits, y = labeled_logits(3, 200)
+    logits[:100] *= 3
+    weight = np.repeat([3, 1], 100)
+    times = np.repeat(np.arange(200), weight)
+
+    found = temperature_of(by_output(logits, "logits"), y, weight.tolist())
+
+    repeated = temperature_of(by_output(logits[times], "logits"), y[times])
+    assert found == pytest.approx(repeated, rel=1e-4)
+    assert found != pytest.approx(temperature_of(by_output(logits, "logits"), y))
+
+
+def test_rows_of_weight_zero_do_not_count():
+    logits, y = labeled_logits(3, 200)
+    weight = np.repeat([0.0, 1.0], 100)
+    named = np.where(weight > 0, y, 99)
+
+    found = temperature_of(by_output(logits, "logits"), named, weight)
+
+    assert found == temperature_of(by_output(logits[100:], "logits"), y[100:])
+
+
+def test_temperature_keeps_within_its_bounds():
+    proba = answer(np.tile([[0.9, 0.1], [0.1, 0.9]], (10, 1)))
+    right = np.tile([0, 1], 10)
+
+    lowest, highest = temperature_of(proba, right), temperature_of(proba, 1 - right)
+
+    assert BOUNDS[0] <= lowest < 0.1
+    assert 19 < highest <= BOUNDS[1]
+
+
+# Probabilities of 0
+
+
+def test_zero_counts_as_half_the_smallest_probability():
+    proba = answer([[0.8, 0.2, 0.0], [0.0, 0.1, 0.9], [0.3, 0.3, 0.4]])
+
+    tempered = calibrated(proba, 2.0)
+
+    filled = np.array([[0.8, 0.2, 0.05], [0.05, 0.1, 0.9], [0.3, 0.3, 0.4]])
+    expected = np.sqrt(filled) / np.sqrt(filled).sum(axis=1, keepdims=True)
+    assert_allclose(tempered.values, expected, rtol=1e-6)
+
+
+def test_one_hot_teacher_gets_the_probability_of_being_right():
+    proba = answer(np.eye(2)[[0, 1] * 50])
+    y = np.array([0, 1] * 40 + [1, 0] * 10)
+
+    tempered = calibrated(proba, temperature_of(proba, y))
+
+    assert_allclose(tempered.values.max(axis=1), 0.8, atol=1e-4)
+
+
+@pytest.mark.parametrize("are_logits", [False, True])
+def test_class_that_no_row_may_be_of_stays_at_zero(are_logits):
+    values = np.array([[0.6, 0.4, 0.0], [0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
+    if are_logits:
+        with np.errstate(divide="ignore"):
+            values = np.log(values)
+
+    tempered = calibrated(answer(values, are_logits), 3.0)
+
+    assert_array_equal(tempered.proba[:, 2], 0)
+    assert_allclose(tempered.proba.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_class_that_no_row_may_be_of_does_not_change_the_temperature():
+    logits, y = labeled_logits(3)
+    proba = by_output(logits, "proba")
+    empty = answer(np.column_stack([proba.values, np.zeros(len(y))]))
+
+    assert temperature_of(empty, y) == temperature_of(proba, y)
+
+
+def test_label_to_which_the_teacher_gives_no_probability_at_all_raises_it():
+    proba = np.tile([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0]], (10, 1))
+    y = np.tile([0, 1], 10)
+    wrong = np.where(np.arange(20) < 4, 2, y)
+
+    found = temperature_of(answer(proba), wrong)
+
+    assert temperature_of(answer(proba), y) < 1 < found < BOUNDS[1] / 2
+
+
+# What calibration leaves alone
+
+
+@pytest.mark.parametrize("output", ["logits", "proba"])
+def test_calibrated_answer_divides_the_logits_and_keeps_the_rest(output):
+    logits, _ = labeled_logits(3, 50)
+    features, teacher = np.ones((50, 2)), object()
+    parts = {"features": features, "reduction": "r", "teacher": teacher}
+    given = replace(by_output(logits, output), **parts)
+    before = given.values.copy()
+
+    tempered = calibrated(given, 2.5)
+
+    assert tempered.values.dtype == np.float32
+    assert tempered.are_logits == given.are_logits
+    assert_allclose(tempered.proba, softmax(logits / 2.5, axis=1), rtol=1e-5)
+    assert tempered.temperature == 2.5
+    assert tempered.features is features
+    assert tempered.reduction == "r"
+    assert tempered.teacher is teacher
+    assert_array_equal(given.values, before)
+
+
+@pytest.mark.parametrize("temperature", BOUNDS)
+def test_calibration_changes_no_predicted_class(temperature):
+    proba = by_output(labeled_logits(26, 500)[0], "proba")
+
+    tempered = calibrated(proba, temperature)
+
+    assert_array_equal(tempered.values.argmax(axis=1), proba.values.argmax(axis=1))
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("y", "weight"),
+    [(np.zeros(4, int), None), (np.array([0, 0, 1, 1]), [1, 1, 0, 0]), ([], None)],
+    ids=["one class", "one class with a weight", "no rows"],
+)
+def test_rows_of_fewer_than_two_classes_are_refused(y, weight):
+    proba = answer(np.full((len(y), 2), 0.5))
+
+    with pytest.raises(ValueError, match=r"at least 2 classes.*calibrate_teacher=\("):
+        temperature_of(proba, np.asarray(y, dtype=int), weight)
+
+
+def test_labels_that_the_teacher_does_not_know_are_named():
+    with pytest.raises(ValueError, match=r"does not know: \[7\].*classes="):
+        temperature_of(answer(np.full((3, 2), 0.5)), np.array([0, 1, 7]))
+
+
+# The parameter
+
+
+@pytest.mark.parametrize("given", [None, "out_of_fold"])
+def test_parameter_without_rows_is_taken_as_it_is(given):
+    assert resolve_calibration(given) is given
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+@pytest.mark.parametrize("series", [np.asarray, list, pd.Series])
+def test_rows_of_a_pair_are_prepared_and_its_labels_are_an_array(kind, series):
+    rows, labels = resolve_calibration(kind([X, series(Y)]), lambda X: X + 1)
+
+    assert_array_equal(rows, X + 1)
+    assert_array_equal(labels, Y)
+    assert isinstance(labels, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("in_sample", r"must be None, 'out_of_fold' or a pair .* got 'in_sample'"),
+        (True, "must be None, 'out_of_fold' or a pair"),
+        ((X,), "must be None, 'out_of_fold' or a pair"),
+        ((X, Y, Y), "must be None, 'out_of_fold' or a pair"),
+        (X, "must be None, 'out_of_fold' or a pair"),
+        ((X, Y[:3]), "4 rows and 3 labels"),
+        ((X, np.linspace(0, 1, 4)), "continuous"),
+        ((X, np.array([0, 1, np.nan, 1])), "NaN"),
+    ],
+    ids=["name", "bool", "one", "three", "array", "lengths", "continuous", "missing"],
+)
+def test_bad_parameter_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_calibration(given)

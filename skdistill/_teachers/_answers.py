@@ -25,8 +25,8 @@ class Answer:
         Hidden features, if they were asked for and the teacher has some.
     reduction : LeafReduction, list of them, or None
         How the leaves of trees were reduced to these features.
-    temperature : float, list of floats or None
-        The temperature of the calibration, or those of several teachers.
+    calibration : Calibration, list of them, or None
+        How it was calibrated, or is to be.
     teacher : estimator or None
         The teacher that was fitted to give the answer, if one was.
     """
@@ -36,12 +36,19 @@ class Answer:
     are_logits: bool = False
     features: NDArray[np.float32] | None = None
     reduction: Any = None
-    temperature: Any = None
+    calibration: Any = None
     teacher: Any = None
 
     @property
     def proba(self) -> NDArray[np.float32]:
         return np.exp(self.values) if self.are_logits else self.values
+
+    @property
+    def temperature(self) -> float | list[float] | None:
+        """The temperature of the calibration, or one for each of several teachers."""
+        if isinstance(self.calibration, list):
+            return [one.temperature for one in self.calibration]
+        return None if self.calibration is None else self.calibration.temperature
 
     @property
     def nbytes(self) -> int:
@@ -66,7 +73,7 @@ class Answer:
     def to_tuple(self) -> tuple[Any, ...]:
         """Return all but the teacher, as the arguments that make the answer again."""
         parts = (self.values, self.classes, self.are_logits, self.features)
-        return *parts, self.reduction, self.temperature
+        return *parts, self.reduction, self.calibration
 
 
 def align(

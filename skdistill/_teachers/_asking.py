@@ -119,13 +119,13 @@ def average(
     ]
     features = [answer.features for answer in answers if answer.features is not None]
     complete = len(features) == len(answers)
-    temperatures = [answer.temperature for answer in answers]
+    calibrations = [answer.calibration for answer in answers]
     return Answer(
         mean,
         classes,
         features=np.concatenate(features, axis=1) if complete else None,
         reduction=[answer.reduction for answer in answers] if complete else None,
-        temperature=None if None in temperatures else temperatures,
+        calibration=None if None in calibrations else calibrations,
         teacher=fitted
         if any(answer.teacher is not None for answer in answers)
         else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from skdistill.utils._validation import check_target
 
 # On rows that a teacher gets all right, a lower temperature is always better.
 BOUNDS = (0.05, 20.0)
+
+_LOG_2 = np.log(2.0)
 
 
 def resolve_calibration(
@@ -49,10 +51,35 @@ def resolve_calibration(
     )
 
 
-def temperature_of(
+@dataclass(frozen=True)
+class Calibration:
+    """Temperature scaling, as it was found on some rows.
+
+    Attributes
+    ----------
+    temperature : float
+        What logits are divided by.
+    floor : float
+        The logarithm of what a probability of 0 counts as. A forest of 100 trees says 0
+        where it means less than 1/100, so this is half the smallest probability above 0
+        in the rows of the calibration, or in the row itself, if that is smaller.
+    """
+
+    temperature: float
+    floor: float
+
+    def __call__(self, answer: Answer) -> Answer:
+        """Return an answer of the same teacher with calibrated probabilities."""
+        logits = _with_floor(_logits(answer), self.floor)
+        log_proba = log_softmax(logits / self.temperature, axis=1)
+        values = log_proba if answer.are_logits else np.exp(log_proba)
+        return replace(answer, values=values.astype(np.float32), calibration=self)
+
+
+def calibration_on(
     answer: Answer, y: NDArray[Any], sample_weight: ArrayLike | None = None
-) -> float:
-    """Return the temperature at which the labels of rows have the smallest log loss.
+) -> Calibration:
+    """Find the temperature at which the labels of rows have the smallest log loss.
 
     Parameters
     ----------
@@ -80,7 +107,9 @@ def temperature_of(
             f"are of {labels.tolist()}: pass other rows, calibrate_teacher=(X_cal, "
             "y_cal), or another cv"
         )
-    logits = _logits(answer, np.isin(answer.classes, labels))[counts]
+    logits = _logits(answer)[counts]
+    floor = float(_smallest(logits).min()) - _LOG_2
+    logits = _with_floor(logits, floor)
     column = {label: number for number, label in enumerate(answer.classes.tolist())}
     target = np.array([column[label] for label in y[counts].tolist()])[:, np.newaxis]
 
@@ -90,27 +119,23 @@ def temperature_of(
         return -float(np.average(of_label, weights=weight[counts]))
 
     found = minimize_scalar(log_loss, bounds=np.log(BOUNDS), method="bounded")
-    return float(np.exp(found.x))
+    return Calibration(float(np.exp(found.x)), floor)
 
 
-def calibrated(answer: Answer, temperature: float) -> Answer:
-    """Divide the logits of an answer by a temperature."""
-    log_proba = log_softmax(_logits(answer) / temperature, axis=1)
-    values = log_proba if answer.are_logits else np.exp(log_proba)
-    return replace(answer, values=values.astype(np.float32), temperature=temperature)
-
-
-def _logits(answer: Answer, used: Any = False) -> NDArray[np.float64]:
-    """Return the logarithms of the probabilities of an answer.
-
-    A forest of 100 trees says 0 where it means less than 1/100. So a probability of 0
-    counts as half the smallest one above 0. It stays 0 in the column of a class that no
-    row may be of, unless the class is ``used``.
-    """
+def _logits(answer: Answer) -> NDArray[np.float64]:
     logits = answer.values.astype(np.float64)
-    if not answer.are_logits:
-        with np.errstate(divide="ignore"):
-            logits = np.log(logits)
-    finite = np.isfinite(logits)
-    floor = logits.min(where=finite, initial=0.0) - np.log(2)
-    return np.where(~finite & (finite.any(axis=0) | used), floor, logits)
+    if answer.are_logits:
+        return logits
+    with np.errstate(divide="ignore"):
+        return np.log(logits)
+
+
+def _smallest(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the smallest finite logit of each row, as a column."""
+    return logits.min(axis=1, keepdims=True, where=np.isfinite(logits), initial=0.0)
+
+
+def _with_floor(logits: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+    """Replace the logarithms of 0, and keep the order of the classes in a row."""
+    floors = np.minimum(floor, _smallest(logits) - _LOG_2)
+    return np.where(np.isneginf(logits), floors, logits)

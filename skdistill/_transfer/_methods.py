@@ -23,7 +23,7 @@ from skdistill._teachers._asking import (
     seeded_clone,
     weight_parameter,
 )
-from skdistill._teachers._calibration import calibrated, temperature_of
+from skdistill._teachers._calibration import Calibration, calibration_on
 from skdistill._transfer._extra import explain_failure
 from skdistill._transfer._labels import reconcile
 from skdistill.utils._unwrap import last_step
@@ -121,17 +121,17 @@ def answer_of(teacher: Any, question: Question) -> Answer:
         _warn_without_weights(teacher)
     if question.y is not None and question.fits(teacher):
         check_two_classes(question.y)
-    temperature = None
+    calibration = None
     if question.calibration == "out_of_fold" != question.resolved:
-        temperature = _temperature_out_of_fold(teacher, question)
+        calibration = _calibration_out_of_fold(teacher, question)
     answer = _ANSWERS[question.resolved](teacher, question)
     whole = teacher if answer.teacher is None else answer.teacher
     if question.extra is not None:
         answer = answer.above(_on_extra(whole, answer, question))
     if isinstance(question.calibration, tuple):
-        temperature = _temperature_on_pair(whole, answer, question)
-    temperature = temperature or answer.temperature
-    return answer if temperature is None else calibrated(answer, temperature)
+        calibration = _calibration_on_pair(whole, answer, question)
+    calibration = calibration or answer.calibration
+    return answer if calibration is None else calibration(answer)
 
 
 def named(teacher: Any, answer: Answer, question: Question) -> Answer:
@@ -180,8 +180,8 @@ def _out_of_fold(teacher: Any, question: Question) -> Answer:
     proba, never = _held_out(parts, (len(y), len(classes)))
     answer = Answer(proba, classes, teacher=fitted)
     if question.calibration == "out_of_fold":
-        temperature = _temperature_on_held_out(answer, ~never, question)
-        answer = replace(answer, temperature=temperature)
+        calibration = _calibration_on_held_out(answer, ~never, question)
+        answer = replace(answer, calibration=calibration)
     _fall_back(proba, never, whole, question.X, columns, classes)
     if like is None:
         return answer
@@ -317,36 +317,36 @@ def _mean(
     return total, times == 0
 
 
-def _temperature_out_of_fold(teacher: Any, question: Question) -> float:
-    """Fit clones of a teacher on folds for the sake of its temperature alone."""
+def _calibration_out_of_fold(teacher: Any, question: Question) -> Calibration:
+    """Fit clones of a teacher on folds for the sake of its calibration alone."""
     y = require_target(question.y, "calibrate_teacher='out_of_fold'")
     way_out = "pass rows that it has not seen, calibrate_teacher=(X_cal, y_cal)"
     prototype = _prototype(teacher, question, "calibrate_teacher", way_out)
     classes = np.unique(y)
     parts = _label_folds(prototype, replace(question, features=None), classes)
     proba, never = _held_out(parts, (len(y), len(classes)))
-    return _temperature_on_held_out(Answer(proba, classes), ~never, question)
+    return _calibration_on_held_out(Answer(proba, classes), ~never, question)
 
 
-def _temperature_on_held_out(
+def _calibration_on_held_out(
     answer: Answer, held: NDArray[np.bool_], question: Question
-) -> float:
-    """Return the temperature of the rows that a clone has labeled which lacked them."""
+) -> Calibration:
+    """Calibrate on the rows that a clone has labeled which was not fitted on them."""
     y = require_target(question.y, "out_of_fold")
     weight = question.sample_weight
     weight = None if weight is None else np.asarray(weight)[held]
     held_out = replace(answer, values=answer.values[held])
-    return temperature_of(held_out, y[held], weight)
+    return calibration_on(held_out, y[held], weight)
 
 
-def _temperature_on_pair(whole: Any, answer: Answer, question: Question) -> float:
-    """Return the temperature of rows that the teacher has not seen."""
+def _calibration_on_pair(whole: Any, answer: Answer, question: Question) -> Calibration:
+    """Calibrate a teacher on rows that it has not seen."""
     X, y = question.calibration
     said = ask(whole, X, question.verbose)
     if answer.teacher is None:
         said = named(whole, said, question)
     columns, _ = reconcile(said.classes, y)
-    return temperature_of(replace(said, classes=columns), y)
+    return calibration_on(replace(said, classes=columns), y)
 
 
 def _fit_on_all(teacher: Any, question: Question) -> Any:

@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import DistilledClassifier, soft_labels
 from skdistill._teachers._answers import Answer
-from skdistill._teachers._calibration import calibrated, temperature_of
+from skdistill._teachers._calibration import calibration_on
 from skdistill._transfer._methods import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._store import store
@@ -182,8 +182,8 @@ def test_temperature_is_never_that_of_rows_the_teacher_has_seen(method, fitted, 
 
     held_out = fold >= 0
     proba = soft_labels(alone, X[held_out])
-    expected = temperature_of(Answer(proba, np.arange(3)), y[held_out])
-    assert found == pytest.approx(expected, rel=1e-3)
+    expected = calibration_on(Answer(proba, np.arange(3)), y[held_out])
+    assert found == pytest.approx(expected.temperature, rel=1e-3)
 
 
 def test_out_of_fold_temperature_does_not_depend_on_what_is_calibrated(parts):
@@ -213,8 +213,8 @@ def test_sample_weight_counts(parts):
     )
 
     folds = soft_labels(LogisticRegression(), X, y, cv=5, sample_weight=weight)
-    expected = temperature_of(Answer(folds, np.arange(3)), y, weight)
-    assert weighted == expected
+    expected = calibration_on(Answer(folds, np.arange(3)), y, weight)
+    assert weighted == expected.temperature
     assert weighted > 1.2 * plain
 
 
@@ -234,7 +234,7 @@ def test_all_rows_get_one_temperature(by_pair, method, parts):
     plain = label(forest, question)
     assert plain.temperature is None
     assert tempered.temperature != pytest.approx(1, abs=0.1)
-    expected = calibrated(plain, tempered.temperature)
+    expected = tempered.calibration(plain)
     assert len(tempered.values) == 600
     assert_array_equal(tempered.values, expected.values)
 
@@ -354,23 +354,6 @@ def test_meta_estimator_hands_over_codes(parts):
     assert voting.estimators_[0].teacher_temperature_ == expected
 
 
-def test_class_that_only_the_fitted_teacher_knows_gets_nothing_out_of_fold(parts):
-    X, y = parts[0]
-    forest = small_forest().fit(X, y)
-    few = y > 0
-
-    labels = soft_labels(
-        forest,
-        X[few],
-        y[few],
-        method="out_of_fold",
-        calibrate_teacher="out_of_fold",
-        random_state=0,
-    )
-
-    assert_array_equal(labels[:, 0], 0)
-
-
 def test_pair_may_be_a_frame_of_strings():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"town": rng.choice(["Ulm", "Bonn", "Kiel"], 200)})
@@ -383,7 +366,7 @@ def test_pair_may_be_a_frame_of_strings():
     ).set_params(student=None)
 
     proba = teacher.predict_proba(rest).astype(np.float32)
-    expected = temperature_of(Answer(proba, teacher.classes_), y[100:])
+    expected = calibration_on(Answer(proba, teacher.classes_), y[100:]).temperature
     assert clf.fit(train, y[:100]).teacher_temperature_ == pytest.approx(expected)
 
 

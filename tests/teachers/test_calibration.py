@@ -12,9 +12,9 @@ from sklearn.metrics import log_loss
 from skdistill._teachers._answers import Answer
 from skdistill._teachers._calibration import (
     BOUNDS,
-    calibrated,
+    Calibration,
+    calibration_on,
     resolve_calibration,
-    temperature_of,
 )
 
 X, Y = np.zeros((4, 2)), np.array(["a", "b", "a", "b"])
@@ -23,6 +23,10 @@ X, Y = np.zeros((4, 2)), np.array(["a", "b", "a", "b"])
 def answer(values, are_logits=False):
     values = np.asarray(values, dtype=np.float32)
     return Answer(values, np.arange(values.shape[1]), are_logits)
+
+
+def temperature_of(*rows):
+    return calibration_on(*rows).temperature
 
 
 def labeled_logits(n_classes, n_rows=4000):
@@ -66,7 +70,10 @@ def test_no_other_temperature_has_a_smaller_log_loss(output):
     given = by_output(3 * logits, output)
     best = temperature_of(given, y)
 
-    losses = [log_loss(y, calibrated(given, t * best).proba) for t in (0.9, 1, 1.1)]
+    losses = [
+        log_loss(y, Calibration(factor * best, -99.0)(given).proba)
+        for factor in (0.9, 1.0, 1.1)
+    ]
 
     assert losses[1] < min(losses[0], losses[2])
     assert losses[1] < log_loss(y, given.proba)
@@ -118,47 +125,34 @@ def test_temperature_keeps_within_its_bounds():
 # Probabilities of 0
 
 
-def test_zero_counts_as_half_the_smallest_probability():
-    proba = answer([[0.8, 0.2, 0.0], [0.0, 0.1, 0.9], [0.3, 0.3, 0.4]])
+@pytest.mark.parametrize("output", ["logits", "proba"])
+def test_zero_counts_as_half_the_smallest_probability_of_the_calibration(output):
+    rows = np.array([[0.8, 0.2, 0.0], [0.0, 0.1, 0.9], [0.3, 0.3, 0.4]])
+    others = np.array([[0.0, 1.0, 0.0], [0.98, 0.02, 0.0], [0.1, 0.2, 0.7]])
+    if output == "logits":
+        with np.errstate(divide="ignore"):
+            rows, others = np.log(rows), np.log(others)
+    found = calibration_on(answer(rows, output == "logits"), np.array([0, 2, 1]))
 
-    tempered = calibrated(proba, 2.0)
+    tempered = replace(found, temperature=2.0)(answer(others, output == "logits"))
 
-    filled = np.array([[0.8, 0.2, 0.05], [0.05, 0.1, 0.9], [0.3, 0.3, 0.4]])
+    # In the second row 0.05 would be more than what it gives another class.
+    filled = np.array([[0.05, 1.0, 0.05], [0.98, 0.02, 0.01], [0.1, 0.2, 0.7]])
     expected = np.sqrt(filled) / np.sqrt(filled).sum(axis=1, keepdims=True)
-    assert_allclose(tempered.values, expected, rtol=1e-6)
+    assert found.floor == pytest.approx(np.log(0.05))
+    assert_allclose(tempered.proba, expected, rtol=1e-6)
 
 
 def test_one_hot_teacher_gets_the_probability_of_being_right():
     proba = answer(np.eye(2)[[0, 1] * 50])
     y = np.array([0, 1] * 40 + [1, 0] * 10)
 
-    tempered = calibrated(proba, temperature_of(proba, y))
+    tempered = calibration_on(proba, y)(proba)
 
     assert_allclose(tempered.values.max(axis=1), 0.8, atol=1e-4)
 
 
-@pytest.mark.parametrize("are_logits", [False, True])
-def test_class_that_no_row_may_be_of_stays_at_zero(are_logits):
-    values = np.array([[0.6, 0.4, 0.0], [0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
-    if are_logits:
-        with np.errstate(divide="ignore"):
-            values = np.log(values)
-
-    tempered = calibrated(answer(values, are_logits), 3.0)
-
-    assert_array_equal(tempered.proba[:, 2], 0)
-    assert_allclose(tempered.proba.sum(axis=1), 1, rtol=1e-6)
-
-
-def test_class_that_no_row_may_be_of_does_not_change_the_temperature():
-    logits, y = labeled_logits(3)
-    proba = by_output(logits, "proba")
-    empty = answer(np.column_stack([proba.values, np.zeros(len(y))]))
-
-    assert temperature_of(empty, y) == temperature_of(proba, y)
-
-
-def test_label_to_which_the_teacher_gives_no_probability_at_all_raises_it():
+def test_label_to_which_the_teacher_gives_no_probability_raises_the_temperature():
     proba = np.tile([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0]], (10, 1))
     y = np.tile([0, 1], 10)
     wrong = np.where(np.arange(20) < 4, 2, y)
@@ -179,7 +173,7 @@ def test_calibrated_answer_divides_the_logits_and_keeps_the_rest(output):
     given = replace(by_output(logits, output), **parts)
     before = given.values.copy()
 
-    tempered = calibrated(given, 2.5)
+    tempered = Calibration(2.5, -99.0)(given)
 
     assert tempered.values.dtype == np.float32
     assert tempered.are_logits == given.are_logits
@@ -195,7 +189,7 @@ def test_calibrated_answer_divides_the_logits_and_keeps_the_rest(output):
 def test_calibration_changes_no_predicted_class(temperature):
     proba = by_output(labeled_logits(26, 500)[0], "proba")
 
-    tempered = calibrated(proba, temperature)
+    tempered = Calibration(temperature, -99.0)(proba)
 
     assert_array_equal(tempered.values.argmax(axis=1), proba.values.argmax(axis=1))
 
@@ -212,12 +206,12 @@ def test_rows_of_fewer_than_two_classes_are_refused(y, weight):
     proba = answer(np.full((len(y), 2), 0.5))
 
     with pytest.raises(ValueError, match=r"at least 2 classes.*calibrate_teacher=\("):
-        temperature_of(proba, np.asarray(y, dtype=int), weight)
+        calibration_on(proba, np.asarray(y, dtype=int), weight)
 
 
 def test_labels_that_the_teacher_does_not_know_are_named():
     with pytest.raises(ValueError, match=r"does not know: \[7\].*classes="):
-        temperature_of(answer(np.full((3, 2), 0.5)), np.array([0, 1, 7]))
+        calibration_on(answer(np.full((3, 2), 0.5)), np.array([0, 1, 7]))
 
 
 # The parameter

@@ -123,16 +123,16 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         n_rows, random_state)``. Its attribute ``n_copies``, by default 10, is the
         number of new rows for each training row.
     calibrate_teacher : None, "out_of_fold" or pair (X_cal, y_cal), default=None
-        Makes the teacher's probabilities calibrated, by temperature scaling [2]_: the
-        teacher's logits are divided by the one number that minimizes the log loss of
-        rows that the teacher was not fitted on. "out_of_fold" uses the training rows
-        and ``sample_weight``: clones of the teacher are fitted on the folds of ``cv``,
-        and each row is labeled by a clone that was not fitted on it. If the soft labels
-        are out-of-fold, they are used, and nothing is fitted in addition. If ``cv`` is
-        given, also pass ``soft_labels="in_sample"`` to keep the soft labels in-sample.
-        A pair is rows that the teacher has not seen, and their labels. Each teacher of
-        a list is calibrated before the average. None, the default, changes nothing: a
-        calibrated teacher needs no further fits or rows.
+        Calibrates the teacher by temperature scaling [2]_: its logits are divided by
+        one number, which minimizes the log loss of rows that the teacher was not fitted
+        on. "out_of_fold" uses the training rows and ``sample_weight``: clones of the
+        teacher are fitted on the folds of ``cv``, and each row is labeled by a clone
+        that was not fitted on it. Out-of-fold soft labels are used for this as well, so
+        nothing is fitted twice. If you pass ``cv`` and want in-sample soft labels, also
+        pass ``soft_labels="in_sample"``. A pair contains rows that the teacher has not
+        seen, in the form of ``X``, and their labels. Each teacher of a list is
+        calibrated before the average. None, the default, leaves the probabilities as
+        they are, because a calibration needs further fits or rows.
     proba_clip : float or "auto", default="auto"
         The lower bound of the teacher's probabilities, whose logarithms are taken as
         logits. Like a temperature, a larger value makes the soft labels softer. "auto"

@@ -133,6 +133,8 @@ def explain_failure(
         return True
 
     name = type(teacher).__name__
+    if is_frame(X):
+        X, extra = native(X), native(extra)
     made = _head(extra, _n_made(augmenter, X))
     if _num_samples(made) < _num_samples(extra) and answers(made):
         return ValueError(f"teacher {name} fails on rows of X_transfer: {error}")
@@ -206,8 +208,6 @@ def _lacking(X: Any) -> NDArray[np.bool_]:
 
 def _guilty_column(answers: Callable[[Any], bool], X: Any, made: Any) -> str:
     """Say because of which column a teacher fails on rows made of X."""
-    if is_frame(X):
-        X, made = native(X), native(made)
     new = _few_refused(answers, made)
     old = _head(X, _num_samples(new))
     new = _head(new, _num_samples(old))

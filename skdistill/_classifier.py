@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill._base import BaseDistiller, may_train_on
 from skdistill._teachers._answers import Answer
-from skdistill._training._prediction import log_proba, proba
-from skdistill._training._train import net_input, net_of, transform
+from skdistill._training._prediction import log_proba, net_input, proba, transform
+from skdistill._training._train import net_of
 from skdistill._transfer._labels import reconcile
 from skdistill._transfer._methods import METHODS
 from skdistill.utils._validation import all_fitted, plain_rows

@@ -11,6 +11,8 @@ from skorch.dataset import Dataset, unpack_data
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
+from skdistill._training._prediction import to_tensor
+
 
 class NumberedRows(Dataset):
     """A net's dataset, whose batches can be told by their row numbers.
@@ -75,8 +77,3 @@ class Batch(tuple):
     """Inputs and targets, as skorch passes them around, and ``rows``."""
 
     rows: Tensor
-
-
-def to_tensor(X: Any) -> Tensor:
-    # A copy: torch aligns it, and how a sum is rounded depends on the alignment.
-    return torch.tensor(X.toarray() if issparse(X) else X)

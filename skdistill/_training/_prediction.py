@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.sparse import issparse
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
 from skorch import NeuralNet, NeuralNetClassifier
 from skorch.dataset import Dataset
 from skorch.history import History
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from skdistill._training._batches import to_tensor
+from skdistill.utils._validation import plain_rows
 
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
 _FORWARD_SIZE = 2**20
@@ -37,6 +41,27 @@ def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
     return torch.log(proba(net, X))
 
 
+def transform(student: Any, X: Any) -> Any:
+    """Apply the fitted preprocessing of a student, if it has some."""
+    if isinstance(student, Pipeline):
+        # Step by step: Pipeline.transform costs as much as the net for a single row.
+        for _, step in student.steps[:-1]:
+            if step is not None and step != "passthrough":
+                X = step.transform(X)
+    return X
+
+
+def net_input(X: Any) -> Any:
+    """Return rows as a net takes them: float32, dense or CSR, finite."""
+    rows = plain_rows(X)
+    if rows is not None:
+        return rows
+    with np.errstate(over="ignore"):  # what overflows is reported as infinite
+        return check_array(
+            X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True
+        )
+
+
 def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the outputs of a net's module in evaluation mode, on the CPU."""
     if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
@@ -54,6 +79,11 @@ def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
 def first(output: Any) -> Tensor:
     """Return what counts of a module's output: of a tuple, the first."""
     return output[0] if isinstance(output, tuple) else output
+
+
+def to_tensor(X: Any) -> Tensor:
+    # A copy: torch aligns it, and how a sum is rounded depends on the alignment.
+    return torch.tensor(X.toarray() if issparse(X) else X)
 
 
 def learns_from_logits(net: Any) -> bool:

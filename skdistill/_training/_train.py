@@ -6,10 +6,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
@@ -17,12 +15,11 @@ from skorch.callbacks import Callback
 from skdistill._training._hooks import Distillation, describe, distilling
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
-from skdistill._training._prediction import forward
+from skdistill._training._prediction import forward, net_input, transform
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._frames import stacked
 from skdistill.utils._seeding import seeded
-from skdistill.utils._unwrap import active
-from skdistill.utils._validation import noting, plain_rows
+from skdistill.utils._validation import noting
 
 _NOTE = (
     "(Raised by the student, which gets X just as it was given to fit. What it needs "
@@ -110,26 +107,6 @@ def train_student(
         raise ValueError(
             f"the student's output is not finite after {len(net.history)} epochs, at "
             f"{describe(net, loss)}. Lower the learning rate or scale X"
-        )
-
-
-def transform(student: Any, X: Any) -> Any:
-    """Apply the fitted preprocessing of a student, if it has some."""
-    if isinstance(student, Pipeline):
-        # Step by step: Pipeline.transform costs as much as the net for a single row.
-        for _, step in active(student.steps[:-1]):
-            X = step.transform(X)
-    return X
-
-
-def net_input(X: Any) -> Any:
-    """Return rows as a net takes them: float32, dense or CSR, finite."""
-    rows = plain_rows(X)
-    if rows is not None:
-        return rows
-    with np.errstate(over="ignore"):  # what overflows is reported as infinite
-        return check_array(
-            X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True
         )
 
 

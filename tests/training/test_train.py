@@ -18,7 +18,8 @@ from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import ValidSplit
 from torch import nn
 
-from skdistill._training._train import net_input, net_of, transform
+from skdistill._training._prediction import net_input, transform
+from skdistill._training._train import net_of
 from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import TinyModule, tiny_net
 from tests.training.conftest import assert_same_weights, differ, train, weights_of

@@ -239,6 +239,7 @@ class Constant:
     """Makes rows of one number."""
 
     def sample(self, X, n_rows, random_state):
+        assert n_rows > 0
         return np.full((n_rows, X.shape[1]), 99.0)
 
 

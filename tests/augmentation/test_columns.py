@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skdistill.augmentation import MUNGE, Mixture, Mixup
+from skdistill.augmentation._table import Column
 
 N_ROWS = 50
 RNG = np.random.default_rng(0)
@@ -248,6 +249,25 @@ def test_few_whole_numbers_are_levels(n_distinct, expected):
 
     assert_array_equal(made, np.round(made))
     assert np.isin(made, X).all() == (expected == "levels")
+
+
+def test_equal_values_and_missing_ones_are_one_level():
+    nan = [float("nan"), float("nan")]
+
+    column = Column.of_levels(["a", *nan, pd.NA, pd.NA, [1], [1], "a"])
+
+    assert column.numbers.tolist() == [0, 1, 1, 2, 2, 3, 3, 0]
+
+
+def test_levels_are_about_as_far_apart_as_numbers():
+    rng = np.random.RandomState(0)
+    levels = Column.of_levels(range(200)).embedded(rng)
+    numbers = Column.of_numbers(1000 * rng.normal(size=200) + 7).embedded(rng)
+
+    distances = np.linalg.norm(levels[:100] - levels[100:], axis=1)
+    assert abs(distances.mean() - 1) < 0.1
+    assert distances.std() < 0.3
+    assert abs(numbers.std() - 1) < 1e-6
 
 
 # Frames as they are

@@ -143,6 +143,7 @@ def test_augmenter_cannot_change_the_rows_of_the_person():
 def test_list_of_an_augmenter_becomes_an_array():
     made = made_rows(Augmenter(lambda X, n: first_row(X, n).tolist()), X, 0)
 
+    assert isinstance(made, np.ndarray)
     assert_array_equal(made, first_row(X, 12))
 
 
@@ -286,9 +287,10 @@ def test_error_names_the_column_of_whatever_row(make, name, row):
     [
         (lambda x: (x == 7).all(axis=1).any(), with_sevens(3)),
         (lambda x: len(x) > 10, with_sevens()),
+        (lambda x: False, with_sevens()),
         (lambda x: len(x) == 1 or (x == 7).any(), with_sevens((3, 1))),
     ],
-    ids=["two columns", "many rows", "single rows"],
+    ids=["two columns", "many rows", "not again", "single rows"],
 )
 def test_where_no_column_alone_is_refused(is_refused, made):
     message = explanation(is_refused, np.ones((6, 2)), made)

@@ -58,6 +58,7 @@ docs: $(VENV)/.installed-docs ## build the documentation in docs/_build/html
 .PHONY: bench
 bench: $(VENV)/.installed-test ## measure the quality of students and the time to fit
 	@$(RUN) benchmarks/quality.py
+	@$(RUN) benchmarks/checksum_time.py
 	@$(RUN) benchmarks/fit_time.py
 
 .PHONY: lowest

@@ -23,6 +23,8 @@ OPENML = {
     "spambase": ("spambase", 1),
     "mnist": ("mnist_784", 1),
 }
+# These are read from a folder alone.
+FOLDER_ONLY = ["flights_late", "marketing", "sqf", "texture"]
 
 
 def load(name):
@@ -32,7 +34,11 @@ def load(name):
     "adult_frame", X is a DataFrame with strings and missing values.
     """
     folder = os.environ.get("SKDISTILL_DATA")
-    return _from_openml(name) if folder is None else _from_folder(name, Path(folder))
+    if folder is not None:
+        return _from_folder(name, Path(folder))
+    if name in FOLDER_ONLY:
+        raise SystemExit(f"{name} is in no OpenML: set SKDISTILL_DATA to its folder")
+    return _from_openml(name)
 
 
 def _from_folder(name, folder):

@@ -483,12 +483,14 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         if not hasattr(self, "student_"):  # the check takes longer than a small net
             check_is_fitted(self)
         student = self.student_
-        net = student.steps[-1][1] if isinstance(student, Pipeline) else student
         named = hasattr(self, "feature_names_in_")
-        rows = None if named else plain_rows(X, self.n_features_in_)
-        if rows is None:
-            rows = self._check_X(X, reset=False)
-        return net, net_input(transform(student, rows))
+        plain = None if named else plain_rows(X, self.n_features_in_)
+        if plain is None:
+            X = self._check_X(X, reset=False)
+        if not isinstance(student, Pipeline):
+            return student, net_input(X) if plain is None else plain
+        # Steps of a pipeline may need X in the precision in which it is given.
+        return student.steps[-1][1], net_input(transform(student, X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

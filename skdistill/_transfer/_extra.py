@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
+from skdistill._teachers._asking import private_copy
 from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE
+from skdistill.augmentation._table import Table
 from skdistill.utils._fingerprint import fingerprint
-from skdistill.utils._frames import is_frame
+from skdistill.utils._frames import is_frame, is_pandas, native
 
 # augmenter="auto" makes this many rows, or 10 for each training row if that is less,
 # or one if that is more: a large table needs few, and the time stays in proportion.
@@ -69,18 +75,19 @@ def resolve_augmenter(augmenter: Any, X: Any) -> Any:
     """Return the object that "auto" stands for: MUNGE on dense tables, else None."""
     if not isinstance(augmenter, str):
         return augmenter
-    is_table = is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)
-    if not is_table or _num_samples(X) < 2:
+    if not _is_table(X) or _num_samples(X) < 2:
         return None
     return MUNGE(n_copies=np.clip(_AUTO_ROWS / _num_samples(X), *_AUTO_COPIES))
 
 
 def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
     """Return the rows that an augmenter makes of X; made once by one seed."""
-    n_rows = round(getattr(augmenter, "n_copies", 10.0) * _num_samples(X))
+    n_rows = _n_made(augmenter, X)
 
     def make() -> MadeRows:
-        return MadeRows(augmenter.sample(X, n_rows, seed))
+        made = augmenter.sample(private_copy(X), n_rows, seed)
+        _check_made(made, X, n_rows, f"the augmenter {type(augmenter).__name__}")
+        return MadeRows(np.asarray(made) if isinstance(X, np.ndarray) else made)
 
     mark = fingerprint("made rows", augmenter, X, seed)
     return make().X if mark is None else store.get(mark.checksum, make).X
@@ -96,16 +103,15 @@ def unwrapped_transfer(X_transfer: Any, X: Any) -> Any:
             "cross-validation would cut it into folds as it does X. Pass "
             "X_transfer=TransferRows(X_transfer), which is handed on whole"
         )
-    if is_frame(X_transfer) != is_frame(X):
+    if _form(X_transfer) != _form(X):
         raise ValueError(
-            f"X is a {type(X).__name__} and X_transfer a {type(X_transfer).__name__}: "
-            "pass both in one form"
+            f"X is {_form(X)} and X_transfer {_form(X_transfer)}: pass both in one form"
         )
     return X_transfer
 
 
 def explain_failure(
-    ask: Any, teacher: Any, augmenter: Any, X: Any, made: Any, error: Exception
+    ask: Any, teacher: Any, augmenter: Any, X: Any, extra: Any, error: Exception
 ) -> ValueError:
     """Return an error that names the augmenter, and the column that a teacher refuses.
 
@@ -114,43 +120,125 @@ def explain_failure(
     ask : callable
         Asks a teacher for the labels of rows.
     teacher : estimator
-        The teacher, which has raised ``error`` for the rows ``made`` of X.
+        The teacher, which has raised ``error`` for the rows ``extra``.
+    augmenter : object
+        What has made the first of them of the rows X.
     """
-    n_rows = min(_num_samples(X), _num_samples(made), 256)
-    rows, new = (_safe_indexing(part, np.arange(n_rows)) for part in (X, made))
-    guilty = [
-        name
-        for name, mixed in _one_column_replaced(rows, new)
-        if not _answers(ask, teacher, mixed)
-    ]
-    where = f"the column {guilty[0]!r}" if guilty else "a combination of columns"
+
+    def answers(rows: Any) -> bool:
+        try:
+            ask(teacher, rows)
+        except Exception:
+            return False
+        return True
+
+    name = type(teacher).__name__
+    if is_frame(X):
+        X, extra = native(X), native(extra)
+    made = _head(extra, _n_made(augmenter, X))
+    if _num_samples(made) < _num_samples(extra) and answers(made):
+        return ValueError(f"teacher {name} fails on rows of X_transfer: {error}")
+    where = _guilty_column(answers, X, made) if _is_table(X) else ""
     return ValueError(
-        f"teacher {type(teacher).__name__} fails on rows that the augmenter "
-        f"{type(augmenter).__name__} made, because of {where}: {error}. Set "
-        "augmenter=None, or pass an augmenter that makes only rows that the teacher "
-        "takes"
+        f"teacher {name} fails on rows that the augmenter {type(augmenter).__name__} "
+        f"made{where}: {error}. Set augmenter=None, or pass an augmenter that makes "
+        "only rows that the teacher takes"
     )
 
 
-def _one_column_replaced(rows: Any, new: Any) -> Any:
+def _is_table(X: Any) -> bool:
+    return is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)
+
+
+def _form(X: Any) -> str:
+    """Say what rows are, as far as it has to be the same for all of them."""
+    if is_frame(X):
+        return f"a data frame of {type(X).__module__.partition('.')[0]}"
+    return "a sparse matrix" if issparse(X) else "an array"
+
+
+def _head(X: Any, n_rows: int) -> Any:
+    return _safe_indexing(X, np.arange(min(n_rows, _num_samples(X))))
+
+
+def _n_made(augmenter: Any, X: Any) -> int:
+    """Return how many rows to make of X, at least one."""
+    n_copies = getattr(augmenter, "n_copies", 10.0)
+    if not isinstance(n_copies, Real) or not 0 < float(n_copies) < np.inf:
+        raise ValueError(
+            f"n_copies of the augmenter {type(augmenter).__name__} must be a number "
+            f"above 0, got {n_copies!r}"
+        )
+    return max(1, round(float(n_copies) * _num_samples(X)))
+
+
+def _check_made(made: Any, X: Any, n_rows: int, name: str) -> None:
+    """Raise a ValueError where rows that were made are not like those of X."""
+    if _form(made) != _form(X):
+        raise ValueError(f"{name} made {_form(made)} of {_form(X)}")
+    if _num_samples(made) != n_rows:
+        raise ValueError(
+            f"{name} made {_num_samples(made)} rows, n_rows={n_rows} were asked for"
+        )
+    columns, expected = _columns(made), _columns(X)
+    if columns != expected:
+        raise ValueError(f"{name} made the columns {columns}, X has {expected}")
+    if _is_table(X):
+        lacking = _lacking(made) & ~_lacking(X)
+        if lacking.any():
+            first = int(lacking.argmax())
+            column = columns[first] if is_frame(X) else first
+            raise ValueError(
+                f"{name} made NaN or infinity in the column {column!r}, where X has "
+                "none"
+            )
+
+
+def _columns(X: Any) -> list[Any]:
+    """Return the names of columns; of arrays, the shape of a row."""
+    if is_frame(X):
+        return list(getattr(X, "column_names", X.columns))  # the first in pyarrow
+    return list(np.shape(X)[1:])
+
+
+def _lacking(X: Any) -> NDArray[np.bool_]:
+    """Tell in which columns of numbers a value is not finite."""
+    return np.array([np.isnan(column.numbers).any() for column in Table(X).columns])
+
+
+def _guilty_column(answers: Callable[[Any], bool], X: Any, made: Any) -> str:
+    """Say because of which column a teacher fails on rows made of X."""
+    new = _few_refused(answers, made)
+    old = _head(X, _num_samples(new))
+    new = _head(new, _num_samples(old))
+    if answers(old):
+        for name, mixed in _one_column_replaced(old, new):
+            if not answers(mixed):
+                return f", because of the column {name!r}"
+    return ", because of a combination of columns"
+
+
+def _few_refused(answers: Callable[[Any], bool], rows: Any) -> Any:
+    """Halve rows for as long as a teacher refuses one of the halves."""
+    while (n_rows := _num_samples(rows)) > 1:
+        parts = np.array_split(np.arange(n_rows), 2)
+        halves = (_safe_indexing(rows, part) for part in parts)
+        refused = next((half for half in halves if not answers(half)), None)
+        if refused is None:
+            break
+        rows = refused
+    return rows
+
+
+def _one_column_replaced(rows: Any, new: Any) -> Iterator[tuple[Any, Any]]:
     for position in range(rows.shape[1]):
         if not is_frame(rows):
             mixed = np.array(rows)
             mixed[:, position] = new[:, position]
             yield position, mixed
-            continue
-        name = rows.columns[position]
-        if hasattr(rows, "iloc"):
-            mixed = rows.reset_index(drop=True)
-            mixed[name] = new[name].reset_index(drop=True)
-            yield name, mixed
+        elif is_pandas(rows):
+            mixed = rows.copy()
+            mixed.isetitem(position, new.iloc[:, position].array)
+            yield rows.columns[position], mixed
         else:
-            yield name, rows.with_columns(new.get_column(name))
-
-
-def _answers(ask: Any, teacher: Any, rows: Any) -> bool:
-    try:
-        ask(teacher, rows)
-    except Exception:
-        return False
-    return True
+            yield rows.columns[position], rows.with_columns(new.to_series(position))

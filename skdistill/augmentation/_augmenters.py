@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.augmentation._table import Table
 from skdistill.utils._frames import stacked
+from skdistill.utils._validation import noting
 
 # A row looks for its nearest neighbor among this many rows, so that the time grows
 # with the rows, not with their square.
@@ -41,11 +42,24 @@ class _Augmenter(BaseEstimator):
         -------
         X_new : ndarray or data frame of shape (n_rows, n_features)
             Of the same columns and dtypes.
+
+        Raises
+        ------
+        TypeError
+            If X is sparse.
+        ValueError
+            If X is no table, such as a list of texts, or empty.
         """
         self._validate_params()
         rng = check_random_state(random_state)
-        table = Table(X)
-        own = rng.permutation(np.arange(n_rows) % len(table))
+        name = type(self).__name__
+        with noting(
+            f"(Raised by the augmenter {name}, which makes rows of dense tables alone. "
+            "Set augmenter=None, or pass an object of your own with a method "
+            "sample(X, n_rows, random_state))"
+        ):
+            table = Table(X)
+        own = rng.permutation(len(table))[np.arange(n_rows) % len(table)]
         return self._mixed(table, own, rng)
 
     def _mixed(
@@ -132,6 +146,7 @@ class Mixup(_Augmenter):
     See Also
     --------
     MUNGE : Exchange values between near rows.
+    Mixture : Some rows of each of several augmenters.
 
     References
     ----------
@@ -176,10 +191,16 @@ class Mixture(BaseEstimator):
 
     Parameters
     ----------
-    augmenters : list of objects with a method ``sample``, default=None
+    augmenters : list of objects with a method ``sample`` or None, default=None
         None stands for :class:`MUNGE` and :class:`Mixup`.
     n_copies : float, default=10.0
-        The number of new rows for each training row, from all augmenters together.
+        The number of new rows for each training row, above 0, from all augmenters
+        together. Their own ``n_copies`` do not count.
+
+    See Also
+    --------
+    MUNGE : Exchange values between near rows.
+    Mixup : New rows between two rows.
 
     Examples
     --------
@@ -189,6 +210,11 @@ class Mixture(BaseEstimator):
     >>> Mixture([MUNGE(p=0.2), Mixup()]).sample(X, n_rows=7, random_state=0).shape
     (7, 2)
     """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "augmenters": [list, tuple, None],
+        "n_copies": [Interval(Real, 0, None, closed="neither")],
+    }
 
     def __init__(
         self, augmenters: list[Any] | None = None, n_copies: float = 10.0
@@ -213,7 +239,10 @@ class Mixture(BaseEstimator):
         X_new : ndarray or data frame of shape (n_rows, n_features)
             Of the same columns and dtypes.
         """
+        self._validate_params()
         augmenters = [MUNGE(), Mixup()] if self.augmenters is None else self.augmenters
+        if not augmenters:
+            raise ValueError("Mixture has no augmenters: pass at least one, or None")
         rng = check_random_state(random_state)
         shares = np.array_split(np.arange(n_rows), len(augmenters))
         return stacked(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from skdistill.utils._frames import is_frame, is_pandas, native
+from skdistill.utils._frames import is_frame, is_pandas
 
 # A column of whole numbers with no more distinct values than this holds levels: they
 # are exchanged between rows, and no value in between is drawn.
 _MAX_LEVELS = 20
+
+# float64, as which columns are compared and mixed, holds whole numbers up to this.
+_MAX_WHOLE = 2**53
 
 # The dimensions that stand for the levels of a column, where rows are compared.
 _LEVEL_DIMENSIONS = 8
@@ -26,7 +30,8 @@ class Column:
     Attributes
     ----------
     numbers : ndarray of shape (n_rows,), float64
-        The values, NaN for missing; codes of the levels where they are no numbers.
+        The values, NaN for missing and infinite ones; codes of the levels where they
+        are no numbers.
     kind : {"continuous", "integer", "levels"}
         Between two values of the first kind, all are possible; between two integers,
         the whole numbers; between two levels, none.
@@ -38,11 +43,13 @@ class Column:
     @classmethod
     def of_numbers(cls, numbers: NDArray[np.float64]) -> Column:
         """Tell the kind of a column of numbers by its values."""
-        there = numbers[np.isfinite(numbers)]
+        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+        there = numbers[~np.isnan(numbers)]
         if not np.array_equal(there, np.round(there)):
             return cls(numbers, "continuous")
         few = len(np.unique(there)) <= _MAX_LEVELS
-        return cls(numbers, "levels" if few else "integer")
+        is_exact = np.abs(there).max(initial=0) <= _MAX_WHOLE
+        return cls(numbers, "levels" if few or not is_exact else "integer")
 
     @classmethod
     def of_levels(cls, values: Any) -> Column:
@@ -62,7 +69,7 @@ class Column:
             places = rng.standard_normal((codes.max() + 1, _LEVEL_DIMENSIONS))
             places /= np.linalg.norm(places, axis=1, keepdims=True) * np.sqrt(2)
             return places[codes].astype(np.float32)
-        there = np.isfinite(self.numbers)
+        there = ~np.isnan(self.numbers)
         mean = self.numbers[there].mean()
         scale = self.numbers[there].std() or 1.0
         standard = np.where(there, (self.numbers - mean) / scale, 0.0)
@@ -89,13 +96,16 @@ class Table:
     """
 
     def __init__(self, X: Any) -> None:
+        self.given = X
         self.is_frame = is_frame(X)
         if self.is_frame:
-            self.X = native(X)
+            self.X = _as_it_is(X)
             self.columns = [_column_of(self.X, i) for i in range(self.X.shape[1])]
         else:
             self.X = check_array(X, dtype=None, ensure_all_finite=False)
             self.columns = [_column_of_array(values) for values in self.X.T]
+        if 0 in self.X.shape:
+            raise ValueError(f"X of shape {self.X.shape} has no rows or no columns")
 
     def __len__(self) -> int:
         return int(self.X.shape[0])
@@ -129,7 +139,13 @@ class Table:
             made.append(self._column(i, sources[:, i], chosen, values))
         if not self.is_frame:
             return np.stack(made, axis=1)
-        return type(self.X)(dict(zip(self.X.columns, made, strict=True)))
+        if not is_pandas(self.X):
+            return type(self.X)(dict(zip(self.X.columns, made, strict=True)))
+        frame = type(self.X)(dict(enumerate(made)))  # names may occur twice
+        frame.columns = self.X.columns
+        if self.X is self.given:
+            return frame
+        return type(self.given).from_pandas(frame, self.given.schema, False)
 
     def _column(
         self,
@@ -146,11 +162,21 @@ class Table:
         if not is_pandas(self.X):
             column = self.X.to_series(position)[rows]
             return column.scatter(np.flatnonzero(where), values.tolist())
-        array = self.X.iloc[:, position].array.take(rows)
+        old = self.X.iloc[:, position]
+        array = old.array.take(rows)
         if where.any():
             kind = getattr(array.dtype, "numpy_dtype", array.dtype)
             array[where] = values.astype(kind)
-        return array
+        return type(old)(array, dtype=old.dtype)
+
+
+def _as_it_is(X: Any) -> Any:
+    """Return a data frame of pandas or polars; pyarrow's dtypes stay what they are."""
+    if is_pandas(X) or hasattr(X, "to_series"):
+        return X
+    return X.to_pandas(
+        ignore_metadata=True, types_mapper=import_module("pandas").ArrowDtype
+    )
 
 
 def _column_of_array(values: NDArray[Any]) -> Column:
@@ -163,7 +189,8 @@ def _column_of(X: Any, position: int) -> Column:
     """Return a column of a data frame."""
     if is_pandas(X):
         column = X.iloc[:, position]
-        if getattr(column.dtype, "kind", "O") in "iuf":
+        is_number = getattr(column.dtype, "kind", "O") in "iuf"
+        if is_number and not hasattr(column, "sparse"):  # no value can be set there
             return Column.of_numbers(column.to_numpy(np.float64, na_value=np.nan))
         return Column.of_levels(column.tolist())
     column = X.to_series(position)
@@ -175,6 +202,6 @@ def _column_of(X: Any, position: int) -> Column:
 def _hashable(value: Any) -> Any:
     try:
         hash(value)
-    except TypeError:
+        return value if value == value else "nan"  # NaN differs from itself
+    except TypeError:  # a list, or pandas.NA, which does not say whether it differs
         return repr(value)
-    return "nan" if value != value else value  # NaN differs from itself

@@ -191,7 +191,7 @@ class TestFrames:
     def test_same(self, fitted_frame, numeric):
         clf, X = fitted_frame
         if numeric == "piecewise":
-            clf = fit(small(numeric=numeric), X, clf.predict(X))
+            clf = fit(small(numeric=numeric), *frame())
         plain = to_sklearn(clf)
         assert_same(plain, clf, X)
         assert plain.feature_names_in_.tolist() == X.columns.tolist()

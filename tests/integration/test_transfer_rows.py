@@ -1,0 +1,458 @@
+"""Rows beyond the training rows, from fit to what the student has learned."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_matrix
+from scipy.special import softmax
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from skorch.dataset import ValidSplit
+from torch import nn
+
+from skdistill import (
+    DistilledClassifier,
+    TabularPreprocessor,
+    TransferRows,
+    make_student,
+)
+from skdistill.augmentation import MUNGE, Mixup
+from tests.conftest import FittedTeacher, table, tiny_net
+from tests.kinds import net
+
+N_ROWS, N_UNLABELED = 30, 20
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:the teacher's balanced accuracy:UserWarning"
+)
+
+
+class RowTeacher(FittedTeacher):
+    """Says of each row what is written in the row: the softmax of its first columns."""
+
+    def predict_proba(self, X):
+        return softmax(np.asarray(X)[:, :3], axis=1)
+
+
+class Lookup(nn.Module):
+    """Has a parameter for each row, which says its number in column 3."""
+
+    def __init__(self):
+        super().__init__()
+        self.logits = nn.Embedding(N_ROWS + N_UNLABELED, 3)
+
+    def forward(self, X):
+        return self.logits(X[:, 3].long())
+
+
+class Same(nn.Module):
+    """Says the same of each row."""
+
+    def __init__(self):
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(3))
+
+    def forward(self, X):
+        return self.logits + 0 * X[:, :3]
+
+
+class Numbered:
+    """Makes the rows that it was given, whatever X is."""
+
+    n_copies = N_UNLABELED / N_ROWS
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def sample(self, X, n_rows, random_state):
+        return self.rows
+
+
+@pytest.fixture
+def rows():
+    """Return rows that say their logits and number, labels of the first, the others."""
+    rng = np.random.default_rng(0)
+    n = N_ROWS + N_UNLABELED
+    X = np.column_stack([0.7 * rng.normal(size=(n, 3)), np.arange(n)])
+    X = X.astype(np.float32)
+    return X[:N_ROWS], np.arange(N_ROWS) % 3, X[N_ROWS:]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return the numbers of rows for which logistic regressions are asked."""
+    numbers = []
+    answer = LogisticRegression.predict_proba
+
+    def predict_proba(self, X):
+        numbers.append(X.shape[0])
+        return answer(self, X)
+
+    monkeypatch.setattr(LogisticRegression, "predict_proba", predict_proba)
+    return numbers
+
+
+def lookup(teacher, **params):
+    """Return a distilled table of all rows, which learns each by heart."""
+    student = tiny_net(
+        module=Lookup, optimizer=torch.optim.SGD, lr=100.0, max_epochs=40
+    )
+    defaults = {"temperature": 1.0, "random_state": 0}
+    return DistilledClassifier(teacher, student, **defaults | params)
+
+
+def quick(teacher, **params):
+    return DistilledClassifier(
+        teacher, net(max_epochs=1), **{"random_state": 0} | params
+    )
+
+
+# What the student learns
+
+
+@pytest.mark.parametrize("by", ["X_transfer", "augmenter"])
+def test_rows_with_labels_have_two_targets_and_the_others_one(by, rows):
+    X, y, U = rows
+    clf = lookup(RowTeacher(), augmenter=Numbered(U) if by == "augmenter" else None)
+
+    clf.fit(X, y, X_transfer=U if by == "X_transfer" else None)
+
+    both = (RowTeacher().predict_proba(X) + np.eye(3)[y]) / 2
+    assert_allclose(clf.predict_proba(X), both, atol=0.02)
+    assert_allclose(clf.predict_proba(U), RowTeacher().predict_proba(U), atol=0.02)
+
+
+def test_made_rows_and_real_ones_come_together(rows):
+    X, y, U = rows
+    clf = lookup(RowTeacher(), augmenter=Numbered(U[:12]), alpha=1.0)
+    clf.augmenter.n_copies = 12 / N_ROWS
+
+    clf.fit(X, y, X_transfer=U[12:])
+
+    assert_allclose(clf.predict_proba(U), RowTeacher().predict_proba(U), atol=0.02)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("alpha", [0.3, 1.0])
+def test_each_row_without_label_weighs_as_an_average_row(alpha, weighted, rows):
+    X, y, U = rows
+    weight = np.linspace(1, 9, N_ROWS) if weighted else np.ones(N_ROWS)
+    student = tiny_net(module=Same, max_epochs=100)
+    clf = DistilledClassifier(RowTeacher(), student, temperature=1.0, alpha=alpha)
+
+    clf.fit(X, y, weight if weighted else None, X_transfer=U)
+
+    weight = (weight / weight.mean())[:, np.newaxis]
+    soft = (weight * RowTeacher().predict_proba(X)).sum(axis=0)
+    soft += RowTeacher().predict_proba(U).sum(axis=0)
+    hard = (weight * np.eye(3)[y]).sum(axis=0)
+    expected = alpha * soft + (1 - alpha) * hard
+    assert_allclose(clf.predict_proba(X[:1])[0], expected / expected.sum(), atol=2e-3)
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold", "out_of_bag"])
+def test_teacher_of_all_rows_labels_the_others(method, rows):
+    X, y, U = rows
+    forest = RandomForestClassifier(10, max_depth=2, random_state=0)
+    clf = lookup(forest, soft_labels=method, alpha=1.0, proba_clip=0.01)
+
+    clf.fit(X, y, X_transfer=U)
+
+    expected = np.maximum(clf.teacher_.predict_proba(U), 0.01)
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert_allclose(clf.predict_proba(U), expected, atol=0.03)
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold"])
+def test_several_teachers_label_the_others(method, rows):
+    X, y, U = rows
+    teachers = [RandomForestClassifier(10, max_depth=d, random_state=0) for d in (1, 2)]
+    clf = lookup(teachers, soft_labels=method, alpha=1.0, proba_clip=0.01)
+
+    clf.fit(X, y, X_transfer=U)
+
+    proba = [teacher.predict_proba(U) for teacher in clf.teacher_]
+    assert_allclose(clf.predict_proba(U), np.mean(proba, axis=0), atol=0.03)
+
+
+def test_labels_are_not_needed(rows):
+    X, _, U = rows
+
+    clf = lookup(RowTeacher(), alpha=1.0).fit(X, X_transfer=U)
+
+    assert_allclose(clf.predict_proba(U), RowTeacher().predict_proba(U), atol=0.02)
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold", "out_of_bag"])
+def test_losses_on_features_get_those_of_all_rows(method, data32, count_calls):
+    X, y = data32
+    calls = count_calls(RandomForestClassifier, "apply")
+    forest = RandomForestClassifier(10, random_state=0)
+    clf = quick(forest, feature_loss="cka", relation_loss="pkt", soft_labels=method)
+
+    clf.fit(X, y, X_transfer=X[:20])
+
+    of_folds = 5 if method == "out_of_fold" else 0
+    assert calls["apply"] >= 2 + of_folds
+    for term in ("feature", "relation"):
+        assert np.isfinite(clf.history_[-1][f"train_loss_{term}"])
+
+
+def test_other_rows_may_lack_classes(data32):
+    X, y = data32
+
+    clf = quick(LogisticRegression()).fit(X, y, X_transfer=X[y == 1])
+
+    assert clf.classes_.tolist() == [0, 1, 2]
+
+
+# Searches and pipelines
+
+
+def test_search_never_cuts_rows_that_are_wrapped(data32, asked):
+    X, y = data32
+    search = GridSearchCV(
+        quick(LogisticRegression()), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"
+    )
+
+    search.fit(X, y, X_transfer=TransferRows(X))
+
+    assert asked == [45, 90, 45, 90, 90, 90]
+
+
+def test_cross_validation_hands_on_rows_of_another_number(data32, asked):
+    X, y = data32
+
+    cross_validate(
+        quick(LogisticRegression()),
+        X,
+        y,
+        cv=2,
+        params={"X_transfer": X[:20]},
+        error_score="raise",
+    )
+
+    assert asked == [45, 20] * 2
+
+
+def test_search_that_would_cut_the_rows_says_how_not_to(data32):
+    X, y = data32
+    search = GridSearchCV(
+        quick(LogisticRegression()), {"alpha": [1.0]}, cv=2, error_score="raise"
+    )
+
+    with pytest.raises(ValueError, match="X_transfer=TransferRows"):
+        search.fit(X, y, X_transfer=X + 1)
+
+
+@pytest.mark.parametrize("n_rows", [90, 20])
+def test_pipeline_hands_on_the_rows(n_rows, data32, asked):
+    X, y = data32
+    model = make_pipeline(FunctionTransformer(), quick(LogisticRegression()))
+
+    model.fit(X, y, distilledclassifier__X_transfer=TransferRows(X[:n_rows]))
+
+    assert asked == [90, n_rows]
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_search_asks_once_for_each_kind_of_rows(fitted, data32, count_calls):
+    X, y = data32
+    teacher = LogisticRegression()
+    if fitted:
+        teacher.fit(X, y)
+    calls = count_calls(LogisticRegression, "fit", "predict_proba")
+    made = count_calls(MUNGE, "sample")
+    grid = {"temperature": [1, 4], "alpha": [0.1, 1.0]}
+
+    GridSearchCV(quick(teacher, augmenter="auto"), grid, cv=2).fit(X, y)
+
+    assert calls == {"predict_proba": 6} | ({} if fitted else {"fit": 3})
+    assert made["sample"] == 3
+
+
+def test_search_over_an_augmenter(data32, count_calls):
+    made = count_calls(MUNGE, "sample")
+    clf = quick(LogisticRegression(), augmenter=MUNGE(n_copies=1))
+
+    search = GridSearchCV(clf, {"augmenter__p": [0.1, 0.9], "alpha": [0.5, 1]}, cv=2)
+    search.fit(*data32)
+
+    assert made["sample"] == 2 * 2 + 1
+    assert clf.augmenter.p == 0.5
+
+
+# Students for which "auto" makes no rows
+
+
+def test_without_soft_term_the_net_is_the_same_bit_for_bit(data32):
+    X, y = data32
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        alone = net(max_epochs=3).fit(X, y).module_
+
+    clf = quick(LogisticRegression(), alpha=0.0, augmenter="auto")
+    clf.set_params(student__max_epochs=3).fit(X, y)
+
+    weights = clf.student_.module_.state_dict()
+    for name, expected in alone.state_dict().items():
+        assert torch.equal(weights[name], expected)
+
+
+@pytest.mark.parametrize(
+    ("augmenter", "expected"), [("auto", 0), (MUNGE(), 1)], ids=["auto", "explicit"]
+)
+def test_auto_makes_no_rows_beside_a_validation_set(
+    augmenter, expected, data32, count_calls
+):
+    made = count_calls(MUNGE, "sample")
+    student = net(max_epochs=1, train_split=ValidSplit(3))
+
+    DistilledClassifier(
+        LogisticRegression(), student, augmenter=augmenter, random_state=0
+    ).fit(*data32)
+
+    assert made["sample"] == expected
+
+
+def test_auto_makes_no_rows_for_labels_made_beforehand(data32, count_calls):
+    X, y = data32
+    made = count_calls(MUNGE, "sample")
+
+    quick(None, augmenter="auto").fit(X, y, teacher_proba=0.2 + 0.4 * np.eye(3)[y])
+
+    assert made["sample"] == 0
+
+
+@pytest.mark.parametrize(
+    "params", [{"X_transfer": TransferRows(np.zeros((3, 4)))}, {"augmenter": MUNGE()}]
+)
+def test_labels_made_beforehand_leave_further_rows_without(params, data32):
+    X, y = data32
+    clf = quick(None, augmenter=params.pop("augmenter", None))
+
+    with pytest.raises(ValueError, match=r"a teacher has to label.*pass teacher="):
+        clf.fit(X, y, teacher_proba=np.eye(3)[y], **params)
+
+
+# Tables, and what is none
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_rows_of_frames(library):
+    X = table()
+    y = np.arange(60) % 2
+    U = library({name: values[:20] for name, values in X.items()})
+    teacher = make_pipeline(TabularPreprocessor(), LogisticRegression())
+    clf = DistilledClassifier(
+        teacher, make_student(max_epochs=1), augmenter="auto", random_state=0
+    )
+
+    clf.fit(library(X), y, X_transfer=U)
+
+    assert clf.predict_proba(U).shape == (20, 2)
+
+
+def no_table(kind):
+    """Return rows that are no dense table, labels, and a classifier of such rows."""
+    y = np.arange(20) % 2
+    student = tiny_net(max_epochs=1, module__n_features=4)
+    if kind == "sparse":
+        X, steps = csr_matrix(np.eye(20, 4, dtype=np.float32)), []
+    elif kind == "images":
+        X, steps = np.ones((20, 2, 2), np.float32), [FunctionTransformer(flattened)]
+    else:
+        X = ["some text", "another one"] * 10
+        steps = [TfidfVectorizer(dtype=np.float32), FunctionTransformer(dense)]
+    teacher = make_pipeline(*steps, LogisticRegression()).fit(X, y)
+    return X, y, DistilledClassifier(teacher, make_pipeline(*steps, student))
+
+
+@pytest.mark.parametrize("augmenter", [None, "auto"])
+@pytest.mark.parametrize("kind", ["sparse", "images", "texts"])
+def test_auto_makes_no_rows_of_what_is_no_table(kind, augmenter, asked):
+    X, y, clf = no_table(kind)
+
+    clf.set_params(augmenter=augmenter).fit(X, y, X_transfer=X[:5])
+
+    assert asked == [20, 5]
+
+
+@pytest.mark.parametrize("augmenter", [MUNGE(), Mixup()])
+@pytest.mark.parametrize("kind", ["sparse", "images", "texts"])
+def test_augmenter_of_tables_refuses_what_is_none(kind, augmenter):
+    X, y, clf = no_table(kind)
+
+    with pytest.raises((ValueError, TypeError)) as caught:
+        clf.set_params(augmenter=augmenter).fit(X, y)
+
+    name = type(augmenter).__name__
+    assert f"augmenter {name}, which makes rows of dense" in caught.value.__notes__[0]
+
+
+def flattened(X):
+    return X.reshape(len(X), -1)
+
+
+def dense(X):
+    return X.toarray()
+
+
+def test_columns_have_to_be_those_of_X(data32):
+    X, y = data32
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    clf = DistilledClassifier(LogisticRegression(), make_student(max_epochs=1))
+
+    with pytest.raises(ValueError, match="feature names should match"):
+        clf.fit(frame, y, X_transfer=frame[:20].rename(columns={"a": "z"}))
+    with pytest.raises(ValueError, match="X has 3 features, but"):
+        quick(LogisticRegression()).fit(X, y, X_transfer=X[:20, :3])
+    with pytest.raises(ValueError, match="contains NaN"):
+        quick(LogisticRegression()).fit(X, y, X_transfer=X[:20] * np.nan)
+
+
+def test_teacher_that_refuses_made_rows_is_explained():
+    X = pd.DataFrame({"a": np.linspace(0.5, 9, 30), "b": ["x", "y"] * 15})
+    teacher = make_pipeline(OneHotEncoder(), LogisticRegression())
+    clf = DistilledClassifier(teacher, augmenter=MUNGE(), random_state=0)
+
+    with pytest.raises(
+        ValueError,
+        match=r"teacher Pipeline fails .* augmenter MUNGE made, because of the column "
+        r"'a': Found unknown categories.*augmenter=None",
+    ):
+        clf.fit(X, np.arange(30) % 2)
+
+
+def test_augmenter_may_make_rows_of_double_precision(data32):
+    X, y = data32
+    made = np.random.default_rng(0).normal(size=(60, 4))
+
+    clf = quick(LogisticRegression(), augmenter=Numbered(made)).fit(X, y)
+
+    assert np.isfinite(clf.history_[-1]["train_loss"])
+    with pytest.raises(ValueError, match="augmenter Numbered made 59 rows"):
+        quick(LogisticRegression(), augmenter=Numbered(made[1:])).fit(X, y)
+
+
+def test_preprocessing_of_the_student_is_fitted_on_the_training_rows_alone(data32):
+    X, y = data32
+    seen = []
+    student = Pipeline(
+        [
+            ("see", FunctionTransformer(lambda X: seen.append(len(X)) or X)),
+            ("net", net()),
+        ]
+    )
+
+    DistilledClassifier(LogisticRegression(), student).fit(X, y, X_transfer=X[:20])
+
+    assert seen[0] == 90

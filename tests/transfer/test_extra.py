@@ -1,0 +1,322 @@
+"""Rows beyond the training rows, before a teacher labels them."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_matrix
+
+from skdistill import TransferRows
+from skdistill._transfer._extra import (
+    explain_failure,
+    made_rows,
+    resolve_augmenter,
+    unwrapped_transfer,
+)
+from skdistill._transfer._store import store
+from skdistill.augmentation import MUNGE, Mixup
+
+X = np.random.default_rng(0).normal(size=(6, 2))
+FRAME = pd.DataFrame(X, columns=["a", "b"])
+
+
+class Augmenter:
+    """Makes whatever a function of X and n_rows returns."""
+
+    def __init__(self, make, n_copies=2):
+        self.make = make
+        self.n_copies = n_copies
+
+    def sample(self, X, n_rows, random_state):
+        return self.make(X, n_rows)
+
+
+def first_row(X, n_rows):
+    return np.repeat(X[:1], n_rows, axis=0)
+
+
+# augmenter=
+
+
+def test_augmenter_of_the_person_is_taken_as_it_is():
+    own = Mixup()
+
+    assert resolve_augmenter(own, X) is own
+    assert resolve_augmenter(None, X) is None
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_made"),
+    [(2, 20), (9_000, 90_000), (50_000, 100_000), (200_000, 200_000)],
+)
+def test_auto_makes_ten_rows_for_each_or_as_many_as_fit(n_rows, n_made):
+    augmenter = resolve_augmenter("auto", np.zeros((n_rows, 1)))
+
+    assert isinstance(augmenter, MUNGE)
+    assert augmenter.n_copies * n_rows == n_made
+
+
+@pytest.mark.parametrize("X", [FRAME, pl.DataFrame(FRAME), pa.table({"a": [1, 2]})])
+def test_auto_knows_frames(X):
+    assert isinstance(resolve_augmenter("auto", X), MUNGE)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [X[:1], np.zeros((9, 2, 2)), csr_matrix(X), ["a text", "another"]],
+    ids=["one row", "images", "sparse", "texts"],
+)
+def test_auto_makes_no_rows_of_what_is_no_dense_table(X):
+    assert resolve_augmenter("auto", X) is None
+
+
+# The rows that are made
+
+
+@pytest.mark.parametrize(
+    ("n_copies", "expected"), [(0.01, 1), (0.5, 3), (1, 6), (np.float32(2.5), 15)]
+)
+def test_copies_say_how_many_rows_are_made(n_copies, expected):
+    assert len(made_rows(MUNGE(n_copies=n_copies), X, 0)) == expected
+
+
+@pytest.mark.parametrize("n_copies", [0, -1, np.nan, np.inf, "3", None])
+def test_copies_must_be_a_number_above_zero(n_copies):
+    with pytest.raises(ValueError, match="n_copies of the augmenter Augmenter must be"):
+        made_rows(Augmenter(first_row, n_copies), X, 0)
+
+
+def test_ten_rows_are_made_for_each_where_nothing_is_said():
+    augmenter = Augmenter(first_row)
+    del augmenter.n_copies
+
+    assert len(made_rows(augmenter, X, 0)) == 60
+
+
+@pytest.mark.parametrize("given", [X, FRAME, pl.DataFrame(FRAME)], ids=type)
+def test_rows_are_made_once_by_one_seed(given, count_calls):
+    calls = count_calls(MUNGE, "sample")
+
+    for _ in range(2):
+        first = made_rows(MUNGE(), given, 0)
+        assert made_rows(MUNGE(), given, 0) is first
+    assert calls["sample"] == 1
+    assert store.nbytes >= 60 * 2 * 8
+
+    made_rows(MUNGE(), given, 1)
+    made_rows(MUNGE(p=0.1), given, 0)
+    made_rows(MUNGE(), given[:5], 0)
+    assert calls["sample"] == 4
+
+
+def test_rows_of_an_augmenter_that_cannot_be_pickled_are_made_each_time():
+    seen = []
+
+    def make(X, n_rows):
+        seen.append(n_rows)
+        return first_row(X, n_rows)
+
+    augmenter = Augmenter(make)
+    augmenter.connection = (_ for _ in ())
+    for _ in range(2):
+        made_rows(augmenter, X, 0)
+
+    assert seen == [12, 12]
+
+
+def test_augmenter_cannot_change_the_rows_of_the_person():
+    def overwrite(X, n_rows):
+        X[:] = 0
+        return first_row(X, n_rows)
+
+    given = X.copy()
+    made = made_rows(Augmenter(overwrite), given, 0)
+
+    assert not made.any()
+    assert_array_equal(given, X)
+
+
+def test_list_of_an_augmenter_becomes_an_array():
+    made = made_rows(Augmenter(lambda X, n: first_row(X, n).tolist()), X, 0)
+
+    assert isinstance(made, np.ndarray)
+    assert_array_equal(made, first_row(X, 12))
+
+
+def test_sparse_rows_and_texts_of_an_augmenter_are_taken():
+    sparse = csr_matrix(X)
+    made = made_rows(Augmenter(lambda X, n: X[np.zeros(n, dtype=int)]), sparse, 0)
+    texts = made_rows(Augmenter(lambda X, n: X * 2), ["a text", "another"], 0)
+
+    assert made.shape == (12, 2)
+    assert texts == ["a text", "another"] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "make", "message"),
+    [
+        (X, lambda X, n: first_row(X, n - 1), "11 rows, n_rows=12 were asked for"),
+        (X, lambda X, n: first_row(X, n)[:, :1], "columns [1], X has [2]"),
+        (X, lambda X, n: csr_matrix(first_row(X, n)), "a sparse matrix of an array"),
+        (X, lambda X, n: first_row(X, n) * [1, np.nan], "infinity in the column 1"),
+        (X, lambda X, n: np.full((n, 2), [np.inf, 0]), "infinity in the column 0"),
+        (
+            FRAME,
+            lambda X, n: first_row(X.to_numpy(), n),
+            "an array of a data frame of pandas",
+        ),
+        (
+            FRAME,
+            lambda X, n: pl.DataFrame(X.sample(n, replace=True)),
+            "a data frame of polars of a data frame of pandas",
+        ),
+        (
+            FRAME,
+            lambda X, n: X[["b", "a"]].sample(n, replace=True),
+            "columns ['b', 'a'], X has ['a', 'b']",
+        ),
+        (
+            FRAME,
+            lambda X, n: X.sample(n, replace=True).assign(b=np.nan),
+            "infinity in the column 'b'",
+        ),
+        (
+            pa.table({"a": [0.5] * 6}),
+            lambda X, n: pa.table({"b": [0.5] * n}),
+            "columns ['b'], X has ['a']",
+        ),
+    ],
+)
+def test_rows_unlike_those_of_X_are_refused(given, make, message):
+    with pytest.raises(ValueError, match=f"^the augmenter .*{re.escape(message)}"):
+        made_rows(Augmenter(make), given, 0)
+
+
+def test_missing_values_may_be_made_where_X_has_some():
+    given = np.array([[np.nan, 1.5], [0.5, 2.5]])
+
+    assert np.isnan(made_rows(Augmenter(first_row), given, 0)[:, 0]).all()
+
+
+# X_transfer
+
+
+@pytest.mark.parametrize("wrap", [TransferRows, lambda U: U])
+def test_rows_without_labels_are_unwrapped(wrap):
+    U = X[:4]
+
+    assert unwrapped_transfer(wrap(U), X) is U
+
+
+def test_as_many_rows_as_in_X_have_to_be_wrapped():
+    with pytest.raises(ValueError, match=r"as many rows as X, 6.*TransferRows\(X_tr"):
+        unwrapped_transfer(X + 1, X)
+    assert unwrapped_transfer(TransferRows(X), X) is X
+
+
+@pytest.mark.parametrize(
+    ("U", "given", "message"),
+    [
+        (X, FRAME, "X is a data frame of pandas and X_transfer an array"),
+        (FRAME, X, "X is an array and X_transfer a data frame of pandas"),
+        (pl.DataFrame(FRAME), FRAME, "of pandas and X_transfer a data frame of polars"),
+        (csr_matrix(X), X, "X is an array and X_transfer a sparse matrix"),
+    ],
+)
+def test_rows_in_another_form_than_X_are_refused(U, given, message):
+    with pytest.raises(ValueError, match=f"{message}: pass both in one form"):
+        unwrapped_transfer(TransferRows(U), given)
+
+
+def test_wrapper_says_how_many_rows_it_has():
+    assert repr(TransferRows(X)) == "TransferRows(6 rows)"
+
+
+# What a teacher refuses
+
+
+def explanation(is_refused, given, extra, n_copies=2):
+    """Return what is said where a teacher refuses the rows that a function tells."""
+
+    def ask(teacher, rows):
+        if is_refused(np.asarray(rows)):
+            raise TypeError("what is this?")
+
+    error = TypeError("what is this?")
+    return str(explain_failure(ask, "", Mixup(n_copies=n_copies), given, extra, error))
+
+
+def with_sevens(*places):
+    """Return twelve rows of zeros, sevens in some places."""
+    made = np.zeros((12, 2))
+    for place in places:
+        made[place] = 7
+    return made
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (np.asarray, "1"),
+        (lambda x: pd.DataFrame(x, columns=["a", "b"], index=x[:, 0] * 0), "'b'"),
+        (lambda x: pd.DataFrame(x, columns=["b", "b"]), "'b'"),
+        (lambda x: pl.DataFrame(x, schema=["a", "b"]), "'b'"),
+        (lambda x: pa.table({"a": x[:, 0], "b": x[:, 1]}), "'b'"),
+    ],
+    ids=["array", "pandas", "name that is there twice", "polars", "pyarrow"],
+)
+@pytest.mark.parametrize("row", [0, 4, 11])
+def test_error_names_the_column_of_whatever_row(make, name, row):
+    given, made = make(np.ones((6, 2))), make(with_sevens((row, 1)))
+
+    message = explanation(lambda x: (x == 7).any(), given, made)
+
+    assert message == (
+        "teacher str fails on rows that the augmenter Mixup made, because of the "
+        f"column {name}: what is this?. Set augmenter=None, or pass an augmenter that "
+        "makes only rows that the teacher takes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("is_refused", "made"),
+    [
+        (lambda x: (x == 7).all(axis=1).any(), with_sevens(3)),
+        (lambda x: len(x) > 10, with_sevens()),
+        (lambda x: False, with_sevens()),
+        (lambda x: len(x) == 1 or (x == 7).any(), with_sevens((3, 1))),
+    ],
+    ids=["two columns", "many rows", "not again", "single rows"],
+)
+def test_where_no_column_alone_is_refused(is_refused, made):
+    message = explanation(is_refused, np.ones((6, 2)), made)
+
+    assert "because of a combination of columns: what" in message
+
+
+def test_rows_without_columns_name_none():
+    message = explanation(lambda x: True, ["a"], ["b", "c"])
+
+    assert "that the augmenter Mixup made: what is this?" in message
+
+
+@pytest.mark.parametrize("row", [12, 19])
+def test_rows_of_X_transfer_are_not_blamed_on_the_augmenter(row):
+    extra = np.concatenate([with_sevens(), np.zeros((8, 2))])
+    extra[row, 0] = 7
+
+    message = explanation(lambda x: (x == 7).any(), np.ones((6, 2)), extra)
+
+    assert message == "teacher str fails on rows of X_transfer: what is this?"
+
+
+def test_rows_that_were_made_are_blamed_where_both_are_refused():
+    extra = np.concatenate([with_sevens((11, 1)), np.full((8, 2), 7)])
+
+    message = explanation(lambda x: (x == 7).any(), np.ones((6, 2)), extra)
+
+    assert "because of the column 1" in message

@@ -323,7 +323,7 @@ def _calibration_out_of_fold(teacher: Any, question: Question) -> Calibration:
     way_out = "pass rows that it has not seen, calibrate_teacher=(X_cal, y_cal)"
     prototype = _prototype(teacher, question, "calibrate_teacher", way_out)
     classes = np.unique(y)
-    parts = _label_folds(prototype, replace(question, features=None), classes)
+    parts = _label_folds(prototype, question, classes)
     proba, never = _held_out(parts, (len(y), len(classes)))
     return _calibration_on_held_out(Answer(proba, classes), ~never, question)
 

@@ -321,6 +321,21 @@ def test_classes_name_the_columns_of_a_fitted_teacher(method, parts):
         assert found == pytest.approx(expected, rel=1e-4)
 
 
+def test_classes_name_the_columns_on_further_rows_too(parts):
+    (X, y), (X_cal, y_cal), (more, _) = parts
+    fitted = GaussianNB().fit(X, y)
+    how = {"method": "out_of_fold", "extra": more, "random_state": 0}
+
+    named = label(
+        fitted,
+        Question(X, NAMES[y], classes=NAMES, calibration=(X_cal, NAMES[y_cal]), **how),
+    )
+
+    plain = label(fitted, Question(X, y, calibration=(X_cal, y_cal), **how))
+    assert named.classes.tolist() == ["a", "b", "c"]
+    assert_allclose(named.values[300:], plain.values[300:, [1, 2, 0]], atol=1e-5)
+
+
 def test_classes_name_the_columns_of_a_teacher_without_any(parts):
     (X, y), (X_cal, y_cal), _ = parts
     teacher = WithoutFit(GaussianNB().fit(X, y))

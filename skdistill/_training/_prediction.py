@@ -72,7 +72,7 @@ def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
             _evaluate(net, to_tensor(X[start : start + n_rows]))
             for start in range(0, X.shape[0], n_rows)
         ]
-    outputs = [first(output).cpu() for output in outputs]
+    outputs = [first(output).detach().cpu() for output in outputs]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 

@@ -489,8 +489,11 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             X = self._check_X(X, reset=False)
         if not isinstance(student, Pipeline):
             return student, net_input(X) if plain is None else plain
-        # Steps of a pipeline may need X in the precision in which it is given.
-        return student.steps[-1][1], net_input(transform(student, X))
+        (_, first), (_, net) = student.steps[0], student.steps[-1]
+        if plain is not None and len(student) == 2 and hasattr(first, "transformer_"):
+            # A TabularPreprocessor casts first, and returns what a net takes.
+            return net, first.transform(plain)
+        return net, net_input(transform(student, X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -345,7 +345,8 @@ def test_missing_values_that_were_trained_on_are_predicted(data, method):
 def test_a_net_takes_sparse_rows_as_dense_ones(data, container):
     X, y = np.where(np.abs(data[0]) < 0.5, 0, data[0]), data[1]
     clf = distilled(LogisticRegression())
-    assert get_tags(clf).input_tags.sparse
+    of_teacher = get_tags(LogisticRegression()).input_tags  # they vary by version
+    assert get_tags(clf).input_tags.sparse == of_teacher.sparse
     dense = clf.fit(X, y).predict_proba(X)
     thin = clf.fit(container(X), y).predict_proba(container(X))
     assert_allclose(thin, dense, atol=1e-4)

@@ -411,7 +411,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             extra.append(made_rows(augmenter, question.X, seed))
         if X_transfer is not None:
             X_transfer = unwrapped_transfer(X_transfer, question.X)
-            extra.append(self._check_X(X_transfer, reset=False))
+            X_transfer = self._check_X(X_transfer, reset=False)
+            if objective.asks_teacher:
+                extra.append(X_transfer)
         return replace(
             question, extra=stacked(extra) if extra else None, augmenter=augmenter
         )

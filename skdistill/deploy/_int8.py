@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import tempfile
-import warnings
 from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from sklearn.utils import column_or_1d
 from skdistill.deploy._converting import quiet, reason
 from skdistill.deploy._onnx_classifier import OnnxClassifier
 from skdistill.deploy._sample import Sample, difference_of
+from skdistill.utils._warnings import warn
 
 if TYPE_CHECKING:
     import onnx
@@ -93,12 +93,10 @@ def quantized(
             "in float32. Use quantize=None"
         )
     if report["agreement"] < _AGREEMENT:
-        warnings.warn(
+        warn(
             f"int8 changes the label of {1 - report['agreement']:.1%} of the "
             f"{len(sample.proba)} rows of the sample ({report['sample']}). Use "
-            "quantize=None, or pass other rows as sample=",
-            UserWarning,
-            stacklevel=3,
+            "quantize=None, or pass other rows as sample="
         )
     return int8
 

@@ -293,14 +293,16 @@ def test_search_over_an_augmenter(data32, count_calls):
 # Students for which "auto" makes no rows
 
 
-def test_without_soft_term_the_net_is_the_same_bit_for_bit(data32):
+@pytest.mark.parametrize("n_unlabeled", [None, 5])
+def test_without_soft_term_the_net_is_the_same_bit_for_bit(n_unlabeled, data32):
     X, y = data32
+    X_transfer = None if n_unlabeled is None else X[:n_unlabeled]
     with torch.random.fork_rng():
         torch.manual_seed(0)
         alone = net(max_epochs=3).fit(X, y).module_
 
     clf = quick(LogisticRegression(), alpha=0.0, augmenter="auto")
-    clf.set_params(student__max_epochs=3).fit(X, y)
+    clf.set_params(student__max_epochs=3).fit(X, y, X_transfer=X_transfer)
 
     weights = clf.student_.module_.state_dict()
     for name, expected in alone.state_dict().items():

@@ -99,7 +99,7 @@ def fitted_on_3_features():
 
 def distilled(teacher, student=None):
     student = student or tiny_net()
-    return DistilledClassifier(teacher, student, random_state=0)
+    return DistilledClassifier(teacher, student, alpha=0.5, random_state=0)
 
 
 def sklearn_checks(estimator, declared):
@@ -129,7 +129,7 @@ def test_sklearn_checks_with_an_unfitted_teacher(estimator, check):
 
 
 @sklearn_checks(
-    distilled(LogisticRegression(), make_student(max_epochs=10, lr=0.03)),
+    distilled(LogisticRegression(), make_student()),
     DENSE_SAMPLE_WEIGHTS,
 )
 def test_sklearn_checks_with_the_default_student(estimator, check):

@@ -146,7 +146,7 @@ class BatchLoss:
         if isinstance(soft_weight, Tensor) or isinstance(hard_weight, Tensor):
             soft = soft * _total(soft_weight, n_rows)
             hard = hard * _total(hard_weight, n_rows)
-            whole = _positive(soft + hard)
+            whole = positive(soft + hard)
             soft, hard = soft / whole, hard / whole
         return {
             "soft": soft if self.alpha > 0 and self.objective.loss else None,
@@ -228,7 +228,7 @@ def weighted_mean(
             f"{tuple(losses.shape)} for {len(weight)} samples"
         )
     total = weight if class_weight is None else weight * class_weight[y.long()]
-    return (losses * weight).sum() / _positive(total.sum())
+    return (losses * weight).sum() / positive(total.sum())
 
 
 def _heavier(soft_weight: Tensor | float, hard_weight: Tensor | float) -> Tensor | None:
@@ -246,7 +246,7 @@ def _total(weight: Tensor | float, n_rows: int) -> Tensor | float:
     return weight.sum() if isinstance(weight, Tensor) else weight * n_rows
 
 
-def _positive(total: Tensor) -> Tensor:
+def positive(total: Tensor) -> Tensor:
     """Let a batch whose weights are all zero count as zero, not as NaN."""
     return total.clamp(min=torch.finfo(total.dtype).tiny)
 

@@ -88,6 +88,7 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
     net._set_training(True)
     loader: Any = batches.loader
     loss, module, optimizer = net.distillation_.loss, net.module_, net.optimizer_
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for block in _order(loader).split(loader.batch_size * _BATCHES_AT_ONCE):
         parts = block.split(loader.batch_size)
         y = loader.collate_fn.y[block]
@@ -98,7 +99,8 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
             teacher = _Autograd(net, parts, y.split(loader.batch_size))
         for rows in parts:
             X = loader.collate_fn.inputs(rows).to(net.device)
-            optimizer.zero_grad()
+            for parameter in parameters:
+                parameter.grad = None
             outputs = module(X)
             check_outputs(net, first(outputs))
             teacher.backward(outputs)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import CrossEntropyLoss
 from torch.nn import functional as F
 
-from skdistill._training._loss import BatchLoss, positive
+from skdistill._training._loss import BatchLoss, agrees, positive
 from skdistill.losses import KLLoss
 from skdistill.losses._logits import MAX_FLOAT32_TEMPERATURE
 from skdistill.losses._numerics import at_least_float32
@@ -72,8 +72,9 @@ class LogitGradient:
         self.temperature = float(_temperature(loss))
         self.term_weight = loss.objective.loss[0].weight
         self.y = y.to(device).unsqueeze(0) if loss.alpha < 1 else None
-        self.teacher = loss.soft.T[:, rows].to(device)
-        self.proba = torch.softmax(self.teacher / self.temperature, dim=0)
+        teacher = loss.soft[rows].to(device).T
+        self.proba = torch.softmax(teacher / self.temperature, dim=0)
+        self.best = loss.best[rows].to(device)
         self.soft_weight, self.hard_weight = (
             torch.as_tensor(weight).expand(len(loss.soft))[rows].to(device)
             for weight in (loss.soft_weight, loss.hard_weight)
@@ -116,7 +117,7 @@ class LogitGradient:
         log_p = torch.log_softmax(z / self.temperature, dim=0)
         soft = F.kl_div(log_p, self.proba, reduction="none").sum(dim=0)
         soft = self.term_weight * self.temperature**2 * soft
-        same = (z.argmax(dim=0) == self.teacher.argmax(dim=0)).float()
+        same = agrees(z.T, self.best).float()
         found = {"loss_soft": self._means(soft, self.soft_weight)}
         total = self._sums(self.soft * soft)
         if self.y is not None:

@@ -27,6 +27,7 @@ from skdistill._training._learned import LearnedLosses
 from skdistill._training._loss import BatchLoss, weighted_mean
 from skdistill._training._outputs import check_outputs, student_logits
 from skdistill._training._prediction import first
+from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._layers import Watch
 
 if TYPE_CHECKING:
@@ -264,14 +265,17 @@ class DistillingMixin(_Net):
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **params: Any
     ) -> None:
-        if params or not training or not is_unobserved(self, iterator):
-            super().run_single_epoch(iterator, training, prefix, step_fn, **params)
-            return
-        found = self.history[-1]["batches"]
-        for values in run_epoch(self, iterator):
-            _check_finite(self, values)
-            found.append(values)
-        self.history.record("train_batch_count", len(found))
+        loader = getattr(iterator, "loader", iterator)
+        n_rows = getattr(loader, "batch_size", None)
+        with one_thread_if_small(self.module_, n_rows):
+            if params or not training or not is_unobserved(self, iterator):
+                super().run_single_epoch(iterator, training, prefix, step_fn, **params)
+                return
+            found = self.history[-1]["batches"]
+            for values in run_epoch(self, iterator):
+                _check_finite(self, values)
+                found.append(values)
+            self.history.record("train_batch_count", len(found))
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         phase, rows = self.batch_

@@ -143,6 +143,7 @@ def _is_stock_loader(loader: Any) -> bool:
         and not loader.pin_memory
         and loader.generator is None
         and type(loader.batch_sampler) is BatchSampler
+        and len(loader) > 0
         and _is_stock_sampler(loader.sampler)
         and loader.collate_fn.at_once  # type: ignore[union-attr]
     )

@@ -43,12 +43,12 @@ def one_thread_if_small(module: nn.Module, n_rows: Any) -> Iterator[None]:
 
 
 def _is_small(module: nn.Module, n_rows: int) -> bool:
-    """Tell whether each weight makes a product per row, and there are few."""
-    for part in module.modules():
-        is_torchs = type(part).__module__.startswith("torch.nn.")
-        if is_torchs and not isinstance(part, nn.Linear | nn.BatchNorm1d):
-            # Convolutions and attention use a weight many times in a row.
-            if next(part.parameters(recurse=False), None) is not None:
-                return False
+    """Tell whether each weight makes one product in a row, and they are few."""
     n_weights = sum(weight.numel() for weight in module.parameters())
-    return n_rows * n_weights <= _MAX_PRODUCTS
+    return n_rows * n_weights <= _MAX_PRODUCTS and not any(
+        # Convolutions and attention use a weight many times in a row.
+        type(part).__module__.startswith("torch.nn.")
+        and not isinstance(part, nn.Linear | nn.BatchNorm1d)
+        and any(True for _ in part.parameters(recurse=False))
+        for part in module.modules()
+    )

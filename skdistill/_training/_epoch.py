@@ -17,6 +17,7 @@ from torch.utils.data import (
     Subset,
 )
 
+from skdistill._students._net import WarmupDecay
 from skdistill._training._batches import NumberedBatches
 from skdistill._training._gradient import LogitGradient, has_gradient
 from skdistill._training._outputs import check_outputs
@@ -44,6 +45,9 @@ _STOCK = {
 }
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+# Hooks that act before each step, and take no look at its batch.
+_PACERS = {WarmupDecay.on_batch_begin}
 
 # skorch's own hooks that may do nothing in training, and when.
 _IDLE: Mapping[Any, Callable[[Any], bool]] = {
@@ -89,6 +93,8 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
     loader: Any = batches.loader
     loss, module, optimizer = net.distillation_.loss, net.module_, net.optimizer_
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    callbacks = [callback for _, callback in net.callbacks_]
+    pacers = [c.on_batch_begin for c in callbacks if type(c).on_batch_begin in _PACERS]
     for block in _order(loader).split(loader.batch_size * _BATCHES_AT_ONCE):
         parts = block.split(loader.batch_size)
         y = loader.collate_fn.y[block]
@@ -98,6 +104,8 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
         else:
             teacher = _Autograd(net, parts, y.split(loader.batch_size))
         for rows in parts:
+            for pace in pacers:
+                pace(net, training=True)
             X = loader.collate_fn.inputs(rows).to(net.device)
             for parameter in parameters:
                 parameter.grad = None
@@ -180,6 +188,8 @@ def _listens(callback: Any) -> bool:
     """Tell whether a callback of skorch does something at a batch in training."""
     hooks = ((getattr(type(callback), n), getattr(Callback, n)) for n in _BATCH_HOOKS)
     return any(
-        own is not stock and not (own in _IDLE and _IDLE[own](callback))
+        own is not stock
+        and own not in _PACERS
+        and not (own in _IDLE and _IDLE[own](callback))
         for own, stock in hooks
     )

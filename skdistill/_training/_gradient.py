@@ -45,11 +45,12 @@ class LogitGradient:
     .. math::
 
         \frac{\alpha w_\mathrm{soft}}{W} T (p_s^T - p_t^T)
-            + \frac{(1 - \alpha) w_\mathrm{hard}}{W} (p_s - e_y).
+            + \frac{(1 - \alpha) w_\mathrm{hard}}{W} (p_s - p_y),
 
-    The parts without :math:`p_s` are computed for all batches at once, and so are the
-    values of the loss, in the end. All arrays have a column for each row: there, a
-    softmax over few classes is several times as fast.
+    where :math:`p_y` is 1 at the label, or the pseudo-label. The parts without
+    :math:`p_s` are computed for all batches at once, and so are the values of the
+    loss, in the end. All arrays have a column for each row: there, a softmax over few
+    classes is several times as fast.
 
     Parameters
     ----------
@@ -69,10 +70,13 @@ class LogitGradient:
         self, loss: BatchLoss, rows: Tensor, y: Tensor, batch_size: int, device: Any
     ) -> None:
         self.batch_size = batch_size
+        teacher = loss.soft[rows].to(device).T
         self.temperature = float(_temperature(loss))
         self.term_weight = loss.objective.loss[0].weight
-        self.y = y.to(device).unsqueeze(0) if loss.alpha < 1 else None
-        teacher = loss.soft[rows].to(device).T
+        self.labels = None
+        if loss.alpha < 1:
+            labels = loss.hard_targets(rows, y, len(teacher)).to(device)
+            self.labels = labels.T.contiguous()
         self.proba = torch.softmax(teacher / self.temperature, dim=0)
         self.best = loss.best[rows].to(device)
         self.soft_weight, self.hard_weight = (
@@ -94,9 +98,9 @@ class LogitGradient:
         """
         factors = {self.temperature: self.term_weight * self.temperature * self.soft}
         constant = -factors[self.temperature] * self.proba
-        if self.y is not None:
+        if self.labels is not None:
             factors[1.0] = factors.get(1.0, 0) + self.hard
-            constant.scatter_add_(0, self.y, -self.hard.unsqueeze(0))
+            constant = constant - self.hard * self.labels
         parts = (constant, *factors.values())
         split = (part.split(self.batch_size, dim=-1) for part in parts)
         return list(factors), list(zip(*split, strict=True))
@@ -120,8 +124,8 @@ class LogitGradient:
         same = agrees(z.T, self.best).float()
         found = {"loss_soft": self._means(soft, self.soft_weight)}
         total = self._sums(self.soft * soft)
-        if self.y is not None:
-            hard = -torch.log_softmax(z, dim=0).gather(0, self.y).squeeze(0)
+        if self.labels is not None:
+            hard = -(self.labels * torch.log_softmax(z, dim=0)).sum(dim=0)
             found["loss_hard"] = self._means(hard, self.hard_weight)
             total = total + self._sums(self.hard * hard)
         agreement = self._means(same, torch.ones_like(same))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from skdistill._training._learned import LearnedLosses
 from skdistill._training._objective import Objective, Term
@@ -168,6 +169,14 @@ class BatchLoss:
         terms = self.objective.loss
         return _sum(term(term.loss, student, teacher, **offered) for term in terms)
 
+    def hard_targets(self, rows: Tensor, y: Tensor, n_classes: int) -> Tensor:
+        """Return the hard targets of rows as probabilities of the classes."""
+        targets = F.one_hot(y, n_classes).to(torch.float32)
+        if self.pseudo_labels is not None:
+            extra = rows >= self.n_own
+            targets[extra] = self.pseudo_labels[rows[extra] - self.n_own]
+        return targets
+
     def _hard(
         self,
         student: Tensor,
@@ -182,7 +191,7 @@ class BatchLoss:
         losses = -(labels * torch.log_softmax(student, dim=1)).sum(dim=1)
         total = hard_loss(weight * own) * (weight * own).sum()
         total = total + (losses * weight * ~own).sum()
-        return total / _positive(weight.sum())
+        return total / positive(weight.sum())
 
     def _hidden(
         self, features: Tensor, rows: Tensor, weight: Tensor | None

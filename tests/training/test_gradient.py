@@ -17,6 +17,7 @@ from skdistill.losses import JSDLoss, KLLoss
 N_ROWS, N_CLASSES, SIZE = 10, 3, 4
 ORDER = torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
 RISING = np.arange(N_ROWS, dtype=np.float32)
+PSEUDO_LABELS = np.random.default_rng(1).dirichlet([1, 1, 1], 4).astype(np.float32)
 SOME = (RISING > 4).astype(np.float32)
 
 
@@ -26,9 +27,10 @@ def batch_loss(epoch=0, **params):
     rows = {name: params.pop(name, 1.0) for name in ("soft_weight", "hard_weight")}
     soft = rng.normal(size=(N_ROWS, N_CLASSES)).astype(np.float32)
     y = rng.integers(0, N_CLASSES, N_ROWS)
-    loss = BatchLoss(
-        Objective.of(DistilledClassifier(**params)), TransferSet(soft, soft, y, **rows)
-    )
+    transfer_set = TransferSet(soft, soft, y, **rows)
+    if "pseudo_labels" in params:
+        transfer_set = transfer_set.with_pseudo_labels(params.pop("pseudo_labels"))
+    loss = BatchLoss(Objective.of(DistilledClassifier(**params)), transfer_set)
     loss.begin_epoch(epoch, 3)
     return loss, torch.tensor(y)
 
@@ -44,6 +46,7 @@ def batch_loss(epoch=0, **params):
         {"loss": KLLoss(temperature=3.0), "temperature": 1.5},
         {"soft_weight": RISING, "hard_weight": 0.0},
         {"soft_weight": SOME, "hard_weight": RISING},
+        {"pseudo_labels": PSEUDO_LABELS, "hard_weight": SOME},
     ],
     ids=lambda params: str(list(params)) + str(params.get("temperature", "")),
 )
@@ -76,7 +79,9 @@ def test_gradient_and_values_are_those_of_the_loss(params, dtype):
 
 def hard_loss(logits, y, weight):
     losses = F.cross_entropy(logits, y, reduction="none")
-    return losses.mean() if weight is None else (losses * weight).sum() / weight.sum()
+    if weight is None:
+        return losses.mean()
+    return (losses * weight).sum() / weight.sum().clamp(min=1e-30)
 
 
 @pytest.mark.parametrize(

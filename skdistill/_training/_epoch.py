@@ -56,8 +56,8 @@ _IDLE: Mapping[Any, Callable[[Any], bool]] = {
     LRScheduler.on_batch_end: lambda callback: callback.step_every != "batch",
 }
 
-# The soft labels of this many batches are made ready at once.
-_BATCHES_AT_ONCE = 64
+# The soft labels of about this many rows are made ready at once, for whole batches.
+_ROWS_AT_ONCE = 2**13
 
 
 def is_unobserved(net: Any, batches: Any) -> bool:
@@ -95,7 +95,8 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     callbacks = [callback for _, callback in net.callbacks_]
     pacers = [c.on_batch_begin for c in callbacks if type(c).on_batch_begin in _PACERS]
-    for block in _order(loader).split(loader.batch_size * _BATCHES_AT_ONCE):
+    n_batches = max(1, _ROWS_AT_ONCE // loader.batch_size)
+    for block in _order(loader).split(n_batches * loader.batch_size):
         parts = block.split(loader.batch_size)
         y = loader.collate_fn.y[block]
         teacher: Any

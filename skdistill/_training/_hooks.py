@@ -268,7 +268,8 @@ class DistillingMixin(_Net):
         loader = getattr(iterator, "loader", iterator)
         n_rows = getattr(loader, "batch_size", None)
         with one_thread_if_small(self.module_, n_rows):
-            if params or not training or not is_unobserved(self, iterator):
+            stock = step_fn == self.train_step and not params
+            if not (stock and is_unobserved(self, iterator)):
                 super().run_single_epoch(iterator, training, prefix, step_fn, **params)
                 return
             found = self.history[-1]["batches"]

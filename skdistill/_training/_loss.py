@@ -125,9 +125,9 @@ class BatchLoss:
         soft_weight = _rows_of(self.soft_weight, rows, student)
         hard_weight = _rows_of(self.hard_weight, rows, student)
         shares = self._shares(soft_weight, hard_weight, len(rows))
-        teacher = self.soft[rows].to(student.device)
         terms: dict[str, Tensor] = {}
         if shares["soft"] is not None:
+            teacher = self.soft[rows].to(student.device)
             terms["soft"] = self._soft(student, teacher, y, soft_weight)
         if shares["hard"] is not None:
             terms["hard"] = self._hard(student, rows, hard_weight, hard_loss)

@@ -105,6 +105,7 @@ STUDENTS = {
     "plain": own_net,
     "shuffle=False": lambda: own_net(iterator_train__shuffle=False),
     "drop_last": lambda: own_net(iterator_train__drop_last=True),
+    "no device": lambda: own_net(device=None),
     "all rows": lambda: own_net(batch_size=-1),
     "own batch_size": lambda: own_net(iterator_train__batch_size=7),
     "noisy": lambda: own_net(module=Noisy),
@@ -235,13 +236,15 @@ def test_sparse_rows_are_learned_the_same(rows, fast_epochs):
     assert_fast_is_the_same(own_net, sparse, fast_epochs)
 
 
+@pytest.mark.parametrize("n_rows", [1, 64, 70])
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
-def test_more_batches_than_are_made_ready_at_once_are_the_same(
-    rows, fast_epochs, alpha
+def test_rows_that_are_made_ready_one_after_the_other_are_the_same(
+    rows, fast_epochs, alpha, n_rows, monkeypatch
 ):
     def student():
-        return own_net(batch_size=1, lr=1e-3)
+        return own_net(batch_size=16)
 
+    monkeypatch.setattr(_epoch, "_ROWS_AT_ONCE", n_rows)
     assert_fast_is_the_same(student, rows, fast_epochs, alpha=alpha)
 
 
@@ -355,6 +358,37 @@ def test_what_might_look_at_batches_sees_each(rows, fast_epochs, student):
 def test_own_methods_are_used(rows, fast_epochs, name):
     train(derived(name), rows)
     assert not fast_epochs
+
+
+def test_steps_of_an_own_loop_are_used(rows, fast_epochs):
+    class Own(NeuralNetClassifier):
+        def fit_loop(self, X, y, **kwargs):
+            batches = self.get_iterator(self.get_dataset(X, y), training=True)
+            self.notify("on_epoch_begin", dataset_train=None, dataset_valid=None)
+            self.run_single_epoch(batches, True, "train", self.own_step)
+
+        def own_step(self, batch, **params):
+            return self.train_step(batch, **params)
+
+    net = train(Own(**own_net().get_params(deep=False)), rows)
+    assert not fast_epochs
+    assert net.history[-1, "train_batch_count"] == 3
+
+
+def test_parameters_of_the_forward_pass_reach_it(rows, fast_epochs):
+    class Scaled(TinyModule):
+        def forward(self, X, scale):
+            return scale * super().forward(X)
+
+    class Own(NeuralNetClassifier):
+        def fit(self, X, y):
+            return super().fit(X, y, scale=2.0)
+
+    own = Own(**own_net(module=Scaled).get_params(deep=False))
+    with pytest.raises(TypeError, match="scale"):  # at prediction
+        train(own, rows)
+    assert not fast_epochs
+    assert len(own.history) == 3
 
 
 def test_callbacks_of_the_estimator_may_listen(rows, fast_epochs):

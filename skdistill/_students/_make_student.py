@@ -181,6 +181,8 @@ def make_student(
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.AdamW,
         optimizer__betas=_BETAS,
+        # Steps of one kernel; in older versions of torch, not on every device.
+        optimizer__fused=torch.device(device).type in ("cpu", "cuda") or None,
         optimizer__weight_decay=weight_decay,
         lr=lr,
         max_epochs=max_epochs,

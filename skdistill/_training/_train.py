@@ -66,8 +66,9 @@ def train_student(
 ) -> None:
     """Fit the student's preprocessing, unless it is fitted, and train its net.
 
-    With alpha = 0 this is, bit for bit, ``torch.manual_seed(seed); net.fit(X, y)``.
-    The global generators of torch and numpy are left as they were.
+    With alpha = 0 this is, bit for bit, ``torch.manual_seed(seed); net.fit(X, y)``, in
+    one thread if the net is small. The global generators of torch and numpy, and
+    torch's number of threads, are left as they were.
 
     Parameters
     ----------

@@ -43,6 +43,7 @@ from skdistill.losses._base import LOSSES, suggestion
 from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._validation import (
     all_fitted,
+    check_classes,
     check_not_empty,
     check_source,
     check_target,
@@ -428,7 +429,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
                 "classes must be passed on the first call to partial_fit with "
                 "teacher_proba"
             )
-        return np.unique(known)
+        return np.unique(check_classes(known))
 
     def _transfer_set(
         self,

@@ -20,7 +20,7 @@ from skdistill._training._prediction import log_proba, net_input, proba, transfo
 from skdistill._training._train import net_of
 from skdistill._transfer._labels import reconcile
 from skdistill._transfer._methods import METHODS
-from skdistill.utils._validation import all_fitted, plain_rows
+from skdistill.utils._validation import all_fitted, check_classes, plain_rows
 
 
 class DistilledClassifier(ClassifierMixin, BaseDistiller):
@@ -313,7 +313,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             A teacher that is fitted here gets them too, if its ``fit`` accepts them.
         teacher_proba : array-like of shape (n_samples, n_classes), default=None
             Precomputed soft labels, instead of a teacher. The columns correspond to
-            ``classes``, or to the sorted labels of ``y``. Searches and cross-validation
+            ``classes``, or to the sorted labels of ``y``; those of a data frame may be
+            in any order if they are named by the classes. Searches and cross-validation
             split it together with ``X``.
         X_transfer : array-like or data frame, default=None
             Further rows without labels, of shape (n_unlabeled, n_features). The teacher
@@ -451,7 +452,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     ) -> NDArray[Any]:
         """Set ``classes_``, and return the labels of the answer's columns."""
         if known is not None:
-            y = np.asarray(known) if y is None else np.concatenate([y, known])
+            known = check_classes(known)
+            y = known if y is None else np.concatenate([y, known])
         columns, classes = reconcile(answer.classes, y)
         if self.classes is not None and self._fits_teacher():
             classes = reconcile(np.asarray(self.classes), y)[1]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skdistill._teachers._answers import Answer, align
 from skdistill._teachers._asking import average
@@ -18,6 +20,7 @@ from skdistill._transfer._methods import METHODS, Question, answer_of, named
 from skdistill._transfer._store import remembered
 from skdistill.utils._fingerprint import Fingerprint, fingerprint
 from skdistill.utils._validation import (
+    check_classes,
     check_n_features,
     check_not_empty,
     check_target,
@@ -26,6 +29,22 @@ from skdistill.utils._validation import (
 )
 
 
+@validate_params(
+    {
+        "method": [StrOptions(set(METHODS))],
+        "cv": ["cv_object"],
+        "teacher_weights": ["array-like", None],
+        "proba_clip": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 1, closed="neither"),
+            None,
+        ],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=False,
+)
 def soft_labels(
     teacher: Any,
     X: Any,
@@ -105,9 +124,10 @@ def soft_labels(
     TypeError
         If the teacher has no ``predict_proba``, or is a torch module.
     ValueError
-        If the teacher and ``y`` have no class in common, if the teacher was fitted on
-        another number of features, if it does not return probabilities, if it does not
-        support ``method``, or if ``calibrate_teacher`` does not fit the teacher.
+        If a parameter is out of range, if the teacher and ``y`` have no class in
+        common, if the teacher was fitted on another number of features, if it does not
+        return probabilities, if it does not support ``method``, or if
+        ``calibrate_teacher`` does not fit the teacher.
 
     See Also
     --------
@@ -164,9 +184,9 @@ def label(teacher: Any, question: Question) -> Answer:
     question : Question
         The rows, and how to label them.
     """
-    if question.method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, got {question.method!r}")
     check_not_empty(question.X)
+    if question.classes is not None:
+        check_classes(question.classes)
     several = isinstance(teacher, list | tuple)
     teachers = list(teacher) if several else [teacher]
     weights = check_teacher_weights(question.teacher_weights, len(teachers))

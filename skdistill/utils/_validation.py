@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import NotFittedError
+from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _num_samples,
@@ -156,6 +157,36 @@ def check_target(y: Any, X: Any) -> NDArray[Any]:
     return y
 
 
+def check_classes(classes: Any) -> NDArray[Any]:
+    """Return the labels of columns as an array; each is there once."""
+    labels = np.array(None)
+    if not isinstance(classes, str):
+        with suppress(ValueError):  # numpy's, for lists of different lengths
+            labels = np.asarray(classes)
+    problem = "is no list of labels"
+    if labels.ndim == 1:
+        values = labels.tolist()
+        mixed = labels.dtype.kind == "U" and not all(
+            isinstance(label, str) for label in classes
+        )
+        if mixed:
+            problem = "mixes strings and numbers"
+        elif any(map(_is_missing, values)):
+            problem = "has a missing label"
+        elif len(set(values)) < len(values):
+            problem = "has a label twice"
+        else:
+            return labels
+    raise ValueError(
+        f"classes={classes!r:.200} {problem}: pass a sequence of labels that are all "
+        "different, such as one for each column of soft labels, in their order"
+    )
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or is_scalar_nan(label) or is_pandas_na(label)
+
+
 def check_two_classes(y: NDArray[Any]) -> None:
     """Raise a ValueError where there is one class alone to fit a teacher on."""
     if len(np.unique(y)) < 2:
@@ -181,6 +212,8 @@ def check_log_proba(log_proba: ArrayLike, name: str) -> NDArray[np.float32]:
 
 def check_proba(proba: ArrayLike, name: str) -> NDArray[np.float32]:
     """Return rows of probabilities as float32, or say what is wrong with them."""
+    if np.iscomplexobj(proba):
+        raise ValueError(f"{name} contains complex numbers")
     proba = np.asarray(proba, dtype=np.float64)
     if not np.isfinite(proba).all():
         raise ValueError(f"{name} contains NaN or infinity")

@@ -10,7 +10,8 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._answers import Answer, align
-from skdistill.utils._validation import check_proba
+from skdistill.utils._frames import column_names, is_frame
+from skdistill.utils._validation import check_classes, check_proba
 from skdistill.utils._warnings import warn
 
 # proba_clip="auto" leaves a one-hot row this much of its mass at temperature 2.
@@ -28,9 +29,12 @@ def from_proba(
     y: NDArray[Any] | None,
     classes: ArrayLike | None,
 ) -> Answer:
-    """Return precomputed soft labels, checked."""
+    """Return precomputed soft labels, checked.
+
+    The columns of a data frame that are named by the classes may have any order.
+    """
     if classes is not None:
-        columns = np.asarray(classes)
+        columns = check_classes(classes)
     elif y is not None:
         columns = np.unique(y)
     else:
@@ -47,7 +51,25 @@ def from_proba(
             f"{(n_samples, len(columns))}: a row per sample and a column for each of "
             f"{source}; say with classes= what its columns stand for"
         )
+    if is_frame(teacher_proba):
+        proba = proba[:, _order_by_name(column_names(teacher_proba), columns)]
     return Answer(check_proba(proba, "teacher_proba"), columns)
+
+
+def _order_by_name(names: list[Any], classes: NDArray[Any]) -> list[int]:
+    """Return where in a data frame the column of each class is."""
+    positions = list(range(len(names)))
+    # Where nobody named them, pandas and polars do.
+    if names in (positions, [f"column_{i}" for i in positions]):
+        return positions
+    found, wanted = (list(map(str, labels)) for labels in (names, classes.tolist()))
+    if sorted(found) != sorted(wanted):
+        raise ValueError(
+            f"the columns of teacher_proba are named {found}, and the classes are "
+            f"{wanted}: name each column by its class, or pass an array, "
+            "teacher_proba.to_numpy(), with a column for each class in this order"
+        )
+    return [found.index(name) for name in wanted]
 
 
 def reconcile(

@@ -23,6 +23,11 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape")
 
 
+def column_names(X: Any) -> list[Any]:
+    """Return the names of a data frame's columns."""
+    return list(getattr(X, "column_names", X.columns))  # the first in pyarrow
+
+
 def native(X: Any) -> Any:
     """Return a data frame as one of pandas or polars, the libraries known here."""
     return X if is_pandas(X) or hasattr(X, "to_series") else X.to_pandas()

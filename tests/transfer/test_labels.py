@@ -239,6 +239,41 @@ def test_classes_say_what_the_columns_stand_for(y):
     assert answer.classes.tolist() == ["c", "a", "b"]
 
 
+@pytest.mark.parametrize("library", [pd, pl])
+@pytest.mark.parametrize("classes", [["a", "b", "c"], [0, 1, 2], [10, 20, 30]], ids=str)
+def test_named_columns_may_have_any_order(classes, library):
+    proba = np.random.default_rng(0).dirichlet([1, 1, 1], 90)
+    names = classes if library is pd else list(map(str, classes))
+    frame = library.DataFrame(dict(zip(names, proba.T, strict=True)))
+    shuffled = frame[[names[i] for i in (2, 0, 1)]]
+
+    answer = columns_of(shuffled, np.array(classes)[CODES])
+
+    assert answer.classes.tolist() == classes
+    assert_array_equal(answer.values, proba.astype(np.float32))
+
+
+@pytest.mark.parametrize("names", ["abd", "aab"])
+@pytest.mark.parametrize("classes", [None, ["c", "b", "a"]])
+def test_named_columns_must_be_the_classes(classes, names):
+    frame = pd.DataFrame(np.eye(3)[CODES])
+    frame.columns = list(names)
+
+    with pytest.raises(
+        ValueError, match=r"named \['a', .*name each column by its class"
+    ):
+        columns_of(frame, np.array(["a", "b", "c"])[CODES], classes)
+
+
+def test_columns_that_pandas_has_numbered_are_in_the_order_of_classes():
+    proba = np.random.default_rng(0).dirichlet([1, 1, 1], 90).astype(np.float32)
+
+    answer = columns_of(pd.DataFrame(proba), classes=[2, 1, 0])
+
+    assert answer.classes.tolist() == [2, 1, 0]
+    assert_array_equal(answer.values, proba)
+
+
 def test_labels_without_y_need_classes():
     with pytest.raises(ValueError, match="teacher_proba without y: pass classes="):
         columns_of(np.eye(3)[CODES], None)

@@ -493,8 +493,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             return student, net_input(X) if plain is None else plain
         (_, first), (_, net) = student.steps[0], student.steps[-1]
         if plain is not None and len(student) == 2 and hasattr(first, "transformer_"):
-            # A TabularPreprocessor casts first, and returns what a net takes.
-            return net, first.transform(plain)
+            # A TabularPreprocessor returns what a net takes.
+            return net, first.transform(X)
         return net, net_input(transform(student, X))
 
     def __sklearn_tags__(self) -> Any:

@@ -290,7 +290,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
             return {file.inputs[0]: np.concatenate(columns, axis=1)}
         return dict(zip(file.inputs, columns, strict=True))
 
-    def _check_array(self, X: Any, file: File) -> NDArray[np.float32]:
+    def _check_array(self, X: Any, file: File) -> NDArray[Any]:
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
             # validate_data would do the same, but takes longer for a row than the net.
             if (
@@ -304,7 +304,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
                 if np.isfinite(rows).all() or (
                     file.allow_nan and not np.isinf(rows).any()
                 ):
-                    return rows
+                    return X.astype(file.dtype, copy=False)
             # Strings are refused as dtype="numeric" refuses them, also those of digits.
             checked = validate_data(
                 self,
@@ -314,7 +314,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
                 ensure_all_finite=False,
                 allow_nd=len(file.shape) > 1,
             )
-            rows = check_array(
+            check_array(
                 checked,
                 dtype=np.float32,
                 ensure_all_finite="allow-nan" if file.allow_nan else True,
@@ -327,7 +327,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
                 f"X has shape {checked.shape}; the model takes rows of shape "
                 f"{file.shape}"
             )
-        return rows
+        return checked.astype(file.dtype, copy=False)
 
     def _frame_columns(self, X: Any, file: File) -> list[NDArray[Any]]:
         """Return the columns of a data frame as floats and strings."""
@@ -335,9 +335,9 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         check_not_empty(X)
         X = native(X)
         kinds = file.kinds or ("float",) * file.n_features
-        numeric = [i for i, kind in enumerate(kinds) if kind == "float"]
+        numeric = [i for i, kind in enumerate(kinds) if kind != "string"]
         others = [i for i, kind in enumerate(kinds) if kind == "string"]
-        block = floats(X, numeric, allow_nan=file.allow_nan)
+        block = floats(X, numeric, allow_nan=file.allow_nan, dtype=file.dtype)
         columns = {i: block[:, k : k + 1] for k, i in enumerate(numeric)}
         for i, levels in zip(others, labels(X, others), strict=True):
             strings = [_STRINGS.get(label, label) for label in levels]

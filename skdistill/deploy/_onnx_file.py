@@ -36,11 +36,13 @@ class File:
         The number of features.
     feature_names : ndarray of shape (n_features,) or None
         Their names, if they have some.
-    kinds : tuple of {"float", "string"}
+    kinds : tuple of {"float", "double", "string"}
         The type of each column, if each is an input of its own; empty if one input
         takes all.
     shape : tuple of int
         The shape of a row.
+    dtype : type
+        What numbers are in the inputs: ``numpy.float64`` if some are "double".
     allow_nan : bool
         Whether numbers may be missing.
     """
@@ -55,6 +57,7 @@ class File:
     feature_names: NDArray[np.object_] | None
     kinds: tuple[str, ...]
     shape: tuple[int, ...]
+    dtype: type
     allow_nan: bool
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -136,7 +139,17 @@ def _described(model: Any, content: bytes, session: Any) -> File:
     nodes = session.get_inputs()
     shape = (read["n_features"],) if read["kinds"] else tuple(nodes[0].shape[1:])
     inputs = [node.name for node in nodes]
-    file = File(model, content, session, inputs, metadata, shape=shape, **read)
+    double = any(node.type == "tensor(double)" for node in nodes)
+    file = File(
+        model,
+        content,
+        session,
+        inputs,
+        metadata,
+        shape=shape,
+        dtype=np.float64 if double else np.float32,
+        **read,
+    )
     if not _fits(file):
         raise ValueError("its metadata do not fit its inputs and outputs")
     return file
@@ -168,13 +181,16 @@ def _fits(file: File) -> bool:
     """Tell whether the metadata go with one another and with the graph."""
     inputs = [(node.type, *node.shape[1:]) for node in file.session.get_inputs()]
     expected: list[Any] = [(f"tensor({kind})", 1) for kind in file.kinds]
+    if not file.kinds:
+        number = "double" if file.dtype is np.float64 else "float"
+        expected = [(f"tensor({number})", *file.shape)]
     proba = [
         (node.type, *node.shape[1:])
         for node in file.session.get_outputs()
         if node.name == "probabilities"
     ]
     return (
-        inputs == (expected or [("tensor(float)", *file.shape)])
+        inputs == expected
         and proba == [("tensor(float)", *file.classes.shape)]
         and file.shape[:1] == (file.n_features,)
         and len(file.kinds) in (0, file.n_features)

@@ -75,8 +75,14 @@ def is_numeric(X: Any, position: int) -> bool:
     return bool(types) and all(issubclass(kind, _NUMBERS) for kind in types)
 
 
-def floats(X: Any, positions: list[int], *, allow_nan: bool = True) -> NDArray[Any]:
-    """Return columns of numbers as one block of float32.
+def floats(
+    X: Any,
+    positions: list[int],
+    *,
+    allow_nan: bool = True,
+    dtype: type = np.float64,
+) -> NDArray[Any]:
+    """Return columns of numbers as one block.
 
     Parameters
     ----------
@@ -86,10 +92,12 @@ def floats(X: Any, positions: list[int], *, allow_nan: bool = True) -> NDArray[A
         The columns.
     allow_nan : bool, default=True
         Whether values may be missing.
+    dtype : {np.float64, np.float32}, default=np.float64
+        The dtype of the block.
 
     Returns
     -------
-    block : ndarray of shape (n_samples, n_positions), float32
+    block : ndarray of shape (n_samples, n_positions)
         Missing values are NaN.
 
     Raises
@@ -101,17 +109,18 @@ def floats(X: Any, positions: list[int], *, allow_nan: bool = True) -> NDArray[A
         missing against ``allow_nan``.
     """
     if not positions:
-        return np.empty((X.shape[0], 0), np.float32)
+        return np.empty((X.shape[0], 0), dtype)
     _refuse_dates(X, positions)
     convert = _pandas_floats if is_pandas(X) else _polars_floats
     try:
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
-            block = convert(X, positions)
+            block = convert(X, positions, dtype)
     except TypeError:
         raise
     except Exception as error:  # polars has exceptions of its own
         raise ValueError(f"a column that must be numeric is not: {error}") from error
-    problems = [(np.isinf(block), "infinity or a value too large for float32")]
+    too_large = np.abs(block) > np.finfo(np.float32).max
+    problems = [(too_large, "infinity or a value too large for float32")]
     if not allow_nan:
         problems.append((np.isnan(block), "NaN, which the model does not replace"))
     for found, problem in problems:
@@ -135,23 +144,23 @@ def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
     ]
 
 
-def _polars_floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
+def _polars_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
     columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.stack(columns, axis=1).astype(dtype, copy=False)
 
 
-def _pandas_floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
-    block: NDArray[np.float32]
+def _pandas_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
+    block: NDArray[Any]
     all_numeric = len(positions) == X.shape[1]
     if all_numeric or len(X) > _FEW_ROWS:
         frame = X if all_numeric else X.iloc[:, positions]
         try:
-            block = frame.to_numpy(np.float32, na_value=np.nan)
+            block = frame.to_numpy(dtype, na_value=np.nan)
             return block
         except TypeError:  # pandas leaves pandas.NA in place in object columns
             pass
     try:
-        block = _objects(X, positions, np.nan).astype(np.float32)
+        block = _objects(X, positions, np.nan).astype(dtype)
     except TypeError:
         for i in positions:
             is_numeric(X, i)  # raises an error that names the column

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -20,6 +19,9 @@ from sklearn.utils.validation import (
     check_is_fitted,
     column_or_1d,
 )
+
+# Each number of a row whose sum of squares is less than this is finite in float32.
+_SAFE_SQUARES = 1e38
 
 # Rows of probabilities may miss 1 by the rounding of half precision.
 _SUM_TOLERANCE = 1e-2
@@ -50,8 +52,10 @@ def all_fitted(teacher: Any) -> bool:
     return is_fitted(teacher)
 
 
-def plain_rows(X: Any, n_features: int | None = None) -> NDArray[np.float32] | None:
-    """Return ``X`` as float32 if it is a plain array that is fit for prediction.
+def plain_rows(
+    X: Any, n_features: int | None = None, dtype: type = np.float32
+) -> NDArray[Any] | None:
+    """Return ``X`` in a dtype if it is a plain array that is fit for prediction.
 
     None if it is anything else, or wrong: then scikit-learn's validation has to see
     it, which takes longer for a row than a small net.
@@ -61,9 +65,9 @@ def plain_rows(X: Any, n_features: int | None = None) -> NDArray[np.float32] | N
     if X.ndim != 2 or not X.size or n_features not in (None, X.shape[1]):
         return None
     with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(X, dtype=np.float32)
+        rows: NDArray[Any] = np.ascontiguousarray(X, dtype=dtype)
     # Of all ways to find NaN and infinity, this takes least time for a row.
-    return rows if math.isfinite(np.vdot(rows, rows)) else None
+    return rows if np.vdot(rows, rows) < _SAFE_SQUARES else None
 
 
 def check_teacher(teacher: Any) -> None:

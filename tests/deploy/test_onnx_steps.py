@@ -29,7 +29,7 @@ def test_frame_has_an_input_for_each_column(frame_file, table):
     inputs = [(node.name, node.type, node.shape) for node in session.get_inputs()]
     text = {"home town", "variable", "empty"}
     assert inputs == [
-        (name, "tensor(string)" if name in text else "tensor(float)", ["batch", 1])
+        (name, "tensor(string)" if name in text else "tensor(double)", ["batch", 1])
         for name in table[0].columns
     ]
 

@@ -38,11 +38,12 @@ def test_columns_are_told_apart(frame):
     assert numeric == [True, True, True, False, False]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_rows", [2, 150])
-def test_floats_are_the_columns_asked_for(frame, n_rows):
+def test_floats_are_the_columns_asked_for(frame, n_rows, dtype):
     X = frame({"a": [1, None] * n_rows, "b": ["x"] * 2 * n_rows, "c": [2, 3] * n_rows})
-    block = floats(X, [2, 0])
-    assert block.dtype == np.float32
+    block = floats(X, [2, 0], dtype=dtype)
+    assert block.dtype == dtype
     assert_array_equal(block, [[2, 1], [3, np.nan]] * n_rows)
     assert floats(X, []).shape == (2 * n_rows, 0)
 

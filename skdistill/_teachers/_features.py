@@ -18,6 +18,7 @@ from skdistill._teachers._leaves import LeafReduction, Leaves, leaves_of
 from skdistill._teachers._torch import TorchTeacher
 from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._layers import NoFeaturesError, Watch
+from skdistill.utils._seeding import seeded
 from skdistill.utils._unwrap import unwrapped
 
 
@@ -185,7 +186,7 @@ def _of_net(net: Any, X: Any, layer: str | None) -> NDArray[Any]:
     """Return what a layer of a skorch net makes of the rows."""
     watch = Watch(net.module_, layer, "the teacher", "teacher_features")
     parts = []
-    with watch:
+    with seeded(0), watch:  # its loader draws numbers
         for outputs in net.forward_iter(X):
             first = outputs[0] if isinstance(outputs, tuple) else outputs
             parts.append(watch.take(len(first)).cpu().float().numpy())

@@ -284,7 +284,7 @@ def _label_fold(
     weights = question.sample_weight
     weights = None if weights is None else np.asarray(weights)[train]
     X_train, X_test = (_safe_indexing(question.X, rows) for rows in (train, test))
-    fit(teacher, X_train, y[train], weights)
+    fit(teacher, X_train, y[train], weights, question.random_state)
     answer = ask(teacher, X_test)
     features = None
     if question.features is not None and like is not None:
@@ -350,7 +350,8 @@ def _calibration_on_pair(whole: Any, answer: Answer, question: Question) -> Cali
 
 
 def _fit_on_all(teacher: Any, question: Question) -> Any:
-    return fit(teacher, question.X, question.y, question.sample_weight)
+    how = (question.y, question.sample_weight, question.random_state)
+    return fit(teacher, question.X, *how)
 
 
 def _with_features(answer: Answer, teacher: Any, question: Question) -> Answer:

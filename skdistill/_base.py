@@ -457,8 +457,12 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
                 f"alpha={objective.alpha} is ignored. Set alpha=1"
             )
         taught = rows.taught
+        are_codes = self.classes_.tolist() == list(range(len(self.classes_)))
         warn_if_uninformative(
-            rows.soft[taught], rows.hard[taught], alone=not objective.is_hidden
+            rows.soft[taught],
+            rows.hard[taught],
+            alone=not objective.is_hidden,
+            may_be_groups=self.classes is None and are_codes,
         )
 
     def __sklearn_clone__(self) -> Any:

@@ -149,11 +149,16 @@ def resolve_clip(proba_clip: float | str, n_classes: int) -> float:
 
 
 def warn_if_uninformative(
-    logits: NDArray[np.float32], codes: NDArray[np.int64], *, alone: bool = True
+    logits: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    *,
+    alone: bool = True,
+    may_be_groups: bool = False,
 ) -> None:
     """Warn where soft labels say nothing, or nothing beyond the labels.
 
-    The latter only where they are ``alone``, and the teacher says nothing else.
+    The latter only where they are ``alone``, and the teacher says nothing else. Raise a
+    ValueError where the codes 0 and 1 seem to stand for groups of classes.
     """
     present, counts = np.unique(codes, return_counts=True)
     if len(present) < 2:
@@ -162,6 +167,14 @@ def warn_if_uninformative(
     recall = np.mean([right[codes == code].mean() for code in present])
     chance = 1 / len(present)
     if _is_suspicious(recall, chance, right.mean(), counts):
+        if may_be_groups and present.tolist() == [0, 1] and logits.shape[1] > 2:
+            raise ValueError(
+                f"y has the labels 0 and 1 alone, the teacher knows {logits.shape[1]} "
+                "classes, and says others than y: y may be the codes that "
+                "OneVsRestClassifier or OneVsOneClassifier makes of groups of classes, "
+                "which a fitted teacher of all classes cannot label. Pass an unfitted "
+                "teacher. If 0 and 1 are two of its classes, name all with classes="
+            )
         warn(
             f"the teacher's balanced accuracy on (X, y) is {recall:.3f}, near the "
             f"chance level of {chance:.3f}: it was probably fitted on features "

@@ -376,6 +376,23 @@ def test_teacher_is_suspicious_near_chance_and_wrong_on_most_of_many_rows(
         look_at(*labels)
 
 
+def test_two_labels_of_three_are_no_groups_where_that_is_known_or_the_teacher_agrees():
+    y = CODES % 2
+    wrong, right = np.eye(3)[(y + 1) % 3] * 0.7 + 0.1, np.eye(3)[y] * 0.7 + 0.1
+
+    look_at(right, y, may_be_groups=True)
+    with pytest.warns(UserWarning, match="chance level"):
+        look_at(wrong, y)
+    with pytest.warns(UserWarning, match="chance level"):
+        look_at(
+            wrong[:, :2] / wrong[:, :2].sum(axis=1, keepdims=True),
+            y,
+            may_be_groups=True,
+        )
+    with pytest.raises(ValueError, match="0 and 1 alone, the teacher knows 3 classes"):
+        look_at(wrong, y, may_be_groups=True)
+
+
 def test_teacher_that_names_the_majority_alone_warns():
     y = np.where(np.arange(90) < 81, 0, CODES)
 

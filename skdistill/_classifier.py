@@ -486,7 +486,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             check_is_fitted(self)
         student = self.student_
         named = hasattr(self, "feature_names_in_")
-        plain = None if named else plain_rows(X, self.n_features_in_)
+        n_features = getattr(self, "n_features_in_", None)  # texts have none
+        plain = None if named else plain_rows(X, n_features)
         if plain is None:
             X = self._check_X(X, reset=False)
         if not isinstance(student, Pipeline):

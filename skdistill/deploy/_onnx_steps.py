@@ -72,9 +72,14 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
     Raises
     ------
     ValueError
-        If skl2onnx cannot convert a step, a column is named as an output, or a level
-        is the string "nan".
+        If skl2onnx cannot convert a step, a column is named as an output, a level is
+        the string "nan", or rows are single values.
     """
+    if len(rows.shape) < 2:
+        raise ValueError(
+            "a file takes rows of columns or images, and these rows are single values, "
+            "such as texts: skdistill.deploy.to_sklearn takes their student"
+        )
     given, number = parts.steps, "float"
     if given and getattr(parts.transformers[0], "dtype_", None) is np.float64:
         given[0], number = (given[0][0], with_casts(given[0][1])), "double"

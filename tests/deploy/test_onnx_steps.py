@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
@@ -22,6 +23,13 @@ from tests.deploy.conftest import (
     proba_for,
     quick_student,
 )
+
+
+def test_refuses_rows_of_one_text_each():
+    texts, y = np.array(["a cook", "a clerk"] * 9), np.array([0, 1] * 9)
+    clf = distilled(make_pipeline(TfidfVectorizer(), tiny_net(max_epochs=1)), texts, y)
+    with pytest.raises(ValueError, match=r"single values.*to_sklearn takes"):
+        to_onnx(clf, sample=texts)
 
 
 def test_frame_has_an_input_for_each_column(frame_file, table):

@@ -27,6 +27,7 @@ from skdistill.utils._validation import (
     check_teacher,
     check_teacher_weights,
 )
+from skdistill.utils._warnings import warn
 
 
 @validate_params(
@@ -203,6 +204,8 @@ def label(teacher: Any, question: Question) -> Answer:
         if several and own.features is not None:
             own = replace(own, features=own.features.of_teacher(number))
         mark = _mark(one, own) if own.remember else None
+        if own.remember and own.memory is not None:
+            _warn_without_memory(one, own, mark)
         answer = remembered(mark, partial(answer_of, one, own), question.memory)
         # Not part of the question: the answer is the same, whatever it is called.
         answers.append(named(one, answer, own) if own.is_labeled_by(one) else answer)
@@ -228,6 +231,25 @@ def _mark(teacher: Any, question: Question) -> Fingerprint | None:
         return None
     fitting = (question.y, question.sample_weight, question.classes, question.cv)
     return fingerprint(teacher, how, fitting, question.random_state)
+
+
+def _warn_without_memory(
+    teacher: Any, question: Question, mark: Fingerprint | None
+) -> None:
+    """Warn where ``memory`` keeps nothing for later processes, and say why."""
+    if mark is not None and mark.is_lasting:
+        return
+    if mark is not None:
+        reason = "code outside of installed packages is part of it or of the data"
+    elif question.fits(teacher) and question.random_state is None:
+        reason = "random_state=None draws anew in each fit: set an integer"
+    elif question.uses_folds and _draws(question.cv):
+        reason = "cv draws other folds in each fit: set its random_state"
+    else:
+        reason = "it or the data cannot be pickled"
+    warn(
+        f"memory does not keep what teacher {type(teacher).__name__} says, as {reason}"
+    )
 
 
 def _draws(cv: Any) -> bool:

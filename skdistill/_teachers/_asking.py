@@ -16,8 +16,9 @@ from skorch import NeuralNet
 from tqdm.auto import tqdm
 
 from skdistill._teachers._answers import Answer, align
+from skdistill._teachers._on_codes import OnCodes, wants_codes
 from skdistill.utils._seeding import seeded
-from skdistill.utils._unwrap import last_step
+from skdistill.utils._unwrap import innermost, last_step
 from skdistill.utils._validation import (
     check_log_proba,
     check_proba,
@@ -74,16 +75,26 @@ def fit(
 ) -> Any:
     """Fit a teacher in place, with sample weights if it takes them; return it.
 
-    It gets copies, so that it cannot change the rows. A net draws by the seed.
+    It gets copies, so that it cannot change the rows. A net draws by the seed. If the
+    teacher takes codes alone, what is returned names its classes.
     """
     y = require_target(y, "fitting a teacher").copy()
     keywords, routed = {}, {}
-    if sample_weight is not None and (name := weight_parameter(teacher)):
+    if sample_weight is not None and (parameter := weight_parameter(teacher)):
         # The name of a step reaches it only where metadata is not routed.
-        keywords[name] = np.array(sample_weight)
+        keywords[parameter] = np.array(sample_weight)
         routed["enable_metadata_routing"] = False
+    name = type(teacher).__name__
+    if wants_codes(teacher, y):
+        teacher = OnCodes(teacher)
+    n_classes = len(np.unique(y))
+    note = (
+        f"(Raised by the fit of teacher {name} on {len(y)} rows with {n_classes} "
+        "classes. It gets X and y just as they were given to fit. What it needs done "
+        "to X goes into one pipeline with it)"
+    )
     with (
-        noting(_note(teacher)),
+        noting(note),
         config_context(**routed),
         _generators(teacher, seed),
     ):
@@ -113,13 +124,8 @@ def seeded_clone(teacher: Any, seed: int | None) -> Any:
 
 def _generators(teacher: Any, seed: int | None) -> AbstractContextManager[None]:
     """Seed the global generators for a net, which has no other, and put them back."""
-    return seeded(seed) if seed is not None and _ends_in_net(teacher) else nullcontext()
-
-
-def _ends_in_net(teacher: Any) -> bool:
-    _, last = last_step(teacher)
-    inside = getattr(last, "estimator", None)  # of a search, of a calibration, ...
-    return isinstance(last, NeuralNet) or (inside is not None and _ends_in_net(inside))
+    is_net = isinstance(innermost(teacher), NeuralNet)
+    return seeded(seed) if seed is not None and is_net else nullcontext()
 
 
 def average(

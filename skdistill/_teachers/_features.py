@@ -15,6 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._leaves import LeafReduction, Leaves, leaves_of
+from skdistill._teachers._on_codes import OnCodes
 from skdistill._teachers._torch import TorchTeacher
 from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._layers import NoFeaturesError, Watch
@@ -104,6 +105,8 @@ def teacher_features(
     reduction : LeafReduction or None
         What was fitted on these rows, if it was, or that of the earlier call.
     """
+    if isinstance(teacher, OnCodes):
+        teacher = teacher.estimator
     source = "the function teacher_features"
     if callable(how):
         found = how(teacher, X)

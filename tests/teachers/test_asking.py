@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -188,7 +189,17 @@ def test_error_of_a_teacher_says_whose_it_is(call, data):
     with pytest.raises(LookupError, match="of its own") as error:
         call(Failing(), *data)
 
-    assert "Raised by teacher Failing" in error.value.__notes__[0]
+    assert "teacher Failing" in error.value.__notes__[0]
+
+
+def test_error_of_a_fit_says_on_how_many_rows_and_classes_it_was(data):
+    X, y = data
+    teacher = CalibratedClassifierCV(LogisticRegression(), cv=50)
+
+    with pytest.raises(ValueError, match="less than 50 examples") as error:
+        fit(teacher, X, y, None)
+
+    assert "on 90 rows with 3 classes. It gets X and y" in error.value.__notes__[0]
 
 
 # Rows of the person

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
@@ -40,7 +41,7 @@ from skdistill._transfer._methods import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.losses._base import LOSSES, suggestion
-from skdistill.utils._frames import is_frame, stacked
+from skdistill.utils._frames import check_frame, is_frame, stacked
 from skdistill.utils._validation import (
     all_fitted,
     check_classes,
@@ -288,7 +289,14 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
 
         A pipeline takes what its first step takes. The teacher gets what this returns.
         """
+        check_frame(X)
         tabular = self._takes_tables()
+        if tabular and issparse(X):
+            raise TypeError(
+                "X is sparse, and the student's preprocessing takes dense tables: pass "
+                "student=make_student()[-1], the net alone, which takes sparse rows, "
+                "or X.toarray()"
+            )
         allow_nan = tabular and (reset or getattr(self, "_allow_nan", True))
         if is_frame(X) or (isinstance(self.student, Pipeline) and not tabular):
             check_not_empty(X)
@@ -299,7 +307,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
                 self,
                 X,
                 reset=reset,
-                accept_sparse=False if tabular else "csr",
+                accept_sparse="csr",
                 allow_nd=not tabular,
                 ensure_all_finite="allow-nan" if allow_nan else True,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -20,6 +21,7 @@ from skdistill._training._prediction import log_proba, net_input, proba, transfo
 from skdistill._training._train import net_of
 from skdistill._transfer._labels import reconcile
 from skdistill._transfer._methods import METHODS
+from skdistill.utils._frames import is_frame
 from skdistill.utils._validation import all_fitted, check_classes, plain_rows
 
 
@@ -496,7 +498,11 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         if plain is not None and len(student) == 2 and hasattr(first, "transformer_"):
             # A TabularPreprocessor returns what a net takes.
             return net, first.transform(X)
-        return net, net_input(transform(student, X))
+        if named == is_frame(X):
+            return net, net_input(transform(student, X))
+        with warnings.catch_warnings():  # the check of X has said so
+            warnings.filterwarnings("ignore", "X (has|does not have valid) feature")
+            return net, net_input(transform(student, X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

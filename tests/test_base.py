@@ -9,6 +9,7 @@ import warnings
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 import torch
@@ -356,8 +357,29 @@ def test_a_net_takes_sparse_rows_as_dense_ones(data, container):
 def test_the_default_student_refuses_sparse_rows(data, forest, student):
     clf = DistilledClassifier(forest, student)
     assert not get_tags(clf).input_tags.sparse
-    with pytest.raises(TypeError, match=r"toarray\(\)"):
+    with pytest.raises(TypeError, match=r"student=make_student\(\)\[-1\].*toarray\(\)"):
         clf.fit(sparse.csr_matrix(data[0]), data[1])
+
+
+FRAMES = {
+    "names that repeat": (
+        lambda X: pd.DataFrame(X, columns=list("abca")),
+        "not unique",
+    ),
+    "lazy": (lambda X: pl.DataFrame(X).lazy(), "pass X.collect"),
+}
+
+
+@METHODS
+@pytest.mark.parametrize("student", [None, tiny_net()], ids=["default", "net"])
+@pytest.mark.parametrize("kind", FRAMES)
+def test_frames_that_nobody_can_take_are_refused(data, kind, student, method):
+    X, y = data
+    make, message = FRAMES[kind]
+    clf = distilled(GaussianNB().fit(X, y), student)
+
+    with pytest.raises((TypeError, ValueError), match=message):
+        getattr(clf, method)(make(X), y)
 
 
 @METHODS

@@ -79,6 +79,20 @@ def test_texts_are_classified_in_the_folds_of_a_cross_validation():
     assert cross_val_score(clf, TEXTS, OPINIONS, cv=2, error_score="raise").min() == 1
 
 
+@pytest.mark.parametrize("fitted", ["array", "frame"])
+def test_names_at_prediction_alone_or_in_fit_alone_warn_once(fitted, data):
+    X, y = data
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    first, later = (X, frame) if fitted == "array" else (frame, X)
+    clf = distilled(GaussianNB().fit(first, y), small_student()).fit(first, y)
+
+    with pytest.warns(UserWarning, match="feature names") as caught:
+        clf.predict(later)
+
+    assert len(caught) == 1
+    assert "DistilledClassifier" in str(caught[0].message)
+
+
 # Classes
 
 

@@ -30,7 +30,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdistill.utils._frames import floats, is_frame, is_numeric, labels, native
+from skdistill.utils._frames import (
+    check_frame,
+    floats,
+    is_frame,
+    is_numeric,
+    labels,
+    native,
+)
 from skdistill.utils._validation import check_not_empty, plain_rows
 
 # How many standard deviations from the mean a numeric column may go.
@@ -205,6 +212,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         ValueError
             If a value is infinite, or no column is left to learn from.
         """
+        check_frame(X)
         if is_frame(X):
             validate_data(self, X, skip_check_array=True)
             check_not_empty(X)
@@ -239,7 +247,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             If a numeric column holds dates, or ``fit`` saw columns of strings and X is
             an array.
         ValueError
-            If the columns are not those of ``fit``, or a value is infinite.
+            If the columns are not those of ``fit``, a numeric column holds strings, or
+            a value is infinite.
         """
         if not hasattr(self, "transformer_"):  # the full check is slow for one row
             check_is_fitted(self)
@@ -302,6 +311,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
         Values may be missing.
         """
+        check_frame(X)
         # What overflows is reported as infinite.
         with np.errstate(over="ignore", invalid="ignore"):
             X = validate_data(
@@ -334,8 +344,6 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     def _fit_columns(self, X: Any) -> ColumnTransformer:
         """Return a fitted transformer of the columns of a data frame."""
         names = list(X.columns)
-        if len(set(names)) < len(names):
-            raise ValueError(f"the names of the columns are not unique: {names}")
         numeric = [i for i in range(len(names)) if is_numeric(X, i)]
         others = sorted(set(range(len(names))) - set(numeric))
         block = floats(X, numeric)
@@ -381,6 +389,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     def _read_frame(self, X: Any) -> tuple[NDArray[Any], list[list[str | None]]]:
         """Return the numeric columns of a data frame, and the others as strings."""
+        check_frame(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         check_not_empty(X)
         X, shortcut = native(X), self._shortcut

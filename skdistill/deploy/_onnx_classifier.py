@@ -13,7 +13,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import validate_data
 
 from skdistill.deploy._onnx_file import File, load
-from skdistill.utils._frames import floats, is_frame, labels, native
+from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
 from skdistill.utils._validation import check_not_empty
 
 # How many rows onnxruntime gets at once: this bounds the memory, and the values in
@@ -274,6 +274,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
 
     def _inputs(self, X: Any, file: File) -> dict[str, NDArray[Any]]:
         """Return the values of the inputs of the model, by their names."""
+        check_frame(X)
         if is_frame(X):
             columns = self._frame_columns(X, file)
         elif "string" in file.kinds:

@@ -84,9 +84,11 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
 
     A file is data, not code, and so it is safer than a pickle. Before onnxruntime loads
     it, every tensor is checked to be in the file itself, so that a model cannot make it
-    read other files. Only the operators that come with onnxruntime are available. It is
-    not checked whether the weights are those that were written, how long the model
-    computes, or how much memory it takes.
+    read other files. Functions are refused, as they can make loading take very long.
+    Only the operators that come with onnxruntime are available. The metadata are
+    checked by type and size, and each answer by shape and range. It is not checked
+    whether the weights are those that were written, how long the model computes, or how
+    much memory it takes.
 
     Examples
     --------
@@ -172,8 +174,8 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
             of numbers holds dates.
         ValueError
             If the features are not those of the model, there are no rows, a value is
-            too large for float32, or a value is missing that the model does not
-            replace.
+            too large for float32, a value is missing that the model does not replace,
+            or the model returns anything but a probability of each class for each row.
         """
         file = self._load()
         inputs = self._inputs(X, file)
@@ -189,8 +191,9 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
             )
         proba = raw.astype(np.float64)
         total = proba @ np.ones(proba.shape[1])  # for few classes faster than sum
-        if not np.isfinite(total).all():
-            row = np.isfinite(total).argmin()
+        sound = np.isfinite(total) & (total > 0)
+        if not sound.all():
+            row = sound.argmin()
             raise ValueError(
                 f"the model has no probabilities for row {row}: Input X contains NaN, "
                 "which this model does not replace, or numbers too large for it"

@@ -217,7 +217,13 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             if of_part and owner in _PARTS:
                 value = params.get(owner, getattr(self, owner))
                 _check_has_parameters(name, owner, value)
-        return super().set_params(**params)
+        try:
+            return super().set_params(**params)
+        except ValueError as error:
+            student = params.get("student", self.student)
+            for name in params:
+                _suggest_parameter(name, student, error)
+            raise
 
     def _student_to_train(self, is_new: bool, incremental: bool) -> Any:
         """Return a clone of the person's student, or the one that is trained on."""
@@ -225,9 +231,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             return self._known_student()
         if isinstance(self.teacher, LeftOut):
             raise ValueError(
-                f"this {type(self).__name__} was loaded from a file, which does not "
-                f"hold its teacher ({self.teacher.name}). To fit it again, give it "
-                "one: set_params(teacher=...)"
+                f"this {type(self).__name__} was loaded from a file, or sent to "
+                f"another process, without its teacher ({self.teacher.name}). To fit "
+                "it again, give it one: set_params(teacher=...)"
             )
         prototype = make_student() if self.student is None else self.student
         net = net_of(prototype)
@@ -248,9 +254,10 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
         """Return the student that is there, if it can be trained on."""
         if is_trimmed(net_of(self.student_)):
             raise ValueError(
-                f"this {type(self).__name__} was loaded from a file, which holds what "
-                "prediction needs: it cannot be trained on. Fit another: "
-                "clone(loaded).set_params(teacher=...)"
+                f"this {type(self).__name__} was loaded from a file, or sent to "
+                "another process, with what prediction needs alone: it cannot be "
+                "trained on. Train it in the process that has fitted it, or fit "
+                "another: clone(loaded).set_params(teacher=...)"
             )
         return self.student_
 
@@ -512,6 +519,19 @@ def _kept_on_error(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def _suggest_parameter(name: str, student: Any, error: ValueError) -> None:
+    """Raise where ``name`` is the end of the name of a student's parameter."""
+    owner, *parts = name.split("__")
+    wrong = next((p for p in parts if f"Invalid parameter {p!r}" in str(error)), None)
+    if owner == "student" and wrong is not None:
+        for known in student.get_params():
+            if known.rpartition("__")[2] == parts[-1]:
+                raise ValueError(
+                    f"Invalid parameter {wrong!r} of the student in {name!r}: set "
+                    f"'student__{known}'"
+                ) from error
 
 
 def _check_has_parameters(name: str, owner: str, value: Any) -> None:

@@ -951,6 +951,25 @@ def test_a_misspelt_parameter_is_refused_when_it_is_set(student, name, misspelt)
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("lr", "net__lr"),
+        ("max_epochs", "net__max_epochs"),
+        ("module__dropout", "net__module__dropout"),
+        ("dropout", "net__module__dropout"),
+        ("net__dropout", "net__module__dropout"),
+        ("n_bins", "preprocess__n_bins"),
+    ],
+)
+def test_the_full_name_of_a_parameter_is_suggested(name, meant):
+    clf = distilled(student=make_student())
+    with pytest.raises(ValueError, match=f"Invalid .*: set 'student__{meant}'"):
+        clf.set_params(**{f"student__{name}": 1})
+    with pytest.raises(ValueError, match="Invalid parameter 'alfa'"):
+        clf.set_params(student__net__optimizer__lr=1, alfa=1)
+
+
+@pytest.mark.parametrize(
     "wrap",
     [
         clone,

@@ -25,6 +25,28 @@ from tests.deploy.conftest import (
 )
 
 
+class Doubled(TransformerMixin, BaseEstimator):
+    """A transformer that skl2onnx has never heard of."""
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        return 2 * X
+
+
+def test_step_that_cannot_be_converted_is_named_with_a_way_out(data):
+    X, y = data
+    clf = distilled(tiny_net(max_epochs=1), X, y)
+    pipeline = make_pipeline(Doubled().fit(X), clf)
+    with pytest.raises(ValueError, match=r"'doubled' .*to_onnx\(pipeline\[-1"):
+        to_onnx(pipeline)
+    file = OnnxClassifier(to_onnx(pipeline[-1]))
+    expected = pipeline.predict_proba(X)
+    np.testing.assert_allclose(file.predict_proba(2 * X), expected, atol=1e-6)
+
+
 def test_refuses_rows_of_one_text_each():
     texts, y = np.array(["a cook", "a clerk"] * 9), np.array([0, 1] * 9)
     clf = distilled(make_pipeline(TfidfVectorizer(), tiny_net(max_epochs=1)), texts, y)

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
@@ -121,7 +122,11 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
 
         ``incremental`` trains the student that is there on for one epoch.
         """
-        with FitTasks(self, X, y, incremental) as tasks, _kept_on_error(self):
+        with (
+            FitTasks(self, X, y, incremental) as tasks,
+            _kept_on_error(self),
+            torch.inference_mode(False),  # a net cannot learn in it
+        ):
             is_new = not (incremental and hasattr(self, "student_"))
             student = self._student_to_train(is_new, incremental)
             objective = self._objective(student, y, teacher_proba, incremental)

@@ -507,6 +507,22 @@ def test_soft_labels_that_say_nothing_beyond_y_are_warned_of(data):
     distilled(teacher, **features).fit(*data)
 
 
+@METHODS
+@pytest.mark.parametrize("losses", [{}, {"feature_loss": "hint"}], ids=["kl", "hint"])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_training_does_not_depend_on_the_mode_of_the_caller(
+    data, forest, mode, losses, method
+):
+    clf = distilled(forest, **losses)
+    expected = getattr(clone(clf), method)(*data).predict_proba(data[0])
+
+    with mode():
+        getattr(clf, method)(*data)
+        assert not torch.is_grad_enabled()
+
+    assert_array_equal(clf.predict_proba(data[0]), expected)
+
+
 # What fit leaves as it was
 
 

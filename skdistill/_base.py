@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +22,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skdistill._auto import choose, is_auto
+from skdistill._params import TeacherParams
 from skdistill._pickling import LeftOut, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._students._make_student import make_student
@@ -31,6 +32,7 @@ from skdistill._teachers._calibration import resolve_calibration
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import is_trimmed
+from skdistill._training._pseudo_labels import with_pseudo_labels
 from skdistill._training._train import net_of, train_student
 from skdistill._transfer._extra import (
     made_rows,
@@ -41,7 +43,6 @@ from skdistill._transfer._labels import from_proba, warn_if_uninformative
 from skdistill._transfer._methods import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
-from skdistill.losses._base import LOSSES, suggestion
 from skdistill.utils._frames import check_frame, is_frame, stacked
 from skdistill.utils._validation import (
     all_fitted,
@@ -49,13 +50,9 @@ from skdistill.utils._validation import (
     check_not_empty,
     check_source,
     check_target,
-    is_fitted,
     require_target,
 )
 from skdistill.utils._warnings import warn
-
-# Parameters that may be objects with parameters of their own.
-_PARTS = ("teacher", "student", *LOSSES, "temperature", "alpha")
 
 
 @dataclass
@@ -98,7 +95,7 @@ def may_train_on(estimator: BaseDistiller) -> bool:
     )
 
 
-class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
+class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, SmallFile):
     """Trains a student on what a teacher says of the rows.
 
     A subclass has the parameters of :class:`DistilledClassifier`, and says what the
@@ -127,6 +124,8 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             _kept_on_error(self),
             torch.inference_mode(False),  # a net cannot learn in it
         ):
+            if not incremental:
+                self._choose(X, y, sample_weight, teacher_proba, X_transfer)
             is_new = not (incremental and hasattr(self, "student_"))
             student = self._student_to_train(is_new, incremental)
             objective = self._objective(student, y, teacher_proba, incremental)
@@ -151,6 +150,16 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             answer = replace(answer, classes=state.columns)
             rows = self._transfer_set(X, y, sample_weight, extra, answer)
             self._warn_about(rows, objective)
+            temperature = answer.temperature
+            if self._needs_pseudo_labels(rows, objective):
+                rows, found = with_pseudo_labels(
+                    rows,
+                    make_student(early_stopping=True, validation_fraction=0.15),
+                    seed=seed,
+                    calibrate=self._calibrates_by_itself,
+                    remember=isinstance(self.random_state, Integral),
+                )
+                temperature = temperature or found
             train_student(
                 student,
                 rows,
@@ -161,8 +170,8 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             )
             self.student_, self._state = student, state
             self.__dict__.pop("teacher_temperature_", None)
-            if answer.temperature is not None:
-                self.teacher_temperature_ = answer.temperature
+            if temperature is not None:
+                self.teacher_temperature_ = temperature
 
     @property
     def teacher_(self) -> Any:
@@ -178,57 +187,15 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             )
         return state.fitted
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters of this estimator.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include those of the student, and of a teacher that is not
-            fitted. A fitted teacher's are hidden: it is used as it is.
-
-        Returns
-        -------
-        params : dict
-            Parameter names mapped to their values.
-        """
-        params = super().get_params(deep=deep)
-        if deep and is_fitted(self.teacher):
-            params = {k: v for k, v in params.items() if not k.startswith("teacher__")}
-        return params
-
-    def set_params(self, **params: Any) -> Any:
-        """Set the parameters of this estimator.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name; those of the student as ``student__name``.
-
-        Returns
-        -------
-        self : estimator
-            The estimator itself.
-
-        Raises
-        ------
-        ValueError
-            There is no such parameter, or it is one of a fitted teacher, of
-            ``student=None``, of a loss given by its name, or of a number that is no
-            schedule.
-        """
-        for name in params:
-            owner, _, of_part = name.partition("__")
-            if of_part and owner in _PARTS:
-                value = params.get(owner, getattr(self, owner))
-                _check_has_parameters(name, owner, value)
-        try:
-            return super().set_params(**params)
-        except ValueError as error:
-            student = params.get("student", self.student)
-            for name in params:
-                _suggest_parameter(name, student, error)
-            raise
+    def _choose(self, X: Any, y: Any, *params: Any) -> None:
+        """Set what is "auto" to the best of the candidates, by a search."""
+        for name in ("temperature_", "alpha_", "auto_results_"):
+            self.__dict__.pop(name, None)
+        search = choose(self, X, y, *params)
+        if search is not None:
+            for name, value in search.best_params_.items():
+                setattr(self, f"{name}_", value)
+            self.auto_results_ = search.cv_results_
 
     def _student_to_train(self, is_new: bool, incremental: bool) -> Any:
         """Return a clone of the person's student, or the one that is trained on."""
@@ -270,7 +237,16 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
         self, student: Any, y: Any, teacher_proba: Any, incremental: bool
     ) -> Objective:
         """Return the terms of the loss, checked as far as they can be by now."""
-        objective = Objective.of(self)
+        chosen = {}
+        for name in ("temperature", "alpha"):
+            if is_auto(getattr(self, name)):
+                if not hasattr(self, f"{name}_"):
+                    raise ValueError(
+                        f"partial_fit cannot choose {name}='auto' on a chunk: pass a "
+                        "number, or call fit first"
+                    )
+                chosen[name] = getattr(self, f"{name}_")
+        objective = replace(Objective.of(self), **chosen)
         net = net_of(student)
         done = len(getattr(net, "history_", None) or ())
         max_epochs = net.max_epochs or 1
@@ -394,7 +370,8 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             teacher_weights=self.teacher_weights,
             features=features,
             calibration=resolve_calibration(
-                self.calibrate_teacher, partial(self._check_X, reset=False)
+                None if self._calibrates_by_itself else self.calibrate_teacher,
+                partial(self._check_X, reset=False),
             ),
             memory=self.memory,
             remember=not incremental,
@@ -423,7 +400,8 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             augmenter = resolve_augmenter(self.augmenter, question.X)
             # Rows made of training rows would tell a validation set too much.
             is_auto = isinstance(self.augmenter, str)
-            if is_auto and net_of(student).train_split is not None:
+            has_split = net_of(student).train_split is not None
+            if is_auto and (has_split or not self._takes_tables()):
                 augmenter = None
         extra = []
         if augmenter is not None:
@@ -438,6 +416,16 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
         return replace(
             question, extra=stacked(extra) if extra else None, augmenter=augmenter
         )
+
+    @property
+    def _calibrates_by_itself(self) -> bool:
+        return is_auto(self.calibrate_teacher)
+
+    def _needs_pseudo_labels(self, rows: TransferSet, objective: Objective) -> bool:
+        """Tell whether the labels are to say something of the rows without a label."""
+        if rows.extra is None or not rows.has_labels or not self._takes_tables():
+            return False
+        return objective.alpha != 1 or self._calibrates_by_itself
 
     def _proba_columns(self, classes: ArrayLike | None, incremental: bool) -> Any:
         """Return what the columns of ``teacher_proba`` stand for, if that is known."""
@@ -485,18 +473,6 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
             may_be_groups=self.classes is None and are_codes,
         )
 
-    def __sklearn_clone__(self) -> Any:
-        # A fitted teacher must not be cloned with the rest: the result would be
-        # unfitted, or a deep copy of something heavy.
-        stand_in = copy.copy(self)
-        stand_in.teacher = None
-        new = super(BaseDistiller, stand_in).__sklearn_clone__()
-        if isinstance(self.teacher, list | tuple):
-            new.teacher = type(self.teacher)(map(_clone_unfitted, self.teacher))
-        else:
-            new.teacher = _clone_unfitted(self.teacher)
-        return new
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         teacher = None
@@ -510,10 +486,6 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, SmallFile):
         return tags
 
 
-def _clone_unfitted(teacher: Any) -> Any:
-    return teacher if is_fitted(teacher) else clone(teacher, safe=False)
-
-
 @contextmanager
 def _kept_on_error(estimator: Any) -> Iterator[None]:
     """Put the attributes back where a fit fails, so that none is half new."""
@@ -524,38 +496,3 @@ def _kept_on_error(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _suggest_parameter(name: str, student: Any, error: ValueError) -> None:
-    """Raise where ``name`` is the end of the name of a student's parameter."""
-    owner, *parts = name.split("__")
-    wrong = next((p for p in parts if f"Invalid parameter {p!r}" in str(error)), None)
-    if owner == "student" and wrong is not None:
-        for known in student.get_params():
-            if known.rpartition("__")[2] == parts[-1]:
-                raise ValueError(
-                    f"Invalid parameter {wrong!r} of the student in {name!r}: set "
-                    f"'student__{known}'"
-                ) from error
-
-
-def _check_has_parameters(name: str, owner: str, value: Any) -> None:
-    """Raise where ``value`` has no parameters that ``name`` could set."""
-    if owner == "teacher":
-        if is_fitted(value):
-            raise ValueError(
-                f"cannot set {name!r}: the teacher is fitted and used as it is. Pass "
-                "an unfitted teacher to search over its parameters"
-            )
-        return
-    if hasattr(value, "get_params"):
-        return
-    same = "skdistill.schedules.LinearSchedule(start, stop)"
-    if owner in LOSSES:
-        same = suggestion(owner, value)
-    elif owner == "student":
-        same = "make_student(), which is the same student"
-    raise ValueError(
-        f"cannot set {name!r} while {owner} is {value!r}: pass {owner}={same}, to "
-        "reach its parameters"
-    )

@@ -42,6 +42,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     replace the first term, and losses on hidden features and on the relations between
     rows can be added. A pickle of the fitted estimator does not contain the teacher.
 
+    By default, the student also learns from new rows, which are made from those of
+    ``X`` and which the teacher labels. In their second term, the probabilities of a net
+    that was trained on the labels alone take the place of ``y`` (pseudo-labels [3]_).
+
     Read more in the :ref:`user guide <user_guide>`.
 
     Parameters
@@ -57,15 +61,24 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         available as ``student_``. None means :func:`make_student`, which accepts arrays
         and data frames. If the module of the net has parameters ``n_features`` and
         ``n_classes``, they are set. Put the student's preprocessing into its pipeline.
-    temperature : float or callable, default=2.0
+    temperature : float, callable or "auto", default=1.0
         Softens the teacher and the student in the first term; above 0. At higher
         temperatures, the student also learns how the teacher ranks the unlikely
-        classes. A callable is a schedule: a function of the number of the epoch,
-        counted from 0, and of the total number of epochs, such as
-        :class:`skdistill.schedules.LinearSchedule`.
-    alpha : float or callable, default=0.5
+        classes. With made rows and a calibrated teacher, 1 was as good as any other. A
+        callable is a schedule: a function of the number of the epoch, counted from 0,
+        and of the total number of epochs, such as
+        :class:`skdistill.schedules.LinearSchedule`. "auto" chooses 1, 2 or 4: ``fit``
+        holds out a fifth of the rows, trains a student on the others for each
+        candidate, takes the one with the smallest log loss on the rows that were held
+        out, and trains on all rows. If ``calibrate_teacher`` is a pair, its rows are
+        used instead, and all rows of ``X`` for training. A fitted teacher may have seen
+        the rows that are held out, so that the choice favors what learns more from it;
+        pass such a pair, or an unfitted teacher.
+    alpha : float, callable or "auto", default=0.7
         The weight of the first term, from 0 (the student learns from ``y`` only) to 1
-        (from the teacher only; ``y`` is not needed). A callable is a schedule.
+        (from the teacher only; ``y`` is not needed). A callable is a schedule. "auto"
+        chooses 0, 0.4, 0.7 or 1 as for ``temperature``. The choice takes as long as 3
+        further fits for the temperature, 4 for alpha, and 6 for both.
     loss : str, callable or list of (loss, weight), default="kl"
         The loss on logits in the first term: "kl", "logit_mse", "dkd", "dist", "nkd",
         "standardized", "jsd", an object of :mod:`skdistill.losses` with parameters, or
@@ -115,26 +128,33 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         The labels of the columns of ``teacher_proba`` (by default the sorted labels of
         ``y``), or of a fitted teacher (by default its ``classes_``). With an unfitted
         teacher, labels that are added to ``classes_`` even if ``y`` lacks them.
-    augmenter : "auto", None or object with a method ``sample``, default=None
+    augmenter : "auto", None or object with a method ``sample``, default="auto"
         Makes new rows from the training rows. The teacher labels them, and the student
         learns from these soft labels too. "auto" means
-        :class:`~skdistill.augmentation.MUNGE` for tables, with 10 new rows for each
-        training row, or fewer if there are more than 10,000 training rows. It makes no
-        rows if ``alpha`` is 0, if ``teacher_proba`` is passed, or if the student sets
-        rows aside for validation. Your own object must have a method ``sample(X,
-        n_rows, random_state)``. Its attribute ``n_copies``, by default 10, is the
-        number of new rows for each training row.
-    calibrate_teacher : None, "out_of_fold" or pair (X_cal, y_cal), default=None
+        :class:`~skdistill.augmentation.MUNGE`, with 10 new rows for each training row,
+        or fewer if there are more than 10,000 training rows. It makes rows if the
+        student accepts all tables, as :func:`make_student` does, and not if ``alpha``
+        is 0, if ``teacher_proba`` is passed, if ``X`` is sparse, or if the student sets
+        rows aside for validation. With it, the student comes much closer to the
+        teacher, and ``fit`` takes several times as long. Your own object must have a
+        method ``sample(X, n_rows, random_state)``. Its attribute ``n_copies``, by
+        default 10, is the number of new rows for each training row.
+    calibrate_teacher : "auto", None, "out_of_fold" or pair (X_cal, y_cal), \
+            default="auto"
         Calibrates the teacher by temperature scaling [2]_: its logits are divided by
-        one number, which minimizes the log loss of rows that the teacher was not fitted
-        on. "out_of_fold" uses the training rows and ``sample_weight``: clones of the
-        teacher are fitted on the folds of ``cv``, and each row is labeled by a clone
-        that was not fitted on it. Out-of-fold soft labels are used for this as well, so
-        nothing is fitted twice. If you pass ``cv`` and want in-sample soft labels, also
-        pass ``soft_labels="in_sample"``. A pair contains rows that the teacher has not
-        seen, in the form of ``X``, and their labels. Each teacher of a list is
-        calibrated before the average. None, the default, leaves the probabilities as
-        they are, because a calibration needs further fits or rows.
+        one number. A teacher is often too sure, or not sure enough, and most of all on
+        the rows that it was fitted on. "auto" compares the teacher with a net that is
+        trained on the labels, on rows that are in neither's training set: those of
+        ``augmenter`` and ``X_transfer``. It does nothing if there are none, or if there
+        is no ``y``. The others minimize the log loss of labeled rows that the teacher
+        was not fitted on, and are more exact. "out_of_fold" uses the training rows and
+        ``sample_weight``: clones of the teacher are fitted on the folds of ``cv``, and
+        each row is labeled by a clone that was not fitted on it. Out-of-fold soft
+        labels are used for this as well, so nothing is fitted twice. If you pass ``cv``
+        and want in-sample soft labels, also pass ``soft_labels="in_sample"``. A pair
+        contains rows that the teacher has not seen, in the form of ``X``, and their
+        labels. Each teacher of a list is calibrated before the average, but with
+        "auto" the average is calibrated. None leaves the probabilities as they are.
     proba_clip : float or "auto", default="auto"
         The lower bound of the teacher's probabilities, whose logarithms are taken as
         logits. Like a temperature, a larger value makes the soft labels softer. "auto"
@@ -166,9 +186,16 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         passed fitted, if ``fit`` reused the soft labels of an earlier fit, and after
         loading from a file.
     teacher_temperature_ : float or list of floats
-        What the teacher's logits were divided by, from 0.05 to 20, or one number for
-        each teacher of a list. Above 1, the teacher was overconfident, and below 1,
-        underconfident. It is missing if ``calibrate_teacher`` is None.
+        What the teacher's logits were divided by: a number from 0.05 to 20, or one for
+        each teacher of a list; with ``calibrate_teacher="auto"`` a number from 1/3 to
+        3. Above 1, the teacher was overconfident, and below 1, underconfident. It is
+        missing if the teacher was not calibrated.
+    temperature_, alpha_ : float
+        What was chosen, where the parameter is "auto".
+    auto_results_ : dict
+        The candidates and their scores, with the keys of ``cv_results_`` of
+        :class:`~sklearn.model_selection.GridSearchCV`. It is missing if nothing is
+        "auto", and after loading from a file.
     history_ : skorch.History
         A row for each epoch, with ``train_loss``; its terms ``train_loss_soft``,
         ``train_loss_hard``, ``train_loss_feature`` and ``train_loss_relation``, before
@@ -195,6 +222,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
        Network", 2015. https://arxiv.org/abs/1503.02531
     .. [2] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural
        Networks", 2017. https://arxiv.org/abs/1706.04599
+    .. [3] D.-H. Lee, "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning
+       Method for Deep Neural Networks", ICML workshop, 2013.
 
     Examples
     --------
@@ -216,8 +245,12 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         # A teacher and a student are checked in fit, which says what to do about them.
         "teacher": "no_validation",
         "student": "no_validation",
-        "temperature": [Interval(Real, 0, None, closed="neither"), callable],
-        "alpha": [Interval(Real, 0, 1, closed="both"), callable],
+        "temperature": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+            callable,
+        ],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both"), callable],
         # So are the losses, by the module that knows them.
         "loss": "no_validation",
         "feature_loss": "no_validation",
@@ -231,7 +264,12 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         "teacher_weights": ["array-like", None],
         "classes": ["array-like", None],
         "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None],
-        "calibrate_teacher": [StrOptions({"out_of_fold"}), tuple, list, None],
+        "calibrate_teacher": [
+            StrOptions({"auto", "out_of_fold"}),
+            tuple,
+            list,
+            None,
+        ],
         "proba_clip": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "memory": "no_validation",
         "n_jobs": [Integral, None],
@@ -244,8 +282,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         teacher: Any = None,
         student: Any = None,
         *,
-        temperature: float | Callable[[int, int], float] = 2.0,
-        alpha: float | Callable[[int, int], float] = 0.5,
+        temperature: float | str | Callable[[int, int], float] = 1.0,
+        alpha: float | str | Callable[[int, int], float] = 0.7,
         loss: Any = "kl",
         feature_loss: Any = None,
         feature_weight: float = 1.0,
@@ -257,8 +295,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         cv: Any = None,
         teacher_weights: ArrayLike | None = None,
         classes: ArrayLike | None = None,
-        augmenter: Any = None,
-        calibrate_teacher: Any = None,
+        augmenter: Any = "auto",
+        calibrate_teacher: Any = "auto",
         proba_clip: float | str = "auto",
         memory: Any = None,
         n_jobs: int | None = None,

@@ -14,8 +14,8 @@ from skdistill import __version__
 from skdistill._training._prediction import trimmed
 from skdistill.utils._warnings import warn
 
-# Attributes that only a further training needs.
-_FOR_TRAINING = ("_state",)
+# Attributes that prediction does not need.
+_FOR_TRAINING = ("_state", "auto_results_")
 
 # Parameters that may be functions or objects of a person's own.
 _MAY_BE_CODE = (

@@ -470,7 +470,7 @@ def test_weights_count_as_rows(data, forest, alpha):
 
 def test_without_y_the_teacher_is_all_there_is_to_learn_from(data, forest):
     X, y = data
-    with pytest.warns(UserWarning, match="alpha=0.5 is ignored. Set alpha=1") as seen:
+    with pytest.warns(UserWarning, match="alpha=0.7 is ignored. Set alpha=1") as seen:
         unlabeled = distilled(forest).fit(X)
     assert len(seen) == 1
     labeled = distilled(forest, alpha=1.0).fit(X, y)

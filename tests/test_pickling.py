@@ -146,7 +146,7 @@ def test_a_loaded_copy_learns_again_from_a_new_teacher(forest, fitted):
 def test_training_a_loaded_copy_on_is_refused():
     P = np.full((len(X), 10), 0.1)
     clf = DistilledClassifier(student=make_student(max_epochs=1), classes=range(10))
-    with pytest.warns(UserWarning, match="alpha=0.5 is ignored"):
+    with pytest.warns(UserWarning, match="alpha=0.7 is ignored"):
         clf.partial_fit(X, teacher_proba=P)
     loaded = pickle.loads(pickle.dumps(clf))
     with pytest.raises(ValueError, match="cannot be trained on"):

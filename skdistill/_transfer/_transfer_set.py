@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class TransferSet:
     extra : array-like or None
         The inputs of further rows without labels, which come below those of X. The
         student's preprocessing is not fitted on them.
+    pseudo_labels : ndarray of shape (n_extra, n_classes), float32, or None
+        Class probabilities, the hard targets of the extra rows.
     """
 
     X: Any
@@ -48,6 +50,7 @@ class TransferSet:
     hard_weight: NDArray[np.float32] | float = 1.0
     features: NDArray[np.float32] | None = None
     extra: Any = None
+    pseudo_labels: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.hard)
@@ -62,6 +65,22 @@ class TransferSet:
         """The rows that have both targets, each with a weight."""
         both = np.multiply(self.soft_weight, self.hard_weight) > 0
         return np.broadcast_to(both, len(self))
+
+    def own(self) -> TransferSet:
+        """Return the rows of X alone."""
+        n_own = _num_samples(self.X)
+        parts = {
+            name: value[:n_own] if isinstance(value, np.ndarray) else value
+            for name in ("soft", "hard", "soft_weight", "hard_weight", "features")
+            for value in [getattr(self, name)]
+        }
+        return TransferSet(self.X, **parts)
+
+    def with_pseudo_labels(self, proba: NDArray[np.float32]) -> TransferSet:
+        """Return the same with hard targets for the extra rows."""
+        weight = np.broadcast_to(np.float32(self.hard_weight), len(self)).copy()
+        weight[-len(proba) :] = 1.0
+        return replace(self, hard_weight=weight, pseudo_labels=proba)
 
 
 def make_transfer_set(

@@ -134,7 +134,8 @@ def check_source(estimator: Any, teacher_proba: Any, X_transfer: Any) -> None:
             "augmenter and X_transfer add rows that a teacher has to label, and "
             "there is teacher_proba alone: pass teacher="
         )
-    if estimator.calibrate_teacher is not None:
+    calibration = estimator.calibrate_teacher
+    if calibration == "out_of_fold" or not isinstance(calibration, str | None):
         raise ValueError(
             "calibrate_teacher needs a teacher, and there is teacher_proba alone: set "
             "calibrate_teacher=None, and calibrate teacher_proba before, as "

@@ -10,7 +10,7 @@ TYPES = {
     "functools.partial",
     "numpy.dtype",
     "skdistill._classifier.DistilledClassifier",
-    "skdistill._students._net.LinearDecay",
+    "skdistill._students._net.WarmupDecay",
     "skdistill._students._net.MLP",
     "skdistill._students._tabular.TabularPreprocessor",
     "skdistill._training._prediction._softmax",

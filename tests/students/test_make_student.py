@@ -105,7 +105,7 @@ def test_extreme_arguments_are_taken(arguments):
 
 def test_repr_names_no_address():
     text = repr(make_student().set_params(net__verbose=1))
-    assert "('decay', LinearDecay())" in text
+    assert "('decay', WarmupDecay())" in text
     assert "0x" not in text
 
 

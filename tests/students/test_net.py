@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
-from skdistill._students._net import MLP, LinearDecay, PeriodicEmbedding
+from skdistill._students._net import MLP, PeriodicEmbedding, WarmupDecay
 
 
 @pytest.mark.parametrize("sizes", [(64, 64), [8], 8, (), np.array([4, 3, 2])], ids=str)
@@ -97,8 +98,8 @@ def test_wide_and_textual_tables_are_not_embedded(n_numeric, embedded):
 
 
 @pytest.fixture
-def decaying(data):
-    """Return a student of four steps, the learning rates of its steps, and its data."""
+def decaying(data, forest):
+    """Return a student of 20 steps, the learning rates of its steps, and its data."""
     rates, (X, y) = [], data
 
     class Rates(Callback):
@@ -106,34 +107,44 @@ def decaying(data):
             (group,) = net.optimizer_.param_groups
             rates.append(group["lr"])
 
-    student = make_student((4,), lr=0.4, max_epochs=4, batch_size=-1)
+    student = make_student((4,), lr=0.9, max_epochs=10, batch_size=-(-len(X) // 2))
     callbacks = [*student["net"].callbacks, ("rates", Rates())]
     student.set_params(net__callbacks=callbacks)
-    return student, rates, X, y
+    return DistilledClassifier(forest, student, augmenter=None), rates, X, y
 
 
-def test_learning_rate_falls_to_0_by_equal_steps(decaying, forest):
-    student, rates, X, y = decaying
-    clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
-    assert_allclose(rates, [0.4, 0.3, 0.2, 0.1])
-    # What comes after it has the whole rate again.
-    clf.partial_fit(X, y).partial_fit(X, y)
-    assert_allclose(rates[4:], [0.4, 0.4])
+def test_learning_rate_rises_for_a_tenth_of_the_steps_and_falls_for_the_others(
+    decaying,
+):
+    clf, rates, X, y = decaying
+    clf.fit(X, y)
+    # In the middle of step k of 20, (k + 0.5) / 20 of the training is done.
+    assert_allclose(rates[:2], [0.9 * 0.25, 0.9 * 0.75])
+    assert_allclose(rates[2:], [(19.5 - step) / 20 for step in range(2, 20)])
 
 
-def test_learning_rate_falls_over_the_epochs_there_are(decaying, forest):
-    student, rates, X, y = decaying
-    student.set_params(net__max_epochs=2, net__lr=0.2)
-    DistilledClassifier(forest, student, random_state=0).fit(X, y)
-    assert_allclose(rates, [0.2, 0.1])
+def test_partial_fit_after_fit_has_a_tenth_of_the_rate(decaying):
+    clf, rates, X, y = decaying
+    clf.fit(X, y).partial_fit(X, y).partial_fit(X, y)
+    assert_allclose(rates[20:], [0.09] * 4)
 
 
-def test_each_warm_start_begins_with_the_whole_rate(decaying, forest):
-    student, rates, X, y = decaying
-    student.set_params(net__warm_start=True, net__max_epochs=2)
-    clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
-    clf.set_params(student__net__lr=0.1).fit(X, y)
-    assert_allclose(rates, [0.4, 0.2, 0.1, 0.05])
+def test_partial_fits_go_through_the_learning_rates_of_a_fit(decaying):
+    clf, rates, X, y = decaying
+    clf.fit(X, y)
+    of_fit = rates.copy()
+    rates.clear()
+    fresh = clone(clf)
+    for _ in range(11):
+        fresh.partial_fit(X, y)
+    assert_allclose(rates, [*of_fit, 0.09, 0.09])
+
+
+def test_a_warm_start_has_a_tenth_of_its_rate(decaying):
+    clf, rates, X, y = decaying
+    clf.set_params(student__net__warm_start=True).fit(X, y)
+    clf.set_params(student__net__lr=0.1, student__net__max_epochs=1).fit(X, y)
+    assert_allclose(rates[20:], [0.01] * 2)
 
 
 def test_a_learning_rate_for_each_group_falls(data, forest):
@@ -145,7 +156,7 @@ def test_a_learning_rate_for_each_group_falls(data, forest):
 
     student = make_student((4,), lr=0.4, max_epochs=2, batch_size=-1).set_params(
         net__optimizer__param_groups=[("layers.0.*", {"lr": 0.2})],
-        net__callbacks=[("decay", LinearDecay()), ("groups", Groups())],
+        net__callbacks=[("decay", WarmupDecay()), ("groups", Groups())],
     )
-    DistilledClassifier(forest, student, random_state=0).fit(*data)
-    assert_allclose(groups, [[0.2, 0.4], [0.1, 0.2]])
+    DistilledClassifier(forest, student, augmenter=None).fit(*data)
+    assert_allclose(groups, np.outer([0.75, 0.25], [0.2, 0.4]) / 0.9)

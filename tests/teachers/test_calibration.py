@@ -14,6 +14,7 @@ from skdistill._teachers._calibration import (
     BOUNDS,
     Calibration,
     calibration_on,
+    matching_temperature,
     resolve_calibration,
 )
 
@@ -260,3 +261,23 @@ def test_rows_of_a_pair_are_prepared_and_its_labels_are_an_array(kind, series):
 def test_bad_parameter_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
         resolve_calibration(given)
+
+
+@pytest.mark.parametrize("n_classes", [2, 26])
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_matching_temperature_takes_back_a_factor_of_the_logits(n_classes, factor):
+    logits, _ = labeled_logits(n_classes)
+    # The same model disagrees in nothing, which the temperature is corrected for.
+    one = matching_temperature(logits.astype(np.float32), softmax(logits, axis=1))
+    found = matching_temperature(
+        (factor * logits).astype(np.float32), softmax(logits, axis=1)
+    )
+    assert one == pytest.approx(1 / 1.3, rel=1e-3)
+    assert found == pytest.approx(factor / 1.3, rel=1e-3)
+
+
+@pytest.mark.parametrize(("sure", "expected"), [(True, 1 / 3), (False, 3.0)])
+def test_matching_temperature_keeps_within_its_bounds(sure, expected):
+    logits = np.array([[1.0, 0.0]] * 5, dtype=np.float32)
+    proba = np.array([[1.0, 0.0] if sure else [0.5, 0.5]] * 5, dtype=np.float32)
+    assert matching_temperature(logits, proba) == pytest.approx(expected)

@@ -53,7 +53,7 @@ def of_batch(loss, student=STUDENT, features=None):
     return loss(student, y, ROWS, hard_loss, features)
 
 
-def soft_by_hand(student=STUDENT, T=2.0):
+def soft_by_hand(student=STUDENT, T=1.0):
     """Return T^2 KL of each row."""
     s, t = (F.log_softmax(z / T, 1) for z in (student, torch.tensor(SOFT)[ROWS]))
     return T**2 * F.kl_div(s, t, log_target=True, reduction="none").sum(1)
@@ -88,6 +88,28 @@ def test_a_term_without_a_share_is_not_computed():
     of_batch(begun(transfer_set(), alpha=0.0, loss=refuse))
     y = torch.tensor(HARD)[ROWS]
     begun(transfer_set(), alpha=1.0)(STUDENT, y, ROWS, refuse)
+
+
+@pytest.mark.parametrize("hard_weight", [1.0, WEIGHT])
+def test_pseudo_labels_take_the_place_of_y(hard_weight):
+    # The last four rows of the transfer set have no labels.
+    labels = rng.dirichlet(np.ones(3), size=4).astype(np.float32)
+    rows = transfer_set(WEIGHT, hard_weight).with_pseudo_labels(labels)
+    student = STUDENT.clone().requires_grad_()
+    loss, shown = of_batch(begun(rows, alpha=0.3, temperature=2.0), student)
+
+    targets = F.one_hot(torch.tensor(HARD), 3).float()
+    targets[4:] = torch.tensor(labels)
+    hard = F.cross_entropy(student, targets[ROWS], reduction="none")
+    w_hard = np.broadcast_to(np.float32(hard_weight), 8).copy()
+    w_hard[4:] = 1
+    soft = soft_by_hand(student, T=2.0)
+    w_soft, w_hard = batch_of(WEIGHT), batch_of(w_hard)
+    expected = (0.3 * w_soft * soft + 0.7 * w_hard * hard).sum()
+    expected = expected / (0.3 * w_soft + 0.7 * w_hard).sum()
+    assert_close(loss, expected)
+    assert_close(*(torch.autograd.grad(v, student) for v in (loss, expected)))
+    assert_close(shown["loss_hard"], (w_hard * hard).sum() / w_hard.sum())
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 4])

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
@@ -43,10 +42,11 @@ from skdistill._transfer._labels import from_proba, warn_if_uninformative
 from skdistill._transfer._methods import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
-from skdistill.utils._frames import check_frame, is_frame, stacked
+from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._validation import (
     all_fitted,
     check_classes,
+    check_form,
     check_not_empty,
     check_source,
     check_target,
@@ -119,11 +119,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
 
         ``incremental`` trains the student that is there on for one epoch.
         """
-        with (
-            FitTasks(self, X, y, incremental) as tasks,
-            _kept_on_error(self),
-            torch.inference_mode(False),  # a net cannot learn in it
-        ):
+        with FitTasks(self, X, y, incremental) as tasks, _learning(self):
             if not incremental:
                 self._choose(X, y, sample_weight, teacher_proba, X_transfer)
             is_new = not (incremental and hasattr(self, "student_"))
@@ -227,9 +223,8 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
         if is_trimmed(net_of(self.student_)):
             raise ValueError(
                 f"this {type(self).__name__} was loaded from a file, or sent to "
-                "another process, with what prediction needs alone: it cannot be "
-                "trained on. Train it in the process that has fitted it, or fit "
-                "another: clone(loaded).set_params(teacher=...)"
+                "another process, with what prediction needs: it cannot be trained on. "
+                "Fit another: clone(loaded).set_params(teacher=...)"
             )
         return self.student_
 
@@ -277,14 +272,8 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
 
         A pipeline takes what its first step takes. The teacher gets what this returns.
         """
-        check_frame(X)
         tabular = self._takes_tables()
-        if tabular and issparse(X):
-            raise TypeError(
-                "X is sparse, and the student's preprocessing takes dense tables: pass "
-                "student=make_student()[-1], the net alone, which takes sparse rows, "
-                "or X.toarray()"
-            )
+        check_form(X, dense=tabular)
         allow_nan = tabular and (reset or getattr(self, "_allow_nan", True))
         if is_frame(X) or (isinstance(self.student, Pipeline) and not tabular):
             check_not_empty(X)
@@ -465,13 +454,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
                 f"alpha={objective.alpha} is ignored. Set alpha=1"
             )
         taught = rows.taught
-        are_codes = self.classes_.tolist() == list(range(len(self.classes_)))
-        warn_if_uninformative(
-            rows.soft[taught],
-            rows.hard[taught],
-            alone=not objective.is_hidden,
-            may_be_groups=self.classes is None and are_codes,
-        )
+        soft, hard = rows.soft[taught], rows.hard[taught]
+        found = self.classes_ if self.classes is None else None
+        warn_if_uninformative(soft, hard, alone=not objective.is_hidden, found=found)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -487,11 +472,15 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
 
 
 @contextmanager
-def _kept_on_error(estimator: Any) -> Iterator[None]:
-    """Put the attributes back where a fit fails, so that none is half new."""
+def _learning(estimator: Any) -> Iterator[None]:
+    """Put the attributes back where a fit fails, so that none is half new.
+
+    In torch's inference mode a net could not learn: it is left meanwhile.
+    """
     before = dict(vars(estimator))
     try:
-        yield
+        with torch.inference_mode(False):
+            yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)

@@ -153,12 +153,13 @@ def warn_if_uninformative(
     codes: NDArray[np.int64],
     *,
     alone: bool = True,
-    may_be_groups: bool = False,
+    found: NDArray[Any] | None = None,
 ) -> None:
     """Warn where soft labels say nothing, or nothing beyond the labels.
 
     The latter only where they are ``alone``, and the teacher says nothing else. Raise a
-    ValueError where the codes 0 and 1 seem to stand for groups of classes.
+    ValueError where the labels 0 and 1 seem to stand for groups of classes, if the
+    classes were ``found`` in y and in the teacher.
     """
     present, counts = np.unique(codes, return_counts=True)
     if len(present) < 2:
@@ -167,9 +168,11 @@ def warn_if_uninformative(
     recall = np.mean([right[codes == code].mean() for code in present])
     chance = 1 / len(present)
     if _is_suspicious(recall, chance, right.mean(), counts):
-        if may_be_groups and present.tolist() == [0, 1] and logits.shape[1] > 2:
+        n_classes = logits.shape[1]
+        are_codes = found is not None and found.tolist() == list(range(n_classes))
+        if are_codes and present.tolist() == [0, 1] and n_classes > 2:
             raise ValueError(
-                f"y has the labels 0 and 1 alone, the teacher knows {logits.shape[1]} "
+                f"y has the labels 0 and 1 alone, the teacher knows {n_classes} "
                 "classes, and says others than y: y may be the codes that "
                 "OneVsRestClassifier or OneVsOneClassifier makes of groups of classes, "
                 "which a fitted teacher of all classes cannot label. Pass an unfitted "

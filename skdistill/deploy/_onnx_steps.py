@@ -263,7 +263,6 @@ def _convert_steps(
 ) -> onnx.ModelProto:
     """Convert fitted steps for inputs of the names, types and widths given."""
     from skl2onnx import convert_sklearn
-    from skl2onnx._supported_operators import sklearn_operator_name_map
     from skl2onnx.common import data_types
 
     types = {
@@ -284,23 +283,28 @@ def _convert_steps(
                 **(imputer_options() if doubles else {}),
             )
     except Exception as error:
-        known = sklearn_operator_name_map
-        unknown = [
-            f"{name!r} ({type(step).__name__})"
-            for name, step in steps
-            if type(step) not in known and not isinstance(step, ColumnTransformer)
-        ]
-        way_out = f"({reason(error)})"
-        if unknown:
-            way_out = (
-                f"as it knows no step such as {', '.join(unknown)}. Export what comes "
-                "after it, as to_onnx(pipeline[-1]), and prepare the rows by it, or "
-                "tell skl2onnx how: skl2onnx.update_registered_converter"
-            )
         raise ValueError(
             f"skl2onnx cannot convert the preprocessing {[name for name, _ in steps]} "
-            f"{way_out}"
+            f"({reason(error)}){_unknown(steps)}"
         ) from error
+
+
+def _unknown(steps: _Steps) -> str:
+    """Say which steps skl2onnx has no converter of, and the way out."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map as known
+
+    names = [
+        f"{name!r} ({type(step).__name__})"
+        for name, step in steps
+        if type(step) not in known and not isinstance(step, ColumnTransformer)
+    ]
+    if not names:
+        return ""
+    return (
+        f". It has no converter of {', '.join(names)}: export what comes after, as "
+        "to_onnx(pipeline[-1]), and prepare the rows before, or tell it how, by "
+        "skl2onnx.update_registered_converter"
+    )
 
 
 def _parse_columns(

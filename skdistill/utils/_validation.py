@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
@@ -19,6 +20,8 @@ from sklearn.utils.validation import (
     check_is_fitted,
     column_or_1d,
 )
+
+from skdistill.utils._frames import check_frame
 
 # Each number of a row whose sum of squares is less than this is finite in float32.
 _SAFE_SQUARES = 1e38
@@ -150,6 +153,17 @@ def check_not_empty(X: Any) -> None:
         raise ValueError(
             f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is "
             "required."
+        )
+
+
+def check_form(X: Any, *, dense: bool) -> None:
+    """Raise for a data frame that nobody can take, and for sparse rows if ``dense``."""
+    check_frame(X)
+    if dense and issparse(X):
+        raise TypeError(
+            "X is sparse, and the student's preprocessing takes dense tables: pass "
+            "student=make_student()[-1], the net alone, which takes sparse rows, or "
+            "X.toarray()"
         )
 
 

@@ -380,17 +380,19 @@ def test_two_labels_of_three_are_no_groups_where_that_is_known_or_the_teacher_ag
     y = CODES % 2
     wrong, right = np.eye(3)[(y + 1) % 3] * 0.7 + 0.1, np.eye(3)[y] * 0.7 + 0.1
 
-    look_at(right, y, may_be_groups=True)
+    look_at(right, y, found=np.arange(3))
     with pytest.warns(UserWarning, match="chance level"):
         look_at(wrong, y)
     with pytest.warns(UserWarning, match="chance level"):
         look_at(
             wrong[:, :2] / wrong[:, :2].sum(axis=1, keepdims=True),
             y,
-            may_be_groups=True,
+            found=np.arange(2),
         )
+    with pytest.warns(UserWarning, match="chance level"):
+        look_at(wrong, y, found=np.array(["a", "b", "c"]))
     with pytest.raises(ValueError, match="0 and 1 alone, the teacher knows 3 classes"):
-        look_at(wrong, y, may_be_groups=True)
+        look_at(wrong, y, found=np.arange(3))
 
 
 def test_teacher_that_names_the_majority_alone_warns():

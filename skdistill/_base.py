@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
@@ -44,6 +45,8 @@ from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._validation import (
     all_fitted,
+    check_classes,
+    check_form,
     check_not_empty,
     check_source,
     check_target,
@@ -116,7 +119,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
 
         ``incremental`` trains the student that is there on for one epoch.
         """
-        with FitTasks(self, X, y, incremental) as tasks, _kept_on_error(self):
+        with FitTasks(self, X, y, incremental) as tasks, _learning(self):
             if not incremental:
                 self._choose(X, y, sample_weight, teacher_proba, X_transfer)
             is_new = not (incremental and hasattr(self, "student_"))
@@ -196,9 +199,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
             return self._known_student()
         if isinstance(self.teacher, LeftOut):
             raise ValueError(
-                f"this {type(self).__name__} was loaded from a file, which does not "
-                f"hold its teacher ({self.teacher.name}). To fit it again, give it "
-                "one: set_params(teacher=...)"
+                f"this {type(self).__name__} was loaded from a file, or sent to "
+                f"another process, without its teacher ({self.teacher.name}). To fit "
+                "it again, give it one: set_params(teacher=...)"
             )
         prototype = make_student() if self.student is None else self.student
         net = net_of(prototype)
@@ -219,9 +222,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
         """Return the student that is there, if it can be trained on."""
         if is_trimmed(net_of(self.student_)):
             raise ValueError(
-                f"this {type(self).__name__} was loaded from a file, which holds what "
-                "prediction needs: it cannot be trained on. Fit another: "
-                "clone(loaded).set_params(teacher=...)"
+                f"this {type(self).__name__} was loaded from a file, or sent to "
+                "another process, with what prediction needs: it cannot be trained on. "
+                "Fit another: clone(loaded).set_params(teacher=...)"
             )
         return self.student_
 
@@ -270,6 +273,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
         A pipeline takes what its first step takes. The teacher gets what this returns.
         """
         tabular = self._takes_tables()
+        check_form(X, dense=tabular)
         allow_nan = tabular and (reset or getattr(self, "_allow_nan", True))
         if is_frame(X) or (isinstance(self.student, Pipeline) and not tabular):
             check_not_empty(X)
@@ -280,7 +284,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
                 self,
                 X,
                 reset=reset,
-                accept_sparse=False if tabular else "csr",
+                accept_sparse="csr",
                 allow_nd=not tabular,
                 ensure_all_finite="allow-nan" if allow_nan else True,
             )
@@ -422,7 +426,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
                 "classes must be passed on the first call to partial_fit with "
                 "teacher_proba"
             )
-        return np.unique(known)
+        return np.unique(check_classes(known))
 
     def _transfer_set(
         self,
@@ -450,9 +454,9 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
                 f"alpha={objective.alpha} is ignored. Set alpha=1"
             )
         taught = rows.taught
-        warn_if_uninformative(
-            rows.soft[taught], rows.hard[taught], alone=not objective.is_hidden
-        )
+        soft, hard = rows.soft[taught], rows.hard[taught]
+        found = self.classes_ if self.classes is None else None
+        warn_if_uninformative(soft, hard, alone=not objective.is_hidden, found=found)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -468,11 +472,15 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
 
 
 @contextmanager
-def _kept_on_error(estimator: Any) -> Iterator[None]:
-    """Put the attributes back where a fit fails, so that none is half new."""
+def _learning(estimator: Any) -> Iterator[None]:
+    """Put the attributes back where a fit fails, so that none is half new.
+
+    In torch's inference mode a net could not learn: it is left meanwhile.
+    """
     before = dict(vars(estimator))
     try:
-        yield
+        with torch.inference_mode(False):
+            yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)

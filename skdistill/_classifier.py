@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -20,7 +21,8 @@ from skdistill._training._prediction import log_proba, net_input, proba, transfo
 from skdistill._training._train import net_of
 from skdistill._transfer._labels import reconcile
 from skdistill._transfer._methods import METHODS
-from skdistill.utils._validation import all_fitted, plain_rows
+from skdistill.utils._frames import is_frame
+from skdistill.utils._validation import all_fitted, check_classes, plain_rows
 
 
 class DistilledClassifier(ClassifierMixin, BaseDistiller):
@@ -351,7 +353,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             A teacher that is fitted here gets them too, if its ``fit`` accepts them.
         teacher_proba : array-like of shape (n_samples, n_classes), default=None
             Precomputed soft labels, instead of a teacher. The columns correspond to
-            ``classes``, or to the sorted labels of ``y``. Searches and cross-validation
+            ``classes``, or to the sorted labels of ``y``; those of a data frame may be
+            in any order if they are named by the classes. Searches and cross-validation
             split it together with ``X``.
         X_transfer : array-like or data frame, default=None
             Further rows without labels, of shape (n_unlabeled, n_features). The teacher
@@ -489,7 +492,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     ) -> NDArray[Any]:
         """Set ``classes_``, and return the labels of the answer's columns."""
         if known is not None:
-            y = np.asarray(known) if y is None else np.concatenate([y, known])
+            known = check_classes(known)
+            y = known if y is None else np.concatenate([y, known])
         columns, classes = reconcile(answer.classes, y)
         if self.classes is not None and self._fits_teacher():
             classes = reconcile(np.asarray(self.classes), y)[1]
@@ -522,16 +526,21 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             check_is_fitted(self)
         student = self.student_
         named = hasattr(self, "feature_names_in_")
-        plain = None if named else plain_rows(X, self.n_features_in_)
+        n_features = getattr(self, "n_features_in_", None)  # texts have none
+        plain = None if named else plain_rows(X, n_features)
         if plain is None:
             X = self._check_X(X, reset=False)
         if not isinstance(student, Pipeline):
             return student, net_input(X) if plain is None else plain
         (_, first), (_, net) = student.steps[0], student.steps[-1]
         if plain is not None and len(student) == 2 and hasattr(first, "transformer_"):
-            # A TabularPreprocessor casts first, and returns what a net takes.
-            return net, first.transform(plain)
-        return net, net_input(transform(student, X))
+            # A TabularPreprocessor returns what a net takes.
+            return net, first.transform(X)
+        if named == is_frame(X):
+            return net, net_input(transform(student, X))
+        with warnings.catch_warnings():  # the check of X has said so
+            warnings.filterwarnings("ignore", "X (has|does not have valid) feature")
+            return net, net_input(transform(student, X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

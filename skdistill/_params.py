@@ -18,6 +18,7 @@ class TeacherParams(BaseEstimator):
     """Does not clone a fitted ``teacher``, and hides its parameters."""
 
     teacher: Any
+    student: Any
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this estimator.
@@ -63,7 +64,12 @@ class TeacherParams(BaseEstimator):
             if of_part and owner in _PARTS:
                 value = params.get(owner, getattr(self, owner))
                 _check_has_parameters(name, owner, value)
-        return super().set_params(**params)
+        try:
+            return super().set_params(**params)
+        except ValueError as error:
+            for name in params:
+                _suggest_parameter(name, params.get("student", self.student), error)
+            raise
 
     def __sklearn_clone__(self) -> Any:
         # A fitted teacher must not be cloned with the rest: the result would be
@@ -80,6 +86,19 @@ class TeacherParams(BaseEstimator):
 
 def _clone_unfitted(teacher: Any) -> Any:
     return teacher if is_fitted(teacher) else clone(teacher, safe=False)
+
+
+def _suggest_parameter(name: str, student: Any, error: ValueError) -> None:
+    """Raise where ``name`` is the end of the name of a student's parameter."""
+    owner, *parts = name.split("__")
+    wrong = next((p for p in parts if f"Invalid parameter {p!r}" in str(error)), None)
+    if owner == "student" and wrong is not None:
+        for known in student.get_params():
+            if known.rpartition("__")[2] == parts[-1]:
+                raise ValueError(
+                    f"Invalid parameter {wrong!r} of the student in {name!r}: set "
+                    f"'student__{known}'"
+                ) from error
 
 
 def _check_has_parameters(name: str, owner: str, value: Any) -> None:

@@ -8,14 +8,22 @@ arguments. The two classes can be cloned, and a search can tune their parameters
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
 
 __all__ = ["CosineSchedule", "LinearSchedule"]
 
 
 class _Schedule(BaseEstimator):
     """Changes from one value to another over some epochs, and then stays constant."""
+
+    _parameter_constraints: dict = {
+        "start": [Interval(Real, None, None, closed="neither")],
+        "stop": [Interval(Real, None, None, closed="neither")],
+        "n_epochs": [Interval(Integral, 1, None, closed="left"), None],
+    }
 
     def __init__(self, start: float, stop: float, n_epochs: int | None = None) -> None:
         self.start = start
@@ -36,10 +44,14 @@ class _Schedule(BaseEstimator):
         -------
         value : float
             ``start`` in the first epoch, and ``stop`` in the last one and after it.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of the schedule has the wrong type or is out of range.
         """
+        self._validate_params()
         n_epochs = max_epochs if self.n_epochs is None else self.n_epochs
-        if n_epochs < 1:
-            raise ValueError(f"n_epochs must be at least 1, got {n_epochs!r}")
         way = 1.0 if epoch >= n_epochs - 1 else epoch / (n_epochs - 1)
         if way == 1:
             return self.stop

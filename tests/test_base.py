@@ -9,6 +9,7 @@ import warnings
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 import torch
@@ -356,8 +357,29 @@ def test_a_net_takes_sparse_rows_as_dense_ones(data, container):
 def test_the_default_student_refuses_sparse_rows(data, forest, student):
     clf = DistilledClassifier(forest, student)
     assert not get_tags(clf).input_tags.sparse
-    with pytest.raises(TypeError, match=r"toarray\(\)"):
+    with pytest.raises(TypeError, match=r"student=make_student\(\)\[-1\].*toarray\(\)"):
         clf.fit(sparse.csr_matrix(data[0]), data[1])
+
+
+FRAMES = {
+    "names that repeat": (
+        lambda X: pd.DataFrame(X, columns=list("abca")),
+        "not unique",
+    ),
+    "lazy": (lambda X: pl.DataFrame(X).lazy(), "pass X.collect"),
+}
+
+
+@METHODS
+@pytest.mark.parametrize("student", [None, tiny_net()], ids=["default", "net"])
+@pytest.mark.parametrize("kind", FRAMES)
+def test_frames_that_nobody_can_take_are_refused(data, kind, student, method):
+    X, y = data
+    make, message = FRAMES[kind]
+    clf = distilled(GaussianNB().fit(X, y), student)
+
+    with pytest.raises((TypeError, ValueError), match=message):
+        getattr(clf, method)(make(X), y)
 
 
 @METHODS
@@ -483,6 +505,22 @@ def test_soft_labels_that_say_nothing_beyond_y_are_warned_of(data):
         distilled(teacher).fit(*data)
     features = {"relation_loss": "rkd", "teacher_features": lambda teacher, X: X}
     distilled(teacher, **features).fit(*data)
+
+
+@METHODS
+@pytest.mark.parametrize("losses", [{}, {"feature_loss": "hint"}], ids=["kl", "hint"])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_training_does_not_depend_on_the_mode_of_the_caller(
+    data, forest, mode, losses, method
+):
+    clf = distilled(forest, **losses)
+    expected = getattr(clone(clf), method)(*data).predict_proba(data[0])
+
+    with mode():
+        getattr(clf, method)(*data)
+        assert not torch.is_grad_enabled()
+
+    assert_array_equal(clf.predict_proba(data[0]), expected)
 
 
 # What fit leaves as it was
@@ -926,6 +964,25 @@ def test_parameters_of_objects_can_be_set():
 def test_a_misspelt_parameter_is_refused_when_it_is_set(student, name, misspelt):
     with pytest.raises(ValueError, match=f"Invalid parameter '{misspelt}'"):
         distilled(student=student).set_params(**{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("lr", "net__lr"),
+        ("max_epochs", "net__max_epochs"),
+        ("module__dropout", "net__module__dropout"),
+        ("dropout", "net__module__dropout"),
+        ("net__dropout", "net__module__dropout"),
+        ("n_bins", "preprocess__n_bins"),
+    ],
+)
+def test_the_full_name_of_a_parameter_is_suggested(name, meant):
+    clf = distilled(student=make_student())
+    with pytest.raises(ValueError, match=f"Invalid .*: set 'student__{meant}'"):
+        clf.set_params(**{f"student__{name}": 1})
+    with pytest.raises(ValueError, match="Invalid parameter 'alfa'"):
+        clf.set_params(student__net__optimizer__lr=1, alfa=1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Labels and classes in and out, and what is predicted."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -7,8 +9,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
 from skdistill import DistilledClassifier, TorchTeacher, make_student, soft_labels
 from tests.conftest import tiny_net
@@ -37,6 +42,55 @@ def named_forest(data):
 
 def forest_on(X, y):
     return RandomForestClassifier(10, min_samples_leaf=3, random_state=0).fit(X, y)
+
+
+TEXTS = ["good fine nice", "bad awful poor", "nice good", "poor bad"] * 10
+OPINIONS = ["pro", "con"] * 20
+
+
+@pytest.mark.parametrize(
+    "container",
+    [list, np.array, lambda t: np.array(t, dtype=object), pd.Series, pl.Series],
+    ids=["list", "array", "objects", "pandas", "polars"],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_texts_are_classified(container, method):
+    texts = container(TEXTS)
+    teacher = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    student = make_pipeline(TfidfVectorizer(), tiny_net())
+    clf = distilled(teacher.fit(TEXTS, OPINIONS), student)
+
+    for _ in range(10 if method == "partial_fit" else 1):
+        getattr(clf, method)(texts, OPINIONS)
+
+    assert not hasattr(clf, "n_features_in_")
+    expected = clf.predict_proba(texts)
+    assert clf.score(texts, OPINIONS) == 1
+    loaded = pickle.loads(pickle.dumps(clf))
+    assert_array_equal(loaded.predict_proba(texts), expected)
+    assert_allclose(clf.predict_proba(texts[:1]), expected[:1], atol=1e-6)
+
+
+def test_texts_are_classified_in_the_folds_of_a_cross_validation():
+    teacher = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    student = make_pipeline(TfidfVectorizer(), tiny_net())
+    clf = distilled(teacher, student, soft_labels="out_of_fold")
+
+    assert cross_val_score(clf, TEXTS, OPINIONS, cv=2, error_score="raise").min() == 1
+
+
+@pytest.mark.parametrize("fitted", ["array", "frame"])
+def test_names_at_prediction_alone_or_in_fit_alone_warn_once(fitted, data):
+    X, y = data
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    first, later = (X, frame) if fitted == "array" else (frame, X)
+    clf = distilled(GaussianNB().fit(first, y), small_student()).fit(first, y)
+
+    with pytest.warns(UserWarning, match="feature names") as caught:
+        clf.predict(later)
+
+    assert len(caught) == 1
+    assert "DistilledClassifier" in str(caught[0].message)
 
 
 # Classes

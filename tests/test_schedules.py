@@ -87,12 +87,16 @@ def test_cosine_is_slower_than_linear_at_both_ends():
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("n_epochs", [0, -1])
-def test_less_than_one_epoch_is_refused(n_epochs, schedule):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("start", "hot"), ("stop", None), ("n_epochs", 0), ("n_epochs", 2.5)],
+)
+def test_parameters_of_a_wrong_type_or_range_are_refused_by_name(name, value, schedule):
+    wrong = schedule(**{"start": 8.0, "stop": 2.0} | {name: value})
     with pytest.raises(
-        ValueError, match=f"n_epochs must be at least 1, got {n_epochs}"
+        ValueError, match=f"The '{name}' parameter of {schedule.__name__}"
     ):
-        schedule(8.0, 2.0, n_epochs)(0, 10)
+        wrong(0, 10)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

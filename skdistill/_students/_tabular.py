@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,18 +21,31 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
+    assert_all_finite,
     check_is_fitted,
     validate_data,
 )
 
-from skdistill.utils._frames import floats, is_frame, is_numeric, labels, native
+from skdistill.utils._frames import (
+    check_frame,
+    floats,
+    is_frame,
+    is_numeric,
+    labels,
+    native,
+)
 from skdistill.utils._validation import check_not_empty, plain_rows
 
 # How many standard deviations from the mean a numeric column may go.
 _CLIP = 10.0
+
+# How many values are scaled at once. In float64, all of a large table would take
+# twice the memory of the result.
+_BATCH_VALUES = 2**18
 
 # How many bins all columns may have together: before 64 hidden units, their weights
 # are 64 KiB. A column whose share is less than three bins gets none.
@@ -42,7 +56,7 @@ _MIN_BINS = 3
 _NARROWEST = float(np.finfo(np.float32).tiny)
 
 # By the position of a numeric column among these, the edges of its bins.
-_Edges = dict[int, NDArray[np.float32]]
+_Edges = dict[int, NDArray[Any]]
 
 
 # Its output is an array, whatever scikit-learn is set to give: a net takes no frames.
@@ -57,8 +71,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     numbers. Columns of strings, of categories (also categories that are numbers), and
     of numbers mixed with strings are categorical. Dates are refused.
 
-    Numeric columns are cast to float32. Missing values are replaced by the median, and
-    the columns are standardized and clipped to 10 standard deviations from the mean.
+    Missing values of numeric columns are replaced by the median, and the columns are
+    standardized and clipped to 10 standard deviations from the mean. Only then are they
+    cast to float32: the steps before compute in the precision of ``dtype_``.
     With ``numeric="piecewise"`` these are followed by a piecewise-linear encoding [1]_,
     from which a small net learns functions with steps and bends more easily.
 
@@ -95,8 +110,11 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         listed by name if it saw a data frame. If there are bins, it is a
         ColumnTransformer for an array too. ``transform`` computes the same from its
         fitted attributes. The ColumnTransformer takes numbers as floats, and strings
-        with NaN for missing (in ONNX, "nan"). If the numbers are float32, the outputs
-        are equal up to rounding.
+        with NaN for missing (in ONNX, "nan"). If the numbers are of the dtype
+        ``dtype_``, the outputs are equal up to rounding.
+    dtype_ : type
+        What numbers are cast to first: ``numpy.float32`` if ``fit`` saw an array of
+        float32, and ``numpy.float64`` if it saw anything else.
     n_numeric_ : int
         The number of numeric columns. Their standardized values are the first outputs.
     n_features_in_ : int
@@ -111,8 +129,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     Notes
     -----
-    Numbers are cast to float32 before anything else, so that a copy of the student
-    that computes in float32 throughout, such as an ONNX file, sees the same numbers.
+    An array of float32 has about 7 decimal digits: of a time in seconds since 1970, it
+    holds steps of 128 seconds. Pass such numbers as float64 or as integers. A data
+    frame may hold them in any type. Values beyond the range of float32 are refused.
+
     A net extrapolates without bounds. Clipping keeps it from confident nonsense for an
     outlier, also in a column that was constant or all missing in ``fit``.
 
@@ -192,15 +212,15 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         ValueError
             If a value is infinite, or no column is left to learn from.
         """
+        check_frame(X)
         if is_frame(X):
             validate_data(self, X, skip_check_array=True)
             check_not_empty(X)
+            self.dtype_ = np.float64
             self.transformer_ = self._fit_columns(native(X))
         else:
-            with np.errstate(over="ignore"):  # what overflows is reported as infinite
-                X = validate_data(
-                    self, X, dtype=np.float32, ensure_all_finite="allow-nan"
-                )
+            X = self._check_array(X, [np.float64, np.float32], reset=True)
+            self.dtype_ = X.dtype.type
             self.transformer_ = self._fit_array(X)
         self._shortcut = _Shortcut.of(self)
         self.n_numeric_ = len(self._shortcut.numeric)
@@ -227,7 +247,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             If a numeric column holds dates, or ``fit`` saw columns of strings and X is
             an array.
         ValueError
-            If the columns are not those of ``fit``, or a value is infinite.
+            If the columns are not those of ``fit``, a numeric column holds strings, or
+            a value is infinite.
         """
         if not hasattr(self, "transformer_"):  # the full check is slow for one row
             check_is_fitted(self)
@@ -285,17 +306,32 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         if hasattr(self, "transformer_"):
             self._shortcut = _Shortcut.of(self)
 
-    def _fit_array(self, X: NDArray[np.float32]) -> Pipeline | ColumnTransformer:
+    def _check_array(self, X: Any, dtype: Any, *, reset: bool) -> NDArray[Any]:
+        """Return an array of numbers that float32 holds, in the first dtype or its own.
+
+        Values may be missing.
+        """
+        check_frame(X)
+        # What overflows is reported as infinite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            X = validate_data(
+                self, X, reset=reset, dtype=dtype, ensure_all_finite="allow-nan"
+            )
+            narrow = X.astype(np.float32, copy=False)
+            assert_all_finite(narrow, allow_nan=True, input_name="X")
+        return X
+
+    def _fit_array(self, X: NDArray[Any]) -> Pipeline | ColumnTransformer:
         """Return a fitted transformer of the columns of an array."""
         edges = self._edges(X)
         transformer = ColumnTransformer(_numeric_steps(range(X.shape[1]), edges))
         if len(transformer.transformers) == 1:
             ((_, transformer, _),) = transformer.transformers
-        transformer.set_output(transform="default").fit(X)
-        _set_numbers(transformer, edges)
+        transformer.set_output(transform="default").fit(_medians(X)[np.newaxis])
+        _set_numbers(transformer, edges, X)
         return transformer
 
-    def _edges(self, block: NDArray[np.float32]) -> _Edges:
+    def _edges(self, block: NDArray[Any]) -> _Edges:
         """Return the edges of the bins of those numeric columns that get some."""
         if self.numeric == "standard":
             return {}
@@ -308,8 +344,6 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     def _fit_columns(self, X: Any) -> ColumnTransformer:
         """Return a fitted transformer of the columns of a data frame."""
         names = list(X.columns)
-        if len(set(names)) < len(names):
-            raise ValueError(f"the names of the columns are not unique: {names}")
         numeric = [i for i in range(len(names)) if is_numeric(X, i)]
         others = sorted(set(range(len(names))) - set(numeric))
         block = floats(X, numeric)
@@ -321,8 +355,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
                 "no column is left to learn from: none is numeric, and no level of any "
                 f"other is in {self._least(len(block))} rows or more"
             )
-        prepared = dict(zip(numeric, block.T, strict=True)) | strings
-        frame = type(X)({name: prepared[i] for i, name in enumerate(names)})
+        row: dict[int, Any] = {i: [""] for i in others}
+        row |= zip(numeric, _medians(block)[:, np.newaxis], strict=True)
+        frame = type(X)({name: row[i] for i, name in enumerate(names)})
         names = list(getattr(self, "feature_names_in_", range(len(names))))
         edges = self._edges(block)
         steps = [
@@ -335,7 +370,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             verbose_feature_names_out=False,
         ).set_output(transform="default")
         transformer.fit(frame)
-        _set_numbers(transformer, edges)
+        _set_numbers(transformer, edges, block)
         return transformer
 
     def _least(self, n_samples: int) -> int:
@@ -354,13 +389,14 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     def _read_frame(self, X: Any) -> tuple[NDArray[Any], list[list[str | None]]]:
         """Return the numeric columns of a data frame, and the others as strings."""
+        check_frame(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         check_not_empty(X)
         X, shortcut = native(X), self._shortcut
         block = shortcut.imputed(floats(X, shortcut.numeric))
         return block, labels(X, shortcut.categorical)
 
-    def _read_array(self, X: Any) -> NDArray[np.float32]:
+    def _read_array(self, X: Any) -> NDArray[Any]:
         """Return the numeric columns of an array."""
         shortcut = self._shortcut
         if shortcut.categorical:
@@ -369,14 +405,11 @@ class TabularPreprocessor(  # type: ignore[call-arg]
                 f"{type(X).__name__}"
             )
         named = hasattr(self, "feature_names_in_")
-        rows = None if named else plain_rows(X, self.n_features_in_)
+        rows = None if named else plain_rows(X, self.n_features_in_, self.dtype_)
         whole = len(shortcut.numeric) == self.n_features_in_
         if rows is not None and whole:
             return rows
-        with np.errstate(over="ignore"):
-            rows = validate_data(
-                self, X, reset=False, dtype=np.float32, ensure_all_finite="allow-nan"
-            )
+        rows = self._check_array(X, self.dtype_, reset=False)
         return shortcut.imputed(rows if whole else rows[:, shortcut.numeric])
 
 
@@ -394,9 +427,9 @@ class _Shortcut:
     sources : ndarray of int
         The numeric column that each numeric output is made of: all of them, and then
         for each bin its column.
-    statistics : list of ndarray, float32
-        The medians of the numeric columns; and for the numeric outputs what is
-        subtracted, and what it is divided by.
+    statistics : list of ndarray
+        In the dtype of the preprocessor, the medians of the numeric columns; and for
+        the numeric outputs what is subtracted, and what it is divided by.
     bounds : list of (float, float, float)
         For the standardized values and for the bins, what is added to all of them, and
         where they are clipped after that.
@@ -407,7 +440,7 @@ class _Shortcut:
     numeric: list[int]
     categorical: list[int]
     sources: NDArray[np.intp]
-    statistics: list[NDArray[np.float32]]
+    statistics: list[NDArray[Any]]
     bounds: list[tuple[float, float, float]]
     columns_of: list[dict[str | None, int]]
 
@@ -434,7 +467,7 @@ class _Shortcut:
             numeric,
             categorical,
             np.array(sources, dtype=np.intp),
-            _statistics(fitted),
+            _statistics(fitted, preprocessor.dtype_),
             [(part["clip"].min_[0], *part["clip"].feature_range) for part in fitted],
             [
                 {v if isinstance(v, str) else None: next(number) for v in levels}
@@ -442,7 +475,7 @@ class _Shortcut:
             ],
         )
 
-    def imputed(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+    def imputed(self, block: NDArray[Any]) -> NDArray[Any]:
         """Return the numeric columns with their medians in place of missing values."""
         if not self.numeric:
             return block
@@ -450,23 +483,23 @@ class _Shortcut:
         return np.ascontiguousarray(np.where(np.isnan(block), median, block))
 
     def __call__(
-        self, block: NDArray[np.float32], strings: list[list[str | None]]
+        self, block: NDArray[Any], strings: list[list[str | None]]
     ) -> NDArray[np.float32]:
         """Return the output columns of the imputed numeric and the other columns."""
-        numbers = self._encoded(block)
-        if not self.columns_of:
-            return numbers
         n_numbers = len(self.sources)
         width = n_numbers + sum(map(len, self.columns_of))
         out = np.zeros((len(block), width), np.float32)
-        out[:, :n_numbers] = numbers
+        n_rows = _BATCH_VALUES // max(1, n_numbers) + 1
+        for start in range(0, len(block), n_rows):
+            batch = slice(start, start + n_rows)
+            out[batch, :n_numbers] = self._encoded(block[batch])
         for columns, column in zip(self.columns_of, strings, strict=True):
             hot = np.array([columns.get(level, -1) for level in column])
             rows = np.flatnonzero(hot >= 0)
             out[rows, hot[rows]] = 1
         return out
 
-    def _encoded(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _encoded(self, block: NDArray[Any]) -> NDArray[Any]:
         if not self.numeric:
             return block
         _, start, scale = self.statistics
@@ -486,7 +519,23 @@ class _Shortcut:
         return out
 
 
-def _quantiles(block: NDArray[np.float32], n_bins: int) -> _Edges:
+def _medians(block: NDArray[Any]) -> NDArray[Any]:
+    """Return the medians of columns; 0 where all of a column is missing."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return np.nan_to_num(np.nanmedian(block, axis=0))
+
+
+def _scaler(block: NDArray[Any], medians: NDArray[Any]) -> StandardScaler:
+    """Return a scaler of columns with their medians in place of missing values."""
+    scaler = StandardScaler()
+    # Some rows after the others, as all at once would be copied several times.
+    for rows in gen_batches(len(block), _BATCH_VALUES // max(1, len(medians)) + 1):
+        scaler.partial_fit(np.where(np.isnan(block[rows]), medians, block[rows]))
+    return scaler
+
+
+def _quantiles(block: NDArray[Any], n_bins: int) -> _Edges:
     """Return the edges of up to ``n_bins`` bins of each column that gets two or more.
 
     They are values of the column, so that one of few different values has few bins.
@@ -543,18 +592,26 @@ def _encoder(levels: Any) -> OneHotEncoder:
     )
 
 
-def _set_numbers(transformer: Pipeline | ColumnTransformer, edges: _Edges) -> None:
-    """Make the fitted numeric steps clip, encode, and be the same in any precision."""
+def _set_numbers(
+    transformer: Pipeline | ColumnTransformer, edges: _Edges, block: NDArray[Any]
+) -> None:
+    """Make numeric steps that were fitted to the medians alone scale, clip and encode.
+
+    To fit them to all rows would take several times the memory of these.
+    """
+    dtype = block.dtype.type
     for name, steps, _ in _parts(transformer, []):
         if name == "numeric":
-            scaler, ends = steps["scale"], steps["clip"].feature_range
-            _set_scaling(steps, scaler.mean_, scaler.scale_, ends)
+            scaler = _scaler(block, steps["impute"].statistics_)
+            vars(steps["scale"]).update(vars(scaler))
+            ends = steps["clip"].feature_range
+            _set_scaling(steps, scaler.mean_, scaler.scale_, ends, dtype)
         elif name == "bins":
             ends = [values.astype(np.float64) for values in edges.values()]
             starts = np.concatenate([values[:-1] for values in ends])
             widths = np.concatenate([np.diff(values) for values in ends])
             widths = widths.clip(_NARROWEST, 1 / _NARROWEST)
-            _set_scaling(steps, starts, widths, (0, 1))
+            _set_scaling(steps, starts, widths, (0, 1), dtype)
 
 
 def _set_scaling(
@@ -562,6 +619,7 @@ def _set_scaling(
     start: NDArray[np.float64],
     scale: NDArray[np.float64],
     ends: tuple[float, float],
+    dtype: type,
 ) -> None:
     """Make fitted steps subtract, divide, and clip what is not between two ends.
 
@@ -569,9 +627,9 @@ def _set_scaling(
     ends as far apart as those of its output clips, and at most shifts.
     """
     scaler, clipper = steps["scale"], steps["clip"]
-    # Rounded to float32, so that the scaler makes the same in double precision.
+    # Rounded to the dtype, so that the scaler makes the same in double precision.
     scaler.mean_, scaler.scale_ = (
-        values.astype(np.float32).astype(np.float64) for values in (start, scale)
+        values.astype(dtype).astype(np.float64) for values in (start, scale)
     )
     rows = np.array([ends], dtype=np.float32).T
     clipper.fit(np.repeat(rows, clipper.n_features_in_, axis=1))
@@ -586,7 +644,7 @@ def _parts(
     return [step for step in transformer.transformers_ if step[0] != "remainder"]
 
 
-def _statistics(fitted: list[Pipeline]) -> list[NDArray[np.float32]]:
+def _statistics(fitted: list[Pipeline], dtype: type) -> list[NDArray[Any]]:
     """Return the medians of fitted numeric steps, and what they shift and divide by."""
     if not fitted:
         return []
@@ -596,4 +654,4 @@ def _statistics(fitted: list[Pipeline]) -> list[NDArray[np.float32]]:
         np.concatenate([scaler.mean_ for scaler in scalers]),
         np.concatenate([scaler.scale_ for scaler in scalers]),
     )
-    return [value.astype(np.float32) for value in values]
+    return [value.astype(dtype) for value in values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _num_samples, has_fit_parameter
+from skorch import NeuralNet
 from tqdm.auto import tqdm
 
 from skdistill._teachers._answers import Answer, align
-from skdistill.utils._unwrap import last_step
+from skdistill._teachers._on_codes import OnCodes, wants_codes
+from skdistill.utils._seeding import seeded
+from skdistill.utils._unwrap import innermost, last_step
 from skdistill.utils._validation import (
     check_log_proba,
     check_proba,
@@ -49,7 +53,8 @@ def ask(teacher: Any, X: Any, verbose: int = 0) -> Answer:
     parts = []
     for chunk in tqdm(chunks, desc="soft labels", disable=not verbose):
         rows = private_copy(X if len(chunks) == 1 else _safe_indexing(X, chunk))
-        with noting(_note(teacher)):
+        # A loader of a net draws numbers, even if it does not use them.
+        with noting(_note(teacher)), _generators(teacher, 0):
             answer = method(rows)
         parts.append(check(_one_output(answer, _num_samples(rows), name), name))
     values = np.concatenate(parts)
@@ -62,19 +67,37 @@ def ask(teacher: Any, X: Any, verbose: int = 0) -> Answer:
 
 
 def fit(
-    teacher: Any, X: Any, y: NDArray[Any] | None, sample_weight: ArrayLike | None
+    teacher: Any,
+    X: Any,
+    y: NDArray[Any] | None,
+    sample_weight: ArrayLike | None,
+    seed: int | None = None,
 ) -> Any:
     """Fit a teacher in place, with sample weights if it takes them; return it.
 
-    It gets copies, so that it cannot change the rows.
+    It gets copies, so that it cannot change the rows. A net draws by the seed. If the
+    teacher takes codes alone, what is returned names its classes.
     """
     y = require_target(y, "fitting a teacher").copy()
     keywords, routed = {}, {}
-    if sample_weight is not None and (name := weight_parameter(teacher)):
+    if sample_weight is not None and (parameter := weight_parameter(teacher)):
         # The name of a step reaches it only where metadata is not routed.
-        keywords[name] = np.array(sample_weight)
+        keywords[parameter] = np.array(sample_weight)
         routed["enable_metadata_routing"] = False
-    with noting(_note(teacher)), config_context(**routed):
+    name = type(teacher).__name__
+    if wants_codes(teacher, y):
+        teacher = OnCodes(teacher)
+    n_classes = len(np.unique(y))
+    note = (
+        f"(Raised by the fit of teacher {name} on {len(y)} rows with {n_classes} "
+        "classes. It gets X and y just as they were given to fit. What it needs done "
+        "to X goes into one pipeline with it)"
+    )
+    with (
+        noting(note),
+        config_context(**routed),
+        _generators(teacher, seed),
+    ):
         teacher.fit(private_copy(X), y, **keywords)
     check_teacher(teacher)
     return teacher
@@ -97,6 +120,12 @@ def seeded_clone(teacher: Any, seed: int | None) -> Any:
         if name.rpartition("__")[2] == "random_state" and value is None:
             new.set_params(**{name: int(rng.randint(2**31 - 1))})
     return new
+
+
+def _generators(teacher: Any, seed: int | None) -> AbstractContextManager[None]:
+    """Seed the global generators for a net, which has no other, and put them back."""
+    is_net = isinstance(innermost(teacher), NeuralNet)
+    return seeded(seed) if seed is not None and is_net else nullcontext()
 
 
 def average(

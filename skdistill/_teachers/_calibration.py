@@ -99,6 +99,7 @@ def calibration_on(
         The weights of the rows in the log loss.
     """
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+    weight = weight / (weight.max(initial=0.0) or 1.0)  # their sum may be infinite
     counts = weight > 0
     labels = np.unique(y[counts])
     unknown = np.setdiff1d(labels, answer.classes)

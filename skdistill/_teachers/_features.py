@@ -15,9 +15,11 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._leaves import LeafReduction, Leaves, leaves_of
+from skdistill._teachers._on_codes import OnCodes
 from skdistill._teachers._torch import TorchTeacher
 from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._layers import NoFeaturesError, Watch
+from skdistill.utils._seeding import seeded
 from skdistill.utils._unwrap import unwrapped
 
 
@@ -103,6 +105,8 @@ def teacher_features(
     reduction : LeafReduction or None
         What was fitted on these rows, if it was, or that of the earlier call.
     """
+    if isinstance(teacher, OnCodes):
+        teacher = teacher.estimator
     source = "the function teacher_features"
     if callable(how):
         found = how(teacher, X)
@@ -185,7 +189,7 @@ def _of_net(net: Any, X: Any, layer: str | None) -> NDArray[Any]:
     """Return what a layer of a skorch net makes of the rows."""
     watch = Watch(net.module_, layer, "the teacher", "teacher_features")
     parts = []
-    with watch:
+    with seeded(0), watch:  # its loader draws numbers
         for outputs in net.forward_iter(X):
             first = outputs[0] if isinstance(outputs, tuple) else outputs
             parts.append(watch.take(len(first)).cpu().float().numpy())

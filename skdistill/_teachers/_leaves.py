@@ -9,8 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 from sklearn.decomposition import TruncatedSVD
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+)
 from sklearn.utils import gen_batches
+
+from skdistill.utils._frames import is_frame
 
 # The width that the leaves of an ensemble of trees are reduced to.
 N_LEAF_FEATURES = 64
@@ -43,8 +48,10 @@ class LeafReduction:
         one_hot = leaves.hashed()
         # A decomposition has no more components than rows; the width stays the same.
         n_components = min(N_LEAF_FEATURES, len(leaves.numbers))
+        self.svd = TruncatedSVD(n_components, random_state=0)
+        self.svd.set_output(transform="default")  # whatever scikit-learn is set to give
         with np.errstate(invalid="ignore", divide="ignore"):  # of no variance at all
-            self.svd = TruncatedSVD(n_components, random_state=0).fit(one_hot)
+            self.svd.fit(one_hot)
         mean_square = np.square(self.svd.transform(one_hot)).mean()
         self.scale = np.sqrt(mean_square * n_components / N_LEAF_FEATURES)
         return self
@@ -98,6 +105,8 @@ def leaves_of(teacher: Any, X: Any) -> Leaves | None:
 
 def _leaf_numbers(teacher: Any, X: Any) -> NDArray[Any] | None:
     """Return a column of leaf numbers for each tree."""
+    if isinstance(teacher, GradientBoostingClassifier) and is_frame(X):
+        X = np.asarray(X, dtype=np.float32)  # its trees would warn of the names
     # Trees and forests, gradient boosting, XGBoost, whose linear models have none.
     if hasattr(teacher, "apply") and getattr(teacher, "booster", "") != "gblinear":
         return np.asarray(teacher.apply(X))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill.utils._layers import NoFeaturesError, Watch
 from skdistill.utils._locks import ForkSafeLock
+from skdistill.utils._validation import check_classes
 
 _ONE_AT_A_TIME = ForkSafeLock()
 
@@ -64,6 +67,13 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     array(['dog', 'cat'], dtype='<U3')
     """
 
+    _parameter_constraints: dict = {
+        "module": [callable],
+        "classes": "no_validation",  # classes_ says what is wrong with them
+        "output": [StrOptions({"logits", "proba"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
     def __init__(
         self,
         module: torch.nn.Module | Callable[..., Any],
@@ -85,7 +95,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> NDArray[Any]:
-        return np.asarray(self.classes)
+        return check_classes(self.classes)
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> TorchTeacher:
         """Do nothing: the module is used as it is.
@@ -188,6 +198,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
                 "the teacher is a function, which has no layers: pass "
                 "teacher_features= a function of the teacher and X"
             )
+        self._validate_params()
         rows = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
         watch = Watch(self.module, layer, "the teacher", "teacher_features")
 
@@ -199,8 +210,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         return np.concatenate(_ask_module(self.module, rows, self.batch_size, ask))
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
-        if self.output not in ("logits", "proba"):
-            raise ValueError(f"output must be 'logits' or 'proba', got {self.output!r}")
+        self._validate_params()
         X = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
         if isinstance(self.module, torch.nn.Module):
             outputs = _ask_module(self.module, X, self.batch_size, self.module)

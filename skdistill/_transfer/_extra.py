@@ -19,7 +19,7 @@ from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE
 from skdistill.augmentation._table import Table
 from skdistill.utils._fingerprint import fingerprint
-from skdistill.utils._frames import is_frame, is_pandas, native
+from skdistill.utils._frames import column_names, is_frame, is_pandas, native
 
 # augmenter="auto" makes this many rows, or 10 for each training row if that is less,
 # or one if that is more: a large table needs few, and the time stays in proportion.
@@ -197,7 +197,7 @@ def _check_made(made: Any, X: Any, n_rows: int, name: str) -> None:
 def _columns(X: Any) -> list[Any]:
     """Return the names of columns; of arrays, the shape of a row."""
     if is_frame(X):
-        return list(getattr(X, "column_names", X.columns))  # the first in pyarrow
+        return column_names(X)
     return list(np.shape(X)[1:])
 
 

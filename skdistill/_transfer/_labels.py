@@ -10,7 +10,8 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._answers import Answer, align
-from skdistill.utils._validation import check_proba
+from skdistill.utils._frames import column_names, is_frame
+from skdistill.utils._validation import check_classes, check_proba
 from skdistill.utils._warnings import warn
 
 # proba_clip="auto" leaves a one-hot row this much of its mass at temperature 2.
@@ -28,9 +29,12 @@ def from_proba(
     y: NDArray[Any] | None,
     classes: ArrayLike | None,
 ) -> Answer:
-    """Return precomputed soft labels, checked."""
+    """Return precomputed soft labels, checked.
+
+    The columns of a data frame that are named by the classes may have any order.
+    """
     if classes is not None:
-        columns = np.asarray(classes)
+        columns = check_classes(classes)
     elif y is not None:
         columns = np.unique(y)
     else:
@@ -47,7 +51,25 @@ def from_proba(
             f"{(n_samples, len(columns))}: a row per sample and a column for each of "
             f"{source}; say with classes= what its columns stand for"
         )
+    if is_frame(teacher_proba):
+        proba = proba[:, _order_by_name(column_names(teacher_proba), columns)]
     return Answer(check_proba(proba, "teacher_proba"), columns)
+
+
+def _order_by_name(names: list[Any], classes: NDArray[Any]) -> list[int]:
+    """Return where in a data frame the column of each class is."""
+    positions = list(range(len(names)))
+    # Where nobody named them, pandas and polars do.
+    if names in (positions, [f"column_{i}" for i in positions]):
+        return positions
+    found, wanted = (list(map(str, labels)) for labels in (names, classes.tolist()))
+    if sorted(found) != sorted(wanted):
+        raise ValueError(
+            f"the columns of teacher_proba are named {found}, and the classes are "
+            f"{wanted}: name each column by its class, or pass an array, "
+            "teacher_proba.to_numpy(), with a column for each class in this order"
+        )
+    return [found.index(name) for name in wanted]
 
 
 def reconcile(
@@ -127,11 +149,17 @@ def resolve_clip(proba_clip: float | str, n_classes: int) -> float:
 
 
 def warn_if_uninformative(
-    logits: NDArray[np.float32], codes: NDArray[np.int64], *, alone: bool = True
+    logits: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    *,
+    alone: bool = True,
+    found: NDArray[Any] | None = None,
 ) -> None:
     """Warn where soft labels say nothing, or nothing beyond the labels.
 
-    The latter only where they are ``alone``, and the teacher says nothing else.
+    The latter only where they are ``alone``, and the teacher says nothing else. Raise a
+    ValueError where the labels 0 and 1 seem to stand for groups of classes, if the
+    classes were ``found`` in y and in the teacher.
     """
     present, counts = np.unique(codes, return_counts=True)
     if len(present) < 2:
@@ -140,6 +168,16 @@ def warn_if_uninformative(
     recall = np.mean([right[codes == code].mean() for code in present])
     chance = 1 / len(present)
     if _is_suspicious(recall, chance, right.mean(), counts):
+        n_classes = logits.shape[1]
+        are_codes = found is not None and found.tolist() == list(range(n_classes))
+        if are_codes and present.tolist() == [0, 1] and n_classes > 2:
+            raise ValueError(
+                f"y has the labels 0 and 1 alone, the teacher knows {n_classes} "
+                "classes, and says others than y: y may be the codes that "
+                "OneVsRestClassifier or OneVsOneClassifier makes of groups of classes, "
+                "which a fitted teacher of all classes cannot label. Pass an unfitted "
+                "teacher. If 0 and 1 are two of its classes, name all with classes="
+            )
         warn(
             f"the teacher's balanced accuracy on (X, y) is {recall:.3f}, near the "
             f"chance level of {chance:.3f}: it was probably fitted on features "

@@ -274,17 +274,19 @@ def _label_fold(
     train: NDArray[np.intp],
     test: NDArray[np.intp],
 ) -> _Fold | None:
-    """Fit on ``train``, ask for ``test``; None where ``train`` is of one class.
+    """Fit on ``train``, ask for ``test``.
+
+    None where ``train`` is of one class, or ``test`` is empty.
 
     ``like`` holds the features that the fold's are turned to resemble.
     """
     y = require_target(question.y, "out_of_fold")
-    if len(np.unique(y[train])) < 2:
+    if len(np.unique(y[train])) < 2 or not len(test):
         return None
     weights = question.sample_weight
     weights = None if weights is None else np.asarray(weights)[train]
     X_train, X_test = (_safe_indexing(question.X, rows) for rows in (train, test))
-    fit(teacher, X_train, y[train], weights)
+    teacher = fit(teacher, X_train, y[train], weights, question.random_state)
     answer = ask(teacher, X_test)
     features = None
     if question.features is not None and like is not None:
@@ -350,7 +352,8 @@ def _calibration_on_pair(whole: Any, answer: Answer, question: Question) -> Cali
 
 
 def _fit_on_all(teacher: Any, question: Question) -> Any:
-    return fit(teacher, question.X, question.y, question.sample_weight)
+    how = (question.y, question.sample_weight, question.random_state)
+    return fit(teacher, question.X, *how)
 
 
 def _with_features(answer: Answer, teacher: Any, question: Question) -> Answer:
@@ -401,7 +404,7 @@ def _fall_back(
 
 
 def _folds(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:
-    """Return the folds; classes too rare to be stratified are let through."""
+    """Return the rows of folds; classes too rare to be stratified are let through."""
     if cv is None or isinstance(cv, int | np.integer):
         n_splits = min(5 if cv is None else cv, len(y))
         largest = np.unique(y, return_counts=True)[1].max()
@@ -409,7 +412,23 @@ def _folds(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:
     with warnings.catch_warnings():
         # The rows of a class that a fold has not seen have a fallback.
         warnings.filterwarnings("ignore", message="The least populated class")
-        return list(check_cv(cv, y, classifier=True).split(X, y))
+        pairs = list(check_cv(cv, y, classifier=True).split(X, y))
+    if not pairs:
+        raise ValueError("cv makes no folds: pass at least one pair (train, test)")
+    return [[_positions(part, len(y)) for part in pair] for pair in pairs]
+
+
+def _positions(part: Any, n_rows: int) -> NDArray[np.intp]:
+    """Return the row numbers of one side of a fold, which may be a mask."""
+    given, rows = np.asarray(part), np.arange(n_rows)
+    if given.dtype == bool and given.shape == (n_rows,):
+        return rows[given]
+    if given.ndim != 1 or given.dtype == bool or not np.isin(given, rows).all():
+        raise ValueError(
+            f"cv must make pairs of row numbers from 0 to {n_rows - 1}, or of masks of "
+            f"{n_rows} rows, got {given!r:.80}"
+        )
+    return given.astype(np.intp)
 
 
 def _warn_without_weights(teacher: Any) -> None:

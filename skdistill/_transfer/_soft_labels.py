@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skdistill._teachers._answers import Answer, align
 from skdistill._teachers._asking import average
@@ -18,14 +20,32 @@ from skdistill._transfer._methods import METHODS, Question, answer_of, named
 from skdistill._transfer._store import remembered
 from skdistill.utils._fingerprint import Fingerprint, fingerprint
 from skdistill.utils._validation import (
+    check_classes,
     check_n_features,
     check_not_empty,
     check_target,
     check_teacher,
     check_teacher_weights,
 )
+from skdistill.utils._warnings import warn
 
 
+@validate_params(
+    {
+        "method": [StrOptions(set(METHODS))],
+        "cv": ["cv_object"],
+        "teacher_weights": ["array-like", None],
+        "proba_clip": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 1, closed="neither"),
+            None,
+        ],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=False,
+)
 def soft_labels(
     teacher: Any,
     X: Any,
@@ -105,9 +125,10 @@ def soft_labels(
     TypeError
         If the teacher has no ``predict_proba``, or is a torch module.
     ValueError
-        If the teacher and ``y`` have no class in common, if the teacher was fitted on
-        another number of features, if it does not return probabilities, if it does not
-        support ``method``, or if ``calibrate_teacher`` does not fit the teacher.
+        If a parameter is out of range, if the teacher and ``y`` have no class in
+        common, if the teacher was fitted on another number of features, if it does not
+        return probabilities, if it does not support ``method``, or if
+        ``calibrate_teacher`` does not fit the teacher.
 
     See Also
     --------
@@ -164,9 +185,9 @@ def label(teacher: Any, question: Question) -> Answer:
     question : Question
         The rows, and how to label them.
     """
-    if question.method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, got {question.method!r}")
     check_not_empty(question.X)
+    if question.classes is not None:
+        check_classes(question.classes)
     several = isinstance(teacher, list | tuple)
     teachers = list(teacher) if several else [teacher]
     weights = check_teacher_weights(question.teacher_weights, len(teachers))
@@ -183,6 +204,8 @@ def label(teacher: Any, question: Question) -> Answer:
         if several and own.features is not None:
             own = replace(own, features=own.features.of_teacher(number))
         mark = _mark(one, own) if own.remember else None
+        if own.remember and own.memory is not None:
+            _warn_without_memory(one, own, mark)
         answer = remembered(mark, partial(answer_of, one, own), question.memory)
         # Not part of the question: the answer is the same, whatever it is called.
         answers.append(named(one, answer, own) if own.is_labeled_by(one) else answer)
@@ -208,6 +231,25 @@ def _mark(teacher: Any, question: Question) -> Fingerprint | None:
         return None
     fitting = (question.y, question.sample_weight, question.classes, question.cv)
     return fingerprint(teacher, how, fitting, question.random_state)
+
+
+def _warn_without_memory(
+    teacher: Any, question: Question, mark: Fingerprint | None
+) -> None:
+    """Warn where ``memory`` keeps nothing for later processes, and say why."""
+    if mark is not None and mark.is_lasting:
+        return
+    if mark is not None:
+        reason = "code outside of installed packages is part of it or of the data"
+    elif question.fits(teacher) and question.random_state is None:
+        reason = "random_state=None draws anew in each fit: set an integer"
+    elif question.uses_folds and _draws(question.cv):
+        reason = "cv draws other folds in each fit: set its random_state"
+    else:
+        reason = "it or the data cannot be pickled"
+    warn(
+        f"memory does not keep what teacher {type(teacher).__name__} says, as {reason}"
+    )
 
 
 def _draws(cv: Any) -> bool:

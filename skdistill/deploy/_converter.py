@@ -111,14 +111,12 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 
 def _feed_from(variables: list[Any], inputs: Any, container: Any, prefix: str) -> None:
     """Cast the given inputs to those of the model, one by one or side by side."""
-    from onnx import TensorProto
-
     given = [variable.full_name for variable in variables]
     types = [value.type.tensor_type.elem_type for value in inputs]
     names = [value.name for value in inputs]
     if len(names) == 1 and len(given) > 1:
         names = [f"{prefix}column_{i}" for i in range(len(given))]
-        types = [TensorProto.FLOAT] * len(given)
+        types = types * len(given)
         container.add_node(
             "Concat", names, inputs[0].name, name=f"{prefix}concat", axis=1
         )

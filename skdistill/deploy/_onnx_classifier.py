@@ -13,7 +13,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import validate_data
 
 from skdistill.deploy._onnx_file import File, load
-from skdistill.utils._frames import floats, is_frame, labels, native
+from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
 from skdistill.utils._validation import check_not_empty
 
 # How many rows onnxruntime gets at once: this bounds the memory, and the values in
@@ -84,9 +84,11 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
 
     A file is data, not code, and so it is safer than a pickle. Before onnxruntime loads
     it, every tensor is checked to be in the file itself, so that a model cannot make it
-    read other files. Only the operators that come with onnxruntime are available. It is
-    not checked whether the weights are those that were written, how long the model
-    computes, or how much memory it takes.
+    read other files. Functions are refused, as they can make loading take very long.
+    Only the operators that come with onnxruntime are available. The metadata are
+    checked by type and size, and each answer by shape and range. It is not checked
+    whether the weights are those that were written, how long the model computes, or how
+    much memory it takes.
 
     Examples
     --------
@@ -172,8 +174,8 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
             of numbers holds dates.
         ValueError
             If the features are not those of the model, there are no rows, a value is
-            too large for float32, or a value is missing that the model does not
-            replace.
+            too large for float32, a value is missing that the model does not replace,
+            or the model returns anything but a probability of each class for each row.
         """
         file = self._load()
         inputs = self._inputs(X, file)
@@ -189,8 +191,9 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
             )
         proba = raw.astype(np.float64)
         total = proba @ np.ones(proba.shape[1])  # for few classes faster than sum
-        if not np.isfinite(total).all():
-            row = np.isfinite(total).argmin()
+        sound = np.isfinite(total) & (total > 0)
+        if not sound.all():
+            row = sound.argmin()
             raise ValueError(
                 f"the model has no probabilities for row {row}: Input X contains NaN, "
                 "which this model does not replace, or numbers too large for it"
@@ -274,6 +277,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
 
     def _inputs(self, X: Any, file: File) -> dict[str, NDArray[Any]]:
         """Return the values of the inputs of the model, by their names."""
+        check_frame(X)
         if is_frame(X):
             columns = self._frame_columns(X, file)
         elif "string" in file.kinds:
@@ -290,7 +294,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
             return {file.inputs[0]: np.concatenate(columns, axis=1)}
         return dict(zip(file.inputs, columns, strict=True))
 
-    def _check_array(self, X: Any, file: File) -> NDArray[np.float32]:
+    def _check_array(self, X: Any, file: File) -> NDArray[Any]:
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
             # validate_data would do the same, but takes longer for a row than the net.
             if (
@@ -304,7 +308,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
                 if np.isfinite(rows).all() or (
                     file.allow_nan and not np.isinf(rows).any()
                 ):
-                    return rows
+                    return X.astype(file.dtype, copy=False)
             # Strings are refused as dtype="numeric" refuses them, also those of digits.
             checked = validate_data(
                 self,
@@ -314,7 +318,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
                 ensure_all_finite=False,
                 allow_nd=len(file.shape) > 1,
             )
-            rows = check_array(
+            check_array(
                 checked,
                 dtype=np.float32,
                 ensure_all_finite="allow-nan" if file.allow_nan else True,
@@ -327,7 +331,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
                 f"X has shape {checked.shape}; the model takes rows of shape "
                 f"{file.shape}"
             )
-        return rows
+        return checked.astype(file.dtype, copy=False)
 
     def _frame_columns(self, X: Any, file: File) -> list[NDArray[Any]]:
         """Return the columns of a data frame as floats and strings."""
@@ -335,9 +339,9 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         check_not_empty(X)
         X = native(X)
         kinds = file.kinds or ("float",) * file.n_features
-        numeric = [i for i, kind in enumerate(kinds) if kind == "float"]
+        numeric = [i for i, kind in enumerate(kinds) if kind != "string"]
         others = [i for i, kind in enumerate(kinds) if kind == "string"]
-        block = floats(X, numeric, allow_nan=file.allow_nan)
+        block = floats(X, numeric, allow_nan=file.allow_nan, dtype=file.dtype)
         columns = {i: block[:, k : k + 1] for k, i in enumerate(numeric)}
         for i, levels in zip(others, labels(X, others), strict=True):
             strings = [_STRINGS.get(label, label) for label in levels]

@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdistill.deploy._onnx_safety import refuse_external_data, refuse_pickle
+from skdistill.deploy._onnx_safety import refuse_pickle, refuse_unsafe
+
+# The most that the metadata may claim, as a file may be made to do harm.
+_LIMITS = {
+    "classes": 2**20,
+    "features": 2**24,
+    "bytes of a label": 2**16,
+}
+
+# A probability may be above 1 by the rounding of its sum.
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +46,13 @@ class File:
         The number of features.
     feature_names : ndarray of shape (n_features,) or None
         Their names, if they have some.
-    kinds : tuple of {"float", "string"}
+    kinds : tuple of {"float", "double", "string"}
         The type of each column, if each is an input of its own; empty if one input
         takes all.
     shape : tuple of int
         The shape of a row.
+    dtype : type
+        What numbers are in the inputs: ``numpy.float64`` if some are "double".
     allow_nan : bool
         Whether numbers may be missing.
     """
@@ -55,14 +67,29 @@ class File:
     feature_names: NDArray[np.object_] | None
     kinds: tuple[str, ...]
     shape: tuple[int, ...]
+    dtype: type
     allow_nan: bool
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the probabilities of rows, by the names of the inputs."""
+        """Return the probabilities of rows, by the names of the inputs.
+
+        They may be NaN.
+        """
         try:
             (proba,) = self.session.run(["probabilities"], inputs)
         except Exception as error:  # onnxruntime's have no common base
             raise ValueError(f"the model cannot be run: {error}") from error
+        shape = len(next(iter(inputs.values()))), len(self.classes)
+        if proba.shape != shape:
+            raise ValueError(
+                f"the model returns shape {proba.shape} for {shape[0]} rows and "
+                f"{shape[1]} classes: it was not written by to_onnx, or is damaged"
+            )
+        if proba.min() < 0 or proba.max() > 1 + _ROUNDING:
+            raise ValueError(
+                "the model returns values outside of [0, 1], which are no "
+                "probabilities: it was not written by to_onnx, or is damaged"
+            )
         result: NDArray[np.float32] = proba
         return result
 
@@ -89,7 +116,7 @@ def load(model: Any) -> File:
         )
     try:
         refuse_pickle(content)
-        refuse_external_data(content)
+        refuse_unsafe(content)
         session = _session(content)
         return _described(model, content, session)
     except ValueError as error:
@@ -136,29 +163,62 @@ def _described(model: Any, content: bytes, session: Any) -> File:
     nodes = session.get_inputs()
     shape = (read["n_features"],) if read["kinds"] else tuple(nodes[0].shape[1:])
     inputs = [node.name for node in nodes]
-    file = File(model, content, session, inputs, metadata, shape=shape, **read)
+    double = any(node.type == "tensor(double)" for node in nodes)
+    file = File(
+        model,
+        content,
+        session,
+        inputs,
+        metadata,
+        shape=shape,
+        dtype=np.float64 if double else np.float32,
+        **read,
+    )
     if not _fits(file):
         raise ValueError("its metadata do not fit its inputs and outputs")
     return file
 
 
 def _read(metadata: dict[str, str]) -> dict[str, Any]:
+    """Return the values that metadata hold, each of its type and within the limits."""
     names = json.loads(metadata.get("skdistill.feature_names", "null"))
+    if names is not None:
+        _check_list("feature_names", names, str, _LIMITS["features"])
+    kinds = json.loads(metadata.get("skdistill.kinds", "[]"))
+    if kinds:
+        _check_list("kinds", kinds, str, _LIMITS["features"], distinct=False)
+    n_features = int(metadata["skdistill.n_features"])
+    if not 0 < n_features <= _LIMITS["features"]:
+        raise ValueError(f"{n_features} features")
     return {
         "classes": _classes(metadata),
-        "n_features": int(metadata["skdistill.n_features"]),
+        "n_features": n_features,
         "feature_names": None if names is None else np.array(names, dtype=object),
-        "kinds": tuple(json.loads(metadata.get("skdistill.kinds", "[]"))),
+        "kinds": tuple(kinds),
         "allow_nan": metadata.get("skdistill.allow_nan") != "false",
     }
 
 
+def _check_list(
+    name: str, values: Any, kind: Any, most: int, *, distinct: bool = True
+) -> None:
+    """Raise a ValueError unless values are a list of a kind that is not too long."""
+    if not isinstance(values, list) or not 0 < len(values) <= most:
+        raise ValueError(f"{name} is no list of 1 to {most} values")
+    if not all(isinstance(value, kind) for value in values):
+        raise ValueError(f"{name} has values of a wrong type")
+    if distinct and len(set(values)) < len(values):
+        raise ValueError(f"a value of {name} is there twice")
+
+
 def _classes(metadata: dict[str, str]) -> NDArray[Any]:
     dtype = np.dtype(metadata["skdistill.classes_dtype"])
-    if dtype.kind not in "biufUOT":
+    if dtype.kind not in "biufUOT" or dtype.itemsize > _LIMITS["bytes of a label"]:
         raise ValueError(f"labels of the dtype {dtype}")
-    classes: NDArray[Any] = np.array(json.loads(metadata["skdistill.classes"]), dtype)
-    if len(set(classes.ravel().tolist())) < classes.size:
+    labels = json.loads(metadata["skdistill.classes"])
+    _check_list("classes", labels, str | int | float, _LIMITS["classes"])
+    classes: NDArray[Any] = np.array(labels, dtype)
+    if len(set(classes.tolist())) < len(labels):
         raise ValueError("a label is there twice")
     classes.flags.writeable = False
     return classes
@@ -168,13 +228,16 @@ def _fits(file: File) -> bool:
     """Tell whether the metadata go with one another and with the graph."""
     inputs = [(node.type, *node.shape[1:]) for node in file.session.get_inputs()]
     expected: list[Any] = [(f"tensor({kind})", 1) for kind in file.kinds]
+    if not file.kinds:
+        number = "double" if file.dtype is np.float64 else "float"
+        expected = [(f"tensor({number})", *file.shape)]
     proba = [
         (node.type, *node.shape[1:])
         for node in file.session.get_outputs()
         if node.name == "probabilities"
     ]
     return (
-        inputs == (expected or [("tensor(float)", *file.shape)])
+        inputs == expected
         and proba == [("tensor(float)", *file.classes.shape)]
         and file.shape[:1] == (file.n_features,)
         and len(file.kinds) in (0, file.n_features)

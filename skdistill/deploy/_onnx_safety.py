@@ -9,9 +9,8 @@ NOT_ONNX = "it is no ONNX file, or it is cut off or damaged"
 # Where tensors can be in an ONNX file: for each kind of message the messages inside, by
 # their field numbers in onnx.proto.
 _MESSAGES: dict[str, dict[int, str]] = {
-    "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
+    "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto"},
     "TrainingInfoProto": {1: "GraphProto", 2: "GraphProto"},
-    "FunctionProto": {7: "NodeProto", 11: "AttributeProto"},
     "GraphProto": {1: "NodeProto", 5: "TensorProto", 15: "SparseTensorProto"},
     "NodeProto": {5: "AttributeProto"},
     "AttributeProto": {
@@ -26,6 +25,7 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "TensorProto": {},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # fields of TensorProto
+_FUNCTIONS = 25  # of ModelProto
 
 
 def refuse_pickle(content: bytes) -> None:
@@ -38,10 +38,11 @@ def refuse_pickle(content: bytes) -> None:
         )
 
 
-def refuse_external_data(content: bytes) -> None:
-    """Raise a ValueError if a tensor is not in the file itself.
+def refuse_unsafe(content: bytes) -> None:
+    """Raise a ValueError if a tensor is not in the file itself, or there are functions.
 
-    onnxruntime would read it from any path that the file names. The package onnx could
+    onnxruntime would read such a tensor from any path that the file names, and would
+    expand functions that call each other to a graph of any size. The package onnx could
     tell, but is not needed otherwise. Anything that a protobuf parser might read in
     another way than this function is refused.
     """
@@ -53,6 +54,11 @@ def refuse_external_data(content: bytes) -> None:
                 number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)
             ):
                 raise ValueError("it names data outside itself, in another file")
+            if kind == "ModelProto" and number == _FUNCTIONS:
+                raise ValueError(
+                    "it has functions of its own, and to_onnx writes none: inline them "
+                    "by onnx.inliner.inline_local_functions"
+                )
             if stop is not None and number in _MESSAGES[kind]:
                 todo.append((_MESSAGES[kind][number], value, stop))
 

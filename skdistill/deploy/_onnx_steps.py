@@ -11,6 +11,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from skdistill.deploy._converting import OPSET, quiet, reason
+from skdistill.deploy._onnx_double import imputer_options, with_casts
 from skdistill.deploy._parts import Parts, flat
 from skdistill.utils._frames import floats, is_frame
 
@@ -37,7 +38,7 @@ class Head:
         The number of columns.
     feature_names : list of str or None
         Their names, if they have some.
-    kinds : list of {"float", "string"} or None
+    kinds : list of {"float", "double", "string"} or None
         The type of each column, or None if there is one input "X" for all.
     inputs : list of onnx.ValueInfoProto
         The inputs of the model.
@@ -71,34 +72,43 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
     Raises
     ------
     ValueError
-        If skl2onnx cannot convert a step, a column is named as an output, or a level
-        is the string "nan".
+        If skl2onnx cannot convert a step, a column is named as an output, a level is
+        the string "nan", or rows are single values.
     """
-    steps = list(flat(parts.steps))
+    if len(rows.shape) < 2:
+        raise ValueError(
+            "a file takes rows of columns or images, and these rows are single values, "
+            "such as texts: skdistill.deploy.to_sklearn takes their student"
+        )
+    given, number = parts.steps, "float"
+    if given and getattr(parts.transformers[0], "dtype_", None) is np.float64:
+        given[0], number = (given[0][0], with_casts(given[0][1])), "double"
+    steps = list(flat(given))
     kinds = _kinds(steps, rows, parts.feature_names)
     if kinds is None:
-        return _head_of_one(estimator, steps, rows, parts.feature_names)
+        return _head_of_one(estimator, steps, rows, parts.feature_names, number)
     steps[0] = (steps[0][0], _columns(steps[0][1], rows.shape[1]))
+    kinds = [number if kind == "float" else kind for kind in kinds]
     return _head_of_columns(_by_positions(steps), kinds, parts.feature_names)
 
 
 def _head_of_one(
-    estimator: Any, steps: _Steps, rows: Any, names: list[str] | None
+    estimator: Any, steps: _Steps, rows: Any, names: list[str] | None, kind: str
 ) -> Head:
     """Return a head with one input "X" for all columns."""
-    from onnx import TensorProto, helper
+    from onnx import helper
 
     shape = rows.shape
     model = None
     if steps:
-        model = _convert_steps(_by_positions(steps), [("X", "float", shape[1])])
-    X = helper.make_tensor_value_info("X", TensorProto.FLOAT, ["batch", *shape[1:]])
+        model = _convert_steps(_by_positions(steps), [("X", kind, shape[1])])
+    X = helper.make_tensor_value_info("X", _onnx_type(kind), ["batch", *shape[1:]])
     return Head(model, shape[1], names, None, [X], _takes_nan(estimator, rows))
 
 
 def _head_of_columns(steps: _Steps, kinds: list[str], names: list[str] | None) -> Head:
     """Return a head with an input for each column, under its name."""
-    from onnx import TensorProto, helper
+    from onnx import helper
 
     columns = names or [str(i) for i in range(len(kinds))]
     _check_names(columns)
@@ -110,12 +120,18 @@ def _head_of_columns(steps: _Steps, kinds: list[str], names: list[str] | None) -
     while any(name.startswith(prefix) for name in columns):
         prefix = f"_{prefix}"
     _rename_inputs(model, dict(zip(inner, columns, strict=True)), prefix)
-    types = {"float": TensorProto.FLOAT, "string": TensorProto.STRING}
     inputs = [
-        helper.make_tensor_value_info(name, types[kind], ["batch", 1])
+        helper.make_tensor_value_info(name, _onnx_type(kind), ["batch", 1])
         for name, kind in zip(columns, kinds, strict=True)
     ]
     return Head(model, len(kinds), names, kinds, inputs, prefix=prefix)
+
+
+def _onnx_type(kind: str) -> int:
+    from onnx import TensorProto
+
+    number: int = getattr(TensorProto, kind.upper())
+    return number
 
 
 def _check_names(names: list[str]) -> None:
@@ -247,9 +263,14 @@ def _convert_steps(
 ) -> onnx.ModelProto:
     """Convert fitted steps for inputs of the names, types and widths given."""
     from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from skl2onnx.common import data_types
 
-    types = {"float": FloatTensorType, "string": StringTensorType}
+    types = {
+        "float": data_types.FloatTensorType,
+        "double": data_types.DoubleTensorType,
+        "string": data_types.StringTensorType,
+    }
+    doubles = any(kind == "double" for _, kind, _ in inputs)
     try:
         with quiet():
             return convert_sklearn(
@@ -259,12 +280,31 @@ def _convert_steps(
                 ],
                 target_opset={"": OPSET},
                 custom_parsers={ColumnTransformer: _parse_columns},
+                **(imputer_options() if doubles else {}),
             )
     except Exception as error:
         raise ValueError(
             f"skl2onnx cannot convert the preprocessing {[name for name, _ in steps]} "
-            f"({reason(error)})"
+            f"({reason(error)}){_unknown(steps)}"
         ) from error
+
+
+def _unknown(steps: _Steps) -> str:
+    """Say which steps skl2onnx has no converter of, and the way out."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map as known
+
+    names = [
+        f"{name!r} ({type(step).__name__})"
+        for name, step in steps
+        if type(step) not in known and not isinstance(step, ColumnTransformer)
+    ]
+    if not names:
+        return ""
+    return (
+        f". It has no converter of {', '.join(names)}: export what comes after, as "
+        "to_onnx(pipeline[-1]), and prepare the rows before, or tell it how, by "
+        "skl2onnx.update_registered_converter"
+    )
 
 
 def _parse_columns(

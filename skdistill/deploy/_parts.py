@@ -49,7 +49,7 @@ class Parts:
 
     @property
     def steps(self) -> list[tuple[str, Any]]:
-        """The same steps in plain scikit-learn, under names that are unique."""
+        """The same steps in plain scikit-learn, under names that are unique, anew."""
         steps = [
             (name, plain(step)) for name, step in (*self.before, *self.preprocessing)
         ]

@@ -24,6 +24,9 @@ _MISSING = 0.05
 
 _UNSEEN = "never seen"
 
+# A number must be one of float32 also where it is given in double precision.
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -85,15 +88,15 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
     """
     rng = np.random.default_rng(0)
     first = parts.before[0][1] if parts.before else parts.classifier
-    table = next(
-        (getattr(step, "transformer_", None) for step in parts.transformers), None
-    )
+    prepares = next((t for t in parts.transformers if hasattr(t, "transformer_")), None)
+    table = getattr(prepares, "transformer_", None)
+    dtype = getattr(prepares, "dtype_", np.float32)
     if isinstance(table, Pipeline):
-        return _numbers(parts, table, rng, n_rows)
+        return _numbers(parts, table, rng, n_rows).astype(dtype)
     if isinstance(table, ColumnTransformer):
         numeric, names = _step_of(table, "numeric")
         if names == list(range(first.n_features_in_)):
-            return _numbers(parts, numeric, rng, n_rows)
+            return _numbers(parts, numeric, rng, n_rows).astype(dtype)
         return _frame(parts, first, table, rng, n_rows)
     shape = (n_rows, first.n_features_in_)
     return rng.standard_normal(shape).astype(np.float32)
@@ -129,7 +132,7 @@ def _numbers(
     values = scaler.mean_ + scaler.scale_ * spread
     if parts.before or get_tags(parts.classifier).input_tags.allow_nan:
         values[rng.random(values.shape) < _MISSING] = np.nan
-    return values.astype(np.float32)
+    return np.clip(values, -_LARGEST, _LARGEST)
 
 
 def _frame(

@@ -96,20 +96,23 @@ def to_onnx(
 
     Notes
     -----
-    *Inputs.* If the estimator was fitted on an array, there is one input, "X", float32
-    of shape (batch, n_features), or of the shape of a batch of images. If the
-    preprocessing goes by the columns of a data frame, there is one input for each
-    column, of shape (batch, 1), in the order of ``feature_names_in_`` and under the
-    same names: float32, with NaN for missing, or strings, with "nan" for missing. A
-    column that the student does not use is an input too, of strings that are not read.
+    *Inputs.* If the estimator was fitted on an array, there is one input, "X", of shape
+    (batch, n_features), or of the shape of a batch of images. If the preprocessing goes
+    by the columns of a data frame, there is one input for each column, of shape
+    (batch, 1), in the order of ``feature_names_in_`` and under the same names: numbers,
+    with NaN for missing, or strings, with "nan" for missing. A column that the student
+    does not use is an input too, of strings that are not read. Numbers are float64 if
+    the first step is a :class:`~skdistill.TabularPreprocessor` that was fitted on
+    float64 or on a data frame, and float32 if not.
 
     *Outputs.* "label", of shape (batch,), int64 for labels that are integers or
     booleans (or floats without a fraction), else strings; "probabilities", float32 of
     shape (batch, n_classes).
 
-    *Precision.* All numbers are float32. A step that takes the difference of large
-    numbers in float64, such as a scaler of timestamps, can differ by more than 1e-5:
-    cast its input to float32 before ``fit``.
+    *Precision.* A :class:`~skdistill.TabularPreprocessor` scales its columns in the
+    precision of the input. All else is computed in float32. Another step that takes the
+    difference of large numbers in float64, such as a scaler of timestamps, can differ
+    by more than 1e-5: cast its input to float32 before ``fit``.
 
     *int8.* Two ways are tried. "dynamic" measures the ranges of the activations at run
     time. "static" fixes them by ``sample``, and is tried only if there is one. The way
@@ -123,9 +126,9 @@ def to_onnx(
 
     *Metadata.* Further entries are "skdistill.version", "skdistill.classes",
     "skdistill.classes_dtype", "skdistill.n_features", and where they apply
-    "skdistill.feature_names", "skdistill.kinds" (one "float" or "string" per column)
-    and "skdistill.allow_nan" ("false" if the estimator refuses missing values). The
-    file holds no paths, names or dates of the machine that made it.
+    "skdistill.feature_names", "skdistill.kinds" ("float", "double" or "string" for
+    each column) and "skdistill.allow_nan" ("false" if the estimator refuses missing
+    values). The file holds no paths, names or dates of the machine that made it.
 
     Examples
     --------

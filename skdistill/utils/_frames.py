@@ -23,6 +23,11 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape")
 
 
+def column_names(X: Any) -> list[Any]:
+    """Return the names of a data frame's columns."""
+    return list(getattr(X, "column_names", X.columns))  # the first in pyarrow
+
+
 def native(X: Any) -> Any:
     """Return a data frame as one of pandas or polars, the libraries known here."""
     return X if is_pandas(X) or hasattr(X, "to_series") else X.to_pandas()
@@ -45,6 +50,19 @@ def stacked(parts: list[Any]) -> Any:
     return np.concatenate(parts)
 
 
+def check_frame(X: Any) -> None:
+    """Raise where ``X`` is a data frame that nobody can take."""
+    if type(X).__name__ == "LazyFrame":
+        raise TypeError("X is a LazyFrame, which has no rows yet: pass X.collect()")
+    if is_frame(X):
+        names = column_names(X)
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"the names of the columns are not unique: {twice}. Rename the columns"
+            )
+
+
 def is_numeric(X: Any, position: int) -> bool:
     """Tell a column of numbers from one of levels.
 
@@ -53,25 +71,23 @@ def is_numeric(X: Any, position: int) -> bool:
     TypeError
         If the column holds anything else, such as dates.
     """
-    name = X.columns[position]
-    column = X.iloc[:, position] if is_pandas(X) else X.to_series(position)
-    dtype = column.dtype
+    dtype = _column(X, position).dtype
     if str(dtype) == "category":  # the codes of categories are no magnitudes
         return False
-    if getattr(dtype, "kind", "O") in "biuf":
+    if _holds_numbers(dtype):
         return True
-    if hasattr(dtype, "is_numeric") and dtype.is_numeric():  # in polars
-        return True
-    seen = column.dropna() if is_pandas(X) else column.drop_nulls()
-    types = set(map(type, seen.to_list()))
-    for kind in types:
-        if not issubclass(kind, (str, *_NUMBERS)):
-            raise _no_numbers(name, kind.__name__)
+    types = _types(X, position)
     return bool(types) and all(issubclass(kind, _NUMBERS) for kind in types)
 
 
-def floats(X: Any, positions: list[int], *, allow_nan: bool = True) -> NDArray[Any]:
-    """Return columns of numbers as one block of float32.
+def floats(
+    X: Any,
+    positions: list[int],
+    *,
+    allow_nan: bool = True,
+    dtype: type = np.float64,
+) -> NDArray[Any]:
+    """Return columns of numbers as one block.
 
     Parameters
     ----------
@@ -81,10 +97,12 @@ def floats(X: Any, positions: list[int], *, allow_nan: bool = True) -> NDArray[A
         The columns.
     allow_nan : bool, default=True
         Whether values may be missing.
+    dtype : {np.float64, np.float32}, default=np.float64
+        The dtype of the block.
 
     Returns
     -------
-    block : ndarray of shape (n_samples, n_positions), float32
+    block : ndarray of shape (n_samples, n_positions)
         Missing values are NaN.
 
     Raises
@@ -96,17 +114,16 @@ def floats(X: Any, positions: list[int], *, allow_nan: bool = True) -> NDArray[A
         missing against ``allow_nan``.
     """
     if not positions:
-        return np.empty((X.shape[0], 0), np.float32)
-    _refuse_dates(X, positions)
+        return np.empty((X.shape[0], 0), dtype)
+    _check_numbers(X, positions)
     convert = _pandas_floats if is_pandas(X) else _polars_floats
     try:
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
-            block = convert(X, positions)
-    except TypeError:
-        raise
+            block = convert(X, positions, dtype)
     except Exception as error:  # polars has exceptions of its own
-        raise ValueError(f"a column that must be numeric is not: {error}") from error
-    problems = [(np.isinf(block), "infinity or a value too large for float32")]
+        raise ValueError(f"a column of numbers is none of floats: {error}") from error
+    too_large = np.abs(block) > np.finfo(np.float32).max
+    problems = [(too_large, "infinity or a value too large for float32")]
     if not allow_nan:
         problems.append((np.isnan(block), "NaN, which the model does not replace"))
     for found, problem in problems:
@@ -130,27 +147,22 @@ def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
     ]
 
 
-def _polars_floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
+def _polars_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
     columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.stack(columns, axis=1).astype(dtype, copy=False)
 
 
-def _pandas_floats(X: Any, positions: list[int]) -> NDArray[np.float32]:
-    block: NDArray[np.float32]
+def _pandas_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
+    block: NDArray[Any]
     all_numeric = len(positions) == X.shape[1]
     if all_numeric or len(X) > _FEW_ROWS:
         frame = X if all_numeric else X.iloc[:, positions]
         try:
-            block = frame.to_numpy(np.float32, na_value=np.nan)
+            block = frame.to_numpy(dtype, na_value=np.nan)
             return block
         except TypeError:  # pandas leaves pandas.NA in place in object columns
             pass
-    try:
-        block = _objects(X, positions, np.nan).astype(np.float32)
-    except TypeError:
-        for i in positions:
-            is_numeric(X, i)  # raises an error that names the column
-        raise
+    block = _objects(X, positions, np.nan).astype(dtype)
     return block
 
 
@@ -170,14 +182,43 @@ def _label(value: Any) -> str:
     return str(value)
 
 
-def _refuse_dates(X: Any, positions: list[int]) -> None:
-    """Raise a TypeError for dates and durations, which casts take for numbers."""
+def _check_numbers(X: Any, positions: list[int]) -> None:
+    """Raise where a column holds anything but numbers."""
     dtypes = [*X.dtypes]
     for i in positions:
-        dtype = dtypes[i]
+        dtype, name = dtypes[i], X.columns[i]
+        if _holds_numbers(dtype):
+            continue
         in_polars = hasattr(dtype, "is_temporal") and dtype.is_temporal()
-        if in_polars or getattr(dtype, "kind", "O") in "mM":
-            raise _no_numbers(X.columns[i], str(dtype))
+        if in_polars or getattr(dtype, "kind", "O") in "mM":  # a cast takes these
+            raise _no_numbers(name, str(dtype))
+        if any(issubclass(kind, str) for kind in _types(X, i)):
+            raise ValueError(
+                f"Column {name!r} holds strings, and numbers are expected. Convert it, "
+                "as by pandas.to_numeric"
+            )
+
+
+def _holds_numbers(dtype: Any) -> bool:
+    """Tell whether a dtype of pandas or polars is one of numbers or booleans."""
+    if hasattr(dtype, "is_numeric"):  # in polars
+        return dtype.is_numeric() or str(dtype) == "Boolean"
+    return getattr(dtype, "kind", "O") in "biuf"
+
+
+def _types(X: Any, position: int) -> set[type]:
+    """Return the types of the values in a column, which are numbers or strings."""
+    column = _column(X, position)
+    seen = column.dropna() if is_pandas(X) else column.drop_nulls()
+    types = set(map(type, seen.to_list()))
+    for kind in types:
+        if not issubclass(kind, (str, *_NUMBERS)):
+            raise _no_numbers(X.columns[position], kind.__name__)
+    return types
+
+
+def _column(X: Any, position: int) -> Any:
+    return X.iloc[:, position] if is_pandas(X) else X.to_series(position)
 
 
 def _no_numbers(name: Any, kind: str) -> TypeError:

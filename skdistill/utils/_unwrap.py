@@ -61,6 +61,13 @@ def last_step(estimator: Any) -> tuple[str, Any]:
     return prefix, estimator
 
 
+def innermost(estimator: Any) -> Any:
+    """Return what pipelines end in, and what searches, bags and the like clone."""
+    _, last = last_step(estimator)
+    inside = getattr(last, "estimator", None)
+    return last if inside is None else innermost(inside)
+
+
 def active(steps: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Return the steps of a pipeline that do something."""
     return [

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import NotFittedError
+from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _num_samples,
@@ -19,6 +20,11 @@ from sklearn.utils.validation import (
     check_is_fitted,
     column_or_1d,
 )
+
+from skdistill.utils._frames import check_frame
+
+# Each number of a row whose sum of squares is less than this is finite in float32.
+_SAFE_SQUARES = 1e38
 
 # Rows of probabilities may miss 1 by the rounding of half precision.
 _SUM_TOLERANCE = 1e-2
@@ -49,8 +55,10 @@ def all_fitted(teacher: Any) -> bool:
     return is_fitted(teacher)
 
 
-def plain_rows(X: Any, n_features: int | None = None) -> NDArray[np.float32] | None:
-    """Return ``X`` as float32 if it is a plain array that is fit for prediction.
+def plain_rows(
+    X: Any, n_features: int | None = None, dtype: type = np.float32
+) -> NDArray[Any] | None:
+    """Return ``X`` in a dtype if it is a plain array that is fit for prediction.
 
     None if it is anything else, or wrong: then scikit-learn's validation has to see
     it, which takes longer for a row than a small net.
@@ -60,9 +68,9 @@ def plain_rows(X: Any, n_features: int | None = None) -> NDArray[np.float32] | N
     if X.ndim != 2 or not X.size or n_features not in (None, X.shape[1]):
         return None
     with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(X, dtype=np.float32)
+        rows: NDArray[Any] = np.ascontiguousarray(X, dtype=dtype)
     # Of all ways to find NaN and infinity, this takes least time for a row.
-    return rows if math.isfinite(np.vdot(rows, rows)) else None
+    return rows if np.vdot(rows, rows) < _SAFE_SQUARES else None
 
 
 def check_teacher(teacher: Any) -> None:
@@ -148,6 +156,17 @@ def check_not_empty(X: Any) -> None:
         )
 
 
+def check_form(X: Any, *, dense: bool) -> None:
+    """Raise for a data frame that nobody can take, and for sparse rows if ``dense``."""
+    check_frame(X)
+    if dense and issparse(X):
+        raise TypeError(
+            "X is sparse, and the student's preprocessing takes dense tables: pass "
+            "student=make_student()[-1], the net alone, which takes sparse rows, or "
+            "X.toarray()"
+        )
+
+
 def check_target(y: Any, X: Any) -> NDArray[Any]:
     """Return ``y`` as a 1-D array of class labels, one for each row of ``X``."""
     y = column_or_1d(y, warn=True)
@@ -155,6 +174,36 @@ def check_target(y: Any, X: Any) -> NDArray[Any]:
     check_classification_targets(y)
     check_consistent_length(X, y)
     return y
+
+
+def check_classes(classes: Any) -> NDArray[Any]:
+    """Return the labels of columns as an array; each is there once."""
+    labels = np.array(None)
+    if not isinstance(classes, str):
+        with suppress(ValueError):  # numpy's, for lists of different lengths
+            labels = np.asarray(classes)
+    problem = "is no list of labels"
+    if labels.ndim == 1:
+        values = labels.tolist()
+        mixed = labels.dtype.kind == "U" and not all(
+            isinstance(label, str) for label in classes
+        )
+        if mixed:
+            problem = "mixes strings and numbers"
+        elif any(map(_is_missing, values)):
+            problem = "has a missing label"
+        elif len(set(values)) < len(values):
+            problem = "has a label twice"
+        else:
+            return labels
+    raise ValueError(
+        f"classes={classes!r:.200} {problem}: pass a sequence of labels that are all "
+        "different, such as one for each column of soft labels, in their order"
+    )
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or is_scalar_nan(label) or is_pandas_na(label)
 
 
 def check_two_classes(y: NDArray[Any]) -> None:
@@ -182,6 +231,8 @@ def check_log_proba(log_proba: ArrayLike, name: str) -> NDArray[np.float32]:
 
 def check_proba(proba: ArrayLike, name: str) -> NDArray[np.float32]:
     """Return rows of probabilities as float32, or say what is wrong with them."""
+    if np.iscomplexobj(proba):
+        raise ValueError(f"{name} contains complex numbers")
     proba = np.asarray(proba, dtype=np.float64)
     if not np.isfinite(proba).all():
         raise ValueError(f"{name} contains NaN or infinity")

@@ -438,7 +438,7 @@ def test_columns_without_names_go_by_their_position():
     [
         (np.inf, "Column 'age' contains infinity or a value too large"),
         (1e39, "Column 'age' contains infinity or a value too large"),
-        ("old", "a column that must be numeric is not"),
+        ("old", "Column 'age' holds strings"),
     ],
 )
 def test_refuses_values_of_a_column(library, age, message):

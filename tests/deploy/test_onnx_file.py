@@ -68,6 +68,20 @@ def test_refuses_a_file_of_another_program():
         ({"classes": "[" * 100_000}, "metadata are damaged"),
         ({"classes": "[0, 1, 99999999999999999999]"}, "metadata are damaged"),
         ({"classes": "[0, 1, 1]"}, "metadata are damaged.*twice"),
+        ({"classes": "[0, 1, 1.5]"}, "metadata are damaged.*twice"),  # as integers
+        ({"classes": "[[0], [1], [2]]"}, "classes has values of a wrong type"),
+        ({"classes": "[0, 1, null]"}, "classes has values of a wrong type"),
+        ({"classes": "7"}, "classes is no list"),
+        ({"classes": "[]"}, "classes is no list"),
+        ({"classes_dtype": "<U300000"}, "labels of the dtype"),
+        ({"n_features": "0"}, "metadata are damaged.*0 features"),
+        ({"n_features": "99999999"}, "metadata are damaged.*99999999 features"),
+        ({"feature_names": '["a", "a"]'}, "feature_names is there twice"),
+        ({"feature_names": '["a", 1]'}, "feature_names has values of a wrong type"),
+        ({"feature_names": '[["a"], ["b"]]'}, "feature_names has values of a wrong"),
+        ({"feature_names": '"ab"'}, "feature_names is no list"),
+        ({"feature_names": '{"a": 1, "b": 2}'}, "feature_names is no list"),
+        ({"kinds": "[1, 2]"}, "kinds has values of a wrong type"),
         ({"classes_dtype": "i4,i4"}, "metadata are damaged.*labels of the dtype"),
         ({"classes_dtype": "<U90000000000"}, "metadata are damaged"),
         ({"classes_dtype": "<U900000000"}, "metadata are damaged"),
@@ -77,7 +91,6 @@ def test_refuses_a_file_of_another_program():
         ({"n_features": "two"}, "metadata are damaged"),
         ({"kinds": "3"}, "metadata are damaged"),
         ({"classes": "[0, 1]"}, "metadata do not fit"),
-        ({"classes": "[[0, 1, 2]]"}, "metadata do not fit"),
         ({"n_features": "3"}, "metadata do not fit"),
         ({"feature_names": '["a"]'}, "metadata do not fit"),
         ({"feature_names": '["a", "b", "c"]'}, "metadata do not fit"),
@@ -113,6 +126,41 @@ def test_refuses_operators_of_other_libraries():
 
     with pytest.raises(ValueError, match="onnxruntime refuses it"):
         OnnxClassifier(model.SerializeToString()).predict(X)
+
+
+def answering(*nodes, **tensors):
+    """Return a model whose probabilities are those of nodes on the right ones."""
+    model = array_model()
+    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
+    softmax.output[0] = "right"
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(value), name)
+        for name, value in tensors.items()
+    )
+    return OnnxClassifier(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("operator", "other", "message"),
+    [
+        ("Mul", np.float32(12), "values outside of"),
+        ("Sub", np.float32(0.5), "values outside of"),
+        ("Log", None, "values outside of"),
+        ("Div", np.float32(np.nan), "no probabilities for row 0"),
+        ("Mul", np.float32(0), "no probabilities for row 0"),
+        ("Gather", np.array([0, 1]), r"shape \(2, 3\) for 4 rows and 3 classes"),
+        ("Gather", np.array([0] * 9), r"shape \(9, 3\) for 4 rows and 3 classes"),
+    ],
+    ids=["large", "negative", "log", "NaN", "zero", "fewer rows", "more rows"],
+)
+def test_refuses_answers_that_are_no_probabilities(operator, other, message):
+    inputs = ["right"] if other is None else ["right", "other"]
+    made = helper.make_node(operator, inputs, ["probabilities"])
+    tensors = {} if other is None else {"other": other}
+
+    with pytest.raises(ValueError, match=message):
+        answering(made, **tensors).predict(X)
 
 
 def test_model_that_fails_when_it_runs():

@@ -20,7 +20,7 @@ def test_frame_metadata(frame_file, table):
         "skdistill.classes": ["no", "yes"],
         "skdistill.n_features": 6,
         "skdistill.feature_names": list(table[0].columns),
-        "skdistill.kinds": ["float", "string", "float", "string", "string", "float"],
+        "skdistill.kinds": ["double", "string", "double", "string", "string", "double"],
     }
 
 

@@ -85,6 +85,7 @@ def test_modules(net, data):
 @pytest.mark.filterwarnings("ignore::UserWarning:torch")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 @pytest.mark.filterwarnings("ignore::FutureWarning:torch")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:torch")  # from Python 3.13 on
 def test_compiled_module(data):
     net = tiny_net(compile=True, compile__backend="eager", max_epochs=1)
     clf = distilled(net, *data)

@@ -59,12 +59,6 @@ PLACES = {
             )
         ),
     ),
-    "function": lambda m: m.functions.add(name="f").node.add(
-        op_type="Constant", attribute=[attribute(t=outside())]
-    ),
-    "function_attribute": lambda m: m.functions.add(
-        name="f", attribute_proto=[attribute(t=outside())]
-    ),
     "training": lambda m: m.training_info.add(initialization=subgraph()),
     "training_algorithm": lambda m: m.training_info.add(algorithm=subgraph()),
 }
@@ -87,6 +81,15 @@ def test_refuses_data_outside_the_file(place):
     PLACES[place](model)
 
     with pytest.raises(ValueError, match="it names data outside itself"):
+        OnnxClassifier(model.SerializeToString()).predict(X)
+
+
+@pytest.mark.usefixtures("no_session")
+def test_refuses_functions():
+    model = array_model()
+    model.functions.add(name="f", domain="own").node.add(op_type="Relu")
+
+    with pytest.raises(ValueError, match=r"functions of its own.*inline them"):
         OnnxClassifier(model.SerializeToString()).predict(X)
 
 
@@ -178,6 +181,8 @@ def test_table_of_messages_is_that_of_onnx():
         for name, fields in found.items()
         if leads_to_tensor(name)
     }
+    del expected["FunctionProto"]  # is refused
+    assert expected["ModelProto"].pop(_onnx_safety._FUNCTIONS) == "FunctionProto"
     assert expected == _onnx_safety._MESSAGES
     numbers = onnx.TensorProto.DESCRIPTOR.fields_by_name
     assert numbers["external_data"].number == _onnx_safety._EXTERNAL_DATA

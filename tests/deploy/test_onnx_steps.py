@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
@@ -24,12 +25,41 @@ from tests.deploy.conftest import (
 )
 
 
+class Doubled(TransformerMixin, BaseEstimator):
+    """A transformer that skl2onnx has never heard of."""
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        return 2 * X
+
+
+def test_step_that_cannot_be_converted_is_named_with_a_way_out(data):
+    X, y = data
+    clf = distilled(tiny_net(max_epochs=1), X, y)
+    pipeline = make_pipeline(Doubled().fit(X), clf)
+    with pytest.raises(ValueError, match=r"'doubled' .*to_onnx\(pipeline\[-1"):
+        to_onnx(pipeline)
+    file = OnnxClassifier(to_onnx(pipeline[-1]))
+    expected = pipeline.predict_proba(X)
+    np.testing.assert_allclose(file.predict_proba(2 * X), expected, atol=1e-6)
+
+
+def test_refuses_rows_of_one_text_each():
+    texts, y = np.array(["a cook", "a clerk"] * 9), np.array([0, 1] * 9)
+    clf = distilled(make_pipeline(TfidfVectorizer(), tiny_net(max_epochs=1)), texts, y)
+    with pytest.raises(ValueError, match=r"single values.*to_sklearn takes"):
+        to_onnx(clf, sample=texts)
+
+
 def test_frame_has_an_input_for_each_column(frame_file, table):
     session = onnxruntime.InferenceSession(frame_file)
     inputs = [(node.name, node.type, node.shape) for node in session.get_inputs()]
     text = {"home town", "variable", "empty"}
     assert inputs == [
-        (name, "tensor(string)" if name in text else "tensor(float)", ["batch", 1])
+        (name, "tensor(string)" if name in text else "tensor(double)", ["batch", 1])
         for name in table[0].columns
     ]
 

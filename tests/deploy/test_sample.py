@@ -4,10 +4,10 @@ from scipy.sparse import csr_matrix
 from sklearn.neighbors import KNeighborsClassifier
 
 from skdistill import DistilledClassifier, make_student
-from skdistill.deploy import to_onnx
+from skdistill.deploy import to_onnx, to_sklearn
 from skdistill.deploy._parts import parts_of
 from skdistill.deploy._sample import sample_rows
-from tests.deploy.conftest import assert_same
+from tests.deploy.conftest import assert_same, distilled
 
 
 def test_images_need_a_sample(image_student):
@@ -43,15 +43,27 @@ def test_made_up_rows_look_like_the_columns_of_the_fit(frame_student, table):
     assert made["empty"].isna().all()
 
 
-def test_made_up_rows_are_never_missing_where_that_is_refused(data):
-    X, y = data
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_made_up_rows_are_never_missing_where_that_is_refused(data, dtype):
+    X, y = data[0].astype(dtype), data[1]
     student = make_student((8,), max_epochs=1)
     teacher = KNeighborsClassifier().fit(X, y)
     clf = DistilledClassifier(teacher, student, random_state=0).fit(X, y)
     made = sample_rows(parts_of(clf))
     assert made.shape == (256, 4)
-    assert made.dtype == np.float32
+    assert made.dtype == dtype
     assert np.isfinite(made).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_made_up_rows_stay_within_the_range_of_float32(data, dtype):
+    X = data[0].astype(dtype)
+    X[:2, 0] = -3e38, 3e38
+    clf = distilled(make_student((8,), max_epochs=1), X, data[1])
+    made = sample_rows(parts_of(clf))
+    largest = np.nanmax(np.abs(made), axis=0)
+    assert largest[0] == np.finfo(np.float32).max > 1e30 > largest[1]
+    assert to_sklearn(clf)
 
 
 def test_made_up_rows_are_standard_normal_without_preprocessing(net_student):

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import polars as pl
 import pytest
@@ -13,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from skdistill.deploy import OnnxClassifier, to_onnx
+from skdistill.deploy import OnnxClassifier, to_onnx, to_sklearn
 from tests.conftest import TinyModule, tiny_net
 from tests.deploy.conftest import assert_same, distilled, quick_student, run
 
@@ -38,7 +39,7 @@ def test_frame_of_polars(frame_file, frame_student, table):
 def test_frame_by_onnxruntime_alone(frame_file, frame_student, table, n_rows):
     X = table[0].iloc[:n_rows]
     feed = {
-        name: X[[name]].astype("float32").to_numpy()
+        name: X[[name]].astype("float64").to_numpy()
         for name in ("capital-gain", "1", "flag")
     }
     for name in ("home town", "variable", "empty"):
@@ -59,10 +60,39 @@ def test_array_student(array_file, array_student, data):
 @pytest.mark.parametrize("n_rows", [1, 90])
 def test_array_by_onnxruntime_alone(array_file, array_student, data, n_rows):
     X = data[0][:n_rows]
-    label, proba = run(array_file, {"X": X.astype(np.float32)})
+    label, proba = run(array_file, {"X": X})
     assert label.dtype == np.int64
     np.testing.assert_array_equal(label, array_student.predict(X))
     np.testing.assert_allclose(proba, array_student.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("numeric", ["standard", "piecewise"])
+@pytest.mark.parametrize("kind", ["array", "frame", "strings"])
+def test_numbers_with_a_large_offset_are_scaled_in_double_precision(
+    data, kind, numeric
+):
+    X, y = data
+    X = np.where(np.arange(len(X))[:, np.newaxis] % 9, 1.7e12 + 100 * X, np.nan)
+    if kind != "array":
+        X = pd.DataFrame(X, columns=list("abcd"))
+    if kind == "strings":
+        X["e"] = np.array(["u", "v"])[y % 2]
+    clf = distilled(quick_student(numeric=numeric), X, y)
+    made, plain = to_onnx(clf), to_sklearn(clf)
+    assert_same(made, clf, X)
+    expected = clf.predict_proba(X)
+    np.testing.assert_allclose(plain.predict_proba(X), expected, rtol=0, atol=1e-6)
+    assert np.ptp(expected, axis=0).max() > 0.05
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("float32", "float"), ("int64", "double")])
+def test_input_has_the_precision_that_fit_saw(data, dtype, kind):
+    clf = distilled(quick_student(), (9 * data[0]).astype(dtype), data[1])
+    made = to_onnx(clf)
+    (given,) = onnxruntime.InferenceSession(made).get_inputs()
+    assert given.type == f"tensor({kind})"
+    for rows in (data[0], data[0].astype(np.float32)):
+        assert_same(made, clf, rows)
 
 
 @pytest.mark.parametrize("numeric", ["piecewise", "periodic"])

@@ -4,6 +4,7 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -14,6 +15,7 @@ from sklearn.ensemble import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -55,6 +57,21 @@ def meta_estimators():
             distilled(t), n_estimators=3, random_state=0
         ),
     }
+
+
+@pytest.mark.parametrize("meta", [OneVsRestClassifier, OneVsOneClassifier])
+@pytest.mark.parametrize("names", [NAMES, np.arange(3)], ids=["names", "numbers"])
+def test_fitted_teacher_of_all_classes_is_refused_for_two_groups_of_them(
+    data, meta, names
+):
+    X, y = data[0], names[data[1]]
+    teacher = RandomForestClassifier(10, min_samples_leaf=3, random_state=0)
+
+    with pytest.raises(ValueError, match=r"groups of classes.*an unfitted teacher"):
+        meta(distilled(clone(teacher).fit(X, y))).fit(X, y)
+
+    clf = meta(distilled(teacher)).fit(X, y)
+    assert clf.score(X, y) > 0.8
 
 
 def test_it_is_a_step_of_a_pipeline(data):

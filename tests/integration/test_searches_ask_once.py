@@ -174,7 +174,8 @@ def test_teacher_that_cannot_be_pickled_is_asked_each_time(data32, calls, tmp_pa
     teacher = LogisticRegression().fit(X, y)
     teacher.connection = (_ for _ in ())
 
-    found = [student(teacher, memory=tmp_path).fit(X, y) for _ in range(2)]
+    with pytest.warns(UserWarning, match="memory does not keep"):
+        found = [student(teacher, memory=tmp_path).fit(X, y) for _ in range(2)]
 
     assert calls["predict_proba"] == 2
     assert store.nbytes == 0

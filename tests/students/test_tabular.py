@@ -116,14 +116,53 @@ def test_nullable_booleans_of_pandas_are_zero_and_one(pd):
     )
 
 
-def test_float64_equals_its_float32_cast(frame):
-    a = np.random.default_rng(0).normal(1e6, 1.0, size=300)
-    wide = TabularPreprocessor().fit(frame({"a": a}))
-    narrow = frame({"a": a.astype(np.float32)})
-    assert_array_equal(wide.transform(frame({"a": a})), wide.transform(narrow))
-    assert_allclose(
-        wide.transform(narrow), TabularPreprocessor().fit_transform(narrow), atol=1e-6
-    )
+def test_float64_equals_its_float32_cast_where_float32_was_fitted():
+    X = np.random.default_rng(0).normal(1e6, 1.0, size=(300, 2))
+    narrow = X.astype(np.float32)
+    preprocess = TabularPreprocessor().fit(narrow)
+    assert preprocess.dtype_ is np.float32
+    assert_array_equal(preprocess.transform(X), preprocess.transform(narrow))
+
+
+CONTAINERS = {
+    "array": lambda X: X,
+    "integers": lambda X: X.astype(np.int64),
+    "list": lambda X: X.tolist(),
+    **{
+        library: lambda X, library=library: pytest.importorskip(library).DataFrame(
+            dict(zip("ab", X.T, strict=True))
+        )
+        for library in LIBRARIES
+    },
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("offset", [0, 2**30, -(2**34)])
+@either_encoding
+def test_an_offset_of_any_size_makes_no_difference(numeric, offset, container):
+    make = CONTAINERS[container]
+    X = np.random.default_rng(0).integers(-99, 99, size=(300, 2)).astype(np.float64)
+    expected = TabularPreprocessor(numeric=numeric).fit_transform(X)
+    preprocess = TabularPreprocessor(numeric=numeric).fit(make(X + offset))
+    assert preprocess.dtype_ is np.float64
+    assert_allclose(preprocess.transform(make(X + offset)), expected, atol=1e-6)
+    row = (X + offset)[:1]
+    assert_array_equal(preprocess.transform(make(row)), expected[:1])
+    plain = preprocess.transformer_.transform(make(X + offset))
+    assert_allclose(plain, expected, atol=1e-6)
+
+
+def test_rows_of_a_large_table_are_scaled_as_those_of_a_small_one(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    X[::7, 1] = np.nan
+    fitted = TabularPreprocessor().fit(X)
+    expected = fitted.transform(X)
+    monkeypatch.setattr("skdistill._students._tabular._BATCH_VALUES", 20)
+    assert_array_equal(fitted.transform(X), expected)
+    assert_allclose(TabularPreprocessor().fit_transform(X), expected, atol=1e-6)
+    full = np.where(np.isnan(X), np.nanmedian(X, axis=0), X)
+    assert_allclose(fitted.transformer_["scale"].var_, full.var(axis=0))
 
 
 def test_constant_and_all_missing_columns_stay_harmless(frame):
@@ -295,10 +334,10 @@ def test_single_rows_equal_the_whole(frame, numeric):
 def test_plain_scikit_learn_parts_give_the_same(frame, numeric):
     X = table()
     preprocess = TabularPreprocessor(numeric=numeric).fit(frame(X))
-    # As float32, and with the one missing form, which is what deployment gives them.
+    # As floats, and with the one missing form, which is what deployment gives them.
     numbers = ["height", "children", "married"]
     prepared = X | {
-        name: np.array([np.nan if v is None else v for v in X[name]], np.float32)
+        name: np.array([np.nan if v is None else v for v in X[name]], np.float64)
         for name in numbers
     }
     prepared["job"] = np.array(
@@ -308,16 +347,17 @@ def test_plain_scikit_learn_parts_give_the_same(frame, numeric):
     assert_allclose(
         preprocess.transformer_.transform(pandas.DataFrame(prepared)),
         preprocess.transform(frame(X)),
-        atol=1e-5,
+        atol=1e-6,
     )
     named = {key: names for key, _, names in preprocess.transformer_.transformers}
     bins = {"bins": ["height", "children"]} if numeric == "piecewise" else {}
     assert named == {"numeric": numbers, "categorical": ["job", "town"]} | bins
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @either_encoding
-def test_plain_scikit_learn_parts_of_an_array_give_the_same(numeric):
-    X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+def test_plain_scikit_learn_parts_of_an_array_give_the_same(numeric, dtype):
+    X = np.random.default_rng(0).normal(size=(50, 3)).astype(dtype)
     X[3, 1] = np.nan
     X[4, 2], X[5, 2] = 1e30, -1e30
     preprocess = TabularPreprocessor(numeric=numeric).fit(X)

@@ -10,9 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -31,7 +33,7 @@ from skdistill._teachers._asking import (
     weight_parameter,
 )
 from tests.conftest import FittedTeacher
-from tests.kinds import FITTED, scaled
+from tests.kinds import FITTED, net, scaled
 
 CONTAINERS = {
     "array": np.array,
@@ -187,7 +189,17 @@ def test_error_of_a_teacher_says_whose_it_is(call, data):
     with pytest.raises(LookupError, match="of its own") as error:
         call(Failing(), *data)
 
-    assert "Raised by teacher Failing" in error.value.__notes__[0]
+    assert "teacher Failing" in error.value.__notes__[0]
+
+
+def test_error_of_a_fit_says_on_how_many_rows_and_classes_it_was(data):
+    X, y = data
+    teacher = CalibratedClassifierCV(LogisticRegression(), cv=50)
+
+    with pytest.raises(ValueError, match="less than 50 examples") as error:
+        fit(teacher, X, y, None)
+
+    assert "on 90 rows with 3 classes. It gets X and y" in error.value.__notes__[0]
 
 
 # Rows of the person
@@ -309,6 +321,35 @@ def seeds_of(teacher):
         for name, value in teacher.get_params().items()
         if name.endswith("random_state")
     }
+
+
+NETS = {
+    "net": lambda: net(max_epochs=1),
+    "pipeline": lambda: scaled(net(max_epochs=1)),
+    "search": lambda: GridSearchCV(net(max_epochs=1), {"lr": [0.1]}, cv=2),
+}
+
+
+@pytest.mark.parametrize("kind", NETS)
+def test_nets_draw_from_the_seed_and_leave_the_generator_as_it_was(kind, data32):
+    state = torch.get_rng_state()
+
+    answers = [
+        ask(fit(NETS[kind](), *data32, None, seed), data32[0]).values
+        for seed in (0, 0, 1)
+    ]
+
+    assert torch.equal(torch.get_rng_state(), state)
+    assert_array_equal(answers[0], answers[1])
+    assert np.abs(answers[0] - answers[2]).max() > 1e-3
+
+
+def test_net_without_a_seed_draws_anew(data32):
+    first, second = (
+        ask(fit(net(max_epochs=1), *data32, None), data32[0]).values for _ in range(2)
+    )
+
+    assert np.abs(first - second).max() > 1e-3
 
 
 def test_open_random_states_are_drawn_from_the_seed():

@@ -103,6 +103,17 @@ def test_weight_counts_like_that_many_rows():
     assert found != pytest.approx(temperature_of(by_output(logits, "logits"), y))
 
 
+@pytest.mark.parametrize("scale", [1e-320, 1e307])
+def test_scale_of_the_weights_does_not_matter(scale):
+    logits, y = labeled_logits(3, 200)
+    weight = np.repeat([1.0, 3.0], 100)
+
+    found = temperature_of(by_output(logits, "logits"), y, weight * scale)
+
+    expected = temperature_of(by_output(logits, "logits"), y, weight)
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
 def test_rows_of_weight_zero_do_not_count():
     logits, y = labeled_logits(3, 200)
     weight = np.repeat([0.0, 1.0], 100)

@@ -339,6 +339,15 @@ def test_unknown_layer_lists_the_layers_there_are(make_teacher, X32):
         features_of(teacher, X32, "body")
 
 
+def test_net_is_asked_without_a_trace_in_the_generator_of_torch(X32):
+    teacher = skorch_teacher(tiny_module(), 10)
+    state = torch.get_rng_state()
+
+    features_of(teacher, X32)
+
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_skorch_module_may_return_several_outputs(X32):
     net = tiny_net(module=WithHidden(4, 3), batch_size=16).initialize()
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -200,8 +201,23 @@ def test_rows_that_all_share_their_leaves_have_finite_features(
     assert_allclose(features, features[[0] * n_rows], atol=1e-6)
 
 
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_features_are_the_same_whatever_scikit_learn_is_set_to_give(
+    output, forest, data
+):
+    X, _ = data
+    expected = features_of(forest, X)
+
+    with config_context(transform_output=output):
+        features, reduction = teacher_features(forest, X, "auto")
+
+    assert_array_equal(features, expected)
+    assert np.ndim(reduction.scale) == 0
+
+
 @pytest.mark.parametrize(
-    "make_teacher", [hist_boosting, lightgbm_classifier, small_forest]
+    "make_teacher",
+    [hist_boosting, lightgbm_classifier, small_forest, TREES["GradientBoosting"][0]],
 )
 def test_frame_gives_the_features_of_the_array_in_it(make_teacher, data):
     X, y = data

@@ -228,11 +228,17 @@ def test_outputs_of_another_shape_are_refused(module):
         teacher.predict_proba(np.zeros((5, 4), dtype=np.float32))
 
 
-def test_unknown_output_is_refused():
-    teacher = TorchTeacher(nn.Identity(), classes=[0, 1], output="odds")
+@pytest.mark.parametrize("ask", ["predict_proba", "hidden_features"])
+@pytest.mark.parametrize(
+    "params",
+    [{"output": "odds"}, {"batch_size": 0}, {"batch_size": 2.5}],
+    ids=str,
+)
+def test_parameters_of_a_wrong_type_or_range_are_refused_by_name(params, ask):
+    teacher = TorchTeacher(**{"module": nn.Linear(2, 2), "classes": [0, 1]} | params)
 
-    with pytest.raises(ValueError, match=r"output must be 'logits' or 'proba'.*'odds'"):
-        teacher.predict_proba(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match=f"The '{next(iter(params))}' parameter"):
+        getattr(teacher, ask)(np.zeros((1, 2)))
 
 
 def test_clone_is_the_same_object_with_the_same_module():

@@ -239,6 +239,41 @@ def test_classes_say_what_the_columns_stand_for(y):
     assert answer.classes.tolist() == ["c", "a", "b"]
 
 
+@pytest.mark.parametrize("library", [pd, pl])
+@pytest.mark.parametrize("classes", [["a", "b", "c"], [0, 1, 2], [10, 20, 30]], ids=str)
+def test_named_columns_may_have_any_order(classes, library):
+    proba = np.random.default_rng(0).dirichlet([1, 1, 1], 90)
+    names = classes if library is pd else list(map(str, classes))
+    frame = library.DataFrame(dict(zip(names, proba.T, strict=True)))
+    shuffled = frame[[names[i] for i in (2, 0, 1)]]
+
+    answer = columns_of(shuffled, np.array(classes)[CODES])
+
+    assert answer.classes.tolist() == classes
+    assert_array_equal(answer.values, proba.astype(np.float32))
+
+
+@pytest.mark.parametrize("names", ["abd", "aab"])
+@pytest.mark.parametrize("classes", [None, ["c", "b", "a"]])
+def test_named_columns_must_be_the_classes(classes, names):
+    frame = pd.DataFrame(np.eye(3)[CODES])
+    frame.columns = list(names)
+
+    with pytest.raises(
+        ValueError, match=r"named \['a', .*name each column by its class"
+    ):
+        columns_of(frame, np.array(["a", "b", "c"])[CODES], classes)
+
+
+def test_columns_that_pandas_has_numbered_are_in_the_order_of_classes():
+    proba = np.random.default_rng(0).dirichlet([1, 1, 1], 90).astype(np.float32)
+
+    answer = columns_of(pd.DataFrame(proba), classes=[2, 1, 0])
+
+    assert answer.classes.tolist() == [2, 1, 0]
+    assert_array_equal(answer.values, proba)
+
+
 def test_labels_without_y_need_classes():
     with pytest.raises(ValueError, match="teacher_proba without y: pass classes="):
         columns_of(np.eye(3)[CODES], None)
@@ -339,6 +374,25 @@ def test_teacher_is_suspicious_near_chance_and_wrong_on_most_of_many_rows(
             look_at(*labels)
     else:
         look_at(*labels)
+
+
+def test_two_labels_of_three_are_no_groups_where_that_is_known_or_the_teacher_agrees():
+    y = CODES % 2
+    wrong, right = np.eye(3)[(y + 1) % 3] * 0.7 + 0.1, np.eye(3)[y] * 0.7 + 0.1
+
+    look_at(right, y, found=np.arange(3))
+    with pytest.warns(UserWarning, match="chance level"):
+        look_at(wrong, y)
+    with pytest.warns(UserWarning, match="chance level"):
+        look_at(
+            wrong[:, :2] / wrong[:, :2].sum(axis=1, keepdims=True),
+            y,
+            found=np.arange(2),
+        )
+    with pytest.warns(UserWarning, match="chance level"):
+        look_at(wrong, y, found=np.array(["a", "b", "c"]))
+    with pytest.raises(ValueError, match="0 and 1 alone, the teacher knows 3 classes"):
+        look_at(wrong, y, found=np.arange(3))
 
 
 def test_teacher_that_names_the_majority_alone_warns():

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 from joblib import parallel_config
@@ -18,6 +19,7 @@ from sklearn.ensemble import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
+    GridSearchCV,
     KFold,
     LeaveOneOut,
     PredefinedSplit,
@@ -41,7 +43,7 @@ from skdistill._teachers._leaves import N_LEAF_FEATURES
 from skdistill._transfer._methods import Question, answer_of
 from skdistill._transfer._store import store
 from skdistill.utils._layers import NoFeaturesError
-from tests.kinds import perceptron, scaled, small_forest
+from tests.kinds import perceptron, scaled, small_forest, xgboost_classifier
 
 UNSEEN, SEEN = 0.25, 0.75
 FEATURES = FeatureQuestion("auto", required=True)
@@ -229,6 +231,91 @@ def test_clone_that_does_not_know_the_class_of_a_row_has_no_say_in_its_average()
 
     assert_allclose(labels[[0, 10]], [[UNSEEN, (1 - UNSEEN) / 2, (1 - UNSEEN) / 2]] * 2)
     assert_allclose(labels[11, 0], SEEN)
+
+
+FOLDS = {
+    "lists": lambda part, n: part.tolist(),
+    "masks": lambda part, n: np.isin(np.arange(n), part),
+    "lists of masks": lambda part, n: np.isin(np.arange(n), part).tolist(),
+}
+
+
+@pytest.mark.parametrize("kind", FOLDS)
+@pytest.mark.parametrize("container", [np.array, pd.DataFrame, pl.DataFrame])
+def test_folds_may_be_lists_and_masks(container, kind, data):
+    X, y = data
+    pairs = list(StratifiedKFold(3).split(X, y))
+    cv = [[FOLDS[kind](part, len(y)) for part in pair] for pair in pairs]
+    teacher = KNeighborsClassifier(9)
+
+    answer = answered(teacher, container(X), y, "out_of_fold", cv=cv)
+
+    expected = answered(teacher, X, y, "out_of_fold", cv=StratifiedKFold(3))
+    assert_array_equal(answer.values, expected.values)
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ([90], "row numbers from 0 to 89, or of masks of 90 rows"),
+        ([-1], "row numbers from 0 to 89"),
+        ([0.5], "row numbers from 0 to 89"),
+        ([[1]], "row numbers from 0 to 89"),
+        ([True] * 89, "masks of 90 rows"),
+    ],
+    ids=str,
+)
+def test_folds_of_other_rows_are_refused(test, message, data):
+    with pytest.raises(ValueError, match=f"cv must make pairs of .*{message}"):
+        answered(GaussianNB(), *data, "out_of_fold", cv=[(range(90), test)])
+
+
+def test_no_folds_at_all_are_refused(data):
+    with pytest.raises(ValueError, match="cv makes no folds"):
+        answered(GaussianNB(), *data, "out_of_fold", cv=[])
+
+
+def test_fold_that_holds_out_no_row_labels_none(data):
+    X, y = data
+    pairs = list(StratifiedKFold(3).split(X, y))
+
+    answer = answered(GaussianNB(), X, y, "out_of_fold", cv=[*pairs, (range(9), [])])
+
+    expected = answered(GaussianNB(), X, y, "out_of_fold", cv=3)
+    assert_array_equal(answer.values, expected.values)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], [1, 2, 3], [0, 2, 4]], ids=str)
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda t: t, scaled, lambda t: GridSearchCV(t, {"max_depth": [2]}, cv=2)],
+    ids=["alone", "pipeline", "search"],
+)
+@pytest.mark.parametrize("method", ["in_sample", "out_of_fold"])
+def test_teacher_that_takes_codes_alone_gets_them(method, wrap, names, data):
+    X, y = data
+    teacher = wrap(xgboost_classifier())
+    labels = np.array(names)[y]
+
+    answer = answered(teacher, X, labels, method, cv=3)
+
+    assert_array_equal(answer.classes, names)
+    assert_array_equal(answer.teacher.classes_, names)
+    assert set(answer.teacher.predict(X)) <= set(names)
+    expected = answered(teacher, X, y, method, cv=3)
+    assert_array_equal(answer.values, expected.values)
+
+
+def test_teacher_that_gets_codes_gives_its_own_leaves(data):
+    X, y = data
+    names = np.array(["a", "b", "c"])
+
+    given = [
+        answered(xgboost_classifier(), X, labels, "in_sample", features=FEATURES)
+        for labels in (y, names[y])
+    ]
+
+    assert_array_equal(given[0].features, given[1].features)
 
 
 def test_training_folds_of_one_class_are_not_fitted():

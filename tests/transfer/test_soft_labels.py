@@ -1,11 +1,15 @@
 """soft_labels: what a teacher, or several, say of rows, in columns of all classes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
@@ -351,6 +355,45 @@ def test_question_that_is_not_to_be_remembered_is_asked_each_time(data, asked):
 
     assert asked["predict_proba"] == 2
     assert store.nbytes == 0
+
+
+# memory=
+
+
+class Unpicklable(GaussianNB):
+    def __reduce__(self):
+        raise TypeError("cannot be pickled")
+
+
+class Own(GaussianNB):
+    """Its code is part of the tests, and may be another in the next run."""
+
+
+DRAWS = KFold(2, shuffle=True)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "how", "reason"),
+    [
+        (GaussianNB(), {}, "random_state=None draws anew in each fit: set an integer"),
+        (GaussianNB(), {"method": "out_of_fold", "cv": DRAWS, "random_state": 0}, "cv"),
+        (Own(), {"random_state": 0}, "code outside of installed packages"),
+        (Unpicklable(), {"random_state": 0}, "cannot be pickled"),
+    ],
+    ids=["random state", "folds", "own code", "no pickle"],
+)
+def test_memory_that_keeps_nothing_is_said_with_the_reason(
+    teacher, how, reason, data, tmp_path
+):
+    X, y = data
+    question = Question(X, y, memory=tmp_path, **how)
+
+    with pytest.warns(UserWarning, match=f"memory does not keep .* as .*{reason}"):
+        label(teacher, question)
+
+    label(teacher, replace(question, remember=False))
+    label(teacher, replace(question, memory=None))
+    assert not list(tmp_path.iterdir())
 
 
 # Progress

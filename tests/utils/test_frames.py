@@ -7,7 +7,14 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 
-from skdistill.utils._frames import floats, is_frame, is_numeric, labels, native
+from skdistill.utils._frames import (
+    check_frame,
+    floats,
+    is_frame,
+    is_numeric,
+    labels,
+    native,
+)
 from tests.conftest import table
 
 
@@ -38,11 +45,12 @@ def test_columns_are_told_apart(frame):
     assert numeric == [True, True, True, False, False]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_rows", [2, 150])
-def test_floats_are_the_columns_asked_for(frame, n_rows):
+def test_floats_are_the_columns_asked_for(frame, n_rows, dtype):
     X = frame({"a": [1, None] * n_rows, "b": ["x"] * 2 * n_rows, "c": [2, 3] * n_rows})
-    block = floats(X, [2, 0])
-    assert block.dtype == np.float32
+    block = floats(X, [2, 0], dtype=dtype)
+    assert block.dtype == dtype
     assert_array_equal(block, [[2, 1], [3, np.nan]] * n_rows)
     assert floats(X, []).shape == (2 * n_rows, 0)
 
@@ -59,6 +67,54 @@ def test_bad_floats_are_refused_by_name(frame, value, problem):
     X = frame({"a": [0.0, 1.0], "b": [0.0, value]})
     with pytest.raises(ValueError, match=f"Column 'b' contains {problem}"):
         floats(X, [0, 1], allow_nan=False)
+
+
+NO_NUMBERS = {
+    "string": ("x", ValueError, "Column 'b' holds strings, and numbers are expected"),
+    "digits": ("1.5", ValueError, "Column 'b' holds strings, and numbers are expected"),
+    "bytes": (b"x", TypeError, "Column 'b' holds values of type bytes"),
+    "list": ([1.0], TypeError, "Column 'b' holds values of type list"),
+}
+
+
+@pytest.mark.parametrize("n_rows", [1, 200])
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_what_is_no_number_is_refused_by_name(frame, kind, n_rows):
+    value, error, message = NO_NUMBERS[kind]
+    X = frame({"a": [0.0] * n_rows, "b": [value] * n_rows})
+    with pytest.raises(error, match=message):
+        floats(X, [0, 1])
+
+
+@pytest.mark.parametrize("categories", [["u", "v"], ["1", "2"]])
+def test_categories_of_strings_are_no_numbers(categories):
+    columns = pd.Categorical(categories), pl.Series(categories, dtype=pl.Categorical)
+    for library, column in zip((pd, pl), columns, strict=True):
+        with pytest.raises(ValueError, match="Column 'b' holds strings"):
+            floats(library.DataFrame({"b": column}), [0])
+
+
+def test_complex_numbers_are_refused_by_name():
+    with pytest.raises(TypeError, match="Column 'b' holds values of type complex"):
+        floats(pd.DataFrame({"b": [1j]}), [0])
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"]),
+        pa.table([pa.array([1])] * 3, names=["a", "b", "a"]),
+    ],
+    ids=["pandas", "pyarrow"],
+)
+def test_names_that_repeat_are_refused(X):
+    with pytest.raises(ValueError, match=r"not unique: \['a'\]. Rename the columns"):
+        check_frame(X)
+
+
+def test_lazy_frame_is_refused_with_a_way_out():
+    with pytest.raises(TypeError, match=r"pass X.collect\(\)"):
+        check_frame(pl.DataFrame({"a": [1]}).lazy())
 
 
 def test_labels_have_one_form(frame):

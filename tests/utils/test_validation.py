@@ -233,6 +233,69 @@ def test_unknown_method_is_refused_with_the_known_ones(call):
         call(FITTED, X, y, method="held_out")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("proba_clip", clip) for clip in (np.nan, -1, 0.0, 1.0, 5, True, "small")),
+        ("teacher_weights", 1),
+        ("cv", "five"),
+        ("n_jobs", 1.5),
+        ("random_state", "x"),
+        ("verbose", -1),
+        ("verbose", "yes"),
+    ],
+)
+@pytest.mark.parametrize("call", [by_function, by_estimator])
+def test_parameters_of_a_wrong_type_or_range_are_refused_by_name(call, name, value):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter"):
+        call(FITTED, X, y, **{name: value})
+
+
+NO_CLASSES = {
+    "a label twice": (["a", "a"], "'a'] has a label twice"),
+    "a set": ({"a", "b"}, "is no list of labels"),
+    "a list in a list": ([["a", "b"]], "is no list of labels"),
+    "lists of different lengths": ([["a"], ["a", "b"]], "is no list of labels"),
+    "None": (["a", None], "has a missing label"),
+    "NaN": ([1.0, np.nan], "has a missing label"),
+    "pandas.NA": (["a", pd.NA], "has a missing label"),
+    "strings and numbers": (["a", 1], "mixes strings and numbers"),
+}
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda classes: by_function(FITTED, X, y, classes=classes),
+        lambda classes: by_estimator(FITTED, X, y, classes=classes),
+        lambda classes: by_estimator(LogisticRegression(), X, y, classes=classes),
+        lambda classes: DistilledClassifier(classes=classes).fit(
+            X, teacher_proba=FITTED.predict_proba(X)
+        ),
+        lambda classes: DistilledClassifier(FITTED).partial_fit(X, y, classes),
+        lambda classes: DistilledClassifier().partial_fit(
+            X, y, classes, teacher_proba=FITTED.predict_proba(X)
+        ),
+        lambda classes: by_function(TorchTeacher(nn.Linear(4, 2), classes), X, y),
+    ],
+    ids=[
+        "function",
+        "estimator",
+        "unfitted teacher",
+        "teacher_proba",
+        "first chunk",
+        "first chunk of teacher_proba",
+        "TorchTeacher",
+    ],
+)
+@pytest.mark.parametrize("kind", NO_CLASSES)
+def test_what_does_not_name_classes_is_refused(kind, use):
+    classes, message = NO_CLASSES[kind]
+
+    with pytest.raises(ValueError, match=f"{message}: pass a sequence of labels"):
+        use(classes)
+
+
 @pytest.mark.parametrize("call", [by_function, by_estimator])
 @pytest.mark.parametrize(
     "empty",
@@ -440,6 +503,7 @@ def test_probabilities_up_to_rounding_pass_as_float32(proba):
         ([[1.1, -0.1]], "teacher_proba contains negative values"),
         ([[0.5, 0.5], [0.5, 0.6]], "off by 0.1.*Logits need a softmax"),
         ([[2.0, 3.0]], "off by 4"),
+        ([[1.0 + 1.0j, 0.0]], "teacher_proba contains complex numbers"),
     ],
 )
 def test_what_is_no_probability_is_refused(proba, message):

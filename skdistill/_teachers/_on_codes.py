@@ -1,0 +1,51 @@
+"""Classifiers that are fitted on codes alone, such as those of XGBoost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from skdistill.utils._unwrap import innermost
+
+# Packages whose classifiers take no labels but the codes 0..K-1.
+_PACKAGES = ("xgboost",)
+
+
+class OnCodes(ClassifierMixin, BaseEstimator):
+    """Fits a classifier on the codes of labels, and names its classes by the labels.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The classifier, which is fitted in place.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: NDArray[Any], **fit_params: Any) -> OnCodes:
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.estimator.fit(X, codes, **fit_params)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        proba: NDArray[Any] = self.estimator.predict_proba(X)
+        return proba
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def wants_codes(teacher: Any, y: NDArray[Any]) -> bool:
+    """Tell whether a teacher takes codes alone, and the labels are none."""
+    package = type(innermost(teacher)).__module__.partition(".")[0]
+    labels = np.unique(y)
+    return package in _PACKAGES and labels.tolist() != list(range(len(labels)))

@@ -111,8 +111,8 @@ def compare(
     >>> clf = DistilledClassifier(RandomForestClassifier(50), random_state=0)
     >>> comparison = compare(clf, X, y, cv=3)
     >>> print(comparison)
-                         teacher     labels alone          student   gap closed
-    accuracy     0.9... ± 0.0...  ...
+                       teacher     labels alone          student  gap closed
+    accuracy   0.9... ± 0...    0.9... ± 0...    0.9... ± 0...             -
     ...
     >>> comparison.results["student"]["accuracy"].shape
     (3,)
@@ -124,32 +124,19 @@ def compare(
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
-    rows = (X, y, sample_weight)
-    splits = list(check_cv(cv, y, classifier=True).split(X, y))
-    if len(splits) < 2:
-        raise ValueError(
-            "compare needs at least 2 splits to tell a difference from noise, and cv "
-            f"has {len(splits)}: pass an int, or a splitter with a larger n_splits"
-        )
+    rows, known = (X, y, sample_weight), np.unique(y)
+    splits = _splits(cv, X, y)
     rng = check_random_state(clf.random_state if random_state is None else random_state)
     seeds = rng.randint(2**31 - 1, size=len(splits)).tolist()
     records = Parallel(n_jobs=n_jobs)(
         delayed(_on_split)(
-            clone(clf), steps, _part(rows, train), _part(rows, test), np.unique(y), seed
+            clone(clf), steps, _part(rows, train), _part(rows, test), known, seed
         )
         for (train, test), seed in zip(splits, seeds, strict=True)
     )
-    results = {
-        model: {
-            metric: np.array([record[model][metric] for record in records])
-            for metric in METRICS
-        }
-        for model in records[0]
-    }
-    ratios = [len(y[test]) / len(y[train]) for train, test in splits]
-    return Comparison(
-        results, float(np.mean(ratios)), any(map(is_fitted, listed(clf.teacher)))
-    )
+    shares = [len(y[test]) / len(y[train]) for train, test in splits]
+    has_fitted_teacher = any(map(is_fitted, listed(clf.teacher)))
+    return Comparison(_joined(records), float(np.mean(shares)), has_fitted_teacher)
 
 
 def _taken_apart(clf: Any) -> tuple[list[Any], DistilledClassifier]:
@@ -174,6 +161,16 @@ def _check_teachers(clf: DistilledClassifier) -> None:
         )
     for teacher in listed(clf.teacher):
         check_teacher(teacher)
+
+
+def _splits(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:
+    splits = list(check_cv(cv, y, classifier=True).split(X, y))
+    if len(splits) < 2:
+        raise ValueError(
+            "compare needs at least 2 splits to tell a difference from noise, and cv "
+            f"has {len(splits)}: pass an int, or a splitter with a larger n_splits"
+        )
+    return splits
 
 
 def _part(rows: Rows, which: Any) -> Rows:
@@ -201,4 +198,16 @@ def _on_split(
     return {
         name: {**scored[name], **costs(steps, model, X), "fit_s": seconds[name]}
         for name, model in models.items()
+    }
+
+
+def _joined(
+    records: list[dict[str, dict[str, float]]],
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    return {
+        model: {
+            metric: np.array([record[model][metric] for record in records])
+            for metric in METRICS
+        }
+        for model in records[0]
     }

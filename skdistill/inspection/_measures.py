@@ -49,14 +49,15 @@ def scores(
     """
     X, y, weight = test
     labels = unique_labels(models["student"][0].classes_, known)
-    probas: dict[str, NDArray[Any]] = {
-        "teacher": _teachers_proba(clf, models["teacher"], X, known, labels),
+    said = {
+        "teacher": _say_together(clf, models["teacher"], X, known),
         **{
-            name: align(model.predict_proba(X), model.classes_, labels)
+            name: (model.predict_proba(X), model.classes_)
             for name in ("labels alone", "student")
             for model in models[name]
         },
     }
+    probas = {name: _aligned(*answer, labels) for name, answer in said.items()}
     predicted = {name: labels[p.argmax(axis=1)] for name, p in probas.items()}
     truth = y[:, np.newaxis] == labels
     return {
@@ -107,13 +108,10 @@ def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
     }
 
 
-def _teachers_proba(
-    clf: DistilledClassifier,
-    teachers: list[Any],
-    X: Any,
-    known: NDArray[Any],
-    labels: NDArray[Any],
-) -> NDArray[np.float64]:
+def _say_together(
+    clf: DistilledClassifier, teachers: list[Any], X: Any, known: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return the average of the teachers, and the labels of its columns."""
     question = Question(
         X,
         classes=names_of_columns(clf),
@@ -121,9 +119,15 @@ def _teachers_proba(
         remember=False,
     )
     answer = label(teachers, question)
-    columns, _ = reconcile(answer.classes, known)
-    proba = align(answer.proba, columns, labels).astype(np.float64)
-    return proba / proba.sum(axis=1, keepdims=True)  # float32 sums are a bit off
+    return answer.proba, reconcile(answer.classes, known)[0]
+
+
+def _aligned(
+    proba: NDArray[Any], columns: NDArray[Any], labels: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return probabilities by label, in the precision that log_loss clips them by."""
+    aligned = align(proba, columns, labels).astype(np.float64)
+    return aligned / aligned.sum(axis=1, keepdims=True)
 
 
 def _n_bytes(model: Any) -> float:

@@ -105,12 +105,10 @@ def _twin(
     if net.train_split is None:
         counts = np.unique(y, return_counts=True)[1]
         stratified = counts.min() > 1 and _HELD_OUT * len(y) >= len(counts)
-        net.set_params(
-            train_split=ValidSplit(_HELD_OUT, stratified=stratified, random_state=seed)
-        )
+        net.train_split = ValidSplit(_HELD_OUT, stratified, random_state=seed)
     own = net.callbacks if isinstance(net.callbacks, list) else []
     best = EarlyStopping(patience=_PATIENCE, load_best=True, sink=noop)
-    net.set_params(callbacks=[*own, best])
+    net.callbacks = [*own, best]
     return DistilledClassifier(
         student=student, alpha=0.0, classes=classes, random_state=seed
     )

@@ -47,15 +47,16 @@ class Comparison:
         - "agreement": the share of rows for which a model predicts the same class as
           the teacher.
         - "bytes": the size of the file that :func:`joblib.dump` writes without
-          compression, or NaN if the model cannot be pickled.
+          compression, or NaN if the model cannot be pickled. The file of a net includes
+          its history, which is longer if rows are held out.
         - "row_us": microseconds for one row, the median of 20 calls of
           ``predict_proba``.
         - "batch_ms": milliseconds for 1,000 rows, the median of 5 calls. The test rows
           are repeated if there are fewer.
         - "fit_s": seconds of the training. That of the student includes the soft
-          labels. The teacher's is not in it, except for
-          ``soft_labels="out_of_bag"``. It is NaN for a teacher that was fitted
-          elsewhere.
+          labels, but not the teacher. With ``soft_labels="out_of_bag"``, it includes a
+          teacher that is fitted inside of ``fit``. The teacher's is NaN if it was
+          fitted there, or before.
 
         Steps of a pipeline in front of the :class:`~skdistill.DistilledClassifier`
         count in the sizes and times of all models, except "fit_s".

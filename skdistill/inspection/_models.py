@@ -105,7 +105,7 @@ def _twin(
     if net.train_split is None:
         counts = np.unique(y, return_counts=True)[1]
         stratified = counts.min() > 1 and _HELD_OUT * len(y) >= len(counts)
-        net.train_split = ValidSplit(_HELD_OUT, stratified, random_state=seed)
+        net.train_split = ValidSplit(_HELD_OUT, stratified)
     own = net.callbacks if isinstance(net.callbacks, list) else []
     best = EarlyStopping(patience=_PATIENCE, load_best=True, sink=noop)
     net.callbacks = [*own, best]

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import joblib
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -17,7 +20,7 @@ from sklearn.model_selection import (
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import LabelEncoder, StandardScaler
+from sklearn.preprocessing import LabelEncoder
 from sklearn.svm import LinearSVC
 from skorch.callbacks import Callback
 from torch import nn
@@ -85,7 +88,8 @@ def twins(fits):
 @pytest.mark.parametrize("cv", [3, KFold(4, shuffle=True, random_state=0)])
 def test_scores_are_those_of_a_cross_validation(data, cv):
     teacher, clf = GaussianNB(), distilled(student=seedless_net())
-    results = compare(clf, *data, cv=cv).results
+    comparison = compare(clf, *data, cv=cv)
+    results = comparison.results
     assert list(results) == MODELS
     for name, model in [("teacher", teacher), ("student", clf)]:
         scored = cross_validate(
@@ -102,6 +106,8 @@ def test_scores_are_those_of_a_cross_validation(data, cv):
     squares = ((proba - np.eye(3)[data[1]]) ** 2).sum(axis=1)
     agree = taught == proba.argmax(axis=1)
     splitter = StratifiedKFold(cv) if cv == 3 else cv
+    n_splits = splitter.get_n_splits()
+    assert_allclose(comparison.test_share, 1 / (n_splits - 1), rtol=0.01)
     for i, (_, test) in enumerate(splitter.split(*data)):
         assert_allclose(results["student"]["brier"][i], squares[test].mean())
         assert_allclose(results["student"]["agreement"][i], agree[test].mean())
@@ -251,14 +257,28 @@ def test_a_list_of_forests_out_of_bag(data, count_calls):
     assert calls["fit"] == 4
 
 
-def test_classes_name_the_columns_of_a_fitted_teacher(data):
+@pytest.mark.parametrize("others", [[], [GaussianNB()]], ids=["alone", "beside one"])
+def test_classes_name_the_columns_of_a_fitted_teacher(data, others):
     X, y = data
     names = np.array(["b", "c", "a"])[y]
     encoder = LabelEncoder().fit(names)
     codes = GaussianNB().fit(X, encoder.transform(names))
-    clf = distilled(WithoutFit(codes), classes=encoder.classes_)
+    weights = [1.0, 0.0][: 1 + len(others)]
+    clf = distilled(
+        [WithoutFit(codes), *others],
+        teacher_weights=weights,
+        classes=encoder.classes_,
+    )
     results = compare(clf, X, names, cv=2).results
     score = codes.score(X, encoder.transform(names))
+    assert_allclose(results["teacher"]["accuracy"].mean(), score)
+
+
+def test_codes_stand_for_the_classes_of_a_fitted_teacher(data):
+    X, codes = data
+    teacher = GaussianNB().fit(X, np.array(["a", "b", "c"])[codes])
+    results = compare(distilled(teacher), X, codes, cv=2).results
+    score = (teacher.predict_proba(X).argmax(axis=1) == codes).mean()
     assert_allclose(results["teacher"]["accuracy"].mean(), score)
 
 
@@ -306,6 +326,7 @@ def test_the_net_on_labels_has_the_shape_of_the_student(data, fits, student):
         return [p.shape for p in net.module_.parameters()]
 
     one, two = twins(fits)
+    assert "train_loss_soft" not in one.history_[-1]
     others = [clf for clf in fits if clf.teacher is not None]
     assert shapes(one) == shapes(two) == shapes(others[0])
 
@@ -319,11 +340,18 @@ class Wreck(Callback):
                 parameter.data.zero_()
 
 
-def test_the_net_on_labels_keeps_its_best_epoch(data):
+def test_the_net_on_labels_keeps_its_best_epoch(data, fits):
     student = tiny_net(callbacks=[Wreck()], lr=0.05, max_epochs=20)
     results = compare(distilled(student=student), *data, cv=2).results
     assert results["labels alone"]["accuracy"].min() > 0.6
     assert results["student"]["accuracy"].max() < 0.5
+    for clf in twins(fits):  # the callbacks of the student are its own, too
+        assert clf.history_[-1, "valid_loss"] > np.log(3) - 0.1
+
+
+def test_the_net_on_labels_waits_for_a_better_epoch(data, fits):
+    compare(distilled(student=tiny_net(lr=1e-12, max_epochs=35)), *data, cv=2)
+    assert [len(clf.history_) for clf in twins(fits)] == [31, 31]
 
 
 def test_the_net_on_labels_holds_rows_out(data, fits):
@@ -344,15 +372,15 @@ def _n_trained(clf):
     return sum(batch.get("train_batch_size", 0) for batch in batches)
 
 
-@pytest.mark.parametrize("n_rare", [1, 12])
-def test_rows_are_held_out_where_they_cannot_be_stratified(data, n_rare):
+@pytest.mark.parametrize("case", ["a class of one row", "too many classes"])
+def test_rows_are_held_out_where_they_cannot_be_stratified(data, fits, case):
     X, y = data
-    # One class of one training row, or more classes than rows that are held out.
-    y = np.where(np.arange(90) < n_rare, 10 + np.arange(90), y)
+    y = np.arange(90) % 20 if case == "too many classes" else y.copy()
+    y[:1] = 20 if case == "a class of one row" else y[:1]
     cv = [(np.arange(60), np.arange(60, 90))] * 2
-    assert (
-        len(compare(distilled(), X, y, cv=cv).results["labels alone"]["accuracy"]) == 2
-    )
+    compare(distilled(), X, y, cv=cv)
+    for clf in twins(fits):
+        assert _n_trained(clf) == 60 - 9
 
 
 # What models cost
@@ -376,6 +404,25 @@ def test_what_cannot_be_pickled_has_no_size(data):
     assert "file" not in comparison.verdict
 
 
+class Noting(WithoutFit):
+    """Notes how many rows it is asked for."""
+
+    classes_ = np.arange(3)
+    sizes = Counter()
+
+    def predict_proba(self, X):
+        self.sizes[len(X)] += 1
+        return super().predict_proba(X)
+
+
+def test_times_are_those_of_single_rows_and_of_a_thousand(data):
+    Noting.sizes.clear()
+    compare(distilled(Noting(GaussianNB().fit(*data))), *data, cv=2)
+    # The first of each is not timed.
+    assert Noting.sizes[1] == 2 * 21
+    assert Noting.sizes[1000] == 2 * 6
+
+
 def test_times_are_measured(data):
     results = compare(distilled(), *data, cv=2).results
     for result in results.values():
@@ -393,17 +440,17 @@ def test_times_are_measured(data):
 
 
 def test_steps_in_front_belong_to_all_models(data):
-    teacher, scaler = LogisticRegression(C=0.01), StandardScaler()
+    teacher, best = LogisticRegression(), SelectKBest(k=2)
     clf = distilled(teacher, seedless_net())
-    model = make_pipeline("passthrough", make_pipeline(scaler, clf))
+    model = make_pipeline("passthrough", make_pipeline(best, clf))
     results = compare(model, *data, cv=3).results
-    for name, one in [("teacher", make_pipeline(scaler, teacher)), ("student", model)]:
+    for name, one in [("teacher", make_pipeline(best, teacher)), ("student", model)]:
         expected = cross_validate(one, *data, cv=3)["test_score"]
         assert_allclose(results[name]["accuracy"], expected)
     bare = compare(clf, *data, cv=3).results
     for name in MODELS:
         assert (results[name]["bytes"] > bare[name]["bytes"] + 100).all()
-    assert not hasattr(scaler, "mean_")
+    assert not hasattr(best, "scores_")
 
 
 # What is refused

@@ -17,7 +17,14 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.fixes import parse_version
 
 import skdistill
-from skdistill import DistilledClassifier, TorchTeacher, losses, make_student, schedules
+from skdistill import (
+    DistilledClassifier,
+    TorchTeacher,
+    inspection,
+    losses,
+    make_student,
+    schedules,
+)
 from tests.conftest import tiny_net
 
 # Before scikit-learn 1.7 the checks give sparse rows to estimators that refuse them.
@@ -211,7 +218,7 @@ def test_docstring_lists_every_parameter_in_order(member):
     ]
 
 
-@pytest.mark.parametrize("module", [skdistill, losses, schedules])
+@pytest.mark.parametrize("module", [skdistill, inspection, losses, schedules])
 def test_all_is_sorted_and_importable(module):
     assert module.__all__ == sorted(module.__all__)
     assert set(module.__all__) <= set(dir(module))

@@ -28,7 +28,7 @@ _NOTE = (
 
 # How many times a student that leaves it open goes over as many rows as there are
 # training rows, without and with rows beyond them.
-_PASSES, _PASSES_WITH_EXTRA = 30, 200
+_PASSES, _PASSES_WITH_EXTRA = 60, 200
 
 # The last step of a training may break a net whose last loss was sound: this many rows
 # are run through it to see.

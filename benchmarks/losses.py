@@ -1,13 +1,13 @@
 """Compare the losses by the quality of the students and the time of a training step.
 
-A student with two hidden layers is trained, without made rows, on the labels alone, with each loss on
-logits, and with "kl" plus each loss on features or relations. The weights are chosen
-such that each term is about as large as the others at the start of the training. The
-weights of the papers (--paper-weights) are for images and much larger nets; here they
-make these terms much larger than the others. The metrics are means and standard
-deviations over seeds, on rows that neither the teacher nor the student has seen. The
-time of a step is the time of an epoch divided by the number of batches, so it includes
-the loading of a batch.
+A student with two hidden layers is trained, without made rows, on the labels alone,
+with each loss on logits, and with "kl" plus each loss on features or relations. The
+weights are chosen such that each term is about as large as the others at the start of
+the training. The weights of the papers (--paper-weights) are for images and much larger
+nets; here they make these terms much larger than the others. The metrics are means and
+standard deviations over seeds, on rows that neither the teacher nor the student has
+seen. The time of a step is the time of an epoch divided by the number of batches, so it
+includes the loading of a batch.
 
     python benchmarks/losses.py --teacher forest
     python benchmarks/losses.py --teacher mlps --datasets letter --seeds 1

@@ -26,41 +26,35 @@ from skdistill.inspection import compare
 X, y = load_digits(return_X_y=True)
 trees = ExtraTreesClassifier(100, min_samples_leaf=2)
 clf = DistilledClassifier(trees, make_student((8,)), random_state=0)
-cv = StratifiedKFold(5, shuffle=True, random_state=0)
+cv = StratifiedKFold(10, shuffle=True, random_state=0)
 
-plain = compare(clf, X, y, cv=cv)
-print(plain)
+comparison = compare(clf, X, y, cv=cv)
+print(comparison)
 
 # %%
 # A column is a model. The last column is the share of the gap between the net and the
-# teacher that the student closes. It is empty if the teacher is not clearly better than
-# the net. Here the teacher is clearly more accurate, but the student is not.
+# teacher that the student closes. It is empty where the teacher is not clearly better
+# than the net: the trees are more accurate, but their probabilities are not, because
+# they are not confident enough. ``comparison.verdict`` is the sentence below the table.
 #
-# More rows for the student
-# -------------------------
-# From so few rows, a student learns little of its teacher. The teacher can also label
-# new rows, which are made from the training rows.
+# A picture
+# ---------
+# ``to_frame`` returns the table as a data frame. The bars are standard errors. They
+# take into account that the training rows of the splits overlap.
 
-augmented = compare(clf.set_params(augmenter="auto", temperature=1.0), X, y, cv=cv)
-print(augmented.verdict)
-
-# %%
-# The teacher and the net on labels are the same in both comparisons, as they have the
-# same splits and seeds. The plot shows means and standard errors.
-
-models = {
-    "labels alone": plain.to_frame().loc["labels alone"],
-    "student": plain.to_frame().loc["student"],
-    "student,\nmore rows": augmented.to_frame().loc["student"],
-    "teacher": plain.to_frame().loc["teacher"],
+table = comparison.to_frame()
+titles = {
+    "accuracy": "accuracy",
+    "log_loss": "log loss",
+    "row_us": "microseconds for one row",
 }
-fig, axes = plt.subplots(1, 3, figsize=(10, 3), sharey=True, layout="constrained")
-for ax, metric in zip(axes, ["accuracy", "agreement", "row_us"], strict=True):
-    for name, row in models.items():
+fig, axes = plt.subplots(1, 3, figsize=(10, 2.5), sharey=True, layout="constrained")
+for ax, (metric, title) in zip(axes, titles.items(), strict=True):
+    for name, row in table.iloc[::-1].iterrows():
         ax.errorbar(row[metric, "mean"], name, xerr=row[metric, "error"], fmt="o")
-    ax.set_xlabel(metric)
+    ax.set_xlabel(title)
     ax.grid(alpha=0.3)
-axes[2].set(xscale="log", xlabel="microseconds for one row")
+axes[2].set_xscale("log")
 axes[0].margins(y=0.2)
 
 # %%

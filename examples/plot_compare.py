@@ -50,7 +50,7 @@ titles = {
 }
 fig, axes = plt.subplots(1, 3, figsize=(10, 2.5), sharey=True, layout="constrained")
 for ax, (metric, title) in zip(axes, titles.items(), strict=True):
-    for name, row in table.iloc[::-1].iterrows():
+    for name, row in table.loc[["labels alone", "student", "teacher"]].iterrows():
         ax.errorbar(row[metric, "mean"], name, xerr=row[metric, "error"], fmt="o")
     ax.set_xlabel(title)
     ax.grid(alpha=0.3)

@@ -1,82 +1,112 @@
-"""Compare distilled students with their teacher and with students of labels alone.
+"""Compare distilled students with their teacher and with a net of labels alone.
 
 Settings of the package were chosen on some rows of each data set. The test rows are
 among the others, which no choice has seen. Each seed gives other training rows,
 teachers and initial weights; all models of a seed use the same rows.
 
-The models are the teacher; nets that learn from the labels alone, for all epochs or
-with the best epoch by 15 % of the rows held out ("labels, best epoch"); the default
-student; and "recipe", a student with piecewise encoding and more weight decay, which
-learns from ten more rows for each training row:
+The models are the teacher; an honest net of labels alone, of the same widths, with
+standardized inputs, 15 % of the rows held out and the best epoch kept; and students,
+"default" for ``DistilledClassifier(teacher)``. The other students differ from it in one
+part each, to show what that part does:
 
-    python benchmarks/quality.py --teacher blend --max-rows 8000
-    python benchmarks/quality.py --datasets letter magic --alpha 0.5 0.9 1.0
-
-With options that take several values, there is a default student for each combination.
-"fit s" includes soft labels and training; that of the teacher is in its own row.
+    python benchmarks/quality.py --teachers blend boosted --seeds 3
+    python benchmarks/quality.py --arms default "no made rows" auto --datasets letter
 """
 
 import argparse
-from itertools import product
+import io
 from time import perf_counter
 
+import joblib
 import numpy as np
 import pandas as pd
 from _data import FOLDER_ONLY, OPENML, load
 from lightgbm import LGBMClassifier
+from scipy.stats import t as student_t
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import (
+    BaggingClassifier,
     ExtraTreesClassifier,
-    HistGradientBoostingClassifier,
     RandomForestClassifier,
+    StackingClassifier,
     VotingClassifier,
 )
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn.utils import _safe_indexing
-from skorch.callbacks import EarlyStopping
-from skorch.dataset import ValidSplit
 
-from skdistill import DistilledClassifier, make_student, soft_labels
+from skdistill import DistilledClassifier, make_student
 
 BOOSTED = LGBMClassifier(n_estimators=300, learning_rate=0.05, verbose=-1, n_jobs=1)
+TREES = [("forest", RandomForestClassifier(300)), ("boosted", BOOSTED)]
 TEACHERS = {
     "blend": VotingClassifier(
-        [
-            ("extra_trees", ExtraTreesClassifier(300)),
-            ("forest", RandomForestClassifier(300)),
-            ("boosted", BOOSTED),
-        ],
-        voting="soft",
+        [("extra_trees", ExtraTreesClassifier(300)), *TREES], voting="soft"
     ),
     "boosted": BOOSTED,
-    "extra_trees": ExtraTreesClassifier(200),
-    "forest": RandomForestClassifier(200),
-    "hist_gradient_boosting": HistGradientBoostingClassifier(),
+    "forest": RandomForestClassifier(500),
+    "stack": StackingClassifier(
+        [
+            *TREES,
+            ("linear", make_pipeline(StandardScaler(), LogisticRegression())),
+        ],
+        LogisticRegression(),
+        cv=3,
+    ),
+    "nets": make_pipeline(
+        StandardScaler(),
+        BaggingClassifier(MLPClassifier((128, 128), early_stopping=True), 10),
+    ),
 }
-HONEST = "labels, best epoch"
-METRICS = ["accuracy", "log loss", "agreement", "fit s"]
+
+HONEST = "labels alone"
+# By name: the parameters of DistilledClassifier, and those of make_student.
+ARMS = {
+    "default": ({}, {}),
+    "no made rows": ({"augmenter": None}, {}),
+    "not calibrated": ({"calibrate_teacher": None}, {}),
+    "calibrated on folds": ({"calibrate_teacher": "out_of_fold"}, {}),
+    "soft labels alone": ({"alpha": 1.0}, {}),
+    "standard input": ({}, {"numeric": "standard"}),
+    "periodic input": ({}, {"numeric": "periodic"}),
+    "temperature 2": ({"temperature": 2.0}, {}),
+    "auto": ({"temperature": "auto", "alpha": "auto"}, {}),
+    "plain": (
+        {
+            "temperature": 2.0,
+            "alpha": 0.5,
+            "augmenter": None,
+            "calibrate_teacher": None,
+        },
+        {"numeric": "standard"},
+    ),
+}
+METRICS = ["accuracy", "log loss", "agreement", "fit s", "bytes", "row us"]
 
 
 def main():
     args = parse_args()
-    results = []
-    print_row("data", "model", *METRICS)
-    print_row(*["---"] * (2 + len(METRICS)))
-    for name in args.datasets:
-        X, y = load(name)
-        result = pd.DataFrame(
-            {"data": name, "seed": seed, **record}
-            for seed in range(args.seeds)
-            for record in run(X, y, seed, args)
-        )
-        results.append(result)
-        for model, group in result.groupby("model", sort=False):
-            print_row(name, model, *(spread(group[metric]) for metric in METRICS))
-    print_differences(pd.concat(results))
+    for name in args.teachers:
+        print(f"\nTeacher: {name}\n")
+        print_row("data", "model", *METRICS)
+        print_row(*["---"] * (2 + len(METRICS)))
+        results = []
+        for data in args.datasets:
+            X, y = load(data)
+            result = pd.DataFrame(
+                {"data": data, "seed": seed, **record}
+                for seed in range(args.seeds)
+                for record in run(X, y, name, seed, args)
+            )
+            results.append(result)
+            for model, group in result.groupby("model", sort=False):
+                print_row(data, model, *(spread(group[metric]) for metric in METRICS))
+        print_summary(pd.concat(results))
 
 
 def parse_args():
@@ -85,31 +115,18 @@ def parse_args():
     )
     names = [name for name in [*OPENML, *FOLDER_ONLY] if name != "mnist"]
     parser.add_argument("--datasets", nargs="+", default=names, choices=names)
-    parser.add_argument("--seeds", type=int, default=5, help="how many")
-    parser.add_argument("--max-rows", type=int, help="of training")
-    parser.add_argument("--teacher", default="forest", choices=TEACHERS)
-    parser.add_argument("--hidden", type=int, nargs="+", help="widths of the student")
-    parser.add_argument("--temperature", type=float, nargs="+", default=[2.0])
-    parser.add_argument("--alpha", type=float, nargs="+", default=[0.5])
-    parser.add_argument(
-        "--soft-labels",
-        nargs="+",
-        default=["in_sample"],
-        choices=["in_sample", "out_of_fold", "out_of_bag"],
-    )
-    parser.add_argument("--proba-clip", type=clip, nargs="+", default=["auto"])
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--max-rows", type=int, default=8000, help="of training")
+    parser.add_argument("--teachers", nargs="+", default=["blend"], choices=TEACHERS)
+    parser.add_argument("--arms", nargs="+", default=["default", "plain"], choices=ARMS)
+    parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64])
     return parser.parse_args()
 
 
-def clip(text):
-    return text if text == "auto" else float(text)
-
-
-def run(X, y, seed, args):
+def run(X, y, teacher_name, seed, args):
     """Yield a record of metrics for each model of one split."""
     X, X_test, y, y_test = split(X, y, seed, args.max_rows)
-
-    teacher = make_teacher(args.teacher, X, seed)
+    teacher = make_teacher(teacher_name, X, seed)
     _, seconds = timed(teacher.fit, X, y)
     teacher_pred = teacher.predict(X_test)
 
@@ -121,35 +138,31 @@ def run(X, y, seed, args):
             "log loss": log_loss(y_test, proba, labels=model.classes_),
             "agreement": accuracy_score(teacher_pred, pred),
             "fit s": seconds,
+            "bytes": size(model),
+            "row us": 1e6 * one_row(model, X_test),
         }
 
     yield record("teacher", teacher, seconds)
-    hidden = {} if args.hidden is None else {"hidden_layer_sizes": tuple(args.hidden)}
-    student = DistilledClassifier(student=make_student(**hidden), random_state=seed)
-    for i, method in enumerate(args.soft_labels):
-        asked = teacher if method == "in_sample" else clone(teacher)
-        proba, label_seconds = timed(
-            soft_labels, asked, X, y, method=method, random_state=seed
-        )
-        if i == 0:
-            for name, hard in label_only(student, seed).items():
-                _, seconds = timed(hard.fit, X, y, teacher_proba=proba)
-                yield record(name, hard, seconds)
-        for variant in variants(args):
-            distilled = clone(student).set_params(**variant)
-            _, seconds = timed(distilled.fit, X, y, teacher_proba=proba)
-            yield record(
-                name_of({"soft_labels": method, **variant}, args),
-                distilled,
-                label_seconds + seconds,
-            )
-
-    recipe = make_student(numeric="piecewise", weight_decay=0.2, **hidden)
-    distilled = DistilledClassifier(
-        teacher, recipe, temperature=1.0, augmenter="auto", random_state=seed
+    student = make_student(
+        args.hidden, numeric="standard", early_stopping=True, validation_fraction=0.15
     )
-    _, seconds = timed(distilled.fit, X, y)
-    yield record("recipe", distilled, seconds)
+    honest = DistilledClassifier(student=student, alpha=0.0, random_state=seed)
+    # With alpha=0, nothing is learned from the soft labels.
+    nothing = np.full((len(y), len(np.unique(y))), 1 / len(np.unique(y)))
+    _, seconds = timed(honest.fit, X, y, teacher_proba=nothing)
+    yield record(HONEST, honest, seconds)
+    for name in args.arms:
+        params, of_student = ARMS[name]
+        distilled = DistilledClassifier(
+            teacher,
+            make_student(args.hidden, **of_student),
+            random_state=seed,
+            **params,
+        )
+        if name == "auto":  # a teacher that has seen all rows would flatter itself
+            distilled.set_params(teacher=clone(teacher))
+        _, seconds = timed(distilled.fit, X, y)
+        yield record(name, distilled, seconds)
 
 
 def split(X, y, seed, max_rows):
@@ -174,29 +187,6 @@ def split(X, y, seed, max_rows):
     )
 
 
-def label_only(student, seed):
-    """Return students of labels alone: as they come, and with the best epoch kept."""
-    plain = clone(student).set_params(alpha=0.0)
-    best = clone(plain)
-    stop = EarlyStopping(patience=30, load_best=True, sink=lambda text: None)
-    best.set_params(
-        student__net__train_split=ValidSplit(0.15, stratified=True, random_state=seed),
-        student__net__callbacks=[*best.student["net"].callbacks, ("stop", stop)],
-    )
-    return {"labels alone": plain, HONEST: best}
-
-
-def variants(args):
-    for values in product(args.temperature, args.alpha, args.proba_clip):
-        yield dict(zip(("temperature", "alpha", "proba_clip"), values, strict=True))
-
-
-def name_of(variant, args):
-    """Return a name with the values of those options that have several."""
-    crossed = [f"{k}={v}" for k, v in variant.items() if len(getattr(args, k)) > 1]
-    return " ".join(["distilled", *crossed])
-
-
 def make_teacher(name, X, seed):
     teacher = clone(TEACHERS[name])
     open_states = [p for p in teacher.get_params() if p.endswith("random_state")]
@@ -212,25 +202,66 @@ def make_teacher(name, X, seed):
     )
 
 
-def print_differences(results):
-    """Compare the models with the honest student of labels alone, split by split."""
-    columns = ["accuracy", "log loss", "agreement"]
-    table = results.set_index(["data", "seed", "model"])[columns].unstack("model")
-    print(
-        "\nDifference to labels, best epoch, on the same split, over all data sets:\n"
+def print_summary(results):
+    """Compare the models with the honest net: means over seeds, then over data sets."""
+    means = results.groupby(["data", "model"], sort=False)[METRICS].mean()
+    accuracy, loss, seconds = (
+        means[metric].unstack("model") for metric in ("accuracy", "log loss", "fit s")
     )
-    print_row("model", *columns)
-    print_row(*["---"] * (1 + len(columns)))
+    gap = accuracy["teacher"] - accuracy[HONEST]
+    wide = gap[gap >= 0.01].index
+    print(f"\nAgainst the net of labels alone, on {len(gap)} data sets:\n")
+    print_row(
+        "model",
+        "accuracy, mean difference (95 % interval)",
+        "smallest difference",
+        "log loss smaller on",
+        f"gap closed, {len(wide)} sets with a gap of 1 point",
+        "fit s, median",
+    )
+    print_row(*["---"] * 6)
     for model in results["model"].unique():
-        differences = (
-            table[metric, model] - table[metric, "labels, best epoch"]
-            for metric in columns
+        if model == HONEST:
+            continue
+        difference = accuracy[model] - accuracy[HONEST]
+        closed = difference[wide] / gap[wide]
+        print_row(
+            model,
+            interval(difference),
+            f"{difference.min():+.4f} ({difference.idxmin()})",
+            f"{(loss[model] < loss[HONEST]).sum()}",
+            interval(closed),
+            f"{seconds[model].median():.1f}",
         )
-        print_row(model, *map(spread, differences))
+
+
+def interval(values):
+    """Return the mean, and the interval of Student's t around it."""
+    if len(values) < 2:
+        return f"{values.mean():.3f}"
+    half = student_t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5
+    mean = values.mean()
+    return f"{mean:.4f} ({mean - half:.4f} to {mean + half:.4f})"
+
+
+def size(model):
+    """Return the bytes of a pickle of the model."""
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    return file.tell()
+
+
+def one_row(model, X, repeats=20):
+    """Return the median number of seconds that the probabilities of a row take."""
+    row = X[:1]
+    seconds = [timed(model.predict_proba, row)[1] for _ in range(repeats)]
+    return np.median(seconds)
 
 
 def spread(values):
-    return f"{values.mean():.4f} ± {values.std(ddof=0):.4f}"
+    """Return the mean and the standard deviation."""
+    digits = 4 if values.abs().max() < 10 else 0
+    return f"{values.mean():.{digits}f} ± {values.std(ddof=0):.{digits}f}"
 
 
 def print_row(*cells):

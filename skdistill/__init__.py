@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skdistill import augmentation, deploy, losses, schedules
+    from skdistill import augmentation, deploy, inspection, losses, schedules
     from skdistill._classifier import DistilledClassifier
     from skdistill._students._make_student import make_student
     from skdistill._students._tabular import TabularPreprocessor
@@ -23,6 +23,7 @@ __all__ = [
     "TransferRows",
     "augmentation",
     "deploy",
+    "inspection",
     "losses",
     "make_student",
     "schedules",
@@ -42,7 +43,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("augmentation", "deploy", "losses", "schedules"):
+    if name in ("augmentation", "deploy", "inspection", "losses", "schedules"):
         return importlib.import_module(f"skdistill.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.metrics import log_loss
-from sklearn.model_selection import (
-    GridSearchCV,
-    ShuffleSplit,
-    StratifiedShuffleSplit,
-)
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import _num_samples
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils import _safe_indexing, check_random_state
 
 from skdistill._transfer._extra import TransferRows
-from skdistill.utils._frames import stacked
 from skdistill.utils._validation import all_fitted, require_target
 from skdistill.utils._warnings import warn
 
@@ -40,8 +37,8 @@ def choose(
     sample_weight: Any,
     teacher_proba: Any,
     X_transfer: Any,
-) -> GridSearchCV | None:
-    """Return a search over what an estimator leaves open; None if that is nothing.
+) -> dict[str, Any] | None:
+    """Fit an estimator with each candidate for what it leaves open, and score it.
 
     Parameters
     ----------
@@ -49,46 +46,68 @@ def choose(
         Not changed.
     X, y, sample_weight, teacher_proba, X_transfer : array-like
         As they were passed to its ``fit``.
+
+    Returns
+    -------
+    results : dict or None
+        The candidates and their scores, under the names of ``cv_results_``. None if
+        nothing is open.
     """
     names = [n for n in ("temperature", "alpha") if is_auto(getattr(estimator, n))]
     if not names:
         return None
     y = np.asarray(require_target(y, f"{names[0]}='auto'"))
     trial = clone(estimator)
-    draws = check_random_state(estimator.random_state)
-    trial.set_params(random_state=int(draws.randint(2**31 - 1)))
-    fit_params = {"sample_weight": sample_weight, "teacher_proba": teacher_proba}
+    if not isinstance(trial.random_state, Integral):  # all candidates alike
+        draws = check_random_state(estimator.random_state)
+        trial.set_params(random_state=int(draws.randint(2**31 - 1)))
     if X_transfer is not None and not isinstance(X_transfer, TransferRows):
         X_transfer = TransferRows(X_transfer)
-    fit_params["X_transfer"] = X_transfer
+    by_row = (X, y, sample_weight, teacher_proba)
     if isinstance(estimator.calibrate_teacher, list | tuple):
-        n_rows = _num_samples(X)
-        X_seen, y_seen = estimator.calibrate_teacher
-        X, y = stacked([X, X_seen]), np.concatenate([y, np.asarray(y_seen)])
-        split = np.arange(n_rows), np.arange(n_rows, len(y))
+        held_out = (*estimator.calibrate_teacher, None, None)
     else:
         _warn_if_flattered(estimator)
-        split = _split(y, trial.random_state)
-    search = GridSearchCV(trial, _grid(names), scoring=_score, cv=[split], refit=False)
-    return search.fit(X, y, **{k: v for k, v in fit_params.items() if v is not None})
+        train, test = _split(y, trial.random_state)
+        held_out = tuple(_rows_of(part, test) for part in by_row)
+        by_row = tuple(_rows_of(part, train) for part in by_row)
+    candidates, seconds, scores = _candidates(names), [], []
+    for candidate in candidates:
+        start = perf_counter()
+        trial.set_params(**candidate).fit(*by_row, X_transfer=X_transfer)
+        seconds.append(perf_counter() - start)
+        scores.append(_score(trial, *held_out[:3]))
+    return {
+        "params": candidates,
+        **{f"param_{n}": np.array([c[n] for c in candidates]) for n in names},
+        "mean_fit_time": np.array(seconds),
+        "split0_test_score": np.array(scores),
+        "mean_test_score": np.array(scores),
+        "rank_test_score": rankdata(-np.array(scores), method="min").astype(np.int32),
+    }
 
 
-def _grid(names: list[str]) -> list[dict[str, list[float]]]:
+def _candidates(names: list[str]) -> list[dict[str, float]]:
     """Return the candidates that differ in what is open."""
-    grid: list[dict[str, list[float]]] = []
+    candidates: list[dict[str, float]] = []
     for temperature, alpha in CANDIDATES:
-        values = {"temperature": [temperature], "alpha": [alpha]}
+        values = {"temperature": temperature, "alpha": alpha}
         candidate = {name: values[name] for name in names}
-        if candidate not in grid:
-            grid.append(candidate)
-    return grid
+        if candidate not in candidates:
+            candidates.append(candidate)
+    return candidates
 
 
-def _score(estimator: Any, X: Any, y: Any) -> float:
-    """Return the negative log loss, also where the rows lack a class."""
-    known = np.isin(y, estimator.classes_)
+def _score(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
+    """Return the negative log loss of the rows whose class the estimator knows."""
+    classes = estimator.classes_
+    y = np.asarray(y)
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+    known = np.isin(y, classes)
     proba = estimator.predict_proba(X)[known]
-    return -float(log_loss(np.asarray(y)[known], proba, labels=estimator.classes_))
+    return -float(
+        log_loss(y[known], proba, labels=classes, sample_weight=weight[known])
+    )
 
 
 def _split(y: NDArray[Any], seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -97,6 +116,10 @@ def _split(y: NDArray[Any], seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     stratified = counts.min() >= 2 and _HELD_OUT * len(y) >= len(counts)
     splitter = StratifiedShuffleSplit if stratified else ShuffleSplit
     return next(splitter(1, test_size=_HELD_OUT, random_state=seed).split(y, y))
+
+
+def _rows_of(part: Any, rows: NDArray[Any]) -> Any:
+    return None if part is None else _safe_indexing(part, rows)
 
 
 def _warn_if_flattered(estimator: Any) -> None:

@@ -187,11 +187,11 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
         """Set what is "auto" to the best of the candidates, by a search."""
         for name in ("temperature_", "alpha_", "auto_results_"):
             self.__dict__.pop(name, None)
-        search = choose(self, X, y, *params)
-        if search is not None:
-            for name, value in search.best_params_.items():
-                setattr(self, f"{name}_", value)
-            self.auto_results_ = search.cv_results_
+        results = choose(self, X, y, *params)
+        if results is not None:
+            best = results["params"][results["mean_test_score"].argmax()]
+            self.__dict__.update({f"{name}_": value for name, value in best.items()})
+            self.auto_results_ = results
 
     def _student_to_train(self, is_new: bool, incremental: bool) -> Any:
         """Return a clone of the person's student, or the one that is trained on."""

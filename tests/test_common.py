@@ -17,7 +17,14 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.fixes import parse_version
 
 import skdistill
-from skdistill import DistilledClassifier, TorchTeacher, losses, make_student, schedules
+from skdistill import (
+    DistilledClassifier,
+    TorchTeacher,
+    inspection,
+    losses,
+    make_student,
+    schedules,
+)
 from tests.conftest import tiny_net
 
 # Before scikit-learn 1.7 the checks give sparse rows to estimators that refuse them.
@@ -99,7 +106,7 @@ def fitted_on_3_features():
 
 def distilled(teacher, student=None):
     student = student or tiny_net()
-    return DistilledClassifier(teacher, student, random_state=0)
+    return DistilledClassifier(teacher, student, alpha=0.5, random_state=0)
 
 
 def sklearn_checks(estimator, declared):
@@ -129,7 +136,7 @@ def test_sklearn_checks_with_an_unfitted_teacher(estimator, check):
 
 
 @sklearn_checks(
-    distilled(LogisticRegression(), make_student(max_epochs=10, lr=0.03)),
+    distilled(LogisticRegression(), make_student()),
     DENSE_SAMPLE_WEIGHTS,
 )
 def test_sklearn_checks_with_the_default_student(estimator, check):
@@ -211,7 +218,7 @@ def test_docstring_lists_every_parameter_in_order(member):
     ]
 
 
-@pytest.mark.parametrize("module", [skdistill, losses, schedules])
+@pytest.mark.parametrize("module", [skdistill, inspection, losses, schedules])
 def test_all_is_sorted_and_importable(module):
     assert module.__all__ == sorted(module.__all__)
     assert set(module.__all__) <= set(dir(module))

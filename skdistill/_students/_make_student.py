@@ -100,7 +100,7 @@ def make_student(
         train at a tenth of it.
     max_epochs : int, default=None
         The number of passes over all rows in the training (``net__max_epochs``). None
-        stands for 30 on the training rows alone. With rows beyond them, it stands for
+        stands for 60 on the training rows alone. With rows beyond them, it stands for
         as many steps as 200 passes over the training rows take: a student that sees
         more rows can train for longer before it overfits.
     batch_size : int, default=256
@@ -181,6 +181,8 @@ def make_student(
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.AdamW,
         optimizer__betas=_BETAS,
+        # Steps of one kernel; in older versions of torch, not on every device.
+        optimizer__fused=torch.device(device).type in ("cpu", "cuda") or None,
         optimizer__weight_decay=weight_decay,
         lr=lr,
         max_epochs=max_epochs,

@@ -51,10 +51,15 @@ class Collate:
     def __call__(self, rows: list[int]) -> tuple[Any, Any, Tensor]:
         numbers = torch.tensor(rows)
         if self.at_once:
-            X = to_tensor(self.X[rows]) if issparse(self.X) else self.X[numbers]
-            return X, self.y[numbers], numbers
+            return self.inputs(numbers), self.y[numbers], numbers
         X, y = unpack_data(self.collate_fn([self.dataset[row] for row in rows]))
         return X, y, numbers
+
+    def inputs(self, rows: Tensor) -> Tensor:
+        """Return the inputs of some rows, where they are made in one step."""
+        if issparse(self.X):
+            return to_tensor(self.X[rows.numpy()])
+        return self.X.index_select(0, rows)
 
 
 class NumberedBatches:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import math
 import opcode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,9 +22,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from skdistill._training._batches import Collate, NumberedBatches, NumberedRows
+from skdistill._training._epoch import is_unobserved, run_epoch
 from skdistill._training._learned import LearnedLosses
 from skdistill._training._loss import BatchLoss, weighted_mean
-from skdistill._training._prediction import first, learns_from_logits
+from skdistill._training._outputs import check_outputs, student_logits
+from skdistill._training._prediction import first
+from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._layers import Watch
 
 if TYPE_CHECKING:
@@ -258,40 +262,63 @@ class DistillingMixin(_Net):
         self.batch_ = ("valid", getattr(batch, "rows", None))
         return super().validation_step(batch, **fit_params)
 
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **params: Any
+    ) -> None:
+        loader = getattr(iterator, "loader", iterator)
+        n_rows = getattr(loader, "batch_size", None)
+        with one_thread_if_small(self.module_, n_rows):
+            stock = step_fn == self.train_step and not params
+            if not (stock and is_unobserved(self, iterator)):
+                super().run_single_epoch(iterator, training, prefix, step_fn, **params)
+                return
+            found = self.history[-1]["batches"]
+            for values in run_epoch(self, iterator):
+                _check_finite(self, values)
+                found.append(values)
+            self.history.record("train_batch_count", len(found))
+
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         phase, rows = self.batch_
         if rows is None:  # a validation set of the person's own, without soft labels
             return super().get_loss(y_pred, y_true, *args, **kwargs)
         outputs = first(y_pred)
-        _check_outputs(self, outputs, self.distillation_.n_classes)
+        check_outputs(self, outputs)
         features = None
         if self.watch_ is not None:
             features = self.watch_.take(len(outputs))
             if phase == "train":
                 _check_taught(features, self.watch_)
-
-        def hard_loss(weight: Tensor | None) -> Tensor:
-            if weight is None:
-                return super(DistillingMixin, self).get_loss(
-                    y_pred, y_true, *args, **kwargs
-                )
-            with _unreduced(self.criterion_):
-                losses = super(DistillingMixin, self).get_loss(
-                    y_pred, y_true, *args, **kwargs
-                )
-            class_weight = getattr(self.criterion_, "weight", None)
-            return weighted_mean(losses, weight, y_true, class_weight)
-
-        student = _student_logits(self, outputs)
-        loss, shown = self.distillation_.loss(
-            student, y_true, rows, hard_loss, features
-        )
+        loss, shown = self.loss_(y_pred, y_true, rows, features, args, kwargs)
         values = {f"{phase}_{name}": value.item() for name, value in shown.items()}
-        if phase == "train" and not math.isfinite(loss.item()):
-            raise _not_finite(self, values | {"train_loss": loss.item()})
+        if phase == "train":
+            _check_finite(self, values | {"train_loss": loss.item()})
         for name, value in values.items():
             self.history.record_batch(name, value)
         return loss
+
+    def loss_(
+        self,
+        y_pred: Any,
+        y_true: Any,
+        rows: Tensor,
+        features: Tensor | None = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] = MappingProxyType({}),
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch and its parts, the net's own loss among them."""
+
+        def hard_loss(weight: Tensor | None) -> Tensor:
+            own = super(DistillingMixin, self).get_loss
+            if weight is None:
+                return own(y_pred, y_true, *args, **kwargs)
+            with _unreduced(self.criterion_):
+                losses = own(y_pred, y_true, *args, **kwargs)
+            class_weight = getattr(self.criterion_, "weight", None)
+            return weighted_mean(losses, weight, y_true, class_weight)
+
+        student = student_logits(self, first(y_pred))
+        return self.distillation_.loss(student, y_true, rows, hard_loss, features)
 
 
 def describe(net: Any, loss: BatchLoss) -> str:
@@ -340,13 +367,6 @@ def _unreduced(criterion: Any) -> Iterator[None]:
         criterion.reduction = reduction
 
 
-def _student_logits(net: Any, outputs: Tensor) -> Tensor:
-    if learns_from_logits(net):
-        return outputs
-    proba = net._get_predict_nonlinearity()(outputs)
-    return torch.log(proba + torch.finfo(proba.dtype).eps)
-
-
 def _check_taught(features: Tensor, watch: Watch) -> None:
     if not features.requires_grad:
         raise ValueError(
@@ -356,29 +376,11 @@ def _check_taught(features: Tensor, watch: Watch) -> None:
         )
 
 
-def _check_outputs(net: Any, outputs: Tensor, n_classes: int) -> None:
-    if outputs.ndim != 2 or outputs.shape[1] != n_classes:
-        raise ValueError(
-            f"the student's module returns shape {tuple(outputs.shape)}, expected "
-            f"(n_samples, {n_classes}), a column for each class: give the module a "
-            "parameter n_classes, which is then set for you, or set its width"
-        )
-    if learns_from_logits(net) or len(net.history) > 1:
-        return
-    proba = net._get_predict_nonlinearity()(outputs.detach())
-    off = (proba.sum(dim=1) - 1).abs().max()
-    if (proba < 0).any() or off > 1e-2:
-        raise ValueError(
-            f"the student's criterion {type(net.criterion_).__name__} takes "
-            "probabilities, and its module returns something else. If these are "
-            "logits, use criterion=torch.nn.CrossEntropyLoss; else set "
-            "predict_nonlinearity to what makes probabilities of them"
-        )
-
-
-def _not_finite(net: Any, values: dict[str, float]) -> ValueError:
+def _check_finite(net: Any, values: dict[str, float]) -> None:
     broken = {name: v for name, v in values.items() if not math.isfinite(v)}
-    return ValueError(
+    if "train_loss" not in broken:
+        return
+    raise ValueError(
         f"the student's loss is not finite in epoch {len(net.history)}, at "
         f"{describe(net, net.distillation_.loss)}: {broken}. Lower the learning rate "
         "or scale X"

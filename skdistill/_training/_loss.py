@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from skdistill._training._learned import LearnedLosses
 from skdistill._training._objective import Objective, Term
@@ -47,11 +48,14 @@ class BatchLoss:
         Those of the epoch; without labels, alpha is 1.
     epoch : int
         The epoch, counted from 0.
+    best : Tensor of shape (n_rows,)
+        The class that the teacher names, for each row of the transfer set.
     """
 
     def __init__(self, objective: Objective, rows: TransferSet) -> None:
         self.objective = objective
         self.soft = torch.from_numpy(np.require(rows.soft, requirements=["C", "W"]))
+        self.best = self.soft.argmax(dim=1)
         self.soft_weight = _tensor(rows.soft_weight)
         self.hard_weight = _tensor(rows.hard_weight)
         self.has_labels = rows.has_labels
@@ -121,9 +125,9 @@ class BatchLoss:
         soft_weight = _rows_of(self.soft_weight, rows, student)
         hard_weight = _rows_of(self.hard_weight, rows, student)
         shares = self._shares(soft_weight, hard_weight, len(rows))
-        teacher = self.soft[rows].to(student.device)
         terms: dict[str, Tensor] = {}
         if shares["soft"] is not None:
+            teacher = self.soft[rows].to(student.device)
             terms["soft"] = self._soft(student, teacher, y, soft_weight)
         if shares["hard"] is not None:
             terms["hard"] = self._hard(student, rows, hard_weight, hard_loss)
@@ -134,7 +138,7 @@ class BatchLoss:
         shares["relation"] = self.objective.relation_weight
         loss = _sum(shares[name] * term for name, term in terms.items())
         shown = {f"loss_{name}": term for name, term in terms.items()}
-        same = student.argmax(dim=1) == teacher.argmax(dim=1)
+        same = agrees(student, self.best[rows].to(student.device))
         return loss, shown | {"agreement": same.float().mean()}
 
     def _shares(
@@ -146,7 +150,7 @@ class BatchLoss:
         if isinstance(soft_weight, Tensor) or isinstance(hard_weight, Tensor):
             soft = soft * _total(soft_weight, n_rows)
             hard = hard * _total(hard_weight, n_rows)
-            whole = _positive(soft + hard)
+            whole = positive(soft + hard)
             soft, hard = soft / whole, hard / whole
         return {
             "soft": soft if self.alpha > 0 and self.objective.loss else None,
@@ -165,6 +169,14 @@ class BatchLoss:
         terms = self.objective.loss
         return _sum(term(term.loss, student, teacher, **offered) for term in terms)
 
+    def hard_targets(self, rows: Tensor, y: Tensor, n_classes: int) -> Tensor:
+        """Return the hard targets of rows as probabilities of the classes."""
+        targets = F.one_hot(y, n_classes).to(torch.float32)
+        if self.pseudo_labels is not None:
+            extra = rows >= self.n_own
+            targets[extra] = self.pseudo_labels[rows[extra] - self.n_own]
+        return targets
+
     def _hard(
         self,
         student: Tensor,
@@ -179,7 +191,7 @@ class BatchLoss:
         losses = -(labels * torch.log_softmax(student, dim=1)).sum(dim=1)
         total = hard_loss(weight * own) * (weight * own).sum()
         total = total + (losses * weight * ~own).sum()
-        return total / _positive(weight.sum())
+        return total / positive(weight.sum())
 
     def _hidden(
         self, features: Tensor, rows: Tensor, weight: Tensor | None
@@ -228,7 +240,15 @@ def weighted_mean(
             f"{tuple(losses.shape)} for {len(weight)} samples"
         )
     total = weight if class_weight is None else weight * class_weight[y.long()]
-    return (losses * weight).sum() / _positive(total.sum())
+    return (losses * weight).sum() / positive(total.sum())
+
+
+def agrees(logits: Tensor, best: Tensor) -> Tensor:
+    """Tell which rows have their largest logit at the class ``best``.
+
+    An argmax of many rows would take many times as long.
+    """
+    return logits.gather(1, best.unsqueeze(1)).squeeze(1) == logits.amax(dim=1)
 
 
 def _heavier(soft_weight: Tensor | float, hard_weight: Tensor | float) -> Tensor | None:
@@ -246,7 +266,7 @@ def _total(weight: Tensor | float, n_rows: int) -> Tensor | float:
     return weight.sum() if isinstance(weight, Tensor) else weight * n_rows
 
 
-def _positive(total: Tensor) -> Tensor:
+def positive(total: Tensor) -> Tensor:
     """Let a batch whose weights are all zero count as zero, not as NaN."""
     return total.clamp(min=torch.finfo(total.dtype).tiny)
 

@@ -16,6 +16,7 @@ from skorch.history import History
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._validation import plain_rows
 
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
@@ -68,10 +69,11 @@ def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
         outputs = list(net.forward_iter(X))
     else:
         n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
-        outputs = [
-            _evaluate(net, to_tensor(X[start : start + n_rows]))
-            for start in range(0, X.shape[0], n_rows)
-        ]
+        with one_thread_if_small(net.module_, min(n_rows, X.shape[0])):
+            outputs = [
+                _evaluate(net, to_tensor(X[start : start + n_rows]))
+                for start in range(0, X.shape[0], n_rows)
+            ]
     outputs = [first(output).detach().cpu() for output in outputs]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 

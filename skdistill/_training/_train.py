@@ -28,7 +28,7 @@ _NOTE = (
 
 # How many times a student that leaves it open goes over as many rows as there are
 # training rows, without and with rows beyond them.
-_PASSES, _PASSES_WITH_EXTRA = 30, 200
+_PASSES, _PASSES_WITH_EXTRA = 60, 200
 
 # The last step of a training may break a net whose last loss was sound: this many rows
 # are run through it to see.
@@ -66,8 +66,9 @@ def train_student(
 ) -> None:
     """Fit the student's preprocessing, unless it is fitted, and train its net.
 
-    With alpha = 0 this is, bit for bit, ``torch.manual_seed(seed); net.fit(X, y)``.
-    The global generators of torch and numpy are left as they were.
+    With alpha = 0 this is, bit for bit, ``torch.manual_seed(seed); net.fit(X, y)``, in
+    one thread if the net is small. The global generators of torch and numpy, and
+    torch's number of threads, are left as they were.
 
     Parameters
     ----------

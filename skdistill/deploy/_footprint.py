@@ -22,6 +22,7 @@ from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples
 
+from skdistill.utils._text import aligned
 from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._validation import check_not_empty, is_fitted
 from skdistill.utils._warnings import warn
@@ -69,7 +70,7 @@ class Footprint(dict[str, Any]):
     """The costs of one model: a dict that prints as a list."""
 
     def __str__(self) -> str:
-        return _aligned([[name, _cell(value)] for name, value in self.items()])
+        return aligned([[name, _cell(value)] for name, value in self.items()])
 
 
 class Footprints(dict[str, Footprint]):
@@ -78,7 +79,7 @@ class Footprints(dict[str, Footprint]):
     def __str__(self) -> str:
         header = ["", *next(iter(self.values()), {})]
         rows = [[str(name), *map(_cell, row.values())] for name, row in self.items()]
-        return _aligned([header, *rows])
+        return aligned([header, *rows])
 
 
 def footprint(model: Any, X: Any) -> Footprint | Footprints:
@@ -427,13 +428,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, int) or value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]
-        ).rstrip()
-        for first, *others in rows
-    )

@@ -15,7 +15,7 @@ from skdistill.losses._numerics import at_least_float32, shares, weighted_mean
 
 # Temperature up to which float32 is accurate to 1e-5. The rounding of the
 # probabilities does not shrink as they near each other, and T^2 magnifies it.
-_MAX_FLOAT32_TEMPERATURE = 4.0
+MAX_FLOAT32_TEMPERATURE = 4.0
 
 
 class _LogitLoss(Loss):
@@ -940,7 +940,7 @@ def _narrowed(loss: Tensor, student: Tensor) -> Tensor:
 
 def _widened(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Cast logits to a dtype in which their loss at this temperature is accurate."""
-    if temperature <= _MAX_FLOAT32_TEMPERATURE:
+    if temperature <= MAX_FLOAT32_TEMPERATURE:
         return logits.to(at_least_float32(logits.dtype))
     if logits.device.type == "mps":  # which has no float64
         logits = logits.cpu()

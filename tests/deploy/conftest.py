@@ -25,7 +25,7 @@ def distilled(student, X, y):
 
 
 def quick_student(**params):
-    return make_student(hidden_layer_sizes=(16,), max_epochs=2, **params)
+    return make_student((16,), max_epochs=2, **{"numeric": "standard"} | params)
 
 
 def assert_same(data, clf, X):
@@ -136,4 +136,4 @@ def image_student(data):
 
 @pytest.fixture(scope="session")
 def wide_student(data):
-    return distilled(make_student(hidden_layer_sizes=(64, 64), max_epochs=20), *data)
+    return distilled(make_student(numeric="standard", max_epochs=20), *data)

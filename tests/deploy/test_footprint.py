@@ -71,7 +71,7 @@ def no_process(monkeypatch):
 
 @pytest.fixture(scope="module")
 def student(data, forest):
-    net = make_student(hidden_layer_sizes=8, max_epochs=2)
+    net = make_student(8, numeric="standard", max_epochs=2)
     return DistilledClassifier(forest, net, random_state=0).fit(*data)
 
 
@@ -130,7 +130,7 @@ class TestWeights:
     def test_of_a_deeper_student(self):
         rng = np.random.default_rng(0)
         X, P = rng.standard_normal((20, 32)), rng.dirichlet(np.ones(5), 20)
-        net = make_student((64, 64), max_epochs=1)
+        net = make_student(numeric="standard", max_epochs=1)
         clf = DistilledClassifier(
             student=net, alpha=1, classes=range(5), random_state=0
         ).fit(X, teacher_proba=P)
@@ -369,7 +369,9 @@ class TestScorers:
 
     def test_in_a_search(self, data, forest):
         search = GridSearchCV(
-            DistilledClassifier(forest, make_student(max_epochs=1), random_state=0),
+            DistilledClassifier(
+                forest, make_student(numeric="standard", max_epochs=1), random_state=0
+            ),
             {"student__net__module__hidden_layer_sizes": [64, 8]},
             scoring={
                 "accuracy": "accuracy",

@@ -45,7 +45,8 @@ def data(n_classes=3, names=None, seed=0):
 
 
 def small(**kwargs):
-    return make_student(**{"hidden_layer_sizes": (8, 6), "max_epochs": 2, **kwargs})
+    defaults = {"hidden_layer_sizes": (8, 6), "max_epochs": 2, "numeric": "standard"}
+    return make_student(**defaults | kwargs)
 
 
 def fit(student, X, y):

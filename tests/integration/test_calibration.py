@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
-from skdistill import DistilledClassifier, soft_labels
+from skdistill import DistilledClassifier, make_student, soft_labels
 from skdistill._teachers._answers import Answer
 from skdistill._teachers._calibration import calibration_on
 from skdistill._transfer._methods import Question
@@ -426,7 +426,7 @@ def test_search_asks_and_fits_once_per_training_set(
         teacher.fit(X, y)
     clf = student(teacher, (X_cal, y_cal) if by_pair else "out_of_fold")
     if frame:
-        clf.set_params(student=None)
+        clf.set_params(student=make_student(max_epochs=1), augmenter=None)
     calls.clear()
 
     grid = {"temperature": [1, 4], "alpha": [0.1, 1.0]}

@@ -105,7 +105,7 @@ def lookup(teacher, **params):
     student = tiny_net(
         module=Lookup, optimizer=torch.optim.SGD, lr=100.0, max_epochs=40
     )
-    defaults = {"temperature": 1.0, "random_state": 0}
+    defaults = {"alpha": 0.5, "random_state": 0}
     return DistilledClassifier(teacher, student, **defaults | params)
 
 
@@ -273,7 +273,7 @@ def test_search_asks_once_for_each_kind_of_rows(fitted, data32, count_calls):
     made = count_calls(MUNGE, "sample")
     grid = {"temperature": [1, 4], "alpha": [0.1, 1.0]}
 
-    GridSearchCV(quick(teacher, augmenter="auto"), grid, cv=2).fit(X, y)
+    GridSearchCV(quick(teacher, augmenter=MUNGE()), grid, cv=2).fit(X, y)
 
     assert calls == {"predict_proba": 6} | ({} if fitted else {"fit": 3})
     assert made["sample"] == 3

@@ -37,6 +37,13 @@ def test_arguments_reach_the_net_under_their_names():
 
 
 @pytest.mark.parametrize(
+    ("device", "fused"), [("cpu", True), (torch.device("cuda:1"), True), ("mps", None)]
+)
+def test_steps_are_fused_where_each_version_of_torch_can(device, fused):
+    assert make_student(device=device).get_params()["net__optimizer__fused"] is fused
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("net__lr", 0.1),

@@ -16,7 +16,7 @@ N_OWN, N_EXTRA = 120, 300
 
 
 def transfer_set(scale=1.0, classes=(0, 1), hard_weight=1.0):
-    """Return rows whose class is the sign of their first column, and a teacher's logits.
+    """Return rows whose class is the sign of their first column, and logits of it.
 
     The teacher is right as often as its logits say, which are then multiplied.
     """

@@ -1,0 +1,40 @@
+"""What a student's module returns in training, checked and as logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skdistill._training._prediction import learns_from_logits
+
+
+def check_outputs(net: Any, outputs: Tensor) -> None:
+    """Raise where the outputs are no column for each class."""
+    n_classes = net.distillation_.n_classes
+    if outputs.ndim != 2 or outputs.shape[1] != n_classes:
+        raise ValueError(
+            f"the student's module returns shape {tuple(outputs.shape)}, expected "
+            f"(n_samples, {n_classes}), a column for each class: give the module a "
+            "parameter n_classes, which is then set for you, or set its width"
+        )
+    if learns_from_logits(net) or len(net.history) > 1:
+        return
+    proba = net._get_predict_nonlinearity()(outputs.detach())
+    off = (proba.sum(dim=1) - 1).abs().max()
+    if (proba < 0).any() or off > 1e-2:
+        raise ValueError(
+            f"the student's criterion {type(net.criterion_).__name__} takes "
+            "probabilities, and its module returns something else. If these are "
+            "logits, use criterion=torch.nn.CrossEntropyLoss; else set "
+            "predict_nonlinearity to what makes probabilities of them"
+        )
+
+
+def student_logits(net: Any, outputs: Tensor) -> Tensor:
+    """Return the outputs as logits, also where they are probabilities."""
+    if learns_from_logits(net):
+        return outputs
+    proba = net._get_predict_nonlinearity()(outputs)
+    return torch.log(proba + torch.finfo(proba.dtype).eps)

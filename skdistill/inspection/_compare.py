@@ -1,0 +1,213 @@
+"""Score a distilled student beside its teacher, and beside the net without one."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils._param_validation import validate_params
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_sample_weight
+
+from skdistill._classifier import DistilledClassifier
+from skdistill._pickling import LeftOut
+from skdistill.inspection._comparison import METRICS, Comparison
+from skdistill.inspection._measures import costs, scores
+from skdistill.inspection._models import Rows, fit_models, listed
+from skdistill.utils._unwrap import active
+from skdistill.utils._validation import check_target, check_teacher, is_fitted
+
+
+@validate_params(
+    {
+        "clf": "no_validation",  # the error says what to pass
+        "X": "no_validation",
+        "y": ["array-like"],
+        "cv": ["cv_object"],
+        "sample_weight": ["array-like", None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def compare(
+    clf: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    cv: Any = 5,
+    sample_weight: ArrayLike | None = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+) -> Comparison:
+    """Tell whether distilling is worth it, by cross-validation.
+
+    On the training rows of each split, a clone of ``clf`` is fitted. Three models are
+    scored on the test rows:
+
+    - "teacher": the teacher as it is, without ``calibrate_teacher``. An unfitted
+      teacher is fitted on the training rows, once for each split. Of a list of
+      teachers, the probabilities are averaged.
+    - "labels alone": the net of the student, with the same preprocessing, trained on
+      the labels only: ``alpha=0``, without other losses and without further rows. It
+      holds out 15 % of the training rows, and keeps the weights of the epoch with the
+      lowest loss on these. A net with a ``train_split`` of its own keeps it.
+    - "student": the distilled student.
+
+    Parameters
+    ----------
+    clf : DistilledClassifier, or Pipeline that ends in one
+        Fitted or not. It is cloned and stays as it is.
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        The rows, in the form that ``clf`` accepts. If the teacher is fitted, pass rows
+        that it was not fitted on, because otherwise the scores of the teacher and of
+        the student are too high. The verdict reminds you of this.
+    y : array-like of shape (n_samples,)
+        The labels.
+    cv : int, cross-validation splitter or iterable of (train, test), default=5
+        The splits, at least 2. An int gives stratified folds without shuffling, as in
+        :func:`sklearn.model_selection.cross_validate`. For folds by groups, pass
+        ``list(splitter.split(X, y, groups))``.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights of the rows in the trainings and in the scores.
+    n_jobs : int, default=None
+        The number of splits at the same time. Parallel jobs slow each other down: if
+        you need reliable times, use None.
+    random_state : int, RandomState instance or None, default=None
+        Gives a seed for each split, which sets the ``random_state`` of ``clf`` and the
+        ``random_state`` parameters of an unfitted teacher that are None. None means
+        the ``random_state`` of ``clf``. Pass an int for reproducible results.
+
+    Returns
+    -------
+    comparison : Comparison
+        It prints as a table with a verdict.
+
+    Raises
+    ------
+    TypeError
+        If ``clf`` is neither a :class:`~skdistill.DistilledClassifier` nor a pipeline
+        that ends in one.
+    ValueError
+        If ``clf`` has no teacher, or there are fewer than 2 splits.
+
+    See Also
+    --------
+    skdistill.deploy.footprint : Measures the costs of fitted models in more detail.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import DistilledClassifier
+    >>> from skdistill.inspection import compare
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = DistilledClassifier(RandomForestClassifier(50), random_state=0)
+    >>> comparison = compare(clf, X, y, cv=3)
+    >>> print(comparison)
+                       teacher     labels alone          student  gap closed
+    accuracy   0.9... ± 0...    0.9... ± 0...    0.9... ± 0...             -
+    ...
+    >>> comparison.results["student"]["accuracy"].shape
+    (3,)
+    """
+    steps, clf = _taken_apart(clf)
+    _check_teachers(clf)
+    y = check_target(y, X)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+    rows, known = (X, y, sample_weight), np.unique(y)
+    splits = _splits(cv, X, y)
+    rng = check_random_state(clf.random_state if random_state is None else random_state)
+    seeds = rng.randint(2**31 - 1, size=len(splits)).tolist()
+    records = Parallel(n_jobs=n_jobs)(
+        delayed(_on_split)(
+            clone(clf), steps, _part(rows, train), _part(rows, test), known, seed
+        )
+        for (train, test), seed in zip(splits, seeds, strict=True)
+    )
+    shares = [len(y[test]) / len(y[train]) for train, test in splits]
+    has_fitted_teacher = any(map(is_fitted, listed(clf.teacher)))
+    return Comparison(_joined(records), float(np.mean(shares)), has_fitted_teacher)
+
+
+def _taken_apart(clf: Any) -> tuple[list[Any], DistilledClassifier]:
+    """Return the steps in front of a DistilledClassifier, and itself."""
+    steps: list[Any] = []
+    while isinstance(clf, Pipeline):
+        steps += [step for _, step in active(clf.steps[:-1])]
+        clf = clf.steps[-1][1]
+    if not isinstance(clf, DistilledClassifier):
+        raise TypeError(
+            "compare takes a DistilledClassifier, or a Pipeline that ends in one, got "
+            f"{clf!r:.80}. Of a fitted search, pass its best_estimator_"
+        )
+    return steps, clf
+
+
+def _check_teachers(clf: DistilledClassifier) -> None:
+    if isinstance(clf.teacher, LeftOut | None):
+        raise ValueError(
+            "compare scores the teacher, and this DistilledClassifier has none: "
+            "set_params(teacher=...)"
+        )
+    for teacher in listed(clf.teacher):
+        check_teacher(teacher)
+
+
+def _splits(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:
+    splits = list(check_cv(cv, y, classifier=True).split(X, y))
+    if len(splits) < 2:
+        raise ValueError(
+            "compare needs at least 2 splits to tell a difference from noise, and cv "
+            f"has {len(splits)}: pass an int, or a splitter with a larger n_splits"
+        )
+    return splits
+
+
+def _part(rows: Rows, which: Any) -> Rows:
+    X, y, weight = rows
+    part = _safe_indexing(X, which)
+    return part, y[which], None if weight is None else weight[which]
+
+
+def _on_split(
+    clf: DistilledClassifier,
+    steps: list[Any],
+    train: Rows,
+    test: Rows,
+    known: NDArray[Any],
+    seed: int,
+) -> dict[str, dict[str, float]]:
+    """Return the metrics of each model; ``known`` are the labels of all rows."""
+    X, y, weight = test
+    rows, steps = X, [clone(step) for step in steps]
+    for step in steps:
+        train = (step.fit_transform(train[0], train[1]), *train[1:])
+        rows = step.transform(rows)
+    models, seconds = fit_models(clf, train, seed)
+    scored = scores(clf, models, (rows, y, weight), known)
+    return {
+        name: {**scored[name], **costs(steps, model, X), "fit_s": seconds[name]}
+        for name, model in models.items()
+    }
+
+
+def _joined(
+    records: list[dict[str, dict[str, float]]],
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    return {
+        model: {
+            metric: np.array([record[model][metric] for record in records])
+            for metric in METRICS
+        }
+        for model in records[0]
+    }

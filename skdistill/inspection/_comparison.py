@@ -1,0 +1,251 @@
+"""What a comparison has found: its numbers, a table of them, and a verdict."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
+from sklearn.utils._optional_dependencies import check_pandas_support
+
+from skdistill.utils._text import aligned
+
+# Whether more of a score is better. Its gap can be closed; that of a cost cannot.
+_SIGNS = {"accuracy": 1, "log_loss": -1, "brier": -1, "agreement": 1}
+METRICS = (*_SIGNS, "bytes", "row_us", "batch_ms", "fit_s")
+
+# The probability with which a difference by chance alone is called clear.
+_LEVEL = 0.05
+
+_WIDTH = 80
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    r"""A teacher, a net trained on labels alone and a distilled student, compared.
+
+    :func:`compare` returns it. It prints as a table of means and standard errors, in
+    which a column is a model, and with the verdict below.
+
+    Attributes
+    ----------
+    results : dict of dicts of ndarray of shape (n_splits,)
+        The value of each metric on each split, ``results[model][metric]``. The models
+        are "teacher", "labels alone" and "student". The metrics are:
+
+        - "accuracy".
+        - "log_loss": see :func:`sklearn.metrics.log_loss`. Less is better.
+        - "brier": the squared distance of the probabilities from the one-hot label,
+          from 0 to 2, as :func:`sklearn.metrics.brier_score_loss` computes it with
+          ``scale_by_half=False``. Less is better. As the log loss, it is small if the
+          probabilities are calibrated and the predictions right, but a probability of
+          0 for the right class does not dominate it.
+        - "agreement": the share of rows for which a model predicts the same class as
+          the teacher.
+        - "bytes": the size of the file that :func:`joblib.dump` writes without
+          compression, or NaN if the model cannot be pickled. The file of a net includes
+          its history, which is longer if rows are held out.
+        - "row_us": microseconds for one row, the median of 20 calls of
+          ``predict_proba``.
+        - "batch_ms": milliseconds for 1,000 rows, the median of 5 calls. The test rows
+          are repeated if there are fewer.
+        - "fit_s": seconds of the training. That of the student includes the soft
+          labels, but not the teacher. With ``soft_labels="out_of_bag"``, it includes a
+          teacher that is fitted inside of ``fit``. The teacher's is NaN if it was
+          fitted there, or before.
+
+        Steps of a pipeline in front of the :class:`~skdistill.DistilledClassifier`
+        count in the sizes and times of all models, except "fit_s".
+    test_share : float
+        The number of test rows of a split divided by its training rows, on average.
+    has_fitted_teacher : bool
+        Whether a teacher was fitted before. Then its scores and those of the student
+        are too high if it was fitted on these rows.
+
+    Notes
+    -----
+    The training sets of cross-validation overlap, so that the scores on the splits are
+    not independent, and their standard deviation over the root of the number of splits
+    is too small an error. The standard errors here are corrected [1]_: with :math:`J`
+    splits, the variance over the splits is multiplied by
+    :math:`1 / J + n_\text{test} / n_\text{train}` instead of :math:`1 / J`. A
+    difference is called clear if it is larger than its standard error times the 95 %
+    quantile of Student's t-distribution with :math:`J - 1` degrees of freedom.
+
+    References
+    ----------
+    .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine
+       Learning 52, 2003. https://doi.org/10.1023/A:1024068626366
+    """
+
+    results: dict[str, dict[str, NDArray[np.float64]]]
+    test_share: float
+    has_fitted_teacher: bool
+
+    @property
+    def gap_closed(self) -> dict[str, tuple[float, float]]:
+        """The share of the gap to the teacher that the student closes.
+
+        For each score, it is the difference between the student and the net trained on
+        labels alone, divided by the difference between the teacher and this net, and
+        the standard error of this ratio. Both are NaN if the teacher is not clearly
+        better than the net.
+        """
+        return {metric: self._share(metric) for metric in _SIGNS}
+
+    @property
+    def verdict(self) -> str:
+        """A sentence that says whether the distillation was worth it."""
+        said = f"{self._judgment()}{self._savings()}."
+        if self.has_fitted_teacher:
+            return f"If the teacher was not fitted on these rows, {said}"
+        return said[0].upper() + said[1:]
+
+    def to_frame(self) -> Any:
+        """Return the means and standard errors as a data frame of pandas.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row for each model, and the row "gap closed". The columns have two levels:
+            the metric, and "mean" or "error".
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = check_pandas_support("Comparison.to_frame")
+        summary = self._summary()
+        return pandas.DataFrame(
+            {
+                (metric, part): {name: row[metric][i] for name, row in summary.items()}
+                for metric in METRICS
+                for i, part in enumerate(("mean", "error"))
+            }
+        )
+
+    def __repr__(self) -> str:
+        note = f"Mean ± standard error over {self._n_splits} splits. {self.verdict}"
+        return f"{aligned(self._table())}\n\n{textwrap.fill(note, _WIDTH)}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            "".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._table()
+        ]
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table>{body}</table><p>{escape(self.verdict)}</p>"
+
+    @property
+    def _n_splits(self) -> int:
+        return len(self.results["student"]["accuracy"])
+
+    def _spread(self, values: NDArray[np.float64]) -> tuple[float, float]:
+        """Return the mean over splits, and its corrected standard error."""
+        factor = 1 / self._n_splits + self.test_share
+        return float(values.mean()), float(np.sqrt(factor * values.var(ddof=1)))
+
+    def _ahead(self, model: str, metric: str) -> NDArray[np.float64]:
+        """Return by how much a model is better than the net trained on labels alone."""
+        own, other = (self.results[name][metric] for name in (model, "labels alone"))
+        return _SIGNS[metric] * (own - other)
+
+    def _sign(self, differences: NDArray[np.float64]) -> int:
+        """Return 1 or -1 where the mean is clearly above or below 0, else 0."""
+        mean, error = self._spread(differences)
+        bound = t.ppf(1 - _LEVEL, self._n_splits - 1) * error
+        return int(mean > bound) - int(mean < -bound)
+
+    def _share(self, metric: str) -> tuple[float, float]:
+        gain, gap = (self._ahead(model, metric) for model in ("student", "teacher"))
+        if self._sign(gap) < 1:
+            return np.nan, np.nan
+        share = gain.mean() / gap.mean()
+        # The error of a ratio of means, to first order.
+        _, error = self._spread((gain - share * gap) / gap.mean())
+        return float(share), error
+
+    def _summary(self) -> dict[str, dict[str, tuple[float, float]]]:
+        summary = {
+            model: {metric: self._spread(values) for metric, values in result.items()}
+            for model, result in self.results.items()
+        }
+        nothing = dict.fromkeys(METRICS, (np.nan, np.nan))
+        return {**summary, "gap closed": nothing | self.gap_closed}
+
+    def _table(self) -> list[list[str]]:
+        summary = self._summary()
+        rows = [
+            [
+                metric,
+                *(_cell(name, metric, row[metric]) for name, row in summary.items()),
+            ]
+            for metric in METRICS
+        ]
+        return [["", *summary], *rows]
+
+    def _judgment(self) -> str:
+        gain, gap = (self._ahead(model, "accuracy") for model in ("student", "teacher"))
+        helped, better = self._sign(gain), self._sign(gap)
+        if helped == better == 1:
+            return (
+                f"distilling closes {_percent(self._share('accuracy'))} of the gap in "
+                "accuracy between the net trained on labels alone and the teacher"
+            )
+        if helped == -1:
+            head = "distilling did not help"
+        elif helped == 1:
+            head = "distilling helped, although there is no clear gap to close"
+        elif better == 1:
+            head = "it is not clear that distilling helped"
+        elif better == -1:
+            head = "there is no gap to close"
+        else:
+            head = "there is no clear gap to close"
+        return (
+            f"{head}: the teacher is {_points(self._spread(gap))}, and the student "
+            f"{_points(self._spread(gain))}, than the same net trained on labels alone"
+        )
+
+    def _savings(self) -> str:
+        texts = {
+            "bytes": "the student's file is {} the teacher's",
+            "row_us": "one row takes {} its time",
+        }
+        parts = []
+        for metric, text in texts.items():
+            student, teacher = (
+                self.results[model][metric].mean() for model in ("student", "teacher")
+            )
+            if np.isfinite(student / teacher):
+                parts.append(text.format(_ratio(student / teacher)))
+        return "; " + ", and ".join(parts) if parts else ""
+
+
+def _cell(model: str, metric: str, spread: tuple[float, float]) -> str:
+    if np.isnan(spread[0]):
+        return "-"
+    if model == "gap closed":
+        return _percent(spread)
+    if metric in _SIGNS:
+        return "{:.4f} ± {:.4f}".format(*spread)
+    mean, error = spread
+    return f"{mean:,.0f} ± {error:,.0f}" if mean >= 100 else f"{mean:.3g} ± {error:.2g}"
+
+
+def _percent(spread: tuple[float, float]) -> str:
+    return " ± ".join(f"{100 * share:.0f} %" for share in spread)
+
+
+def _points(spread: tuple[float, float]) -> str:
+    mean, error = spread
+    more = "more" if mean >= 0 else "less"
+    return f"{100 * abs(mean):.1f} ± {100 * error:.1f} points {more} accurate"
+
+
+def _ratio(ratio: float) -> str:
+    return f"1/{1 / ratio:,.0f} of" if ratio < 2 / 3 else f"{ratio:.2g} times"

@@ -1,0 +1,140 @@
+"""Measure the models of one split: how good they are, and what they cost."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+import timeit
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
+from sklearn.utils import _safe_indexing
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import _num_samples
+
+from skdistill._classifier import DistilledClassifier
+from skdistill._teachers._answers import align
+from skdistill._transfer._labels import reconcile
+from skdistill._transfer._methods import Question
+from skdistill._transfer._soft_labels import label
+from skdistill.inspection._models import Rows, names_of_columns
+
+_BATCH_SIZE = 1000
+
+# Of how many calls the median time is taken.
+_ROW_CALLS, _BATCH_CALLS = 20, 5
+
+
+def scores(
+    clf: DistilledClassifier,
+    models: dict[str, list[Any]],
+    test: Rows,
+    known: NDArray[Any],
+) -> dict[str, dict[str, float]]:
+    """Return the scores of each model.
+
+    Parameters
+    ----------
+    clf : DistilledClassifier
+        Says how its teachers are averaged.
+    models : dict
+        What :func:`fit_models` has fitted.
+    test : tuple (X, y, sample_weight)
+        The rows.
+    known : ndarray of shape (n_classes,)
+        The labels of all rows, training rows included.
+    """
+    X, y, weight = test
+    labels = unique_labels(models["student"][0].classes_, known)
+    said = {
+        "teacher": _say_together(clf, models["teacher"], X, known),
+        **{
+            name: (model.predict_proba(X), model.classes_)
+            for name in ("labels alone", "student")
+            for model in models[name]
+        },
+    }
+    probas = {name: _aligned(*answer, labels) for name, answer in said.items()}
+    predicted = {name: labels[p.argmax(axis=1)] for name, p in probas.items()}
+    truth = y[:, np.newaxis] == labels
+    return {
+        name: {
+            "accuracy": accuracy_score(y, predicted[name], sample_weight=weight),
+            "log_loss": log_loss(y, proba, labels=labels, sample_weight=weight),
+            "brier": len(labels)
+            * mean_squared_error(truth, proba, sample_weight=weight),
+            "agreement": accuracy_score(
+                predicted["teacher"], predicted[name], sample_weight=weight
+            ),
+        }
+        for name, proba in probas.items()
+    }
+
+
+def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
+    """Return the size of what has to be saved of a model, and the time of predictions.
+
+    Parameters
+    ----------
+    steps : list of transformers
+        What the rows go through first.
+    estimators : list of estimators
+        Several teachers, or one estimator.
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        At least one row.
+    """
+
+    def seconds(rows: Any, n_calls: int) -> float:
+        def predict() -> None:
+            ready = rows
+            for step in steps:
+                ready = step.transform(ready)
+            for estimator in estimators:
+                estimator.predict_proba(ready)
+
+        predict()
+        return float(np.median(timeit.repeat(predict, number=1, repeat=n_calls)))
+
+    row = _safe_indexing(X, [0])
+    batch = _safe_indexing(X, np.arange(_BATCH_SIZE) % _num_samples(X))
+    parts = [*steps, *estimators]
+    return {
+        "bytes": _n_bytes(parts if len(parts) > 1 else parts[0]),
+        "row_us": 1e6 * seconds(row, _ROW_CALLS),
+        "batch_ms": 1e3 * seconds(batch, _BATCH_CALLS),
+    }
+
+
+def _say_together(
+    clf: DistilledClassifier, teachers: list[Any], X: Any, known: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return the average of the teachers, and the labels of its columns."""
+    question = Question(
+        X,
+        classes=names_of_columns(clf),
+        teacher_weights=clf.teacher_weights,
+        remember=False,
+    )
+    answer = label(teachers, question)
+    return answer.proba, reconcile(answer.classes, known)[0]
+
+
+def _aligned(
+    proba: NDArray[Any], columns: NDArray[Any], labels: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return probabilities by label, in the precision that log_loss clips them by."""
+    aligned = align(proba, columns, labels).astype(np.float64)
+    return aligned / aligned.sum(axis=1, keepdims=True)
+
+
+def _n_bytes(model: Any) -> float:
+    """Return the size of a file of the model, or NaN where there can be none."""
+    with tempfile.TemporaryFile() as file:
+        try:
+            joblib.dump(model, file)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return np.nan
+        return file.tell()

@@ -1,0 +1,125 @@
+"""Fit the models of one split: teachers, the net on labels alone, and the student."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from skorch.callbacks import EarlyStopping
+from skorch.dataset import ValidSplit
+from skorch.utils import noop
+
+from skdistill._classifier import DistilledClassifier
+from skdistill._students._make_student import make_student
+from skdistill._teachers._asking import fit, seeded_clone
+from skdistill._training._train import net_of
+from skdistill.utils._validation import is_fitted
+
+# The rows, their labels, and their weights or None.
+Rows = tuple[Any, NDArray[Any], Any]
+
+# Which share of the rows a net without a teacher holds out to find its best epoch, and
+# for how many epochs it waits for a better one.
+_HELD_OUT, _PATIENCE = 0.15, 30
+
+
+def listed(teacher: Any) -> list[Any]:
+    """Return the teachers as a list, of which there may be one."""
+    return list(teacher) if isinstance(teacher, list | tuple) else [teacher]
+
+
+def names_of_columns(clf: DistilledClassifier) -> Any:
+    """Return what ``classes`` says of the teachers' columns; it names fitted ones."""
+    return clf.classes if any(map(is_fitted, listed(clf.teacher))) else None
+
+
+def fit_models(
+    clf: DistilledClassifier, train: Rows, seed: int
+) -> tuple[dict[str, list[Any]], dict[str, float]]:
+    """Fit what is compared on the training rows of a split.
+
+    Parameters
+    ----------
+    clf : DistilledClassifier
+        Not fitted, with a teacher.
+    train : tuple (X, y, sample_weight)
+        The rows.
+    seed : int
+        Seeds all models.
+
+    Returns
+    -------
+    models : dict
+        The estimators by the name of the model: all teachers, or one.
+    seconds : dict
+        How long each took to fit. NaN for teachers that were fitted elsewhere.
+    """
+    draws = check_random_state(seed)
+    teachers = [
+        one if is_fitted(one) else seeded_clone(one, draws.randint(2**31 - 1))
+        for one in listed(clf.teacher)
+    ]
+    student = clone(clf).set_params(random_state=seed)
+    seconds = {}
+    if clf.soft_labels == "out_of_bag":
+        # Only ``fit`` itself knows which rows the trees of a forest have left out.
+        seconds["student"] = _fit_student(student, teachers, train)
+        teachers = listed(getattr(student, "teacher_", teachers))
+        seconds["teacher"] = _fit_teachers(teachers, train)
+    else:
+        seconds["teacher"] = _fit_teachers(teachers, train)
+        student.set_params(classes=names_of_columns(clf))
+        seconds["student"] = _fit_student(student, teachers, train)
+    twin = _twin(clf, student.classes_, train[1], seed)
+    proba = _softened(train[1], student.classes_)
+    seconds["labels alone"] = _timed(twin.fit, *train, proba)
+    models = {"teacher": teachers, "labels alone": [twin], "student": [student]}
+    return models, seconds
+
+
+def _fit_student(
+    student: DistilledClassifier, teachers: list[Any], train: Rows
+) -> float:
+    several = isinstance(student.teacher, list | tuple)
+    student.set_params(teacher=teachers if several else teachers[0])
+    return _timed(student.fit, *train)
+
+
+def _fit_teachers(teachers: list[Any], train: Rows) -> float:
+    unfitted = [teacher for teacher in teachers if not is_fitted(teacher)]
+    seconds = [_timed(fit, teacher, *train) for teacher in unfitted]
+    return sum(seconds) if seconds else np.nan
+
+
+def _twin(
+    clf: DistilledClassifier, classes: NDArray[Any], y: NDArray[Any], seed: int
+) -> DistilledClassifier:
+    """Return the student's net for labels alone, which keeps its best epoch."""
+    student = make_student() if clf.student is None else clone(clf.student)
+    net = net_of(student)
+    if net.train_split is None:
+        counts = np.unique(y, return_counts=True)[1]
+        stratified = counts.min() > 1 and _HELD_OUT * len(y) >= len(counts)
+        net.train_split = ValidSplit(_HELD_OUT, stratified)
+    own = net.callbacks if isinstance(net.callbacks, list) else []
+    best = EarlyStopping(patience=_PATIENCE, load_best=True, sink=noop)
+    net.callbacks = [*own, best]
+    return DistilledClassifier(
+        student=student, alpha=0.0, classes=classes, random_state=seed
+    )
+
+
+def _softened(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the labels as probabilities; one-hot ones would cause a warning."""
+    return ((y[:, np.newaxis] == classes) + 1 / len(classes)) / 2
+
+
+def _timed(function: Callable[..., Any], *args: Any) -> float:
+    start = perf_counter()
+    function(*args)
+    return perf_counter() - start

@@ -1,0 +1,498 @@
+from collections import Counter
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_validate,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import LabelEncoder
+from sklearn.svm import LinearSVC
+from skorch.callbacks import Callback
+from torch import nn
+
+from skdistill import DistilledClassifier, TabularPreprocessor, make_student
+from skdistill.augmentation import MUNGE
+from skdistill.inspection import compare
+from tests.conftest import table, tiny_net
+from tests.kinds import WithoutFit, small_forest
+
+MODELS = ["teacher", "labels alone", "student"]
+SCORES = ["accuracy", "log_loss", "brier", "agreement"]
+COSTS = ["bytes", "row_us", "batch_ms", "fit_s"]
+
+
+class ZeroLinear(nn.Linear):
+    """A linear model that starts from zero, and so depends on no seed."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+
+def seedless_net():
+    """Return a net that learns the same with every seed."""
+    return tiny_net(module=ZeroLinear, batch_size=-1, iterator_train__shuffle=False)
+
+
+def distilled(teacher=None, student=None, **params):
+    teacher = GaussianNB() if teacher is None else teacher
+    student = tiny_net(max_epochs=3) if student is None else student
+    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
+
+
+def scores(comparison, *models):
+    return {
+        (model, metric): comparison.results[model][metric].tolist()
+        for model in models or MODELS
+        for metric in SCORES
+    }
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Return a list of all DistilledClassifiers that are fitted from now on."""
+    fitted = []
+
+    def fit(self, *args, **kwargs):
+        fitted.append(self)
+        return original(self, *args, **kwargs)
+
+    original = DistilledClassifier.fit
+    monkeypatch.setattr(DistilledClassifier, "fit", fit)
+    return fitted
+
+
+def twins(fits):
+    return [clf for clf in fits if clf.teacher is None]
+
+
+# The scores
+
+
+@pytest.mark.parametrize("cv", [3, KFold(4, shuffle=True, random_state=0)])
+def test_scores_are_those_of_a_cross_validation(data, cv):
+    teacher, clf = GaussianNB(), distilled(student=seedless_net())
+    comparison = compare(clf, *data, cv=cv)
+    results = comparison.results
+    assert list(results) == MODELS
+    for name, model in [("teacher", teacher), ("student", clf)]:
+        scored = cross_validate(
+            model, *data, cv=cv, scoring=["accuracy", "neg_log_loss"]
+        )
+        assert_allclose(results[name]["accuracy"], scored["test_accuracy"])
+        assert_allclose(
+            results[name]["log_loss"], -scored["test_neg_log_loss"], rtol=1e-5
+        )
+    taught, proba = (
+        cross_val_predict(model, *data, cv=cv, method=method)
+        for model, method in [(teacher, "predict"), (clf, "predict_proba")]
+    )
+    squares = ((proba - np.eye(3)[data[1]]) ** 2).sum(axis=1)
+    agree = taught == proba.argmax(axis=1)
+    splitter = StratifiedKFold(cv) if cv == 3 else cv
+    n_splits = splitter.get_n_splits()
+    assert_allclose(comparison.test_share, 1 / (n_splits - 1), rtol=0.01)
+    for i, (_, test) in enumerate(splitter.split(*data)):
+        assert_allclose(results["student"]["brier"][i], squares[test].mean())
+        assert_allclose(results["student"]["agreement"][i], agree[test].mean())
+    assert_array_equal(results["teacher"]["agreement"], 1)
+
+
+def test_a_label_that_a_split_lacks_in_training_counts_as_wrong(data):
+    X, y = data
+    y = np.where(np.arange(90) == 80, 3, y)
+    cv = [(np.arange(60), np.arange(60, 90)), (np.arange(30, 90), np.arange(30))]
+    for result in compare(distilled(), X, y, cv=cv).results.values():
+        assert np.isfinite(result["log_loss"]).all()
+        # log_loss takes 0 for the precision of float64, whose logarithm is -36.04.
+        assert result["log_loss"][0] > 36.04 / 30
+        assert result["accuracy"][0] <= 29 / 30
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_and_string_labels(library):
+    frame = pytest.importorskip(library).DataFrame
+    columns = table()
+    y = frame({"y": columns["town"]})["y"]
+    teacher = make_pipeline(TabularPreprocessor(), LogisticRegression())
+    comparison = compare(
+        DistilledClassifier(teacher, random_state=0), frame(columns), y, cv=2
+    )
+    for result in comparison.results.values():
+        assert_array_equal(result["accuracy"], 1)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_rows_without_weight_count_nowhere(data, model):
+    X, y = data
+    student = seedless_net().set_params(train_split=None)
+    # Each third row has a wrong label, and no weight.
+    wrong = np.arange(90) % 3 == 0
+    spoiled = np.where(wrong, (y + 1) % 3, y)
+    weight = np.where(wrong, 0.0, 2.0)
+    cv = list(KFold(3).split(X))
+    clf = distilled(student=student)
+    if model == "labels alone":  # the rows that it holds out depend on the labels
+        clf.set_params(student__train_split=_first_half)
+    given = compare(clf, X, spoiled, cv=cv, sample_weight=weight)
+    truth = compare(clf, X, y, cv=cv, sample_weight=weight)
+    unweighted = compare(clf, X, y, cv=cv)
+    for metric in ["accuracy", "log_loss", "brier", "agreement"]:
+        assert_allclose(
+            given.results[model][metric], truth.results[model][metric], rtol=1e-5
+        )
+    assert scores(truth, model) != scores(unweighted, model)
+
+
+def _first_half(dataset, y=None):
+    half = len(dataset) // 2
+    indices = range(half), range(half, len(dataset))
+    return tuple(torch.utils.data.Subset(dataset, part) for part in indices)
+
+
+def test_same_random_state_same_scores(data):
+    clf = distilled()
+    first = scores(compare(clf, *data, cv=2))
+    assert scores(compare(clf, *data, cv=2)) == first
+    open_clf = clone(clf).set_params(random_state=None)
+    assert scores(compare(open_clf, *data, cv=2, random_state=0)) == first
+    assert scores(compare(clf, *data, cv=2, random_state=1)) != first
+
+
+def test_each_split_has_a_seed_of_its_own(data):
+    split = (np.arange(60), np.arange(60, 90))
+    results = compare(distilled(), *data, cv=[split, split]).results
+    assert np.ptp(results["student"]["log_loss"]) > 0
+
+
+def test_parallel_processes_score_the_same(data, forest):
+    clf = distilled(forest).fit(*data)
+    student = clf.student_
+    one = compare(clf, *data, cv=2)
+    assert scores(compare(clf, *data, cv=2, n_jobs=2)) == scores(one)
+    assert clf.student_ is student
+
+
+# Teachers
+
+
+METHODS = {
+    "in_sample": ({}, 1),
+    "out_of_fold": ({"cv": 3}, 4),
+    "out_of_bag": ({"soft_labels": "out_of_bag"}, 1),
+    "calibrated": (
+        {"calibrate_teacher": "out_of_fold", "cv": 3, "soft_labels": "in_sample"},
+        4,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", METHODS)
+def test_a_teacher_is_fitted_once_in_a_split(data, count_calls, case):
+    params, n_fits = METHODS[case]
+    clf = distilled(small_forest(n_estimators=30, random_state=None), **params)
+    calls = count_calls(RandomForestClassifier, "fit")
+    first = compare(clf, *data, cv=2)
+    assert calls["fit"] == 2 * n_fits
+    # The soft labels are remembered, the teacher is not.
+    assert scores(compare(clf, *data, cv=2)) == scores(first)
+    assert calls["fit"] == 2 * n_fits + 2
+
+
+def test_a_forest_with_open_seeds_is_the_one_that_the_student_learns_from(data, fits):
+    clf = distilled(small_forest(random_state=None), soft_labels="out_of_bag")
+    comparison = compare(clf, *data, cv=2)
+    again = compare(clf.set_params(soft_labels="in_sample"), *data, cv=2)
+    assert scores(comparison, "teacher") == scores(again, "teacher")
+
+
+def test_a_fitted_teacher_is_used_as_it_is(data, forest, count_calls):
+    calls = count_calls(RandomForestClassifier, "fit")
+    comparison = compare(distilled(forest), *data, cv=2)
+    assert not calls
+    assert comparison.has_fitted_teacher
+    assert np.isnan(comparison.results["teacher"]["fit_s"]).all()
+    assert_allclose(
+        comparison.results["teacher"]["accuracy"].mean(), forest.score(*data)
+    )
+    assert not compare(distilled(GaussianNB()), *data, cv=2).has_fitted_teacher
+
+
+def test_teachers_are_averaged_by_their_weights(data):
+    linear, bayes = LogisticRegression(), GaussianNB()
+    clf = distilled([linear, bayes], teacher_weights=[0, 1])
+    alone = compare(distilled(bayes), *data, cv=2)
+    assert scores(compare(clf, *data, cv=2)) == scores(alone)
+    clf.set_params(teacher_weights=None)
+    assert scores(compare(clf, *data, cv=2), "teacher") != scores(alone, "teacher")
+
+
+def test_teachers_with_open_seeds_differ(data):
+    forest = small_forest(random_state=None)
+    alone = compare(distilled(forest), *data, cv=2)
+    both = compare(distilled([forest, forest]), *data, cv=2)
+    assert scores(alone, "teacher") != scores(both, "teacher")
+
+
+def test_a_list_of_forests_out_of_bag(data, count_calls):
+    calls = count_calls(RandomForestClassifier, "fit")
+    forests = [small_forest(n_estimators=30, random_state=seed) for seed in range(2)]
+    compare(distilled(forests, soft_labels="out_of_bag"), *data, cv=2)
+    assert calls["fit"] == 4
+
+
+@pytest.mark.parametrize("others", [[], [GaussianNB()]], ids=["alone", "beside one"])
+def test_classes_name_the_columns_of_a_fitted_teacher(data, others):
+    X, y = data
+    names = np.array(["b", "c", "a"])[y]
+    encoder = LabelEncoder().fit(names)
+    codes = GaussianNB().fit(X, encoder.transform(names))
+    weights = [1.0, 0.0][: 1 + len(others)]
+    clf = distilled(
+        [WithoutFit(codes), *others],
+        teacher_weights=weights,
+        classes=encoder.classes_,
+    )
+    results = compare(clf, X, names, cv=2).results
+    score = codes.score(X, encoder.transform(names))
+    assert_allclose(results["teacher"]["accuracy"].mean(), score)
+
+
+def test_codes_stand_for_the_classes_of_a_fitted_teacher(data):
+    X, codes = data
+    teacher = GaussianNB().fit(X, np.array(["a", "b", "c"])[codes])
+    results = compare(distilled(teacher), X, codes, cv=2).results
+    score = (teacher.predict_proba(X).argmax(axis=1) == codes).mean()
+    assert_allclose(results["teacher"]["accuracy"].mean(), score)
+
+
+@pytest.mark.parametrize("method", ["in_sample", "out_of_bag"])
+def test_classes_beyond_those_of_an_unfitted_teacher(data, method):
+    forest = small_forest(n_estimators=30)
+    clf = distilled(forest, classes=range(5), soft_labels=method)
+    results = compare(clf, *data, cv=2).results
+    assert results["teacher"]["accuracy"].min() > 0.6
+
+
+# The net that learns from labels alone
+
+
+def test_the_net_on_labels_depends_on_nothing_that_teaches_the_student(data):
+    plain = compare(distilled(), *data, cv=2)
+    taught = compare(
+        distilled(
+            LogisticRegression(),
+            alpha=0.9,
+            temperature=4.0,
+            relation_loss="rkd",
+            augmenter=MUNGE(n_copies=2),
+            soft_labels="out_of_fold",
+        ),
+        *data,
+        cv=2,
+    )
+    metrics = ["accuracy", "log_loss", "brier"]
+    for metric in metrics:
+        alone, same = (c.results["labels alone"][metric] for c in (plain, taught))
+        assert_array_equal(alone, same)
+        student, other = (c.results["student"][metric] for c in (plain, taught))
+        assert (student != other).any()
+
+
+@pytest.mark.parametrize(
+    "student", [None, make_student((5,), numeric="piecewise"), tiny_net(max_epochs=2)]
+)
+def test_the_net_on_labels_has_the_shape_of_the_student(data, fits, student):
+    compare(DistilledClassifier(GaussianNB(), student, random_state=0), *data, cv=2)
+
+    def shapes(clf):
+        net = clf.student_[-1] if hasattr(clf.student_, "steps") else clf.student_
+        return [p.shape for p in net.module_.parameters()]
+
+    one, two = twins(fits)
+    assert "train_loss_soft" not in one.history_[-1]
+    others = [clf for clf in fits if clf.teacher is not None]
+    assert shapes(one) == shapes(two) == shapes(others[0])
+
+
+class Wreck(Callback):
+    """Sets all weights to zero in the last epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == net.max_epochs:
+            for parameter in net.module_.parameters():
+                parameter.data.zero_()
+
+
+def test_the_net_on_labels_keeps_its_best_epoch(data, fits):
+    student = tiny_net(callbacks=[Wreck()], lr=0.05, max_epochs=20)
+    results = compare(distilled(student=student), *data, cv=2).results
+    assert results["labels alone"]["accuracy"].min() > 0.6
+    assert results["student"]["accuracy"].max() < 0.5
+    for clf in twins(fits):  # the callbacks of the student are its own, too
+        assert clf.history_[-1, "valid_loss"] > np.log(3) - 0.1
+
+
+def test_the_net_on_labels_waits_for_a_better_epoch(data, fits):
+    compare(distilled(student=tiny_net(lr=1e-12, max_epochs=35)), *data, cv=2)
+    assert [len(clf.history_) for clf in twins(fits)] == [31, 31]
+
+
+def test_the_net_on_labels_holds_rows_out(data, fits):
+    student = tiny_net(callbacks="disable", max_epochs=1)
+    compare(distilled(student=student), *data, cv=3)
+    for clf in twins(fits):
+        assert _n_trained(clf) == 60 - 9
+
+
+def test_a_train_split_of_the_persons_own_is_kept(data, fits):
+    student = tiny_net(train_split=_first_half, max_epochs=1)
+    compare(distilled(student=student), *data, cv=3)
+    assert [_n_trained(clf) for clf in fits] == [30] * 6
+
+
+def _n_trained(clf):
+    batches = clf.student_.history[0]["batches"]
+    return sum(batch.get("train_batch_size", 0) for batch in batches)
+
+
+@pytest.mark.parametrize("case", ["a class of one row", "too many classes"])
+def test_rows_are_held_out_where_they_cannot_be_stratified(data, fits, case):
+    X, y = data
+    y = np.arange(90) % 20 if case == "too many classes" else y.copy()
+    y[:1] = 20 if case == "a class of one row" else y[:1]
+    cv = [(np.arange(60), np.arange(60, 90))] * 2
+    compare(distilled(), X, y, cv=cv)
+    for clf in twins(fits):
+        assert _n_trained(clf) == 60 - 9
+
+
+# What models cost
+
+
+def test_bytes_are_those_of_a_file(data, forest, tmp_path):
+    path = tmp_path / "forest.joblib"
+    joblib.dump(forest, path)
+    results = compare(distilled(forest), *data, cv=2).results
+    assert_array_equal(results["teacher"]["bytes"], path.stat().st_size)
+    assert (results["student"]["bytes"] < 2e4).all()
+    both = compare(distilled([forest, forest.estimators_[0]]), *data, cv=2).results
+    assert (both["teacher"]["bytes"] > results["teacher"]["bytes"]).all()
+
+
+def test_what_cannot_be_pickled_has_no_size(data):
+    teacher = WithoutFit(GaussianNB().fit(*data))
+    teacher.classes_, teacher.handle = np.arange(3), lambda: None
+    comparison = compare(distilled(teacher), *data, cv=2)
+    assert np.isnan(comparison.results["teacher"]["bytes"]).all()
+    assert "file" not in comparison.verdict
+
+
+class Noting(WithoutFit):
+    """Notes how many rows it is asked for."""
+
+    classes_ = np.arange(3)
+    sizes = Counter()
+
+    def predict_proba(self, X):
+        self.sizes[len(X)] += 1
+        return super().predict_proba(X)
+
+
+def test_times_are_those_of_single_rows_and_of_a_thousand(data):
+    Noting.sizes.clear()
+    compare(distilled(Noting(GaussianNB().fit(*data))), *data, cv=2)
+    # The first of each is not timed.
+    assert Noting.sizes[1] == 2 * 21
+    assert Noting.sizes[1000] == 2 * 6
+
+
+def test_times_are_measured(data):
+    results = compare(distilled(), *data, cv=2).results
+    for result in results.values():
+        assert list(result) == [*SCORES, *COSTS]
+        assert (result["row_us"] > 1).all()
+        # A batch takes longer than a row, and less time than its rows one by one.
+        assert (result["batch_ms"] * 1e3 > result["row_us"]).all()
+        assert (result["batch_ms"] < result["row_us"]).all()
+        assert (result["fit_s"] > 0).all()
+    student, teacher = (results[name]["fit_s"] for name in ("student", "teacher"))
+    assert (student > teacher).all()
+
+
+# Pipelines
+
+
+def test_steps_in_front_belong_to_all_models(data):
+    teacher, best = LogisticRegression(), SelectKBest(k=2)
+    clf = distilled(teacher, seedless_net())
+    model = make_pipeline("passthrough", make_pipeline(best, clf))
+    results = compare(model, *data, cv=3).results
+    for name, one in [("teacher", make_pipeline(best, teacher)), ("student", model)]:
+        expected = cross_validate(one, *data, cv=3)["test_score"]
+        assert_allclose(results[name]["accuracy"], expected)
+    bare = compare(clf, *data, cv=3).results
+    for name in MODELS:
+        assert (results[name]["bytes"] > bare[name]["bytes"] + 100).all()
+    assert not hasattr(best, "scores_")
+
+
+# What is refused
+
+
+def loaded(data, folder):
+    joblib.dump(distilled().fit(*data), folder / "clf.joblib")
+    return joblib.load(folder / "clf.joblib")
+
+
+@pytest.mark.parametrize(
+    ("clf", "params", "error", "message"),
+    [
+        (GaussianNB(), {}, TypeError, "takes a DistilledClassifier, .*got GaussianNB"),
+        (
+            GridSearchCV(distilled(), {}),
+            {},
+            TypeError,
+            "Of a fitted search, pass its best_estimator_",
+        ),
+        (make_pipeline(GaussianNB()), {}, TypeError, "got GaussianNB"),
+        (DistilledClassifier(), {}, ValueError, "has none: set_params"),
+        (loaded, {}, ValueError, "has none: set_params"),
+        (distilled(LinearSVC()), {}, TypeError, "CalibratedClassifierCV"),
+        (distilled(), {"cv": ShuffleSplit(1)}, ValueError, "at least 2 splits.*has 1"),
+        (distilled(), {"cv": "five"}, ValueError, "The 'cv' parameter of compare"),
+        (distilled(), {"y": None}, ValueError, "The 'y' parameter of compare"),
+        (distilled(), {"y": np.zeros(9)}, ValueError, "inconsistent numbers"),
+        (distilled(), {"n_jobs": 1.5}, ValueError, "The 'n_jobs' parameter"),
+        (distilled(), {"sample_weight": [-1] * 90}, ValueError, "[Nn]egative"),
+    ],
+)
+def test_what_is_refused(data, tmp_path, fits, clf, params, error, message):
+    if clf is loaded:
+        clf = loaded(data, tmp_path)
+    n_fits = len(fits)
+    X, y = data
+    with pytest.raises(error, match=message):
+        compare(clf, **{"X": X, "y": y} | params)
+    assert len(fits) == n_fits
+
+
+def test_a_calibrated_svm_is_a_teacher(data):
+    clf = distilled(CalibratedClassifierCV(LinearSVC(), cv=2))
+    assert compare(clf, *data, cv=2).results["teacher"]["accuracy"].min() > 0.5

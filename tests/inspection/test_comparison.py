@@ -1,0 +1,189 @@
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skdistill.inspection import Comparison
+from skdistill.inspection._comparison import METRICS
+
+MODELS = ["teacher", "labels alone", "student"]
+
+
+def comparison(has_fitted_teacher=False, **values):
+    """Return a comparison in which a metric has values (teacher, labels, student)."""
+    filled = {
+        **dict.fromkeys(METRICS, np.ones((3, 4))),
+        **{metric: np.array(by_model) for metric, by_model in values.items()},
+    }
+    results = {
+        model: {metric: array[i] for metric, array in filled.items()}
+        for i, model in enumerate(MODELS)
+    }
+    return Comparison(results, 1 / 3, has_fitted_teacher)
+
+
+def accuracies(teacher, student, spread=0.001):
+    """Return the accuracies of a teacher and a student that are so much better."""
+    labels = np.array([0.8, 0.81, 0.82, 0.83])
+    noise = spread * np.array([-1, 1, 1, -1])
+    return [labels + teacher + noise, labels, labels + student - noise]
+
+
+def test_errors_are_corrected_for_training_rows_in_common():
+    accuracy = [[0.8, 0.9, 0.8, 0.9], [0.5] * 4, [0.5] * 4]
+    frame = comparison(accuracy=accuracy).to_frame()
+    assert_allclose(frame.loc["teacher", ("accuracy", "mean")], 0.85)
+    # The variance is 0.01 / 3, and its factor 1 / 4 + 1 / 3.
+    assert_allclose(
+        frame.loc["teacher", ("accuracy", "error")], np.sqrt(0.01 / 3 * 7 / 12)
+    )
+
+
+def test_the_share_of_the_gap_is_a_ratio_of_means():
+    accuracy = [[0.9, 0.9, 0.9, 1.0], [0.5, 0.5, 0.5, 0.6], [0.7, 0.8, 0.7, 0.8]]
+    share, error = comparison(accuracy=accuracy).gap_closed["accuracy"]
+    # The gap is 0.4 on all splits, the gain 0.2, 0.3, 0.2 and 0.2.
+    assert_allclose(share, 0.225 / 0.4)
+    assert_allclose(error, np.sqrt(0.0025 * 7 / 12) / 0.4)
+
+
+def test_the_error_of_the_share_knows_of_gains_that_follow_the_gap():
+    accuracy = [[0.7, 0.8, 0.9, 0.7], [0.5] * 4, [0.6, 0.65, 0.7, 0.6]]
+    share, error = comparison(accuracy=accuracy).gap_closed["accuracy"]
+    assert_allclose([share, error], [0.5, 0], atol=1e-12)
+
+
+def test_less_is_better_of_losses():
+    losses = [[0.1] * 4, [0.5] * 4, [0.2] * 4]
+    closed = comparison(log_loss=losses, brier=losses[::-1]).gap_closed
+    assert_allclose(closed["log_loss"], (0.75, 0), atol=1e-12)
+    assert_allclose(closed["brier"][0], 4 / 3)
+
+
+@pytest.mark.parametrize(
+    ("gap", "is_clear"),
+    [
+        # The error is 0.0115 * sqrt(7 / 12), and the quantile of the t-distribution
+        # with 3 degrees of freedom 2.353: a gap is clear above 0.02076.
+        (0.0209, True),
+        (0.0206, False),
+        (-0.05, False),
+        (0.0, False),
+    ],
+)
+def test_a_gap_within_the_noise_cannot_be_closed(gap, is_clear):
+    result = comparison(accuracy=accuracies(gap, 0.01, spread=0.01))
+    assert np.isfinite(result.gap_closed["accuracy"]).all() == is_clear
+    frame = result.to_frame()
+    assert frame.loc["gap closed"]["accuracy"].notna().all() == is_clear
+
+
+VERDICTS = {
+    "worth it": (
+        (0.1, 0.08),
+        "Distilling closes 80 % ± 2 % of the gap in accuracy between",
+    ),
+    "better than the teacher": ((0.1, 0.12), "Distilling closes 120 % ± "),
+    "harm": (
+        (0.1, -0.02),
+        "Distilling did not help: the teacher is 10.0 ± 0.1 points more accurate, and "
+        "the student 2.0 ± 0.1 points less accurate, than the same net",
+    ),
+    "harm by a bad teacher": ((-0.1, -0.02), "Distilling did not help: "),
+    "useless": ((0.1, 0.001), "It is not clear that distilling helped: "),
+    "nothing to gain": ((0.001, 0.001), "There is no clear gap to close: "),
+    "bad teacher": (
+        (-0.1, 0.001),
+        "There is no gap to close: the teacher is 10.0 ± 0.1 points less accurate",
+    ),
+    "gain without a gap": ((0.001, 0.02), "Distilling helped, although there is no"),
+}
+
+
+@pytest.mark.parametrize("case", VERDICTS)
+def test_verdict(case):
+    (teacher, student), begin = VERDICTS[case]
+    verdict = comparison(accuracy=accuracies(teacher, student)).verdict
+    assert verdict.startswith(begin)
+    assert verdict.count(". ") == 0
+    assert verdict.endswith(".")
+
+
+def test_verdict_warns_of_a_teacher_that_was_fitted_before():
+    verdict = comparison(True, accuracy=accuracies(0.1, 0.08)).verdict
+    assert verdict.startswith(
+        "If the teacher was not fitted on these rows, distilling closes 80 %"
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "microseconds", "end"),
+    [
+        (
+            [2.4e6, 1e4],
+            [3000.0, 10.0],
+            "; the student's file is 1/240 of the teacher's, and one row takes 1/300 "
+            "of its time.",
+        ),
+        (
+            [2.0, 3.0],
+            [10.0, 7.0],
+            "; the student's file is 1.5 times the teacher's, and one row takes 0.7 "
+            "times its time.",
+        ),
+        ([np.nan, 3.0], [10.0, 5.0], "alone; one row takes 1/2 of its time."),
+    ],
+)
+def test_verdict_on_costs(n_bytes, microseconds, end):
+    def by_model(teacher, student):
+        return np.outer([teacher, np.nan, student], np.ones(4))
+
+    result = comparison(bytes=by_model(*n_bytes), row_us=by_model(*microseconds))
+    assert result.verdict.endswith(end)
+
+
+def test_prints_as_an_aligned_table_with_the_verdict():
+    result = comparison(
+        accuracy=accuracies(0.1, 0.08),
+        bytes=np.outer([1234567, 1000, 99.94], np.ones(4)),
+        fit_s=[[np.nan] * 4, [0.5, 0.6, 0.7, 0.8], [1] * 4],
+    )
+    assert str(result) == repr(result)
+    table, verdict = str(result).split("\n\n")
+    lines = table.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(METRICS)
+    assert len({len(line) for line in lines}) == 1
+    cells = {line.split()[0]: line.split()[1:] for line in lines[1:]}
+    assert " ".join(cells["accuracy"]) == (
+        "0.9150 ± 0.0099 0.8150 ± 0.0099 0.8950 ± 0.0099 80 % ± 2 %"
+    )
+    assert " ".join(cells["bytes"]) == "1,234,567 ± 0 1,000 ± 0 99.9 ± 0 -"
+    assert " ".join(cells["fit_s"]) == "- 0.65 ± 0.099 1 ± 0 -"
+    assert verdict.replace("\n", " ") == (
+        f"Mean ± standard error over 4 splits. {result.verdict}"
+    )
+    assert max(map(len, str(result).splitlines())) <= 80
+
+
+def test_html_has_the_same_cells_escaped():
+    result = comparison(accuracy=accuracies(0.1, 0.08))
+    page = result._repr_html_()
+    assert page.count("<tr>") == 1 + len(METRICS)
+    assert "<td>gap closed</td>" in page
+    assert "<td>80 % ± 2 %</td>" in page
+    assert result.verdict.replace("'", "&#x27;") in page
+    assert "'" not in page
+
+
+def test_the_frame_has_a_row_for_each_model():
+    frame = comparison(accuracy=accuracies(0.1, 0.08)).to_frame()
+    assert frame.index.tolist() == [*MODELS, "gap closed"]
+    assert [metric for metric, part in frame.columns if part == "mean"] == [*METRICS]
+    assert frame["fit_s"].loc["gap closed"].isna().all()
+
+
+def test_a_frame_needs_pandas(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="to_frame requires pandas"):
+        comparison().to_frame()

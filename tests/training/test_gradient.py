@@ -1,0 +1,135 @@
+"""The gradient in closed form, held against that of the loss."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from skdistill import DistilledClassifier
+from skdistill._training._gradient import LogitGradient, has_gradient
+from skdistill._training._loss import BatchLoss
+from skdistill._training._objective import Objective
+from skdistill._transfer._transfer_set import TransferSet
+from skdistill.losses import JSDLoss, KLLoss
+
+N_ROWS, N_CLASSES, SIZE = 10, 3, 4
+ORDER = torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
+RISING = np.arange(N_ROWS, dtype=np.float32)
+PSEUDO_LABELS = np.random.default_rng(1).dirichlet([1, 1, 1], 4).astype(np.float32)
+SOME = (RISING > 4).astype(np.float32)
+
+
+def batch_loss(epoch=0, **params):
+    """Return the loss of an epoch, on ten rows."""
+    rng = np.random.default_rng(0)
+    rows = {name: params.pop(name, 1.0) for name in ("soft_weight", "hard_weight")}
+    soft = rng.normal(size=(N_ROWS, N_CLASSES)).astype(np.float32)
+    y = rng.integers(0, N_CLASSES, N_ROWS)
+    transfer_set = TransferSet(soft, soft, y, **rows)
+    if "pseudo_labels" in params:
+        transfer_set = transfer_set.with_pseudo_labels(params.pop("pseudo_labels"))
+    loss = BatchLoss(Objective.of(DistilledClassifier(**params)), transfer_set)
+    loss.begin_epoch(epoch, 3)
+    return loss, torch.tensor(y)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"temperature": 1.0},
+        {"alpha": 1.0},
+        {"loss": [("kl", 0.5)]},
+        {"loss": KLLoss(temperature=3.0), "temperature": 1.5},
+        {"soft_weight": RISING, "hard_weight": 0.0},
+        {"soft_weight": SOME, "hard_weight": RISING},
+        {"pseudo_labels": PSEUDO_LABELS, "hard_weight": SOME},
+    ],
+    ids=lambda params: str(list(params)) + str(params.get("temperature", "")),
+)
+def test_gradient_and_values_are_those_of_the_loss(params, dtype):
+    loss, y = batch_loss(**params)
+    gradient = LogitGradient(loss, ORDER, y[ORDER], SIZE, "cpu")
+    logits = torch.randn(N_ROWS, N_CLASSES, generator=torch.Generator().manual_seed(0))
+    found, expected = [], []
+    for rows, z in zip(ORDER.split(SIZE), logits.to(dtype).split(SIZE), strict=True):
+        own = z.clone().requires_grad_()
+        gradient.backward(own)
+        found.append(own.grad)
+
+        z = z.float().requires_grad_()
+        value, shown = loss(z, y[rows], rows, partial(hard_loss, z, y[rows]))
+        value.backward()
+        expected.append(shown | {"loss": value, "gradient": z.grad})
+    assert found[0].dtype == dtype
+    tolerance = 1e-2 if dtype is torch.bfloat16 else 1e-5
+    for own, by_loss in zip(found, expected, strict=True):
+        torch.testing.assert_close(
+            own.float(), by_loss["gradient"], rtol=tolerance, atol=tolerance
+        )
+    values = gradient.values()
+    assert values.keys() | {"gradient"} == expected[0].keys()
+    for name, column in values.items():
+        by_loss = torch.stack([batch[name].detach() for batch in expected])
+        torch.testing.assert_close(column.float(), by_loss, rtol=1e-5, atol=1e-6)
+
+
+def hard_loss(logits, y, weight):
+    losses = F.cross_entropy(logits, y, reduction="none")
+    if weight is None:
+        return losses.mean()
+    return (losses * weight).sum() / weight.sum().clamp(min=1e-30)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"alpha": 0.0},
+        {"loss": "jsd"},
+        {"loss": JSDLoss(beta=0.5)},
+        {"loss": [("kl", 1.0), ("jsd", 1.0)]},
+        {"loss": type("Own", (KLLoss,), {})()},
+        {"loss": KLLoss(temperature=4.5)},
+        {"loss": KLLoss(temperature="high")},
+        {"loss": KLLoss(temperature=-1.0)},
+        {"temperature": 4.5},
+        {"loss": [("kl", 0.0)]},
+    ],
+    ids=str,
+)
+def test_other_losses_are_left_to_autograd(params):
+    loss, _ = batch_loss(**params)
+    assert not has_gradient(loss, torch.nn.CrossEntropyLoss())
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"weight": torch.ones(3)},
+        {"reduction": "sum"},
+        {"ignore_index": 1},
+        {"label_smoothing": 0.1},
+    ],
+    ids=str,
+)
+def test_other_criteria_are_left_to_autograd(params):
+    loss, _ = batch_loss()
+    assert has_gradient(loss, torch.nn.CrossEntropyLoss())
+    assert not has_gradient(loss, torch.nn.CrossEntropyLoss(**params))
+    own = type("Own", (torch.nn.CrossEntropyLoss,), {})
+    assert not has_gradient(loss, own())
+
+
+def test_a_schedule_is_followed_epoch_by_epoch():
+    schedules = {
+        "temperature": lambda epoch, n: [5.0, 4.0, 1.0][epoch],
+        "alpha": lambda epoch, n: [0.5, 0.5, 0.0][epoch],
+    }
+    found = [
+        has_gradient(batch_loss(epoch, **schedules)[0], torch.nn.CrossEntropyLoss())
+        for epoch in range(3)
+    ]
+    assert found == [False, True, False]

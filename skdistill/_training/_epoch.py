@@ -124,11 +124,12 @@ class _Autograd:
     """Teaches batch after batch by the net's own loss."""
 
     def __init__(self, net: Any, rows: Sequence[Tensor], y: Sequence[Tensor]) -> None:
-        self.net, self.targets = net, zip(y, rows, strict=True)
+        self.net, self.targets = net, zip(rows, y, strict=True)
         self.found: list[dict[str, Tensor]] = []
 
     def backward(self, outputs: Any) -> None:
-        loss, shown = self.net.loss_(outputs, *next(self.targets))
+        rows, y = next(self.targets)
+        loss, shown = self.net.loss_(rows, None, outputs, y)
         loss.backward()
         values = shown | {"loss": loss}
         self.found.append({name: value.detach() for name, value in values.items()})

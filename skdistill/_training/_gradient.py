@@ -116,7 +116,7 @@ class LogitGradient:
         logits.backward(gradient.T.to(logits.dtype))
 
     def values(self) -> dict[str, Tensor]:
-        """Return what :class:`BatchLoss` shows, and the loss, as a value for each batch."""
+        """Return the loss of each batch, and what :class:`BatchLoss` shows of it."""
         z = torch.cat(self.logits, dim=1)
         log_p = torch.log_softmax(z / self.temperature, dim=0)
         soft = F.kl_div(log_p, self.proba, reduction="none").sum(dim=0)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -15,9 +14,10 @@ from torch import nn
 _MAX_PRODUCTS = 2**25
 
 
-@contextmanager
-def one_thread_if_small(module: nn.Module, n_rows: Any) -> Iterator[None]:
-    """Let torch compute with one thread if a forward pass is small.
+def one_thread_if_small(
+    module: nn.Module, n_rows: int | None
+) -> AbstractContextManager[None]:
+    """Return a context in which torch computes with one thread if a pass is small.
 
     The setting of torch holds for the whole process: while the context lasts, code in
     other Python threads may compute with one thread too. The context restores it.
@@ -29,12 +29,18 @@ def one_thread_if_small(module: nn.Module, n_rows: Any) -> Iterator[None]:
     n_rows : int or None
         How many rows a forward pass takes, None if that is not known.
     """
-    n_threads = torch.get_num_threads()
     # Torch computes a single row with one thread anyhow. If the setting is 1 because
-    # another Python thread is in this context, that one restores it.
-    if n_threads == 1 or n_rows in (None, 1) or not _is_small(module, n_rows):
-        yield
-        return
+    # another Python thread is in such a context, that one restores it.
+    if n_rows is None or n_rows == 1:
+        return nullcontext()
+    n_threads = torch.get_num_threads()
+    if n_threads == 1 or not _is_small(module, n_rows):
+        return nullcontext()
+    return _one_thread(n_threads)
+
+
+@contextmanager
+def _one_thread(n_threads: int) -> Iterator[None]:
     torch.set_num_threads(1)
     try:
         yield

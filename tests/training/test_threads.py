@@ -7,7 +7,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
-from skdistill._training._prediction import forward
+from skdistill._training._prediction import log_proba, proba
 from skdistill._training._threads import _MAX_PRODUCTS, one_thread_if_small
 from tests.conftest import TinyModule, tiny_net
 from tests.training.conftest import train
@@ -70,9 +70,10 @@ def test_small_nets_train_and_predict_in_one_thread(rows, callbacks):
     net = train(tiny_net(module=Counts, max_epochs=2, callbacks=callbacks), rows)
     assert net.module_.seen == [(90, 1)] * 3  # the last checks the outputs
     net.module_.seen.clear()
-    forward(net, rows.X)
-    forward(net, rows.X[:1])
-    assert net.module_.seen == [(90, 1), (1, 2)]
+    for predict in (proba, log_proba):
+        predict(net, rows.X)
+        predict(net, rows.X[:1])
+    assert net.module_.seen == [(90, 1), (1, 2)] * 2
 
 
 def test_two_trainings_at_once_restore_the_setting(rows):

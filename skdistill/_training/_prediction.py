@@ -25,15 +25,10 @@ _FORWARD_SIZE = 2**20
 
 def proba(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the probabilities of ``X`` by a fitted net, float64, on the CPU."""
+    if X.shape[0] == 1:  # Torch computes a single row with one thread anyhow.
+        return _proba(net, X)
     with one_thread_if_small(net.module_, X.shape[0]):
-        outputs = forward(net, X).double()
-        if not _gives_logits(net):
-            proba = net._get_predict_nonlinearity()(outputs)
-            return proba / proba.sum(dim=1, keepdim=True)
-        if len(outputs) == 1:
-            return torch.softmax(outputs, dim=1)
-        # On the transpose, this is several times as fast for few classes.
-        return torch.softmax(outputs.T.contiguous(), dim=0).T.contiguous()
+        return _proba(net, X)
 
 
 def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
@@ -112,6 +107,17 @@ def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
 def is_trimmed(net: NeuralNetClassifier) -> bool:
     """Tell whether a net has come from a file, and can predict alone."""
     return getattr(net, "_trimmed_for_prediction", False)
+
+
+def _proba(net: NeuralNetClassifier, X: Any) -> Tensor:
+    outputs = forward(net, X).double()
+    if _gives_logits(net):
+        if len(outputs) == 1:
+            return torch.softmax(outputs, dim=1)
+        # On the transpose, this is several times as fast for few classes.
+        return torch.softmax(outputs.T.contiguous(), dim=0).T.contiguous()
+    proba = net._get_predict_nonlinearity()(outputs)
+    return proba / proba.sum(dim=1, keepdim=True)
 
 
 def _evaluate(net: NeuralNetClassifier, X: Tensor) -> Any:

@@ -29,12 +29,10 @@ def one_thread_if_small(
     n_rows : int or None
         How many rows a forward pass takes, None if that is not known.
     """
-    # Torch computes a single row with one thread anyhow. If the setting is 1 because
-    # another Python thread is in such a context, that one restores it.
-    if n_rows is None or n_rows == 1:
-        return nullcontext()
     n_threads = torch.get_num_threads()
-    if n_threads == 1 or not _is_small(module, n_rows):
+    # If the setting is 1 because another Python thread is in such a context, that one
+    # restores it.
+    if n_threads == 1 or n_rows is None or not _is_small(module, n_rows):
         return nullcontext()
     return _one_thread(n_threads)
 

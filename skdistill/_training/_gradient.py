@@ -113,7 +113,7 @@ class LogitGradient:
         for temperature, factor in zip(self.temperatures, factors, strict=True):
             p = torch.softmax(z / temperature, dim=0)
             gradient = torch.addcmul(gradient, factor, p)
-        logits.backward(gradient.T.to(logits.dtype))
+        logits.backward(gradient.T)
 
     def values(self) -> dict[str, Tensor]:
         """Return the loss of each batch, and what :class:`BatchLoss` shows of it."""

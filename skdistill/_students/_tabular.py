@@ -486,6 +486,8 @@ class _Shortcut:
         self, block: NDArray[Any], strings: list[list[str | None]]
     ) -> NDArray[np.float32]:
         """Return the output columns of the imputed numeric and the other columns."""
+        if not self.columns_of and block.size <= _BATCH_VALUES:  # faster for a row
+            return self._encoded(block).astype(np.float32, copy=False)
         n_numbers = len(self.sources)
         width = n_numbers + sum(map(len, self.columns_of))
         out = np.zeros((len(block), width), np.float32)

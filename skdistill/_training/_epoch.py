@@ -1,4 +1,4 @@
-"""An epoch without skorch's work around each batch, where nobody looks at batches."""
+"""Epochs without skorch's bookkeeping of each batch, where no code looks at it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from skdistill._training._gradient import LogitGradient, has_gradient
 from skdistill._training._outputs import check_outputs
 from skdistill._training._prediction import first
 
-# A net that has a method of its own in place of one of these trains by its own.
+# A net that overrides one of these methods trains as skorch does it.
 _STOCK = {
     name: getattr(NeuralNetClassifier, name)
     for name in (
@@ -46,25 +46,26 @@ _STOCK = {
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
-# Hooks that act before each step, and take no look at its batch.
+# Hooks that set something before each step, and ignore the batch.
 _PACERS = {WarmupDecay.on_batch_begin}
 
-# skorch's own hooks that may do nothing in training, and when.
+# Hooks of skorch that do nothing in training under some condition.
 _IDLE: Mapping[Any, Callable[[Any], bool]] = {
     EpochScoring.on_batch_end: lambda callback: not callback.on_train,
     BatchScoring.on_batch_end: lambda callback: not callback.on_train,
     LRScheduler.on_batch_end: lambda callback: callback.step_every != "batch",
 }
 
-# The soft labels of about this many rows are made ready at once, for whole batches.
+# Targets are computed for whole batches, of about this many rows at once.
 _ROWS_AT_ONCE = 2**13
 
 
 def is_unobserved(net: Any, batches: Any) -> bool:
     """Tell whether :func:`run_epoch` does the same as skorch.
 
-    It does not where a callback listens to batches, the net has methods of its own,
-    the loader or the dataset is not the stock one, or a loss looks at features.
+    It does not if a callback is called for each batch, if the net overrides a method
+    of the training, if the loader, the dataset or the optimizer is not a stock one, or
+    if a loss compares features.
 
     Parameters
     ----------
@@ -121,14 +122,15 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
 
 
 class _Autograd:
-    """Teaches batch after batch by the net's own loss."""
+    """Computes the gradients of some batches from the net's own loss."""
 
     def __init__(self, net: Any, rows: Sequence[Tensor], y: Sequence[Tensor]) -> None:
-        self.net, self.targets = net, zip(y, rows, strict=True)
+        self.net, self.targets = net, zip(rows, y, strict=True)
         self.found: list[dict[str, Tensor]] = []
 
     def backward(self, outputs: Any) -> None:
-        loss, shown = self.net.loss_(outputs, *next(self.targets))
+        rows, y = next(self.targets)
+        loss, shown = self.net.loss_(rows, None, outputs, y)
         loss.backward()
         values = shown | {"loss": loss}
         self.found.append({name: value.detach() for name, value in values.items()})
@@ -139,7 +141,7 @@ class _Autograd:
 
 
 def _steps_alone(optimizer: Any) -> bool:
-    """Tell whether an optimizer makes a step of one gradient, without the loss."""
+    """Tell whether the step of an optimizer needs the gradient alone."""
     is_stock = type(optimizer).__module__.startswith("torch.optim.")
     return is_stock and not isinstance(optimizer, torch.optim.LBFGS)
 
@@ -169,7 +171,7 @@ def _is_stock_sampler(sampler: Any) -> bool:
 
 
 def _order(loader: Any) -> Tensor:
-    """Return the numbers of the rows of an epoch, drawn as the loader would draw."""
+    """Return the rows of an epoch in the order in which the loader would draw them."""
     n_rows = len(loader.sampler)
     torch.empty((), dtype=torch.int64).random_()  # its seed of worker processes
     order = torch.arange(n_rows)
@@ -186,7 +188,7 @@ def _order(loader: Any) -> Tensor:
 
 
 def _listens(callback: Any) -> bool:
-    """Tell whether a callback of skorch does something at a batch in training."""
+    """Tell whether a callback needs to be called for each batch in training."""
     hooks = ((getattr(type(callback), n), getattr(Callback, n)) for n in _BATCH_HOOKS)
     return any(
         own is not stock

@@ -91,10 +91,10 @@ class LogitGradient:
         self.logits: list[Tensor] = []
 
     def _prepare(self) -> tuple[list[float], list[tuple[Tensor, ...]]]:
-        """Return the temperatures of the softmaxes, and what a batch adds to them.
+        """Return the temperatures of the softmaxes, and the constants of each batch.
 
-        Of a batch that is the part without the student, and for each temperature how
-        much the student's probabilities count in each row.
+        These are the part of the gradient without the student, and for each temperature
+        the factor of the student's probabilities in each row.
         """
         factors = {self.temperature: self.term_weight * self.temperature * self.soft}
         constant = -factors[self.temperature] * self.proba
@@ -113,10 +113,10 @@ class LogitGradient:
         for temperature, factor in zip(self.temperatures, factors, strict=True):
             p = torch.softmax(z / temperature, dim=0)
             gradient = torch.addcmul(gradient, factor, p)
-        logits.backward(gradient.T.to(logits.dtype))
+        logits.backward(gradient.T)
 
     def values(self) -> dict[str, Tensor]:
-        """Return the loss and what :class:`BatchLoss` shows, a value for each batch."""
+        """Return the loss of each batch, and what :class:`BatchLoss` shows of it."""
         z = torch.cat(self.logits, dim=1)
         log_p = torch.log_softmax(z / self.temperature, dim=0)
         soft = F.kl_div(log_p, self.proba, reduction="none").sum(dim=0)

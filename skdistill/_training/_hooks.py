@@ -10,10 +10,9 @@ from __future__ import annotations
 import functools
 import math
 import opcode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -289,7 +288,7 @@ class DistillingMixin(_Net):
             features = self.watch_.take(len(outputs))
             if phase == "train":
                 _check_taught(features, self.watch_)
-        loss, shown = self.loss_(y_pred, y_true, rows, features, args, kwargs)
+        loss, shown = self.loss_(rows, features, y_pred, y_true, *args, **kwargs)
         values = {f"{phase}_{name}": value.item() for name, value in shown.items()}
         if phase == "train":
             _check_finite(self, values | {"train_loss": loss.item()})
@@ -299,12 +298,12 @@ class DistillingMixin(_Net):
 
     def loss_(
         self,
+        rows: Tensor,
+        features: Tensor | None,
         y_pred: Any,
         y_true: Any,
-        rows: Tensor,
-        features: Tensor | None = None,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] = MappingProxyType({}),
+        *args: Any,
+        **kwargs: Any,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch and its parts, the net's own loss among them."""
 

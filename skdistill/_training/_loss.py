@@ -244,9 +244,9 @@ def weighted_mean(
 
 
 def agrees(logits: Tensor, best: Tensor) -> Tensor:
-    """Tell which rows have their largest logit at the class ``best``.
+    """Tell for each row whether the class ``best`` has the largest logit.
 
-    An argmax of many rows would take many times as long.
+    This takes a small part of the time of an argmax.
     """
     return logits.gather(1, best.unsqueeze(1)).squeeze(1) == logits.amax(dim=1)
 

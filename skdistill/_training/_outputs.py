@@ -1,4 +1,4 @@
-"""What a student's module returns in training, checked and as logits."""
+"""Checks of what a student's module returns in training, and its logits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skdistill._training._prediction import learns_from_logits
 
 
 def check_outputs(net: Any, outputs: Tensor) -> None:
-    """Raise where the outputs are no column for each class."""
+    """Raise if the outputs are not one column for each class."""
     n_classes = net.distillation_.n_classes
     if outputs.ndim != 2 or outputs.shape[1] != n_classes:
         raise ValueError(
@@ -33,7 +33,7 @@ def check_outputs(net: Any, outputs: Tensor) -> None:
 
 
 def student_logits(net: Any, outputs: Tensor) -> Tensor:
-    """Return the outputs as logits, also where they are probabilities."""
+    """Return outputs as logits; they may be probabilities."""
     if learns_from_logits(net):
         return outputs
     proba = net._get_predict_nonlinearity()(outputs)

@@ -25,21 +25,18 @@ _FORWARD_SIZE = 2**20
 
 def proba(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the probabilities of ``X`` by a fitted net, float64, on the CPU."""
-    outputs = forward(net, X).double()
-    if _gives_logits(net):
-        if len(outputs) == 1:
-            return torch.softmax(outputs, dim=1)
-        # On the transpose, this is several times as fast for few classes.
-        return torch.softmax(outputs.T.contiguous(), dim=0).T.contiguous()
-    proba = net._get_predict_nonlinearity()(outputs)
-    return proba / proba.sum(dim=1, keepdim=True)
+    if X.shape[0] == 1:  # Torch computes a single row with one thread anyhow.
+        return _proba(net, X)
+    with one_thread_if_small(net.module_, X.shape[0]):
+        return _proba(net, X)
 
 
 def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the log-probabilities of ``X`` by a fitted net, float64, on the CPU."""
-    if _gives_logits(net):
-        return torch.log_softmax(forward(net, X).double(), dim=1)
-    return torch.log(proba(net, X))
+    with one_thread_if_small(net.module_, X.shape[0]):
+        if _gives_logits(net):
+            return torch.log_softmax(forward(net, X).double(), dim=1)
+        return torch.log(proba(net, X))
 
 
 def transform(student: Any, X: Any) -> Any:
@@ -69,11 +66,10 @@ def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
         outputs = list(net.forward_iter(X))
     else:
         n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
-        with one_thread_if_small(net.module_, min(n_rows, X.shape[0])):
-            outputs = [
-                _evaluate(net, to_tensor(X[start : start + n_rows]))
-                for start in range(0, X.shape[0], n_rows)
-            ]
+        outputs = [
+            _evaluate(net, to_tensor(X[start : start + n_rows]))
+            for start in range(0, X.shape[0], n_rows)
+        ]
     outputs = [first(output).detach().cpu() for output in outputs]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
@@ -111,6 +107,17 @@ def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
 def is_trimmed(net: NeuralNetClassifier) -> bool:
     """Tell whether a net has come from a file, and can predict alone."""
     return getattr(net, "_trimmed_for_prediction", False)
+
+
+def _proba(net: NeuralNetClassifier, X: Any) -> Tensor:
+    outputs = forward(net, X).double()
+    if _gives_logits(net):
+        if len(outputs) == 1:
+            return torch.softmax(outputs, dim=1)
+        # On the transpose, this is several times as fast for few classes.
+        return torch.softmax(outputs.T.contiguous(), dim=0).T.contiguous()
+    proba = net._get_predict_nonlinearity()(outputs)
+    return proba / proba.sum(dim=1, keepdim=True)
 
 
 def _evaluate(net: NeuralNetClassifier, X: Tensor) -> Any:

@@ -1,26 +1,26 @@
-"""One thread for small nets: several would cost more than they save."""
+"""One thread for small nets, where several cost more time than they save."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
 
-# Up to this many products in a forward pass, a few milliseconds of one thread, several
-# threads gain little where cores are idle, and lose a hundred times as much where other
-# processes keep them busy.
+# A forward pass of this many products takes a few milliseconds in one thread. Below
+# that, several threads save little on idle cores, and on busy cores they can take a
+# hundred times as long.
 _MAX_PRODUCTS = 2**25
 
 
-@contextmanager
-def one_thread_if_small(module: nn.Module, n_rows: Any) -> Iterator[None]:
-    """Let torch compute with one thread if a forward pass is small.
+def one_thread_if_small(
+    module: nn.Module, n_rows: int | None
+) -> AbstractContextManager[None]:
+    """Return a context in which torch computes with one thread if a pass is small.
 
-    Torch's setting holds for the whole process. So other threads may compute with one
-    thread too while the context lasts; afterwards the setting is as before.
+    The setting of torch holds for the whole process: while the context lasts, code in
+    other Python threads may compute with one thread too. The context restores it.
 
     Parameters
     ----------
@@ -30,11 +30,15 @@ def one_thread_if_small(module: nn.Module, n_rows: Any) -> Iterator[None]:
         How many rows a forward pass takes, None if that is not known.
     """
     n_threads = torch.get_num_threads()
-    # A row takes one thread by itself. And if another thread has set it to 1 for a
-    # while, that one will put it back.
-    if n_threads == 1 or n_rows in (None, 1) or not _is_small(module, n_rows):
-        yield
-        return
+    # If the setting is 1 because another Python thread is in such a context, that one
+    # restores it.
+    if n_threads == 1 or n_rows is None or not _is_small(module, n_rows):
+        return nullcontext()
+    return _one_thread(n_threads)
+
+
+@contextmanager
+def _one_thread(n_threads: int) -> Iterator[None]:
     torch.set_num_threads(1)
     try:
         yield
@@ -43,10 +47,10 @@ def one_thread_if_small(module: nn.Module, n_rows: Any) -> Iterator[None]:
 
 
 def _is_small(module: nn.Module, n_rows: int) -> bool:
-    """Tell whether each weight makes one product in a row, and they are few."""
+    """Tell whether a forward pass has few products, one for each weight and row."""
     n_weights = sum(weight.numel() for weight in module.parameters())
     return n_rows * n_weights <= _MAX_PRODUCTS and not any(
-        # Convolutions and attention use a weight many times in a row.
+        # Convolutions and attention use a weight several times for each row.
         type(part).__module__.startswith("torch.nn.")
         and not isinstance(part, nn.Linear | nn.BatchNorm1d)
         and any(True for _ in part.parameters(recurse=False))

@@ -16,6 +16,7 @@ from skdistill._training._hooks import Distillation, describe, distilling
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import forward, net_input, transform
+from skdistill._training._threads import one_thread_if_small
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._frames import stacked
 from skdistill.utils._seeding import seeded
@@ -104,7 +105,9 @@ def train_student(
             net.partial_fit(X, rows.hard, epochs=epochs)
     if distillation.interruption is not None:
         raise distillation.interruption
-    if not torch.isfinite(forward(net, X[:_CHECKED_ROWS])).all():
+    with one_thread_if_small(net.module_, _CHECKED_ROWS):
+        outputs = forward(net, X[:_CHECKED_ROWS])
+    if not torch.isfinite(outputs).all():
         raise ValueError(
             f"the student's output is not finite after {len(net.history)} epochs, at "
             f"{describe(net, loss)}. Lower the learning rate or scale X"

@@ -116,6 +116,7 @@ STUDENTS = {
     "ignore_index": lambda: own_net(criterion__ignore_index=1),
     "reduction": lambda: own_net(criterion__reduction="sum", lr=1e-3),
     "validation": lambda: own_net(
+        module=Noisy,
         train_split=ValidSplit(3, stratified=True),
         callbacks=[
             LRScheduler(StepLR, step_size=1, gamma=0.5),
@@ -278,8 +279,9 @@ def own_collate(items):
     return default_collate(items)
 
 
-def reseeded(**params):
-    return own_net(iterator_train__generator=torch.Generator(), **params)
+def generated(shuffle):
+    generator = torch.Generator()
+    return own_net(iterator_train__generator=generator, iterator_train__shuffle=shuffle)
 
 
 def sampled(**params):
@@ -297,6 +299,16 @@ def derived(name):
     return cls(**own_net().get_params(deep=False))
 
 
+class TwoOptimizers(NeuralNetClassifier):
+    """Trains the first layer by an optimizer of its own."""
+
+    def initialize_optimizer(self, triggered_directly=None):
+        first, _, last = self.module_
+        self.optimizer_ = torch.optim.SGD(last.parameters(), lr=0.1)
+        self.second_ = torch.optim.SGD(first.parameters(), lr=0.1)
+        return self
+
+
 def patched(name):
     net = own_net()
     setattr(net, name, getattr(net, name))
@@ -311,7 +323,8 @@ UNLIKE = {
     "loader": lambda: own_net(iterator_train=OwnLoader),
     "workers": lambda: own_net(iterator_train__num_workers=1),
     "pin_memory": lambda: own_net(iterator_train__pin_memory=True),
-    "generator": reseeded,
+    "generator": lambda: generated(shuffle=True),
+    "generator, no shuffle": lambda: generated(shuffle=False),
     "sampler's generator": lambda: sampled(generator=torch.Generator()),
     "replacement": lambda: sampled(replacement=True),
     "num_samples": lambda: sampled(num_samples=60),
@@ -326,6 +339,7 @@ UNLIKE = {
     "collate_fn": lambda: own_net(iterator_train__collate_fn=own_collate),
     "dataset": lambda: own_net(dataset=OwnDataset),
     "no batch": lambda: own_net(iterator_train__drop_last=True, batch_size=100),
+    "two optimizers": lambda: TwoOptimizers(**own_net().get_params(deep=False)),
     "optimizer": lambda: own_net(optimizer=OwnSGD),
     "LBFGS": lambda: tiny_net(optimizer=torch.optim.LBFGS, batch_size=-1),
     "on_batch_begin": lambda: own_net(callbacks=[listening("on_batch_begin")]),
@@ -360,12 +374,16 @@ def test_own_methods_are_used(rows, fast_epochs, name):
     assert not fast_epochs
 
 
-def test_steps_of_an_own_loop_are_used(rows, fast_epochs):
+@pytest.mark.parametrize("own", ["step", "batches"])
+def test_steps_and_batches_of_an_own_loop_are_used(rows, fast_epochs, own):
     class Own(NeuralNetClassifier):
         def fit_loop(self, X, y, **kwargs):
             batches = self.get_iterator(self.get_dataset(X, y), training=True)
             self.notify("on_epoch_begin", dataset_train=None, dataset_valid=None)
-            self.run_single_epoch(batches, True, "train", self.own_step)
+            if own == "step":
+                self.run_single_epoch(batches, True, "train", self.own_step)
+            else:
+                self.run_single_epoch(list(batches), True, "train", self.train_step)
 
         def own_step(self, batch, **params):
             return self.train_step(batch, **params)

@@ -7,7 +7,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
-from skdistill._training._prediction import forward
+from skdistill._training._prediction import log_proba, proba
 from skdistill._training._threads import _MAX_PRODUCTS, one_thread_if_small
 from tests.conftest import TinyModule, tiny_net
 from tests.training.conftest import train
@@ -30,7 +30,6 @@ def two_threads():
     [
         (LINEAR, MOST_ROWS, 1),
         (LINEAR, MOST_ROWS + 1, 2),
-        (LINEAR, 1, 2),
         (LINEAR, None, 2),
         (nn.Sequential(LINEAR, nn.BatchNorm1d(64), nn.Dropout()), 2, 1),
         (nn.Sequential(LINEAR, nn.Conv1d(1, 1, 2)), 2, 2),
@@ -70,9 +69,9 @@ def test_small_nets_train_and_predict_in_one_thread(rows, callbacks):
     net = train(tiny_net(module=Counts, max_epochs=2, callbacks=callbacks), rows)
     assert net.module_.seen == [(90, 1)] * 3  # the last checks the outputs
     net.module_.seen.clear()
-    forward(net, rows.X)
-    forward(net, rows.X[:1])
-    assert net.module_.seen == [(90, 1), (1, 2)]
+    for predict in (proba, log_proba):
+        predict(net, rows.X)
+    assert net.module_.seen == [(90, 1)] * 2
 
 
 def test_two_trainings_at_once_restore_the_setting(rows):

@@ -24,8 +24,8 @@ _MISSING = 0.05
 
 _UNSEEN = "never seen"
 
-# A number must be one of float32 also where it is given in double precision.
-_LARGEST = float(np.finfo(np.float32).max)
+# float32 holds the difference of two such numbers.
+_LARGEST = 1e38
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ _MISSING = 0.05
 
 _UNSEEN = "never seen"
 
-# float32 holds the difference of two such numbers.
-_LARGEST = 1e38
+# float32 also holds such a number after it was divided by the width of a narrow bin.
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True)

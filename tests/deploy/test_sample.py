@@ -62,8 +62,8 @@ def test_made_up_rows_stay_within_the_range_of_float32(data, dtype):
     clf = distilled(make_student((8,), max_epochs=1), X, data[1])
     made = sample_rows(parts_of(clf))
     largest = np.nanmax(np.abs(made), axis=0)
-    assert largest[0] == pytest.approx(1e38)
-    assert largest[1] < 1e30
+    assert largest[0] == pytest.approx(1e30)
+    assert largest[1] < 1e6
     assert to_sklearn(clf)
 
 

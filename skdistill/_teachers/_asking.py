@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,12 +13,10 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _num_samples, has_fit_parameter
-from skorch import NeuralNet
 from tqdm.auto import tqdm
 
 from skdistill._teachers._answers import Answer, align
 from skdistill._teachers._on_codes import OnCodes, wants_codes
-from skdistill.utils._seeding import seeded
 from skdistill.utils._unwrap import innermost, last_step
 from skdistill.utils._validation import (
     check_log_proba,
@@ -124,8 +123,14 @@ def seeded_clone(teacher: Any, seed: int | None) -> Any:
 
 def _generators(teacher: Any, seed: int | None) -> AbstractContextManager[None]:
     """Seed the global generators for a net, which has no other, and put them back."""
-    is_net = isinstance(innermost(teacher), NeuralNet)
-    return seeded(seed) if seed is not None and is_net else nullcontext()
+    skorch = sys.modules.get("skorch")  # it imports torch, which others do without
+    if seed is None or skorch is None:
+        return nullcontext()
+    if not isinstance(innermost(teacher), skorch.NeuralNet):
+        return nullcontext()
+    from skdistill.utils._seeding import seeded
+
+    return seeded(seed)
 
 
 def average(

@@ -24,7 +24,8 @@ from skdistill.utils._validation import noting
 
 _NOTE = (
     "(Raised by the student, which gets X just as it was given to fit. What it needs "
-    "done to X goes into one pipeline with it; make_student() takes tables as they are)"
+    "done to X goes into one pipeline with it; make_student() takes tables of numbers "
+    "and strings as they are)"
 )
 
 # How many times a student that leaves it open goes over as many rows as there are

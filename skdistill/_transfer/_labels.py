@@ -22,6 +22,10 @@ _KEPT_MASS = 0.95
 _SUSPICIOUS = 0.25
 _ENOUGH_ROWS = 20
 
+# A teacher that names classes which y lacks for more than this share of the rows may
+# know the classes that labels 0 and 1 stand for groups of.
+_SAYS_OTHERS = 0.1
+
 
 def from_proba(
     teacher_proba: ArrayLike,
@@ -170,7 +174,8 @@ def warn_if_uninformative(
     if _is_suspicious(recall, chance, right.mean(), counts):
         n_classes = logits.shape[1]
         are_codes = found is not None and found.tolist() == list(range(n_classes))
-        if are_codes and present.tolist() == [0, 1] and n_classes > 2:
+        says_others = np.mean(logits.argmax(axis=1) > 1) > _SAYS_OTHERS
+        if are_codes and present.tolist() == [0, 1] and says_others:
             raise ValueError(
                 f"y has the labels 0 and 1 alone, the teacher knows {n_classes} "
                 "classes, and says others than y: y may be the codes that "

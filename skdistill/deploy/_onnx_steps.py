@@ -159,13 +159,13 @@ def _takes_nan(estimator: Any, rows: Any) -> bool:
     return any(_accepts(estimator, rows, probe[np.newaxis]) for probe in probes)
 
 
-def _float_rows(rows: Any) -> NDArray[np.float32]:
+def _float_rows(rows: Any) -> NDArray[Any]:
     if is_frame(rows):
         return floats(rows, list(range(rows.shape[1])))
     return np.asarray(rows, dtype=np.float32)
 
 
-def _accepts(estimator: Any, rows: Any, probe: NDArray[np.float32]) -> bool:
+def _accepts(estimator: Any, rows: Any, probe: NDArray[Any]) -> bool:
     """Tell whether the estimator takes a row, as a data frame if ``rows`` is one."""
     if is_frame(rows):
         probe = type(rows)(dict(zip(rows.columns, probe.T, strict=True)))

@@ -24,8 +24,8 @@ _MISSING = 0.05
 
 _UNSEEN = "never seen"
 
-# A number must be one of float32 also where it is given in double precision.
-_LARGEST = float(np.finfo(np.float32).max)
+# float32 also holds such a number after it was divided by the width of a narrow bin.
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True)

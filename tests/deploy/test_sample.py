@@ -58,11 +58,12 @@ def test_made_up_rows_are_never_missing_where_that_is_refused(data, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_made_up_rows_stay_within_the_range_of_float32(data, dtype):
     X = data[0].astype(dtype)
-    X[:2, 0] = -3e38, 3e38
+    X[:2, 0] = -1e38, 1e38
     clf = distilled(make_student((8,), max_epochs=1), X, data[1])
     made = sample_rows(parts_of(clf))
     largest = np.nanmax(np.abs(made), axis=0)
-    assert largest[0] == np.finfo(np.float32).max > 1e30 > largest[1]
+    assert largest[0] == pytest.approx(1e30)
+    assert largest[1] < 1e6
     assert to_sklearn(clf)
 
 

@@ -391,6 +391,8 @@ def test_two_labels_of_three_are_no_groups_where_that_is_known_or_the_teacher_ag
         )
     with pytest.warns(UserWarning, match="chance level"):
         look_at(wrong, y, found=np.array(["a", "b", "c"]))
+    with pytest.warns(UserWarning, match="chance level"):
+        look_at(np.eye(3)[1 - y] * 0.7 + 0.1, y, found=np.arange(3))
     with pytest.raises(ValueError, match="0 and 1 alone, the teacher knows 3 classes"):
         look_at(wrong, y, found=np.arange(3))
 

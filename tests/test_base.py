@@ -487,7 +487,7 @@ def test_without_y_a_schedule_of_alpha_counts_as_1(data, forest):
     with pytest.warns(UserWarning, match="learns from the teacher alone"):
         clf.fit(data[0])
     assert column(clf, "alpha") == [1, 1, 1]
-    assert column(clf, "train_loss") == column(clf, "train_loss_soft")
+    assert column(clf, "train_loss") == pytest.approx(column(clf, "train_loss_soft"))
 
 
 @pytest.mark.parametrize("teacher", [GaussianNB(), [GaussianNB()]], ids=["one", "list"])
@@ -696,7 +696,7 @@ def test_chunks_train_as_the_batches_of_fit_do(data, forest):
         for start in range(0, 90, 30):
             rows = slice(start, start + 30)
             chunked.partial_fit(X[rows], y[rows])
-    assert_array_equal(chunked.predict_proba(X), whole.predict_proba(X))
+    assert_allclose(chunked.predict_proba(X), whole.predict_proba(X), rtol=1e-4)
     assert len(chunked.history_) == 12
 
 

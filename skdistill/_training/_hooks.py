@@ -7,6 +7,7 @@ they would by themselves, and the mixin adds the teacher's terms to the loss.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import opcode
@@ -271,9 +272,16 @@ class DistillingMixin(_Net):
             if not (stock and is_unobserved(self, iterator)):
                 super().run_single_epoch(iterator, training, prefix, step_fn, **params)
                 return
+            parts = (self.module_, self.optimizer_)
+            before = copy.deepcopy([part.state_dict() for part in parts])
             found = self.history[-1]["batches"]
             for values in run_epoch(self, iterator):
-                _check_finite(self, values)
+                try:
+                    _check_finite(self, values)
+                except ValueError:  # Steps were made on what is not finite.
+                    for part, state in zip(parts, before, strict=True):
+                        part.load_state_dict(state)
+                    raise
                 found.append(values)
             self.history.record("train_batch_count", len(found))
 

@@ -260,6 +260,19 @@ def test_the_errors_are_the_same(rows, alpha):
     assert messages[0] == messages[1]
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+def test_an_epoch_that_breaks_the_net_is_undone(rows, fast_epochs, alpha):
+    net = train(tiny_net(batch_size=30), rows, alpha=alpha)
+    before = weights_of(net)
+    with pytest.raises(ValueError, match="not finite"):
+        train(net.set_params(lr=1e30), rows, epochs=1, alpha=alpha)
+    assert len(fast_epochs) == 11
+    for own, expected in zip(weights_of(net), before, strict=True):
+        assert_allclose(own, expected, rtol=0)
+    train(net.set_params(lr=0.1), rows, epochs=1, alpha=alpha)
+    assert np.isfinite(net.history[-1, "train_loss"])
+
+
 # When
 
 

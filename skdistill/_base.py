@@ -146,22 +146,15 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
             answer = replace(answer, classes=state.columns)
             rows = self._transfer_set(X, y, sample_weight, extra, answer)
             self._warn_about(rows, objective)
-            temperature = answer.temperature
-            if self._needs_pseudo_labels(rows, objective):
-                rows, found = with_pseudo_labels(
-                    rows,
-                    make_student(early_stopping=True, validation_fraction=0.15),
-                    seed=seed,
-                    calibrate=self._calibrates_by_itself,
-                    remember=isinstance(self.random_state, Integral),
-                )
-                temperature = temperature or found
+            rows, found, weight_decay = self._completed(rows, objective, seed)
+            temperature = answer.temperature if found is None else found
             train_student(
                 student,
                 rows,
                 objective,
                 seed=seed,
                 epochs=1 if incremental else None,
+                weight_decay=weight_decay,
                 watch=tasks.train,
             )
             self.student_, self._state = student, state
@@ -359,7 +352,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
             teacher_weights=self.teacher_weights,
             features=features,
             calibration=resolve_calibration(
-                None if self._calibrates_by_itself else self.calibrate_teacher,
+                None if is_auto(self.calibrate_teacher) else self.calibrate_teacher,
                 partial(self._check_X, reset=False),
             ),
             memory=self.memory,
@@ -406,15 +399,20 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
             question, extra=stacked(extra) if extra else None, augmenter=augmenter
         )
 
-    @property
-    def _calibrates_by_itself(self) -> bool:
-        return is_auto(self.calibrate_teacher)
-
-    def _needs_pseudo_labels(self, rows: TransferSet, objective: Objective) -> bool:
-        """Tell whether the labels are to say something of the rows without a label."""
-        if rows.extra is None or not rows.has_labels or not self._takes_tables():
-            return False
-        return objective.alpha != 1 or self._calibrates_by_itself
+    def _completed(
+        self, rows: TransferSet, objective: Objective, seed: int
+    ) -> tuple[TransferSet, float | None, float | None]:
+        """Label rows that have no label by the others, and calibrate the teacher."""
+        needed = rows.extra is not None and rows.has_labels and self._takes_tables()
+        if not needed or (objective.alpha == 1 and not is_auto(self.calibrate_teacher)):
+            return rows, None, None
+        return with_pseudo_labels(
+            rows,
+            make_student(early_stopping=True, validation_fraction=0.15),
+            seed=seed,
+            calibrate=is_auto(self.calibrate_teacher),
+            remember=isinstance(self.random_state, Integral),
+        )
 
     def _proba_columns(self, classes: ArrayLike | None, incremental: bool) -> Any:
         """Return what the columns of ``teacher_proba`` stand for, if that is known."""

@@ -44,7 +44,7 @@ _BETAS = (0.9, 0.95)
             Interval(Integral, 1, None, closed="left"),
             Options(Integral, {-1}),
         ],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "device": [str, torch.device],
@@ -60,7 +60,7 @@ def make_student(
     lr: float = 0.015,
     max_epochs: int | None = None,
     batch_size: int = 256,
-    weight_decay: float = 0.1,
+    weight_decay: float | None = None,
     early_stopping: bool = False,
     validation_fraction: float = 0.1,
     device: str | torch.device = "cpu",
@@ -102,12 +102,16 @@ def make_student(
         The number of passes over all rows in the training (``net__max_epochs``). None
         stands for 60 on the training rows alone. With rows beyond them, it stands for
         as many steps as 200 passes over the training rows take: a student that sees
-        more rows can train for longer before it overfits.
+        more rows can train for longer before it overfits. With few rows, there are at
+        least 300 steps.
     batch_size : int, default=256
         The number of rows in a training step; -1 for all rows (``net__batch_size``).
-    weight_decay : float, default=0.1
+    weight_decay : float, default=None
         The weight decay of AdamW: each step shrinks the weights by
-        ``lr * weight_decay`` (``net__optimizer__weight_decay``).
+        ``lr * weight_decay`` (``net__optimizer__weight_decay``). Noisy labels need
+        more. If ``fit`` trains a net on the labels for pseudo-labels, None stands for
+        3 divided by the epoch after which this net overfits, but for 0.05 at least
+        and 1 at most. Otherwise it stands for 0.1.
     early_stopping : bool, default=False
         Whether to set rows aside, to keep the weights of the epoch with the smallest
         loss on them, and to stop if the loss has not become smaller for 10 epochs. The
@@ -144,7 +148,8 @@ def make_student(
     -----
     The widths of the net's input and output are not set. ``DistilledClassifier`` sets
     ``net__module__n_features``, ``net__module__n_classes`` and
-    ``net__module__n_numeric`` in ``fit``.
+    ``net__module__n_numeric`` in ``fit``, and ``net__max_epochs`` and
+    ``net__optimizer__weight_decay`` if they are None.
 
     References
     ----------

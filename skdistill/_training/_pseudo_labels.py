@@ -19,12 +19,25 @@ from skdistill.utils._fingerprint import fingerprint
 
 _LABELS_ALONE = Objective(temperature=1.0, alpha=0.0, loss=())
 
+# The weight decay of a student, times the best epoch of the net that learns the labels;
+# and the range of the weight decay.
+_DECAY_TIMES_EPOCH, _DECAYS = 3.0, (0.05, 1.0)
+
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Class probabilities of rows without labels, as the store keeps them."""
+    """What a net that learned the labels tells, as the store keeps it.
+
+    Attributes
+    ----------
+    proba : ndarray of shape (n_extra, n_classes), float32
+        The class probabilities of the rows without labels.
+    best_epoch : int
+        The epoch after which the net began to overfit, counted from 1.
+    """
 
     proba: NDArray[np.float32]
+    best_epoch: int
 
     @property
     def nbytes(self) -> int:
@@ -36,11 +49,14 @@ class PseudoLabels:
 
 def with_pseudo_labels(
     rows: TransferSet, student: Any, *, seed: int, calibrate: bool, remember: bool
-) -> tuple[TransferSet, float | None]:
+) -> tuple[TransferSet, float | None, float]:
     """Give the rows without labels pseudo-labels, and calibrate the soft labels.
 
     The pseudo-labels are the probabilities of a net that is trained on the labels
-    alone. See :func:`matching_temperature` for what they tell of the teacher.
+    alone. See :func:`matching_temperature` for what they tell of the teacher. The
+    sooner this net overfits, the more weight decay a student needs: to stop a training
+    after a number of steps acts like a decay in inverse proportion to it (Goodfellow,
+    Bengio and Courville, Deep Learning, section 7.8).
 
     Parameters
     ----------
@@ -61,14 +77,18 @@ def with_pseudo_labels(
         The rows with their pseudo-labels.
     temperature : float or None
         What the logits were divided by.
+    weight_decay : float
+        The weight decay that suits the noise in the labels.
     """
     own = rows.own()
 
     def label() -> PseudoLabels:
         _hold_out_what_there_is(student, own)
         train_student(student, own, _LABELS_ALONE, seed=seed)
-        labels = proba(net_of(student), transform(student, rows.extra))
-        return PseudoLabels(labels.to(torch.float32).numpy())
+        net = net_of(student)
+        labels = proba(net, transform(student, rows.extra))
+        best_epoch = int(np.argmin(net.history[:, "valid_loss"])) + 1
+        return PseudoLabels(labels.to(torch.float32).numpy(), best_epoch)
 
     mark = None
     if remember:
@@ -78,11 +98,12 @@ def with_pseudo_labels(
             "pseudo-labels", own.X, own.hard, weight, n_classes, rows.extra, seed
         )
     labels = label() if mark is None else store.get(mark.checksum, label)
-    rows = rows.with_pseudo_labels(labels.proba)
-    if not calibrate:
-        return rows, None
-    temperature = matching_temperature(rows.soft[len(own) :], labels.proba)
-    return replace(rows, soft=rows.soft / np.float32(temperature)), temperature
+    rows, temperature = rows.with_pseudo_labels(labels.proba), None
+    if calibrate:
+        temperature = matching_temperature(rows.soft[len(own) :], labels.proba)
+        rows = replace(rows, soft=rows.soft / np.float32(temperature))
+    weight_decay = np.clip(_DECAY_TIMES_EPOCH / labels.best_epoch, *_DECAYS)
+    return rows, temperature, float(weight_decay)
 
 
 def _hold_out_what_there_is(student: Any, rows: TransferSet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,12 @@ _NOTE = (
 # How many times a student that leaves it open goes over as many rows as there are
 # training rows, without and with rows beyond them.
 _PASSES, _PASSES_WITH_EXTRA = 60, 200
+
+# With few rows it takes at least this many steps, as a pass is only a few.
+_MIN_STEPS = 300
+
+# The weight decay of a student that leaves it open, if nobody knows a better one.
+_WEIGHT_DECAY = 0.1
 
 # The last step of a training may break a net whose last loss was sound: this many rows
 # are run through it to see.
@@ -64,6 +71,7 @@ def train_student(
     *,
     seed: int,
     epochs: int | None = None,
+    weight_decay: float | None = None,
     watch: Callable[[Any, int], Sequence[Callback]] = lambda student, n_epochs: (),
 ) -> None:
     """Fit the student's preprocessing, unless it is fitted, and train its net.
@@ -84,13 +92,17 @@ def train_student(
         Seeds weights and batches.
     epochs : int, default=None
         How many epochs to train on from where the net is. None is a fit.
+    weight_decay : float, default=None
+        That of a student that leaves it open.
     watch : callable
         Returns the callbacks that watch the training, given the student and how many
         epochs a fit has.
     """
     net = net_of(student)
     if net.max_epochs is None:
-        net.set_params(max_epochs=_n_epochs(rows))
+        net.set_params(max_epochs=_n_epochs(rows, net.batch_size))
+    if getattr(net, "optimizer__weight_decay", 0.0) is None:
+        net.set_params(optimizer__weight_decay=weight_decay or _WEIGHT_DECAY)
     X = _net_rows(student, rows)
     n_classes = rows.soft.shape[1]
     if not net.initialized_:
@@ -132,15 +144,16 @@ def _net_rows(student: Any, rows: TransferSet) -> Any:
         return stacked([net_input(X), extra])
 
 
-def _n_epochs(rows: TransferSet) -> int:
+def _n_epochs(rows: TransferSet, batch_size: int) -> int:
     """Return over how many epochs a student learns that leaves it open.
 
     There are as many steps as passes over the training rows alone would take: further
     rows bear more of them before a student overfits.
     """
-    n_own = _num_samples(rows.X)
-    passes = _PASSES if len(rows) == n_own else _PASSES_WITH_EXTRA
-    return max(1, round(passes * n_own / len(rows)))
+    n_own, n_rows = _num_samples(rows.X), len(rows)
+    passes = _PASSES if n_rows == n_own else _PASSES_WITH_EXTRA
+    n_batches = math.ceil(n_rows / batch_size) if batch_size > 0 else 1
+    return max(round(passes * n_own / n_rows), math.ceil(_MIN_STEPS / n_batches))
 
 
 def _set_widths(student: Any, X: Any, n_classes: int) -> None:

@@ -143,7 +143,9 @@ def test_net_embeds_the_numeric_columns_alone(frame):
 def test_student_learns_from_a_frame_in_silence(frame, capsys, numeric):
     X = frame(table())
     y = np.array([town == "Ulm" for town in table()["town"]]).astype(np.int64)
-    student = make_student(numeric=numeric, lr=0.01, max_epochs=40, batch_size=16)
+    student = make_student(
+        numeric=numeric, lr=0.01, max_epochs=40, batch_size=16, weight_decay=0.1
+    )
     width = student[0].fit_transform(X).shape[1]
     student.set_params(net__module__n_features=width, net__module__n_classes=2)
     torch.manual_seed(0)

@@ -35,7 +35,14 @@ def transfer_set(scale=1.0, classes=(0, 1), hard_weight=1.0):
 def completed(rows, **params):
     student = make_student((8,), early_stopping=True, validation_fraction=0.15)
     defaults = {"seed": 0, "calibrate": True, "remember": False}
-    return with_pseudo_labels(rows, student, **defaults | params)
+    rows, temperature, _ = with_pseudo_labels(rows, student, **defaults | params)
+    return rows, temperature
+
+
+def decay_of(rows):
+    student = make_student((16,), early_stopping=True, validation_fraction=0.5)
+    kwargs = {"seed": 0, "calibrate": False, "remember": False}
+    return with_pseudo_labels(rows, student, **kwargs)[2]
 
 
 def test_extra_rows_get_the_probabilities_of_a_net_that_learned_the_labels():
@@ -128,3 +135,11 @@ def test_changed_rows_are_labeled_anew(change):
         getattr(rows, change)[0, 1] += 1
     after, _ = completed(rows, seed=seed, remember=True)
     assert (before.pseudo_labels != after.pseudo_labels).any()
+
+
+def test_noisy_labels_ask_for_more_weight_decay():
+    noisy, clean = transfer_set(), transfer_set()
+    rng = np.random.default_rng(0)
+    noisy.hard[:N_OWN] = rng.integers(0, 2, size=N_OWN)
+    clean.hard[:N_OWN] = clean.X[:, 0] > 0
+    assert 0.05 <= decay_of(clean) < 0.2 < decay_of(noisy) <= 1

@@ -14,6 +14,7 @@ from skorch.callbacks import EarlyStopping
 from skorch.dataset import ValidSplit
 from skorch.utils import noop
 
+from skdistill._auto import is_auto
 from skdistill._classifier import DistilledClassifier
 from skdistill._students._make_student import make_student
 from skdistill._teachers._asking import fit, seeded_clone
@@ -66,8 +67,10 @@ def fit_models(
     ]
     student = clone(clf).set_params(random_state=seed)
     seconds = {}
-    if clf.soft_labels == "out_of_bag":
-        # Only ``fit`` itself knows which rows the trees of a forest have left out.
+    chooses = is_auto(clf.temperature) or is_auto(clf.alpha)
+    if clf.soft_labels == "out_of_bag" or chooses:
+        # Only ``fit`` itself knows which rows the trees of a forest have left out, and
+        # can choose by rows that a teacher has not seen.
         seconds["student"] = _fit_student(student, teachers, train)
         teachers = listed(getattr(student, "teacher_", teachers))
         seconds["teacher"] = _fit_teachers(teachers, train)

@@ -197,6 +197,7 @@ METHODS = {
     "in_sample": ({}, 1),
     "out_of_fold": ({"cv": 3}, 4),
     "out_of_bag": ({"soft_labels": "out_of_bag"}, 1),
+    "chosen by rows that are held out": ({"temperature": "auto"}, 2),
     "calibrated": (
         {"calibrate_teacher": "out_of_fold", "cv": 3, "soft_labels": "in_sample"},
         4,

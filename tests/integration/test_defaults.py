@@ -1,0 +1,143 @@
+"""What the default call stands for: made rows, their labels, steps, weight decay."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from skorch import NeuralNetClassifier
+
+from skdistill import DistilledClassifier, make_student
+from skdistill.augmentation import MUNGE
+
+N_ROWS = 200
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N_ROWS, 3))
+    return X, (X[:, 0] + 0.5 * rng.normal(size=N_ROWS) > 0).astype(int)
+
+
+@pytest.fixture(scope="module")
+def teacher(rows):
+    return LogisticRegression().fit(*rows)
+
+
+def trained(teacher, rows, student=None, **params):
+    clf = DistilledClassifier(teacher, student, random_state=0, **params)
+    return clf.fit(*rows)
+
+
+def proba(clf, rows):
+    return clf.predict_proba(rows[0])
+
+
+def n_rows_of(clf):
+    """Return how many rows the student has learned from."""
+    return sum(batch["train_batch_size"] for batch in clf.history_[-1]["batches"])
+
+
+def test_the_default_call_is_this_one(teacher, rows):
+    explicit = trained(
+        teacher,
+        rows,
+        make_student(
+            (64, 64),
+            numeric="piecewise",
+            lr=0.015,
+            batch_size=256,
+            max_epochs=34,  # 300 steps, 9 in each epoch over 2,200 rows
+        ),
+        temperature=1.0,
+        alpha=0.7,
+        augmenter=MUNGE(n_copies=10),
+        calibrate_teacher="auto",
+    )
+    default = trained(teacher, rows)
+    assert n_rows_of(default) == 11 * N_ROWS
+    assert_array_equal(proba(default, rows), proba(explicit, rows))
+
+
+@pytest.mark.parametrize("n_rows", [20_000, 200_000])
+def test_large_tables_have_fewer_copies(n_rows):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 1)).astype(np.float32)
+    teacher = LogisticRegression().fit(X, X[:, 0] > 0)
+    student = make_student((), numeric="standard", max_epochs=1, batch_size=-1)
+    clf = DistilledClassifier(teacher, student, alpha=1.0, calibrate_teacher=None)
+    n_made = max(100_000, n_rows)
+    assert n_rows_of(clf.fit(X, X[:, 0] > 0)) == n_rows + n_made
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "augmenter", "n_epochs"),
+    [
+        (200, None, 300),  # of one step each
+        (2560, None, 60),
+        (2560, MUNGE(n_copies=3), 50),  # 200 passes over the training rows
+    ],
+)
+def test_the_number_of_epochs_follows_from_the_rows(n_rows, augmenter, n_epochs):
+    X = np.random.default_rng(0).normal(size=(n_rows, 2))
+    y = (X[:, 0] > 0).astype(int)
+    clf = DistilledClassifier(
+        LogisticRegression(), make_student(()), augmenter=augmenter, random_state=0
+    )
+    assert len(clf.fit(X, y).history_) == n_epochs
+
+
+def decay(clf):
+    (group,) = clf.student_[-1].optimizer_.param_groups
+    return group["weight_decay"]
+
+
+def test_noisy_labels_are_learned_with_more_weight_decay(teacher, rows):
+    X, y = rows
+    clean = (X[:, 0] > 0).astype(int)
+    clear = trained(LogisticRegression().fit(X, clean), (X, clean))
+    flips = np.random.default_rng(1).random(N_ROWS) < 0.3
+    noise = np.where(flips, 1 - clean, clean)
+    noisy = trained(LogisticRegression().fit(X, noise), (X, noise))
+    assert 0.05 <= decay(clear) < decay(noisy) <= 1
+
+
+@pytest.mark.parametrize(
+    ("student", "params", "expected"),
+    [
+        (make_student((), weight_decay=0.02), {}, 0.02),
+        (make_student(()), {"augmenter": None}, 0.1),
+    ],
+    ids=["given", "without pseudo-labels"],
+)
+def test_weight_decay_is_as_given_or_a_tenth(teacher, rows, student, params, expected):
+    assert decay(trained(teacher, rows, student, **params)) == expected
+
+
+def test_labels_count_on_made_rows_unless_alpha_is_1(teacher, rows):
+    X, y = rows
+    flipped = X, 1 - y
+    params = {"alpha": 1.0, "calibrate_teacher": None, "classes": None}
+    with pytest.warns(UserWarning, match="balanced accuracy"):
+        alone = trained(teacher, flipped, **params)
+    assert_array_equal(
+        proba(alone, rows), proba(trained(teacher, rows, **params), rows)
+    )
+    with pytest.warns(UserWarning, match="balanced accuracy"):
+        mixed = trained(teacher, flipped, alpha=0.3)
+    # The labels outweigh the teacher, on the made rows too.
+    assert (mixed.predict(X) == flipped[1]).mean() > 0.8
+
+
+def test_a_net_of_ones_own_learns_from_its_training_rows(teacher, rows):
+    class_of = make_student()[-1]
+    net = NeuralNetClassifier(
+        class_of.module,
+        criterion=class_of.criterion,
+        max_epochs=2,
+        train_split=None,
+        verbose=0,
+    )
+    clf = trained(teacher, (rows[0].astype(np.float32), rows[1]), net)
+    assert n_rows_of(clf) == N_ROWS
+    assert not hasattr(clf, "teacher_temperature_")

@@ -93,7 +93,7 @@ def decay(clf):
 
 
 def test_noisy_labels_are_learned_with_more_weight_decay(teacher, rows):
-    X, y = rows
+    X, _ = rows
     clean = (X[:, 0] > 0).astype(int)
     clear = trained(LogisticRegression().fit(X, clean), (X, clean))
     flips = np.random.default_rng(1).random(N_ROWS) < 0.3

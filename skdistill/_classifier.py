@@ -139,8 +139,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         teacher, and ``fit`` takes several times as long. Your own object must have a
         method ``sample(X, n_rows, random_state)``. Its attribute ``n_copies``, by
         default 10, is the number of new rows for each training row.
-    calibrate_teacher : "auto", None, "out_of_fold" or pair (X_cal, y_cal), \
-            default="auto"
+    calibrate_teacher : "auto", None, "out_of_fold" or pair, default="auto"
         Calibrates the teacher by temperature scaling [2]_: its logits are divided by
         one number. A teacher is often too sure, or not sure enough, and most of all on
         the rows that it was fitted on. "auto" compares the teacher with a net that is
@@ -152,8 +151,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         each row is labeled by a clone that was not fitted on it. Out-of-fold soft
         labels are used for this as well, so nothing is fitted twice. If you pass ``cv``
         and want in-sample soft labels, also pass ``soft_labels="in_sample"``. A pair
-        contains rows that the teacher has not seen, in the form of ``X``, and their
-        labels. Each teacher of a list is calibrated before the average, but with
+        (X_cal, y_cal) contains rows that the teacher has not seen, in the form of
+        ``X``, and their labels. Each teacher of a list is calibrated before the average, but with
         "auto" the average is calibrated. None leaves the probabilities as they are.
     proba_clip : float or "auto", default="auto"
         The lower bound of the teacher's probabilities, whose logarithms are taken as

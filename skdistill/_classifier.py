@@ -152,8 +152,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         labels are used for this as well, so nothing is fitted twice. If you pass ``cv``
         and want in-sample soft labels, also pass ``soft_labels="in_sample"``. A pair
         (X_cal, y_cal) contains rows that the teacher has not seen, in the form of
-        ``X``, and their labels. Each teacher of a list is calibrated before the average, but with
-        "auto" the average is calibrated. None leaves the probabilities as they are.
+        ``X``, and their labels. Each teacher of a list is calibrated before the
+        average, but with "auto" the average is calibrated. None leaves the
+        probabilities as they are.
     proba_clip : float or "auto", default="auto"
         The lower bound of the teacher's probabilities, whose logarithms are taken as
         logits. Like a temperature, a larger value makes the soft labels softer. "auto"

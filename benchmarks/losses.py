@@ -62,7 +62,9 @@ PAPER_WEIGHTS = {
 METRICS = ["accuracy", "log loss", "agreement"]
 COLUMNS = [*METRICS, "ms a step", "over kl"]
 # Without made rows, and with the inputs and the temperature of most papers.
-STUDENT = make_student(numeric="standard")
+STUDENT = make_student(
+    numeric="standard", lr=0.01, max_epochs=30, batch_size=128, weight_decay=0.03
+)
 SETTINGS = {"temperature": 2.0, "alpha": 0.5, "augmenter": None}
 
 

@@ -5,7 +5,9 @@ import pytest
 import torch
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.metrics import log_loss
 from skorch import NeuralNetClassifier
+from skorch.dataset import Dataset
 
 from skdistill import DistilledClassifier, make_student
 from tests.conftest import table
@@ -154,3 +156,25 @@ def test_student_learns_from_a_frame_in_silence(frame, capsys, numeric):
         assert (student.predict(X) == y).mean() > 0.95
     assert isinstance(student["net"], NeuralNetClassifier)
     assert capsys.readouterr().out == ""
+
+
+def test_early_stopping_keeps_the_best_epoch(data):
+    X, y = data
+    noise = np.random.default_rng(0).permutation(y)  # nothing to learn: overfits
+    student = make_student(early_stopping=True, validation_fraction=0.3, batch_size=16)
+    proba = np.eye(3)[noise] * 0.7 + 0.1
+    clf = DistilledClassifier(student=student, alpha=0.0, random_state=0)
+    clf.fit(X, noise, teacher_proba=proba)
+    losses = clf.history_[:, "valid_loss"]
+    assert len(losses) == np.argmin(losses) + 1 + 10
+    held_out = student["net"].train_split(Dataset(X, noise), noise)[1].indices
+    assert len(held_out) == round(0.3 * len(X))
+    expected = log_loss(noise[held_out], clf.predict_proba(X[held_out]))
+    assert min(losses) == pytest.approx(expected, rel=1e-5)
+
+
+def test_rows_are_held_out_on_request_alone():
+    assert make_student(validation_fraction=0.3)["net"].train_split is None
+    for wrong in (0.0, 1.0, 2):
+        with pytest.raises(ValueError, match="The 'validation_fraction' parameter"):
+            make_student(early_stopping=True, validation_fraction=wrong)

@@ -6,12 +6,26 @@ import torch
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
+from torch import nn
 
 from skdistill import DistilledClassifier
 from skdistill._training._objective import Objective
 from skdistill._training._train import train_student
 from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import tiny_net
+
+
+class Noisy(nn.Sequential):
+    """Draws random numbers, and has statistics of its batches."""
+
+    def __init__(self, n_features=2, n_classes=2):
+        super().__init__(
+            nn.Linear(n_features, 8),
+            nn.BatchNorm1d(8),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Linear(8, n_classes),
+        )
 
 
 def sgd_net(**params):

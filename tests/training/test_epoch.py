@@ -29,7 +29,7 @@ from skdistill.losses import KLLoss
 from skdistill.losses._base import LOSSES
 from skdistill.schedules import CosineSchedule, LinearSchedule
 from tests.conftest import TinyModule, tiny_net
-from tests.training.conftest import train, weights_of
+from tests.training.conftest import Noisy, train, weights_of
 
 
 @pytest.fixture
@@ -63,19 +63,6 @@ def own_net(**params):
 
 
 # The same as skorch's
-
-
-class Noisy(nn.Sequential):
-    """Draws random numbers, and has statistics of its batches."""
-
-    def __init__(self, n_features=2, n_classes=2):
-        super().__init__(
-            nn.Linear(n_features, 8),
-            nn.BatchNorm1d(8),
-            nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Linear(8, n_classes),
-        )
 
 
 class Proba(TinyModule):

@@ -20,7 +20,13 @@ from skdistill._training._learned import LearnedLosses
 from skdistill._training._objective import Objective
 from skdistill.losses import ContrastiveLoss, HintLoss, VIDLoss
 from tests.conftest import TinyModule, tiny_net
-from tests.training.conftest import assert_same_weights, differ, distilled, weights_of
+from tests.training.conftest import (
+    Noisy,
+    assert_same_weights,
+    differ,
+    distilled,
+    weights_of,
+)
 
 
 class Own:
@@ -224,24 +230,11 @@ def test_an_optimizer_that_leaves_it_out_is_refused(data, forest, begun):
     distilled(forest, net, feature_loss="cka").fit(*data)
 
 
-class Dropping(nn.Sequential):
-    """A module with random numbers and with statistics of its batches."""
-
-    def __init__(self, n_features=2, n_classes=2):
-        super().__init__(
-            nn.Linear(n_features, 8),
-            nn.BatchNorm1d(8),
-            nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Linear(8, n_classes),
-        )
-
-
 @EACH_LEARNER
 def test_the_students_start_and_batches_are_as_without(data, forest, learner):
     # Adam would make steps of the rounding of gradients that are zero.
     sgd = {"optimizer": torch.optim.SGD}
-    net = tiny_net(module=Dropping, max_epochs=3, batch_size=32, **sgd)
+    net = tiny_net(module=Noisy, max_epochs=3, batch_size=32, **sgd)
     tiny = {"feature_weight": 1e-30, "relation_weight": 1e-30}
     plain = distilled(forest, net).fit(*data)
     more = distilled(forest, net, **learner, **tiny).fit(*data)

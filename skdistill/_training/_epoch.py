@@ -9,17 +9,11 @@ import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
 from torch import Tensor
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    RandomSampler,
-    SequentialSampler,
-    Subset,
-)
 
 from skdistill._students._net import WarmupDecay
 from skdistill._training._batches import NumberedBatches
-from skdistill._training._gradient import LogitGradient, has_gradient
+from skdistill._training._gradient import LogitGradient, has_gradient, targets_of
+from skdistill._training._order import EpochOrder, is_stock_loader
 from skdistill._training._outputs import check_outputs
 from skdistill._training._prediction import first
 
@@ -77,7 +71,7 @@ def is_unobserved(net: Any, batches: Any) -> bool:
     distillation = net.distillation_
     return (
         isinstance(batches, NumberedBatches)
-        and _is_stock_loader(batches.loader)
+        and is_stock_loader(batches.loader)
         and all(getattr(net.plain_class_, name) is _STOCK[name] for name in _STOCK)
         and vars(net).keys().isdisjoint(_STOCK)
         and net._optimizers == ["optimizer"]
@@ -97,12 +91,14 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
     callbacks = [callback for _, callback in net.callbacks_]
     pacers = [c.on_batch_begin for c in callbacks if type(c).on_batch_begin in _PACERS]
     n_batches = max(1, _ROWS_AT_ONCE // loader.batch_size)
-    for block in _order(loader).split(n_batches * loader.batch_size):
+    for block in EpochOrder.of(loader).draw().split(n_batches * loader.batch_size):
         parts = block.split(loader.batch_size)
         y = loader.collate_fn.y[block]
         teacher: Any
-        if has_gradient(loss, net.criterion_):
-            teacher = LogitGradient(loss, block, y, loader.batch_size, net.device)
+        # With alpha = 0 the student learns bit for bit as by itself.
+        if loss.alpha > 0 and has_gradient(loss, net.criterion_, net.device):
+            targets = targets_of(loss, block, y, net.device)
+            teacher = LogitGradient(targets, loader.batch_size)
         else:
             teacher = _Autograd(net, parts, y.split(loader.batch_size))
         for rows in parts:
@@ -144,47 +140,6 @@ def _steps_alone(optimizer: Any) -> bool:
     """Tell whether the step of an optimizer needs the gradient alone."""
     is_stock = type(optimizer).__module__.startswith("torch.optim.")
     return is_stock and not isinstance(optimizer, torch.optim.LBFGS)
-
-
-def _is_stock_loader(loader: Any) -> bool:
-    """Tell whether :func:`_order` has the rows in the loader's order."""
-    return (
-        type(loader) is DataLoader
-        and loader.num_workers == 0
-        and not loader.pin_memory
-        and loader.generator is None
-        and type(loader.batch_sampler) is BatchSampler
-        and len(loader) > 0
-        and _is_stock_sampler(loader.sampler)
-        and loader.collate_fn.at_once  # type: ignore[union-attr]
-    )
-
-
-def _is_stock_sampler(sampler: Any) -> bool:
-    if type(sampler) is RandomSampler:
-        return (
-            sampler.generator is None
-            and not sampler.replacement
-            and sampler.num_samples == len(sampler.data_source)
-        )
-    return type(sampler) is SequentialSampler
-
-
-def _order(loader: Any) -> Tensor:
-    """Return the rows of an epoch in the order in which the loader would draw them."""
-    n_rows = len(loader.sampler)
-    torch.empty((), dtype=torch.int64).random_()  # its seed of worker processes
-    order = torch.arange(n_rows)
-    if type(loader.sampler) is RandomSampler:
-        seed = int(torch.empty((), dtype=torch.int64).random_().item())
-        order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed))
-    if loader.drop_last:
-        order = order[: len(loader) * loader.batch_size]
-    dataset = loader.dataset
-    while isinstance(dataset, Subset):
-        order = torch.as_tensor(dataset.indices)[order]
-        dataset = dataset.dataset
-    return order
 
 
 def _listens(callback: Any) -> bool:

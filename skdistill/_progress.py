@@ -38,14 +38,14 @@ class TrainingBar(Callback):
 class FitTasks:
     """The tasks of a fit, as scikit-learn's callbacks see them: label, then train.
 
-    Below scikit-learn 1.9 there are no callbacks, and ``partial_fit`` has none: then
-    nothing is reported.
+    Nothing is reported where nobody has set a callback, and by ``partial_fit``; and
+    below scikit-learn 1.9, which has none.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, incremental: bool) -> None:
         self.estimator, self.X, self.y = estimator, X, y
         self.root: Any = None
-        if not incremental and hasattr(estimator, "_init_callback_context"):
+        if not incremental and getattr(estimator, "_skl_callbacks", None):
             self.root = estimator._init_callback_context(max_subtasks=2)
         self.shows_bar = bool(estimator.verbose) and not incremental
 

@@ -41,7 +41,7 @@ _STOCK = {
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 # Hooks that set something before each step, and ignore the batch.
-_PACERS = {WarmupDecay.on_batch_begin}
+PACERS = {WarmupDecay.on_batch_begin}
 
 # Hooks of skorch that do nothing in training under some condition.
 _IDLE: Mapping[Any, Callable[[Any], bool]] = {
@@ -89,7 +89,7 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
     loss, module, optimizer = net.distillation_.loss, net.module_, net.optimizer_
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     callbacks = [callback for _, callback in net.callbacks_]
-    pacers = [c.on_batch_begin for c in callbacks if type(c).on_batch_begin in _PACERS]
+    pacers = [c.on_batch_begin for c in callbacks if type(c).on_batch_begin in PACERS]
     n_batches = max(1, _ROWS_AT_ONCE // loader.batch_size)
     for block in EpochOrder.of(loader).draw().split(n_batches * loader.batch_size):
         parts = block.split(loader.batch_size)
@@ -147,7 +147,7 @@ def _listens(callback: Any) -> bool:
     hooks = ((getattr(type(callback), n), getattr(Callback, n)) for n in _BATCH_HOOKS)
     return any(
         own is not stock
-        and own not in _PACERS
+        and own not in PACERS
         and not (own in _IDLE and _IDLE[own](callback))
         for own, stock in hooks
     )

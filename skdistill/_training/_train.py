@@ -13,10 +13,12 @@ from sklearn.utils.validation import _num_samples
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
 
-from skdistill._training._hooks import Distillation, describe, distilling
+from skdistill._training._hooks import Distillation, adopt, describe, distilling
+from skdistill._training._lockstep import current_task
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import forward, net_input, transform
+from skdistill._training._stacking import Alone, trainee_of
 from skdistill._training._threads import one_thread_if_small
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._frames import stacked
@@ -111,11 +113,13 @@ def train_student(
     callbacks = watch(student, net.max_epochs)
     distillation = Distillation(loss, len(rows), n_classes, X[:2], callbacks)
     note = f"(Raised by the student's net on X of shape {X.shape})"
-    with seeded(seed), distilling(net, distillation), noting(note, RuntimeError):
-        if epochs is None:
-            net.fit(X, rows.hard)
-        else:
-            net.partial_fit(X, rows.hard, epochs=epochs)
+    with noting(note, RuntimeError):
+        if epochs is not None:
+            with seeded(seed), distilling(net, distillation):
+                net.partial_fit(X, rows.hard, epochs=epochs)
+        elif not _train_with_others(net, X, rows, distillation, seed):
+            with seeded(seed), distilling(net, distillation):
+                net.fit(X, rows.hard)
     if distillation.interruption is not None:
         raise distillation.interruption
     with one_thread_if_small(net.module_, _CHECKED_ROWS):
@@ -125,6 +129,25 @@ def train_student(
             f"the student's output is not finite after {len(net.history)} epochs, at "
             f"{describe(net, loss)}. Lower the learning rate or scale X"
         )
+
+
+def _train_with_others(
+    net: Any, X: Any, rows: TransferSet, distillation: Distillation, seed: int
+) -> bool:
+    """Train a net together with those of other tasks; tell whether it was."""
+    task = current_task()
+    if task is None:
+        return False
+    with seeded(seed), distilling(net, distillation):
+        try:
+            trainee = trainee_of(net, X, rows)
+        except Alone as reason:
+            task.lockstep.alone[str(reason)] += 1
+            return False
+    trained = task.train(trainee)
+    with distilling(net, distillation):
+        adopt(net, X, rows.hard, trained)
+    return True
 
 
 def _net_rows(student: Any, rows: TransferSet) -> Any:

@@ -7,9 +7,10 @@ import pickle
 import sys
 import sysconfig
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
@@ -51,6 +52,27 @@ class Fingerprint:
 
     checksum: str
     is_lasting: bool
+
+
+# Of objects that do not change for a while, by their identity.
+_known: ContextVar[dict[int, Fingerprint]] = ContextVar("known", default={})  # noqa: B039
+
+
+@contextmanager
+def unchanged(objects: Sequence[Any]) -> Iterator[None]:
+    """Compute the checksum of objects once for the time in which none of them changes.
+
+    Parameters
+    ----------
+    objects : sequence of object
+        Such as the fitted teachers of a search.
+    """
+    marks = {id(one): mark for one in objects if (mark := fingerprint(one))}
+    token = _known.set(_known.get() | marks)
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 def fingerprint(*objects: Any) -> Fingerprint | None:
@@ -117,6 +139,9 @@ class _Pickler(cloudpickle.Pickler):
     met_own_code = False
 
     def reducer_override(self, obj: Any) -> Any:
+        if (known := _known.get().get(id(obj))) is not None:
+            self.met_own_code |= not known.is_lasting
+            return _contents, (known.checksum,)
         if isinstance(obj, type | FunctionType):
             self.met_own_code |= _is_own(obj.__module__)
             return super().reducer_override(obj)

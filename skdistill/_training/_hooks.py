@@ -27,7 +27,6 @@ from skdistill._training._learned import LearnedLosses
 from skdistill._training._loss import BatchLoss, weighted_mean
 from skdistill._training._outputs import check_outputs, student_logits
 from skdistill._training._prediction import first
-from skdistill._training._stack import Trained
 from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._layers import Watch
 
@@ -327,21 +326,6 @@ class DistillingMixin(_Net):
 
         student = student_logits(self, first(y_pred))
         return self.distillation_.loss(student, y_true, rows, hard_loss, features)
-
-
-def adopt(net: Any, X: Any, y: Any, trained: Trained) -> None:
-    """Give a net what was trained in its place, with the history of its loss."""
-    net.check_data(X, y)
-    for epoch, values in enumerate(trained.epochs):
-        net.distillation_.loss.begin_epoch(epoch, net.max_epochs)
-        net.history.new_epoch()
-        net.history.record("epoch", epoch + 1)
-        _check_finite(net, values)
-        for name, value in values.items():
-            net.history.record(name, value)
-    with torch.no_grad():
-        for name, weight in net.module_.named_parameters():
-            weight.copy_(torch.as_tensor(trained.weights[name]))
 
 
 def describe(net: Any, loss: BatchLoss) -> str:

@@ -17,10 +17,13 @@ from contextvars import ContextVar, copy_context
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
+from numpy.typing import NDArray
 
-from skdistill._training._stack import Trained, Trainee, train_stack
+from skdistill._training._stack import Trainee, train_stack
 from skdistill._training._stacking import sorted_into_stacks
 from skdistill.utils._locks import holds_lock
+
+Weights = dict[str, NDArray[Any]]
 
 _current: ContextVar[Task | None] = ContextVar("task", default=None)
 
@@ -33,19 +36,16 @@ class Lockstep:
     n_jobs : int or None
         How many processes train stacks of nets.
     backend : joblib backend, default=None
-        What starts these processes.
+        What starts these processes; None is joblib's default.
 
     Attributes
     ----------
-    n_together : int
-        How many nets were trained together with others, or had an equal one trained.
     alone : Counter of str
         Why other nets were trained by themselves.
     """
 
     def __init__(self, n_jobs: int | None = None, backend: Any = None) -> None:
         self.n_jobs, self.backend = n_jobs, backend
-        self.n_together = 0
         self.alone: Counter[str] = Counter()
 
     def run(self, functions: Sequence[Callable[[], Any]]) -> list[Task]:
@@ -57,7 +57,7 @@ class Lockstep:
             while waiting := [task for task in tasks if task.trainee is not None]:
                 trained = self._train([task.trainee for task in waiting])
                 for task, own in zip(waiting, trained, strict=True):
-                    task.trainee, task.trained = None, own
+                    task.trainee, task.weights = None, own
                     task.proceed()
         except BaseException:
             for task in tasks:
@@ -65,7 +65,7 @@ class Lockstep:
             raise
         return tasks
 
-    def _train(self, trainees: Sequence[Any]) -> list[Trained]:
+    def _train(self, trainees: Sequence[Any]) -> list[Weights]:
         """Train nets, of equal ones only the first, and return all of them."""
         stacks, first_of = sorted_into_stacks(trainees)
         with parallel_config(backend=self.backend or "loky", n_jobs=self.n_jobs):
@@ -77,7 +77,6 @@ class Lockstep:
             for stack, ones in zip(stacks, found, strict=True)
             for i, one in zip(stack, ones, strict=True)
         }
-        self.n_together += len(trainees)
         return [trained[i] for i in first_of]
 
 
@@ -88,14 +87,14 @@ class Task:
     ----------
     trainee : Trainee or None
         The net for which it waits.
-    trained : Trained or None
-        The net that it has waited for.
+    weights : dict of str to ndarray, or None
+        The trained weights of the net for which it has waited.
     """
 
     def __init__(self, function: Callable[[], Any], lockstep: Lockstep) -> None:
         self._function, self.lockstep = function, lockstep
         self.trainee: Trainee | None = None
-        self.trained: Trained | None = None
+        self.weights: Weights | None = None
         self._result: Any = None
         self._error: BaseException | None = None
         self._is_canceled = False
@@ -126,13 +125,13 @@ class Task:
         self._is_canceled = True
         self._turn.release()
 
-    def train(self, trainee: Trainee) -> Trained:
+    def train(self, trainee: Trainee) -> Weights:
         """Wait until a net is trained; the function calls this in its thread."""
         self.trainee = trainee
         self._rest.release()
         self._wait()
-        assert self.trained is not None
-        return self.trained
+        assert self.weights is not None
+        return self.weights
 
     def _run(self) -> None:
         _current.set(self)

@@ -7,8 +7,9 @@ that a step of ten nets takes little longer than a step of one.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,7 +39,7 @@ class Trainee:
     ----------
     module : torch.nn.Module
         The net, with its initial weights.
-    kind : bytes
+    kind : str
         The same for nets that compute the same function of weights and inputs.
     optimizer : type
         A class of torch.optim.
@@ -65,7 +66,7 @@ class Trainee:
     """
 
     module: nn.Module
-    kind: bytes
+    kind: str
     optimizer: type[torch.optim.Optimizer]
     settings: dict[str, Any]
     pacers: list[Any]
@@ -80,27 +81,16 @@ class Trainee:
     device: str
 
 
-@dataclass
-class Trained:
-    """A net after its training.
-
-    Attributes
-    ----------
-    weights : dict of str to ndarray
-        The parameters of its module.
-    epochs : list of dict
-        The values of the loss and of its parts, means over each epoch.
-    """
-
-    weights: dict[str, NDArray[Any]]
-    epochs: list[dict[str, float]]
-
-
-def train_stack(trainees: Sequence[Trainee]) -> list[Trained]:
+def train_stack(trainees: Sequence[Trainee]) -> list[dict[str, NDArray[Any]]]:
     """Train nets that differ only in what a step can be told for each of them.
 
     These are weights, rows of one number and shape, temperature and alpha, the weight
     of the loss, and the options of the optimizer.
+
+    Returns
+    -------
+    weights : list of dict of str to ndarray
+        The trained parameters of each module.
     """
     stack = _Stack(trainees)
     n_rows = len(trainees) * trainees[0].batch_size
@@ -147,7 +137,7 @@ class _Stack:
             groups.append({**own[0].settings, "params": list(weights.values())})
         self.optimizer = self.one.optimizer(groups)
 
-    def train(self) -> list[Trained]:
+    def train(self) -> list[dict[str, NDArray[Any]]]:
         paced = SimpleNamespace(
             optimizer_=self.optimizer,
             batch_size=self.one.batch_size,
@@ -156,19 +146,15 @@ class _Stack:
         pacers = copy.deepcopy(self.one.pacers)
         for pacer in pacers:
             pacer.on_train_begin(paced)
-        epochs: list[list[dict[str, float]]] = [[] for _ in self.trainees]
         for epoch in range(self.one.max_epochs):
             for pacer in pacers:
                 pacer.on_epoch_begin(paced, dataset_train=self.one.order.rows)
-            found = self._epoch(epoch, [(p.on_batch_begin, paced) for p in pacers])
-            for own, values in zip(epochs, found, strict=True):
-                own.append(values)
+            self._train_epoch(epoch, [partial(p.on_batch_begin, paced) for p in pacers])
         weights = {k: w.detach().cpu().numpy() for k, w in self._weights().items()}
-        trained = [
-            Trained({name: weight[i] for name, weight in weights.items()}, own)
-            for i, own in enumerate(epochs)
+        return [
+            {name: weight[self.positions.index(i)] for name, weight in weights.items()}
+            for i in range(len(self.positions))
         ]
-        return [trained[self.positions.index(i)] for i in range(len(trained))]
 
     def _weights(self) -> dict[str, Tensor]:
         """Return the weights of all nets, the first axis being that of the nets."""
@@ -179,23 +165,20 @@ class _Stack:
             for name in self.leaves[0]
         }
 
-    def _epoch(self, epoch: int, pace: list[tuple[Any, Any]]) -> list[dict[str, float]]:
-        """Train for an epoch; return the values of the loss of each net."""
+    def _train_epoch(self, epoch: int, pace: list[Callable[..., None]]) -> None:
         for loss in self.losses:
             loss.begin_epoch(epoch, self.one.max_epochs)
         orders = self._orders()
-        sums: dict[str, Tensor] = {}
         for start, stop, batch_size in self._blocks():
             block = [order[start:stop] for order in orders]
-            values = self._train_on(block, batch_size, pace)
-            for name, value in values.items():
-                value = value.view(-1, len(orders)).sum(dim=0) * batch_size
-                sums[name] = sums.get(name, 0) + value
-        means = {f"train_{k}": (v / len(orders[0])).tolist() for k, v in sums.items()}
-        return [
-            dict(zip(means, own, strict=True))
-            for own in zip(*means.values(), strict=True)
-        ]
+            teacher = self._gradient(block, batch_size)
+            for X in self._inputs(block).split(batch_size, dim=1):
+                for set_rate in pace:
+                    set_rate(training=True)
+                self.optimizer.zero_grad()
+                outputs = first(outputs_of(self.one.module, self._weights(), X))
+                teacher.backward(outputs.flatten(0, 1))
+                self.optimizer.step()
 
     def _orders(self) -> list[Tensor]:
         """Draw the rows of an epoch for each net."""
@@ -225,25 +208,14 @@ class _Stack:
         if whole < n_rows:
             yield whole, n_rows, n_rows - whole
 
-    def _train_on(
-        self, block: list[Tensor], batch_size: int, pace: list[tuple[Any, Any]]
-    ) -> dict[str, Tensor]:
-        """Make a step for each batch of a block; return the values of the loss."""
+    def _gradient(self, block: list[Tensor], batch_size: int) -> LogitGradient:
+        """Return the gradient of the loss of some rows of each net."""
         targets = [
             targets_of(loss, rows, y[rows], self.device, labels=True)
             for loss, rows, y in zip(self.losses, block, self.y, strict=True)
         ]
-        teacher = LogitGradient(
-            _side_by_side(targets, batch_size), batch_size, len(block)
-        )
-        for X in self._inputs(block).split(batch_size, dim=1):
-            for on_batch_begin, paced in pace:
-                on_batch_begin(paced, training=True)
-            self.optimizer.zero_grad()
-            outputs = first(outputs_of(self.one.module, self._weights(), X))
-            teacher.backward(outputs.flatten(0, 1))
-            self.optimizer.step()
-        return teacher.values()
+        targets = _side_by_side(targets, batch_size)
+        return LogitGradient(targets, batch_size, n_batches=len(block))
 
     def _inputs(self, block: list[Tensor]) -> Tensor:
         """Return the rows of each net, of shape (n_nets, n_rows, ...)."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-import pickle
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +17,6 @@ from skorch.callbacks import (
     PassthroughScoring,
     PrintLog,
 )
-from torch import nn
 from torch.utils.data import DataLoader
 
 from skdistill._training._epoch import PACERS, is_unobserved
@@ -28,6 +26,7 @@ from skdistill._training._order import EpochOrder
 from skdistill._training._prediction import first
 from skdistill._training._stack import Trainee, outputs_of
 from skdistill._transfer._transfer_set import TransferSet
+from skdistill.utils._fingerprint import fingerprint
 
 # On a CPU, a larger stack takes more time for each of its nets.
 MAX_NETS = 12
@@ -90,7 +89,7 @@ def trainee_of(net: Any, X: Any, rows: TransferSet) -> Trainee:
     )
 
 
-def _check_module(net: Any) -> bytes:
+def _check_module(net: Any) -> str:
     """Return the kind of a module; raise if it cannot share a step with others."""
     module, X = net.module_, net.distillation_.example
     if not isinstance(X, np.ndarray):
@@ -115,10 +114,10 @@ def _check_module(net: Any) -> bytes:
     with torch.no_grad():
         for weight in skeleton.parameters():
             weight.zero_()
-    try:
-        return pickle.dumps(skeleton)
-    except Exception as error:  # a module may refuse with any error
-        raise Alone("the student's module cannot be pickled") from error
+    kind = fingerprint(skeleton)
+    if kind is None:
+        raise Alone("the student's module cannot be pickled")
+    return kind.checksum
 
 
 def _check_training(net: Any) -> None:
@@ -199,9 +198,7 @@ def _share_arrays(trainees: Sequence[Trainee]) -> None:
 def _rows(trainee: Trainee) -> tuple[Any, ...]:
     """Return the identities of the shared arrays."""
     parts = (trainee.X, *vars(trainee.rows).values())
-    return tuple(
-        id(part) if isinstance(part, np.ndarray) else part for part in parts
-    )
+    return tuple(id(part) if isinstance(part, np.ndarray) else part for part in parts)
 
 
 def _identity(trainee: Trainee) -> Any:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import _num_samples
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
 
-from skdistill._training._hooks import Distillation, adopt, describe, distilling
+from skdistill._training._hooks import Distillation, describe, distilling
 from skdistill._training._lockstep import current_task
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
@@ -144,9 +144,10 @@ def _train_with_others(
         except Alone as reason:
             task.lockstep.alone[str(reason)] += 1
             return False
-    trained = task.train(trainee)
-    with distilling(net, distillation):
-        adopt(net, X, rows.hard, trained)
+    weights = task.train(trainee)
+    with torch.no_grad():
+        for name, weight in net.module_.named_parameters():
+            weight.copy_(torch.as_tensor(weights[name]))
     return True
 
 

@@ -28,14 +28,8 @@ class LockstepBackend(ParallelBackendBase):
     supports_sharedmem = True
     uses_threads = True
 
-    def __init__(
-        self,
-        lockstep: Lockstep | None = None,
-        n_tasks: int = 2,
-        nested: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, lockstep: Lockstep, n_tasks: int, nested: Any) -> None:
+        super().__init__(nesting_level=0)
         self.lockstep, self.n_tasks, self.nested = lockstep, n_tasks, nested
         self.queue: deque[_Submitted] = deque()
 
@@ -54,7 +48,9 @@ class LockstepBackend(ParallelBackendBase):
     def retrieve_result(self, out: _Submitted, timeout: float | None = None) -> Any:
         """Run all waves up to that of a task, and return its result."""
         while out.task is None:
-            wave = [self.queue.popleft() for _ in range(min(self.n_tasks, len(self.queue)))]
+            wave = [
+                self.queue.popleft() for _ in range(min(self.n_tasks, len(self.queue)))
+            ]
             tasks = self.lockstep.run([submitted.function for submitted in wave])
             for submitted, task in zip(wave, tasks, strict=True):
                 submitted.task = task

@@ -44,7 +44,8 @@ def _in_lockstep(search: Any) -> Iterator[None]:
     backend, n_jobs = get_active_backend()
     lockstep = Lockstep(n_jobs if search.n_jobs is None else search.n_jobs, backend)
     n_tasks = 2 * MAX_NETS * effective_n_jobs(lockstep.n_jobs)
-    own = LockstepBackend(lockstep, n_tasks, (backend, n_jobs))
+    nested = get_active_backend(prefer="threads")
+    own = LockstepBackend(lockstep, n_tasks, nested)
     with unchanged(_fitted_teachers(search.estimator)), parallel_config(backend=own):
         yield
     if lockstep.alone:

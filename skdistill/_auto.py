@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral
 from time import perf_counter
 from typing import Any
@@ -14,8 +15,14 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import _safe_indexing, check_random_state
 
+from skdistill._training._lockstep import Lockstep
 from skdistill._transfer._extra import TransferRows
-from skdistill.utils._validation import all_fitted, require_target
+from skdistill.utils._fingerprint import unchanged
+from skdistill.utils._validation import (
+    all_fitted,
+    fitted_teachers,
+    require_target,
+)
 from skdistill.utils._warnings import warn
 
 # Pairs of temperature and alpha, from labels alone to the teacher alone. The
@@ -71,12 +78,17 @@ def choose(
         train, test = _split(y, trial.random_state)
         held_out = tuple(_rows_of(part, test) for part in by_row)
         by_row = tuple(_rows_of(part, train) for part in by_row)
-    candidates, seconds, scores = _candidates(names), [], []
-    for candidate in candidates:
-        start = perf_counter()
-        trial.set_params(**candidate).fit(*by_row, X_transfer=X_transfer)
-        seconds.append(perf_counter() - start)
-        scores.append(_score(trial, *held_out[:3]))
+
+    def score(candidate: dict[str, float]) -> float:
+        fitted = clone(trial).set_params(**candidate)
+        fitted.fit(*by_row, X_transfer=X_transfer)
+        return _score(fitted, *held_out[:3])
+
+    candidates, start = _candidates(names), perf_counter()
+    with unchanged(fitted_teachers(estimator)):
+        tasks = Lockstep().run([partial(score, candidate) for candidate in candidates])
+    scores = [task.get() for task in tasks]
+    seconds = [(perf_counter() - start) / len(candidates)] * len(candidates)
     return {
         "params": candidates,
         **{f"param_{n}": np.array([c[n] for c in candidates]) for n in names},

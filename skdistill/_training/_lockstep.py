@@ -9,19 +9,23 @@ depend on chance, and no code has to be prepared for threads.
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
+from types import FrameType
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
+from sklearn import config_context, get_config
 
 from skdistill._training._stack import Trainee, train_stack
 from skdistill._training._stacking import sorted_into_stacks
 from skdistill.utils._locks import holds_lock
+from skdistill.utils._warnings import started_at
 
 Weights = dict[str, NDArray[Any]]
 
@@ -101,9 +105,12 @@ class Task:
         # catch_warnings sets the filters of the whole process: each task has its own.
         self._filters = list(warnings.filters)
         self._turn, self._rest = threading.Semaphore(0), threading.Semaphore(0)
-        run = copy_context().run
-        self._thread = threading.Thread(target=run, args=(self._run,), daemon=True)
-        self._thread.start()
+        self._config = get_config()
+        self._start: FrameType | None = sys._getframe()
+        thread = threading.Thread(
+            target=copy_context().run, args=(self._run,), daemon=True
+        )
+        thread.start()
 
     def proceed(self) -> None:
         """Run up to the place where a net is to be trained, or up to the end."""
@@ -135,12 +142,16 @@ class Task:
 
     def _run(self) -> None:
         _current.set(self)
+        started_at.set(self._start)
         try:
             self._wait()
-            self._result = self._function()
+            with config_context(**self._config):
+                self._result = self._function()
         except BaseException as error:
             self._error = error
         finally:
+            started_at.set(None)
+            self._start = None
             self._rest.release()
 
     def _wait(self) -> None:

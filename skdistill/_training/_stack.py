@@ -67,7 +67,7 @@ class Trainee:
 
     module: nn.Module
     kind: str
-    optimizer: type[torch.optim.Optimizer]
+    optimizer: Callable[..., torch.optim.Optimizer]
     settings: dict[str, Any]
     pacers: list[Any]
     X: NDArray[np.float32]
@@ -214,8 +214,8 @@ class _Stack:
             targets_of(loss, rows, y[rows], self.device, labels=True)
             for loss, rows, y in zip(self.losses, block, self.y, strict=True)
         ]
-        targets = _side_by_side(targets, batch_size)
-        return LogitGradient(targets, batch_size, n_batches=len(block))
+        together = _side_by_side(targets, batch_size)
+        return LogitGradient(together, batch_size, n_batches=len(block))
 
     def _inputs(self, block: list[Tensor]) -> Tensor:
         """Return the rows of each net, of shape (n_nets, n_rows, ...)."""

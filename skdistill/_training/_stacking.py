@@ -159,7 +159,8 @@ def sorted_into_stacks(
         For each net, the number of the first one that is equal to it.
     """
     _share_arrays(trainees)
-    first_of, seen = [], {}
+    first_of: list[int] = []
+    seen: dict[Any, int] = {}
     for number, trainee in enumerate(trainees):
         first_of.append(seen.setdefault(_identity(trainee), number))
     groups: dict[Any, list[int]] = defaultdict(list)

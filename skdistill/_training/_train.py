@@ -145,6 +145,9 @@ def _train_with_others(
             task.lockstep.alone[str(reason)] += 1
             return False
     weights = task.train(trainee)
+    for epoch in range(net.max_epochs):
+        net.history.new_epoch()
+        net.history.record("epoch", epoch + 1)
     with torch.no_grad():
         for name, weight in net.module_.named_parameters():
             weight.copy_(torch.as_tensor(weights[name]))

@@ -1,4 +1,4 @@
-"""scikit-learn's searches, which train candidates that share a step together."""
+"""scikit-learn's searches, with the candidates trained together."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.utils.validation import _num_samples
 
 from skdistill._training._lockstep import Lockstep
 from skdistill._training._stacking import MAX_NETS
 from skdistill.model_selection._backend import LockstepBackend
 from skdistill.utils._fingerprint import unchanged
-from skdistill.utils._validation import is_fitted
+from skdistill.utils._validation import fitted_teachers
 from skdistill.utils._warnings import warn
+
+# Each of the fits that wait for each other holds its rows. Together they may have this
+# many values, 512 MiB of float32.
+_MAX_VALUES = 2**27
 
 
 class _TrainsTogether:
@@ -34,44 +40,138 @@ class _TrainsTogether:
         -------
         self : object
             The fitted search.
+
+        Warns
+        -----
+        UserWarning
+            If students were trained one by one, with the reasons.
         """
-        with _in_lockstep(self):
-            return super().fit(X, y, **params)
+        with _in_lockstep(self, X):
+            return super().fit(X, y, **params)  # type: ignore[misc]
 
 
 @contextmanager
-def _in_lockstep(search: Any) -> Iterator[None]:
+def _in_lockstep(search: Any, X: Any) -> Iterator[None]:
     backend, n_jobs = get_active_backend()
     lockstep = Lockstep(n_jobs if search.n_jobs is None else search.n_jobs, backend)
+    # Two stacks for each process, as they may be of unequal size.
     n_tasks = 2 * MAX_NETS * effective_n_jobs(lockstep.n_jobs)
-    nested = get_active_backend(prefer="threads")
-    own = LockstepBackend(lockstep, n_tasks, nested)
-    with unchanged(_fitted_teachers(search.estimator)), parallel_config(backend=own):
+    n_values = _num_samples(X) * np.prod(getattr(X, "shape", (1,))[1:], dtype=int)
+    n_tasks = max(2, min(n_tasks, _MAX_VALUES // max(1, n_values)))
+    waves = LockstepBackend(lockstep, n_tasks, get_active_backend(prefer="threads"))
+    with unchanged(fitted_teachers(search.estimator)), parallel_config(backend=waves):
         yield
     if lockstep.alone:
-        reasons = ", ".join(f"{why} ({n})" for why, n in lockstep.alone.most_common())
+        reasons = "; ".join(f"{why} ({n})" for why, n in lockstep.alone.most_common())
         warn(
             f"{lockstep.alone.total()} of the fits trained their students one by one: "
             f"{reasons}"
         )
 
 
-def _fitted_teachers(estimator: Any) -> list[Any]:
-    params = estimator.get_params() if hasattr(estimator, "get_params") else {}
-    teachers = []
-    for name, value in params.items():
-        if name.rpartition("__")[2] == "teacher":
-            teachers += value if isinstance(value, list | tuple) else [value]
-    return [teacher for teacher in teachers if is_fitted(teacher)]
-
-
 class GridSearchCV(_TrainsTogether, model_selection.GridSearchCV):
-    """GridSearchCV"""
+    """scikit-learn's grid search, with the students of all candidates trained together.
+
+    It has the parameters, the attributes and the results of
+    :class:`sklearn.model_selection.GridSearchCV`. Students that differ in
+    ``temperature``, ``alpha``, ``random_state``, in the weight of the loss, the rows
+    or the options of the optimizer, such as ``student__net__lr`` and
+    ``student__net__optimizer__weight_decay``, are trained together: their weights are
+    slices of the same arrays, and a step for twelve of them takes about four times as
+    long as a step for one. Equal students, such as those of ``alpha=0`` at several
+    temperatures, are trained once. The scores are those of scikit-learn's search but
+    for rounding.
+
+    The teacher is asked, and fitted if it is not fitted, in this process. Processes
+    that ``n_jobs`` starts get arrays alone, so that a heavy teacher does not travel.
+
+    Notes
+    -----
+    Some students are trained one by one, as in scikit-learn's search: those with
+    ``feature_loss`` or ``relation_loss``, with another ``loss`` than "kl", with dropout
+    or batch normalization, with early stopping or callbacks of your own. The search
+    then warns, and says why.
+
+    Set an integer ``random_state`` of the classifier, so that soft labels, made rows
+    and pseudo-labels are computed once for each fold.
+
+    ``mean_fit_time`` in ``cv_results_`` includes the time in which a fit waited for
+    others. The students of candidates have no losses in ``history_``; that of
+    ``best_estimator_``, which is fitted by itself, has all.
+
+    See Also
+    --------
+    DistilledClassifier : With ``temperature="auto"`` it chooses without folds.
+    RandomizedSearchCV : Draws candidates.
+    HalvingGridSearchCV : Fits bad candidates on few rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import DistilledClassifier
+    >>> from skdistill.model_selection import GridSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0)
+    >>> clf = DistilledClassifier(forest, random_state=0)
+    >>> grid = {"temperature": [1, 2, 4], "alpha": [0.5, 1.0]}
+    >>> search = GridSearchCV(clf, grid, cv=3, scoring="neg_log_loss").fit(X, y)
+    >>> sorted(search.best_params_)
+    ['alpha', 'temperature']
+    """
 
 
 class RandomizedSearchCV(_TrainsTogether, model_selection.RandomizedSearchCV):
-    """RandomizedSearchCV"""
+    """scikit-learn's randomized search, with all students trained together.
+
+    It has the parameters, the attributes and the results of
+    :class:`sklearn.model_selection.RandomizedSearchCV`; see :class:`GridSearchCV` for
+    which students are trained together.
+
+    See Also
+    --------
+    GridSearchCV : Tries all combinations.
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import DistilledClassifier, make_student
+    >>> from skdistill.model_selection import RandomizedSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0)
+    >>> clf = DistilledClassifier(forest, make_student(batch_size=64), random_state=0)
+    >>> ranges = {"student__net__lr": loguniform(1e-3, 1e-1)}
+    >>> search = RandomizedSearchCV(clf, ranges, n_iter=4, cv=3, random_state=0)
+    >>> search = search.fit(X, y)
+    >>> len(search.cv_results_["params"])
+    4
+    """
 
 
 class HalvingGridSearchCV(_TrainsTogether, model_selection.HalvingGridSearchCV):
-    """HalvingGridSearchCV"""
+    """scikit-learn's successive halving, with the students of a round trained together.
+
+    It has the parameters, the attributes and the results of
+    :class:`sklearn.model_selection.HalvingGridSearchCV`, which is experimental in
+    scikit-learn; see :class:`GridSearchCV` for which students are trained together.
+
+    See Also
+    --------
+    GridSearchCV : Fits all candidates on all rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import DistilledClassifier
+    >>> from skdistill.model_selection import HalvingGridSearchCV
+    >>> X, y = load_digits(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0)
+    >>> clf = DistilledClassifier(forest, augmenter=None, random_state=0)
+    >>> grid = {"temperature": [1, 2, 4], "alpha": [0.5, 0.7, 1.0]}
+    >>> search = HalvingGridSearchCV(clf, grid, cv=3, random_state=0).fit(X, y)
+    >>> search.n_candidates_
+    [9, 3, 1]
+    """

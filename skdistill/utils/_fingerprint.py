@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import pickle
 import sys
@@ -212,7 +213,13 @@ def _is_own(name: str | None) -> bool:
         return True
     if name.partition(".")[0] == _ROOT or name in sys.builtin_module_names:
         return False
-    file = str(getattr(module, "__file__", None) or "")  # runpy keeps a path as it is
+    # runpy keeps a path as it is
+    return not _is_installed(str(getattr(module, "__file__", None) or ""))
+
+
+@functools.cache
+def _is_installed(file: str) -> bool:
+    """Tell whether a file is part of Python, or of an installed package."""
     if not file or any(folder in file for folder in _INSTALLED):
-        return False
-    return not file.startswith(_STANDARD_LIBRARY)
+        return True
+    return file.startswith(_STANDARD_LIBRARY)

@@ -55,6 +55,16 @@ def all_fitted(teacher: Any) -> bool:
     return is_fitted(teacher)
 
 
+def fitted_teachers(estimator: Any) -> list[Any]:
+    """Return the fitted teachers among the parameters of an estimator."""
+    params = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    found: list[Any] = []
+    for name, value in params.items():
+        if name.rpartition("__")[2] == "teacher":
+            found += value if isinstance(value, list | tuple) else [value]
+    return [teacher for teacher in found if is_fitted(teacher)]
+
+
 def plain_rows(
     X: Any, n_features: int | None = None, dtype: type = np.float32
 ) -> NDArray[Any] | None:

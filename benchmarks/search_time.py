@@ -18,6 +18,7 @@ from _data import OPENML, load
 from sklearn import model_selection
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import LabelEncoder, StandardScaler
 from skorch import NeuralNetClassifier
 from torch import nn
@@ -128,7 +129,7 @@ def estimators(args, n_features, n_classes, teacher):
         "train_split": None,
         "verbose": 0,
     }
-    hand_written = HandWritten(MLP, teacher=teacher, **shared)
+    hand_written = HandWritten(MLP, teacher=FrozenEstimator(teacher), **shared)
     student = NeuralNetClassifier(MLP, **shared)
     return hand_written, DistilledClassifier(teacher, student, random_state=0)
 

@@ -51,13 +51,13 @@ def trainee_of(net: Any, X: Any, rows: TransferSet) -> Trainee:
     Parameters
     ----------
     net : skorch.NeuralNetClassifier
-        Not yet initialized; with the hooks of the training in front of its class.
+        Is initialized here; with the hooks of the training in front of its class.
     X : ndarray
         The inputs of the rows.
     rows : TransferSet
         What the net is to learn.
     """
-    if net.initialized_ and net.warm_start:
+    if net.warm_start:
         raise Alone("the student has warm_start")
     net.initialize()
     kind = _check_module(net)

@@ -1,0 +1,404 @@
+"""Searches that train together, held against scikit-learn's own."""
+
+import os
+import pickle
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import model_selection
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch.callbacks import Callback, GradientNormClipping
+from skorch.dataset import ValidSplit
+
+from skdistill import DistilledClassifier, make_student
+from skdistill._training import _lockstep
+from skdistill.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+)
+from skdistill.schedules import LinearSchedule
+from tests.conftest import FittedTeacher, TinyModule, tiny_net
+
+GRID = {"temperature": [1.0, 2.0, 8.0], "alpha": [0.0, 0.5, 1.0]}
+
+
+def distilled(teacher, student=None, **params):
+    student = tiny_net(max_epochs=3, batch_size=16) if student is None else student
+    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
+
+
+def small_student(**params):
+    defaults = {"hidden_layer_sizes": (8,), "max_epochs": 3, "batch_size": 16}
+    return make_student(**defaults | params)
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """Return the numbers of nets that are trained together, as a search goes on."""
+    sizes = []
+
+    def train_stack(trainees, train=_lockstep.train_stack):
+        sizes.append(len(trainees))
+        return train(trainees)
+
+    monkeypatch.setattr(_lockstep, "train_stack", train_stack)
+    return sizes
+
+
+def both(estimator, grid, data, fit_params=None, own=GridSearchCV, **options):
+    """Return the scores by our search and by scikit-learn's search of that name."""
+    options = {"cv": 3, "scoring": "neg_log_loss", "error_score": "raise"} | options
+    theirs = getattr(model_selection, own.__name__)
+    X, y = data
+    return [
+        search(estimator, grid, **options).fit(X, y, **fit_params or {}).cv_results_
+        for search in (own, theirs)
+    ]
+
+
+def assert_same_scores(own, theirs):
+    names = [name for name in theirs if "test_score" in name and "rank" not in name]
+    for name in names:
+        assert_allclose(own[name], theirs[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    assert own["params"] == theirs["params"]
+    assert own.keys() == theirs.keys()
+
+
+NETS = {
+    "net": tiny_net(max_epochs=3, batch_size=16),
+    "validating": tiny_net(
+        max_epochs=3, batch_size=16, train_split=ValidSplit(4, stratified=True)
+    ),
+    "one batch": tiny_net(max_epochs=3, batch_size=-1),
+    "in order": tiny_net(
+        max_epochs=3,
+        batch_size=16,
+        iterator_train__shuffle=False,
+        iterator_train__drop_last=True,
+    ),
+    "momentum": tiny_net(
+        max_epochs=3,
+        batch_size=16,
+        optimizer=torch.optim.SGD,
+        optimizer__momentum=0.9,
+        lr=0.01,
+    ),
+    "piecewise": small_student(),
+    "periodic": small_student(numeric="periodic", activation="tanh"),
+}
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_scores_are_those_of_scikit_learn(net, data, forest, stacks):
+    own, theirs = both(distilled(forest, NETS[net]), GRID, data, cv=2)
+    assert_same_scores(own, theirs)
+    # Of 9 fits on each fold, those with alpha = 0 are equal at all temperatures.
+    assert sum(stacks) == 14
+    assert max(stacks) >= 7
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"random_state": [0, 1, 2]},
+        {"student__lr": [0.01, 0.1], "temperature": [1.0, 2.0]},
+        {"student__optimizer__weight_decay": [0.0, 0.1]},
+        {"loss": ["kl", [("kl", 0.2)]]},
+        {"temperature": [1.0, LinearSchedule(4.0, 1.0)], "alpha": [0.2, 0.8]},
+        {"proba_clip": [1e-1, 1e-3]},
+    ],
+    ids=lambda grid: "-".join(grid),
+)
+def test_candidates_share_steps_that_differ_in(grid, data, forest, stacks):
+    own, theirs = both(distilled(forest), grid, data)
+    assert_same_scores(own, theirs)
+    n_fits = 3 * len(theirs["params"])
+    assert sum(stacks) == n_fits
+    assert len(stacks) < n_fits / 2
+
+
+def test_candidates_that_cannot_share_a_step_are_in_stacks_of_their_own(
+    data, forest, stacks
+):
+    grid = {"student__module__n_hidden": [4, 8], "student__batch_size": [16, 32]}
+    assert_same_scores(*both(distilled(forest), grid, data))
+    assert sorted(stacks) == [3, 3, 3, 3]
+
+
+def test_folds_of_unequal_size_are_in_stacks_of_their_own(data, forest, stacks):
+    X, y = data[0][:-1], data[1][:-1]
+    grid = {"temperature": [1.0, 2.0]}
+    cv = model_selection.KFold(3)
+    assert_same_scores(*both(distilled(forest), grid, (X, y), cv=cv))
+    assert sorted(stacks) == [2, 4]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        make_pipeline(StandardScaler(), distilled(LogisticRegression())),
+        make_pipeline(
+            StandardScaler(), distilled(LogisticRegression(), soft_labels="out_of_fold")
+        ),
+        make_pipeline(distilled(LogisticRegression(), small_student(), cv=3)),
+    ],
+    ids=["in-sample", "out-of-fold", "default student"],
+)
+def test_pipelines_with_unfitted_teachers_train_together(estimator, data, stacks):
+    grid = {"distilledclassifier__temperature": [1.0, 2.0]}
+    assert_same_scores(*both(estimator, grid, data))
+    assert len(stacks) == 1
+
+
+def test_sample_weights_go_with_their_rows(data, forest, stacks):
+    params = {"sample_weight": np.random.default_rng(0).uniform(size=len(data[1]))}
+    grid = {"temperature": [1.0, 2.0]}
+    assert_same_scores(*both(distilled(forest), grid, data, fit_params=params))
+    assert stacks == [6]
+
+
+def test_several_metrics_and_training_scores(data, forest):
+    options = {
+        "scoring": ["accuracy", "neg_log_loss"],
+        "refit": "neg_log_loss",
+        "return_train_score": True,
+    }
+    own, theirs = both(distilled(forest), GRID, data, **options)
+    assert_same_scores(own, theirs)
+    assert_array_equal(own["rank_test_accuracy"], theirs["rank_test_accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("search", "options"),
+    [
+        (RandomizedSearchCV, {"n_iter": 3, "random_state": 0}),
+        (HalvingGridSearchCV, {"min_resources": 30, "random_state": 0}),
+    ],
+)
+def test_other_searches_train_together(search, options, data, forest, stacks):
+    grid = {"temperature": [1.0, 2.0, 3.0], "alpha": [0.3, 0.6, 1.0]}
+    own, theirs = both(distilled(forest), grid, data, own=search, **options)
+    assert_same_scores(own, theirs)
+    assert max(stacks) >= 9
+
+
+def test_refit_is_an_ordinary_fit(data, forest):
+    X, y = data
+    search = GridSearchCV(distilled(forest), GRID, cv=3).fit(X, y)
+    by_itself = clone(search.best_estimator_).fit(X, y)
+    assert_array_equal(search.predict_proba(X), by_itself.predict_proba(X))
+    assert "train_loss" in search.best_estimator_.history_[-1]
+
+
+class Counting(FittedTeacher):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def predict_proba(self, X):
+        type(self).asked += 1
+        return np.full((len(X), 3), 1 / 3)
+
+
+@pytest.mark.filterwarnings("ignore:the teacher")
+def test_teacher_is_asked_once_for_each_fold(data):
+    teacher = type("Mine", (Counting,), {})()
+    GridSearchCV(distilled(teacher), GRID, cv=3, refit=False).fit(*data)
+    assert type(teacher).asked == 3
+
+
+def test_teacher_is_summed_once_for_each_search(data, forest, monkeypatch):
+    summed = []
+
+    tree_class = type(forest.estimators_[0])
+    own = tree_class.__getstate__
+
+    def getstate(tree):
+        summed.append(tree)
+        return own(tree)
+
+    monkeypatch.setattr(tree_class, "__getstate__", getstate)
+    GridSearchCV(distilled(forest), GRID, cv=3, refit=False).fit(*data)
+    assert len([tree for tree in summed if hasattr(tree, "tree_")]) == 10
+
+
+class Homebound(LogisticRegression):
+    """Is in the process that made it, and nowhere else."""
+
+    def __setstate__(self, state):
+        os._exit(1)
+
+
+def test_processes_get_arrays_alone(data):
+    teacher = Homebound().fit(*data)
+    options = {"cv": 3, "scoring": "neg_log_loss"}
+    one, two = (
+        GridSearchCV(distilled(teacher), GRID, n_jobs=n_jobs, **options).fit(*data)
+        for n_jobs in (1, 2)
+    )
+    assert_allclose(
+        one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"]
+    )
+
+
+class Fragile(TinyModule):
+    """Ends every process but one."""
+
+    def __init__(self, home, n_features=2, n_classes=2):
+        super().__init__(n_features, n_classes)
+        self.home = home
+
+    def forward(self, X):
+        if os.getpid() != self.home:
+            os._exit(1)
+        return super().forward(X)
+
+
+def test_a_process_that_dies_ends_the_search(data, forest):
+    net = tiny_net(module=Fragile, module__home=os.getpid())
+    search = GridSearchCV(distilled(forest, net), {"alpha": [0.1, 0.2]}, n_jobs=2)
+    with pytest.raises(TerminatedWorkerError):
+        search.fit(*data)
+    search.set_params(n_jobs=1).fit(*data)
+
+
+def test_ctrl_c_ends_the_search_and_the_next_one_works(data, forest, monkeypatch):
+    def interrupted(trainees):
+        raise KeyboardInterrupt
+
+    search = GridSearchCV(distilled(forest), GRID, cv=3)
+    n_threads = threading.active_count()
+    with monkeypatch.context() as patch:
+        patch.setattr(_lockstep, "train_stack", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search.fit(*data)
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.daemon:
+            thread.join(1)
+    assert threading.active_count() <= n_threads
+    assert not hasattr(search.fit(*data).estimator, "student_")
+
+
+class Listener(Callback):
+    """Does nothing."""
+
+
+class WithDropout(TinyModule):
+    def __init__(self, n_features=2, n_classes=2):
+        super().__init__(n_features, n_classes)
+        self.append(torch.nn.Dropout(0.3))
+
+
+class WithStatistics(TinyModule):
+    def __init__(self, n_features=2, n_classes=2):
+        super().__init__(n_features, n_classes)
+        self.append(torch.nn.BatchNorm1d(n_classes))
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"relation_loss": "rkd"}, "compares features"),
+        ({"loss": "jsd"}, "loss is not 'kl'"),
+        ({"net": {"callbacks": [Listener()]}}, "callback Listener"),
+        ({"net": {"callbacks": [GradientNormClipping(1.0)]}}, "callback Gradient"),
+        ({"net": {"module": WithDropout}}, "draws"),
+        ({"net": {"module": WithStatistics}}, "statistics"),
+        ({"net": {"optimizer": torch.optim.Adafactor}}, "optimizer"),
+        ({"net": {"warm_start": True}}, "warm_start"),
+        ({"net": {"iterator_train__num_workers": 1}}, "each batch"),
+        ({"student": small_student(early_stopping=True)}, "callback EarlyStopping"),
+    ],
+    ids=lambda params: str(params)[:40],
+)
+def test_others_are_trained_one_by_one(params, reason, data, forest, stacks):
+    if "net" in params:
+        net = tiny_net(**{"max_epochs": 2, "batch_size": 32} | params.pop("net"))
+        params = params | {"student": net}
+    estimator = distilled(forest, **params)
+    with pytest.warns(UserWarning, match=f"4 of the fits .* one by one: .*{reason}"):
+        own, theirs = both(estimator, {"temperature": [1.0, 2.0]}, data, cv=2)
+    assert_same_scores(own, theirs)
+    assert stacks == []
+
+
+@pytest.mark.filterwarnings("ignore:(\n.*fits failed|One or more of the test)")
+def test_a_candidate_that_diverges_leaves_the_others_alone(data, forest):
+    X, y = data
+    grid = {"student__lr": [0.01, 1e30]}
+    search = GridSearchCV(distilled(forest), grid, cv=3, scoring="neg_log_loss")
+    scores = search.fit(X, y).cv_results_["mean_test_score"]
+    assert np.isnan(scores[1])
+    alone = search.set_params(param_grid={"student__lr": [0.01]}).fit(X, y)
+    assert_allclose(scores[0], alone.cv_results_["mean_test_score"][0], rtol=1e-5)
+
+
+def test_errors_are_raised_if_asked_for(data, forest):
+    grid = {"student__lr": [0.01, 1e30]}
+    search = GridSearchCV(distilled(forest), grid, cv=3, error_score="raise")
+    with pytest.raises(ValueError, match="not finite after 3 epochs"):
+        search.fit(*data)
+
+
+def test_unknown_parameters_are_named(data, forest):
+    search = GridSearchCV(distilled(forest), {"temprature": [1.0]})
+    with pytest.raises(ValueError, match="'temprature'"):
+        search.fit(*data)
+
+
+def test_warnings_name_the_line_of_the_search(data):
+    teacher = type("Useless", (Counting,), {})()
+    with pytest.warns(UserWarning, match="the teacher") as caught:
+        GridSearchCV(distilled(teacher), {"alpha": [0.5]}, cv=2).fit(*data)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_filters_of_warnings_are_put_back(data, forest):
+    filters = list(warnings.filters)
+    GridSearchCV(distilled(forest), GRID, cv=2).fit(*data)
+    assert warnings.filters == filters
+
+
+class Recorder(TransformerMixin, BaseEstimator):
+    """Writes down a setting of scikit-learn."""
+
+    seen = set()
+
+    def fit(self, X, y=None):
+        self.seen.add(sklearn.get_config()["working_memory"])
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_fits_see_the_configuration_of_scikit_learn(data, forest):
+    estimator = make_pipeline(Recorder(), distilled(forest))
+    grid = {"distilledclassifier__alpha": [0.1, 0.9]}
+    with sklearn.config_context(working_memory=77):
+        GridSearchCV(estimator, grid, cv=2, refit=False).fit(*data)
+    assert Recorder.seen == {77}
+
+
+def test_searches_can_be_pickled(data, forest):
+    search = GridSearchCV(distilled(forest), GRID, cv=2).fit(*data)
+    loaded = pickle.loads(pickle.dumps(search))
+    assert_array_equal(loaded.predict(data[0]), search.predict(data[0]))
+
+
+@pytest.mark.filterwarnings("ignore")  # of scikit-learn, about what a check passes
+@parametrize_with_checks([GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2)])
+def test_searches_pass_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.sparse import issparse
 from skorch.dataset import Dataset, unpack_data
@@ -45,8 +46,8 @@ class Collate:
         self.at_once = type(dataset) is Dataset and collate_fn is default_collate
         if self.at_once:
             self.X, self.y = dataset.X, torch.tensor(dataset.y)
-            if not issparse(self.X):
-                self.X = to_tensor(self.X)
+            if not issparse(self.X):  # no copy: the batches are copies
+                self.X = torch.from_numpy(np.require(self.X, requirements="W"))
 
     def __call__(self, rows: list[int]) -> tuple[Any, Any, Tensor]:
         numbers = torch.tensor(rows)

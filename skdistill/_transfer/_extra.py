@@ -21,10 +21,9 @@ from skdistill.augmentation._table import Table
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._frames import column_names, is_frame, is_pandas, native
 
-# augmenter="auto" makes this many rows, or 10 for each training row if that is less,
-# or one if that is more: a large table needs few, and the time stays in proportion.
-_AUTO_ROWS = 100_000
-_AUTO_COPIES = (1.0, 10.0)
+# augmenter="auto" makes this many rows, or 10 for each training row if that is less: a
+# large table shows a student enough rows by itself.
+_AUTO_ROWS, _AUTO_COPIES = 100_000, 10.0
 
 
 class TransferRows:
@@ -77,7 +76,7 @@ def resolve_augmenter(augmenter: Any, X: Any) -> Any:
         return augmenter
     if not _is_table(X) or _num_samples(X) < 2:
         return None
-    return MUNGE(n_copies=np.clip(_AUTO_ROWS / _num_samples(X), *_AUTO_COPIES))
+    return MUNGE(n_copies=min(_AUTO_ROWS / _num_samples(X), _AUTO_COPIES))
 
 
 def made_rows(augmenter: Any, X: Any, seed: int) -> Any:

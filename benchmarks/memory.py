@@ -1,0 +1,110 @@
+"""Measure the peak memory of a fit on many rows, above the data that it is given.
+
+Each fit runs in a process of its own, on a float32 array of 1,000,000 x 50 and a fitted
+teacher. A second array is mapped from a file:
+
+    python benchmarks/memory.py
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from time import perf_counter, sleep
+
+import numpy as np
+
+MIB = 2**20
+
+
+def main():
+    args = parse_args()
+    if args.one:
+        return measure(args)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("array", "memmap"):
+            for augmenter in ("none", "auto"):
+                command = [sys.executable, __file__, "--one", kind, augmenter, folder]
+                sizes = ["--rows", str(args.rows), "--columns", str(args.columns)]
+                subprocess.run(command + sizes, check=True)
+    return None
+
+
+def measure(args):
+    from sklearn.linear_model import LogisticRegression
+
+    from skdistill import DistilledClassifier, make_student
+
+    kind, augmenter, folder = args.one
+    X = rows(args, kind, Path(folder))
+    y = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(np.int64)
+    teacher = LogisticRegression().fit(X[:1000], y[:1000])
+    student = make_student(numeric=args.numeric, max_epochs=1, batch_size=1024)
+    clf = DistilledClassifier(
+        teacher,
+        student,
+        augmenter=None if augmenter == "none" else augmenter,
+        random_state=0,
+    )
+    clf.fit(X[:5000], y[:5000])  # loads what is loaded once
+    data = resident()
+    peak = Peak()
+    start = perf_counter()
+    with peak:
+        clf.fit(X, y)
+    seconds = perf_counter() - start
+    above = peak.value - data
+    print(
+        f"{kind:7} augmenter={augmenter:5} {above / MIB:6.0f} MiB above the data, "
+        f"{(above - 400 * MIB) / X.nbytes:5.2f} of X beyond 400 MiB, {seconds:5.1f} s",
+        flush=True,
+    )
+
+
+def rows(args, kind, folder):
+    file = folder / "X.npy"
+    if not file.exists():
+        rng = np.random.default_rng(0)
+        np.save(file, rng.normal(size=(args.rows, args.columns)).astype(np.float32))
+    return np.load(file, mmap_mode="r" if kind == "memmap" else None)
+
+
+class Peak:
+    """The largest resident memory of this process while it lasts, in bytes."""
+
+    def __enter__(self):
+        self.value, self.done = resident(), False
+        self.thread = threading.Thread(target=self._watch)
+        self.thread.start()
+
+    def __exit__(self, *error):
+        self.done = True
+        self.thread.join()
+
+    def _watch(self):
+        while not self.done:
+            self.value = max(self.value, resident())
+            sleep(0.005)
+
+
+def resident():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--columns", type=int, default=50)
+    parser.add_argument("--numeric", default="piecewise")
+    parser.add_argument("--one", nargs=3, metavar=("KIND", "AUGMENTER", "FOLDER"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,7 @@ __all__ = [
     "inspection",
     "losses",
     "make_student",
+    "model_selection",
     "schedules",
     "soft_labels",
 ]
@@ -41,9 +42,18 @@ _HOMES = {
     "soft_labels": "skdistill._transfer._soft_labels",
 }
 
+_ROOMS = (
+    "augmentation",
+    "deploy",
+    "inspection",
+    "losses",
+    "model_selection",
+    "schedules",
+)
+
 
 def __getattr__(name: str) -> Any:
-    if name in ("augmentation", "deploy", "inspection", "losses", "schedules"):
+    if name in _ROOMS:
         return importlib.import_module(f"skdistill.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)

@@ -19,10 +19,11 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, PredefinedSplit
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from skdistill import TorchTeacher
-from skdistill.utils._fingerprint import cloudpickle, fingerprint
+from skdistill.utils._fingerprint import cloudpickle, fingerprint, unchanged
 from tests.kinds import FITTED, NotOfScikitLearn, net
 
 
@@ -557,3 +558,36 @@ def test_large_arrays_are_not_copied():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < X.nbytes / 4
+
+
+def test_objects_that_do_not_change_are_summed_once(data, monkeypatch):
+    teacher = LogisticRegression().fit(*data)
+    other = LogisticRegression(C=2.0).fit(*data)
+    with unchanged([teacher]):
+        before = fingerprint(teacher, 1)
+        assert fingerprint(teacher, 1) == before
+        assert fingerprint(teacher, 2) != before
+        assert fingerprint(other, 1) != before
+        monkeypatch.setattr(LogisticRegression, "__getstate__", None)
+        assert fingerprint(teacher, 1) == before
+        assert fingerprint(other, 1) is None
+
+
+def test_objects_are_summed_again_once_they_may_change(data):
+    teacher = LogisticRegression().fit(*data)
+    with unchanged([teacher]):
+        before = fingerprint(teacher)
+    teacher.coef_[0, 0] += 1e-9
+    with unchanged([teacher]):
+        assert fingerprint(teacher) != before
+
+
+def test_own_code_stays_own_in_objects_that_do_not_change():
+    own = FunctionTransformer(lambda X: X)
+    with unchanged([own]):
+        assert not fingerprint(own).is_lasting
+
+
+def test_objects_without_a_checksum_have_none_while_they_do_not_change():
+    with unchanged([threading.Lock()]):
+        assert fingerprint(threading.Lock()) is None

@@ -52,6 +52,10 @@ _MAX_BINS = 256
 _MIN_BINS = 3
 
 
+# By the position of a column of dates, its time zone and the parts that are used.
+_Dates = dict[int, tuple[str | None, list[str]]]
+
+
 # Its output is an array, whatever scikit-learn is set to give: a net takes no frames.
 class TabularPreprocessor(  # type: ignore[call-arg]
     TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
@@ -174,6 +178,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
            [ 0.  ,  0.5 ,  0.5 ,  0.  , -0.5 ]], dtype=float32)
     """
 
+    dates_: _Dates
+
     _parameter_constraints: dict[str, list[Any]] = {
         "numeric": [StrOptions({"standard", "piecewise"})],
         "n_bins": [Interval(Integral, _MIN_BINS, None, closed="left")],
@@ -226,7 +232,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             self.transformer_ = self._fit_columns(native(X))
         else:
             X = self._check_array(X, [np.float64, np.float32], reset=True)
-            self.dtype_, self.dates_ = X.dtype.type, {}
+            self.dtype_ = X.dtype.type
+            self.dates_ = {}
             self.transformer_ = self._fit_array(X)
         self._shortcut = Shortcut.of(self)
         self.n_numeric_ = len(self._shortcut.numeric)
@@ -387,11 +394,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         set_numbers(transformer, edges, block)
         return transformer
 
-    def _used_dates(
-        self, X: Any, positions: list[int]
-    ) -> dict[int, tuple[str | None, list[str]]]:
+    def _used_dates(self, X: Any, positions: list[int]) -> _Dates:
         """Return the zones of columns of dates, and their parts that vary."""
-        dates = {}
+        dates: _Dates = {}
         for i in positions:
             zone = zone_of(column_at(X, i))
             parts = date_parts(X, i, zone)

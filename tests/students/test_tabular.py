@@ -499,11 +499,10 @@ def test_dates_that_are_all_the_same_are_nothing_to_learn_from(frame):
         TabularPreprocessor().fit(frame({"born": [BORN[0]] * 3}))
 
 
-@pytest.mark.parametrize("missing", [None, float("nan")])
-def test_all_dates_may_be_missing_at_prediction(frame, missing):
+def test_all_dates_may_be_missing_at_prediction(frame):
     preprocess = TabularPreprocessor().fit(frame({"born": BORN, "a": [1, 2, 3, 4]}))
     known = preprocess.transform(frame({"born": BORN, "a": [1, 2, 3, 4]}))
-    out = preprocess.transform(frame({"born": [missing] * 2, "a": [1, 2]}))
+    out = preprocess.transform(frame({"born": [None] * 2, "a": [1, 2]}))
     assert_array_equal(out[1], known[1])
 
 

@@ -77,7 +77,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
         net has a layer that ``MLPClassifier`` does not have.
     ValueError
         If the layers are in an order that ``MLPClassifier`` does not have, the net
-        computes something besides them, or the result does not predict as the student.
+        computes something besides them, the result does not predict as the student, or
+        the student reads columns of dates.
 
     See Also
     --------

@@ -85,6 +85,15 @@ def clock(column: Any, zone: str | None) -> NDArray[np.datetime64]:
     return np.asarray(times.to_numpy())
 
 
+def dates_like(column: Any, times: NDArray[np.datetime64]) -> Any:
+    """Return instants, in UTC, so that a column of pandas takes them.
+
+    It is the inverse of ``clock(column, "UTC")``.
+    """
+    index = _index(times)
+    return index if zone_of(column) is None else index.tz_localize("UTC")
+
+
 def _index(column: Any) -> Any:
     """Return a column of pandas, of dates in any form, as its index of dates."""
     return import_module("pandas").DatetimeIndex(column)

@@ -212,14 +212,21 @@ def _holds_numbers(dtype: Any) -> bool:
     return getattr(dtype, "kind", "O") in "biuf"
 
 
+def holds_dates(dtype: Any) -> bool:
+    """Tell whether a dtype of pandas or polars is one of dates, with times or not."""
+    if hasattr(dtype, "is_temporal"):  # in polars
+        return str(dtype).startswith("Date")
+    return getattr(dtype, "kind", "O") == "M"
+
+
 def _types(X: Any, position: int) -> set[type]:
     """Return the types of the values: of numbers and strings, or of dates alone."""
     column = column_at(X, position)
-    code = getattr(column.dtype, "kind", "O")  # polars has none
-    if code == "M" or str(column.dtype).startswith("Date"):
+    if holds_dates(column.dtype):
         return {datetime.date}
     seen = column.dropna() if is_pandas(X) else column.drop_nulls()
-    types = {type(column.dtype)} if code == "m" else set(map(type, seen.to_list()))
+    is_duration = getattr(column.dtype, "kind", "O") == "m"
+    types = {type(column.dtype)} if is_duration else set(map(type, seen.to_list()))
     if _are_dates(types):
         return types
     for kind in types:

@@ -16,6 +16,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import _safe_indexing, check_random_state
 
 from skdistill._training._lockstep import Lockstep
+from skdistill._transfer._class_weight import weights_of_rows
 from skdistill._transfer._extra import TransferRows
 from skdistill.utils._fingerprint import unchanged
 from skdistill.utils._validation import (
@@ -116,10 +117,9 @@ def _score(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
     y = np.asarray(y)
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
     known = np.isin(y, classes)
-    proba = estimator.predict_proba(X)[known]
-    return -float(
-        log_loss(y[known], proba, labels=classes, sample_weight=weight[known])
-    )
+    proba, y = estimator.predict_proba(X)[known], y[known]
+    weight = weights_of_rows(estimator.class_weight, classes, y, weight[known])
+    return -float(log_loss(y, proba, labels=classes, sample_weight=weight))
 
 
 def _split(y: NDArray[Any], seed: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -64,6 +65,22 @@ def net_of(student: Any) -> NeuralNetClassifier:
             "make_student(hidden_layer_sizes=...) makes one"
         )
     return net
+
+
+@contextmanager
+def learning(estimator: Any) -> Iterator[None]:
+    """Put the attributes back where a fit fails, so that none is half new.
+
+    In torch's inference mode a net could not learn: it is left meanwhile.
+    """
+    before = dict(vars(estimator))
+    try:
+        with torch.inference_mode(False):
+            yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def train_student(

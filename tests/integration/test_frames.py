@@ -110,7 +110,11 @@ def frame_of_dates(n_rows=240):
 def parts_of_dates(X):
     """Return what a teacher reads of dates."""
     when = pd.to_datetime(X["when"].to_numpy())
-    parts = {"hour": when.hour, "weekday": when.day_of_week, "size": X["size"].to_numpy()}
+    parts = {
+        "hour": when.hour,
+        "weekday": when.day_of_week,
+        "size": X["size"].to_numpy(),
+    }
     return pd.DataFrame(parts)
 
 

@@ -457,9 +457,14 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
                 f"alpha={objective.alpha} is ignored. Set alpha=1"
             )
         taught = rows.taught
-        soft, hard = rows.soft[taught], rows.hard[taught]
-        found = self.classes_ if self.classes is None else None
-        warn_if_uninformative(soft, hard, alone=not objective.is_hidden, found=found)
+        weighs = self.class_weight is not None
+        warn_if_uninformative(
+            rows.soft[taught],
+            rows.hard[taught],
+            weight=np.asarray(rows.hard_weight)[taught] if weighs else None,
+            alone=not objective.is_hidden,
+            found=self.classes_ if self.classes is None else None,
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -156,6 +156,7 @@ def warn_if_uninformative(
     logits: NDArray[np.float32],
     codes: NDArray[np.int64],
     *,
+    weight: NDArray[np.float32] | None = None,
     alone: bool = True,
     found: NDArray[Any] | None = None,
 ) -> None:
@@ -163,13 +164,17 @@ def warn_if_uninformative(
 
     The latter only where they are ``alone``, and the teacher says nothing else. Raise a
     ValueError where the labels 0 and 1 seem to stand for groups of classes, if the
-    classes were ``found`` in y and in the teacher.
+    classes were ``found`` in y and in the teacher. The ``weight`` of the rows takes the
+    place of equal weights of the classes.
     """
     present, counts = np.unique(codes, return_counts=True)
     if len(present) < 2:
         return
     right = logits.argmax(axis=1) == codes
-    recall = np.mean([right[codes == code].mean() for code in present])
+    recalls = [right[codes == code].mean() for code in present]
+    kind, recall = "balanced", np.mean(recalls)
+    if weight is not None:
+        kind, recall = "weighted", np.average(right, weights=weight)
     chance = 1 / len(present)
     if _is_suspicious(recall, chance, right.mean(), counts):
         n_classes = logits.shape[1]
@@ -184,7 +189,7 @@ def warn_if_uninformative(
                 "teacher. If 0 and 1 are two of its classes, name all with classes="
             )
         warn(
-            f"the teacher's balanced accuracy on (X, y) is {recall:.3f}, near the "
+            f"the teacher's {kind} accuracy on (X, y) is {recall:.3f}, near the "
             f"chance level of {chance:.3f}: it was probably fitted on features "
             "prepared in another way, or the labels or the rows of teacher_proba are "
             "in another order. A teacher gets the X given to fit as it is"

@@ -404,6 +404,14 @@ def test_teacher_that_names_the_majority_alone_warns():
         look_at(np.tile([0.8, 0.1, 0.1], (90, 1)), y)
 
 
+def test_weights_of_the_rows_decide_which_classes_a_teacher_may_neglect():
+    proba = np.tile([0.8, 0.1, 0.1], (len(CODES), 1))
+
+    look_at(proba, CODES, weight=np.where(CODES == 0, 9.0, 1.0))
+    with pytest.warns(UserWarning, match="weighted accuracy .* is 0.091, near the ch"):
+        look_at(proba, CODES, weight=np.where(CODES == 1, 9.0, 1.0))
+
+
 def test_imbalance_alone_is_not_chance_level():
     y = np.where(np.arange(90) < 81, 0, CODES)
 

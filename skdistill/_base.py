@@ -461,7 +461,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
         warn_if_uninformative(
             rows.soft[taught],
             rows.hard[taught],
-            weight=np.asarray(rows.hard_weight)[taught] if weighs else None,
+            weight=rows.weight_of_labels[taught] if weighs else None,
             alone=not objective.is_hidden,
             found=self.classes_ if self.classes is None else None,
         )

@@ -67,6 +67,11 @@ class TransferSet:
         both = np.multiply(self.soft_weight, self.hard_weight) > 0
         return np.broadcast_to(both, len(self))
 
+    @property
+    def weight_of_labels(self) -> NDArray[np.float32]:
+        """The weight of the hard target of each row."""
+        return np.broadcast_to(np.float32(self.hard_weight), len(self))
+
     def own(self) -> TransferSet:
         """Return the rows of X alone."""
         n_own = _num_samples(self.X)
@@ -79,12 +84,8 @@ class TransferSet:
 
     def with_pseudo_labels(self, proba: NDArray[np.float32]) -> TransferSet:
         """Return the same with hard targets for the extra rows."""
-        hard, soft = (
-            np.broadcast_to(np.float32(weight), len(self))
-            for weight in (self.hard_weight, self.soft_weight)
-        )
-        n_own = len(self) - len(proba)
-        weight = np.concatenate([hard[:n_own], soft[n_own:]])
+        weight, extra = self.weight_of_labels.copy(), np.arange(-len(proba), 0)
+        weight[extra] = np.broadcast_to(self.soft_weight, len(self))[extra]
         return replace(self, hard_weight=weight, pseudo_labels=proba)
 
 

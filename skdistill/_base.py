@@ -462,6 +462,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
             rows.soft[taught],
             rows.hard[taught],
             weight=rows.weight_of_labels[taught] if weighs else None,
+            fitted_here=self._fits_teacher(),
             alone=not objective.is_hidden,
             found=self.classes_ if self.classes is None else None,
         )

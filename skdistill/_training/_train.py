@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _num_samples
@@ -122,6 +123,7 @@ def train_student(
         net.set_params(max_epochs=_n_epochs(rows, net.batch_size))
     if getattr(net, "optimizer__weight_decay", 0.0) is None:
         net.set_params(optimizer__weight_decay=weight_decay or _WEIGHT_DECAY)
+    _hold_out_what_there_is(net.train_split, rows)
     X = _net_rows(student, rows)
     n_classes = rows.soft.shape[1]
     if not net.initialized_:
@@ -169,6 +171,17 @@ def _train_with_others(
         for name, weight in net.module_.named_parameters():
             weight.copy_(torch.as_tensor(weights[name]))
     return True
+
+
+def _hold_out_what_there_is(split: Any, rows: TransferSet) -> None:
+    """Do not stratify a share of the rows where some class has too few of them."""
+    share = getattr(split, "cv", None)
+    if not (isinstance(share, float) and split.stratified):
+        return
+    counts = np.bincount(rows.hard)
+    n_classes = np.count_nonzero(counts)
+    if counts[counts > 0].min() < 2 or share * len(rows) < n_classes:
+        split.stratified = False
 
 
 def _net_rows(student: Any, rows: TransferSet) -> Any:

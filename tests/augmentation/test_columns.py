@@ -196,8 +196,8 @@ def dates(step):
 @pytest.mark.parametrize("dtype", PANDAS_DATES)
 def test_dates_in_pandas(dtype, augmenter):
     step, zone = PANDAS_DATES[dtype]
-    column = pd.Series(dates(step)).dt.tz_localize("UTC").dt.tz_convert(zone)
-    column[0] = pd.NaT
+    column = pd.Series([pd.NaT, *dates(step)[1:]])
+    column = column.dt.tz_localize("UTC").dt.tz_convert(zone)
     X = pd.DataFrame({"born": column.astype(dtype), "other": NUMBERS})
 
     made = augmenter.sample(X, 700, random_state=0)

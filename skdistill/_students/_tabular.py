@@ -167,6 +167,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     array([[-1.22,  0.  ,  1.  ,  0.  ],
            [ 1.22,  0.  ,  0.  ,  1.  ]], dtype=float32)
 
+    The numbers of a date. Month and hour are the same in all rows, and left out:
+
+    >>> X = pd.DataFrame({"due": pd.to_datetime(["2023-05-01", "2024-05-03", None])})
+    >>> preprocess = TabularPreprocessor().fit(X)
+    >>> preprocess.get_feature_names_out().tolist()
+    ['due_year', 'due_weekday', 'due_total_seconds']
+
     Four bins, between the quartiles:
 
     >>> X = [[0], [1], [2], [4], [8]]

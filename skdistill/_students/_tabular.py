@@ -34,7 +34,7 @@ from skdistill._students._steps import (
     quantiles,
     set_numbers,
 )
-from skdistill.utils._dates import PARTS, date_parts, zone_of
+from skdistill.utils._dates import PARTS, as_dates, date_parts, zone_of
 from skdistill.utils._frames import (
     check_frame,
     column_at,
@@ -405,7 +405,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         """Return the zones of columns of dates, and their parts that vary."""
         dates: _Dates = {}
         for i in positions:
-            zone = zone_of(column_at(X, i))
+            zone = zone_of(as_dates(column_at(X, i)))
             parts = date_parts(X, i, zone)
             known = parts[~np.isnan(parts).any(axis=1)]
             varies = (known != known[:1]).any(axis=0)

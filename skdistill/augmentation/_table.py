@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from skdistill.utils._dates import clock, dates_like
+from skdistill.utils._dates import as_dates, clock, dates_like
 from skdistill.utils._frames import column_at, holds_dates, is_frame, is_pandas
 
 # A column of whole numbers with no more distinct values than this holds levels: they
@@ -221,7 +221,7 @@ def _column_of(X: Any, position: int) -> Column:
     if hasattr(column, "sparse"):  # no value can be set there
         return Column.of_levels(column.tolist())
     if holds_dates(column.dtype):
-        return Column.of_dates(clock(column, "UTC"))
+        return Column.of_dates(clock(as_dates(column), "UTC"))
     if is_pandas(X):
         if getattr(column.dtype, "kind", "O") in "iuf":
             return Column.of_numbers(column.to_numpy(np.float64, na_value=np.nan))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdistill.utils._frames import column_at, is_pandas, kind_of
+from skdistill.utils._frames import column_at, holds_dates, is_pandas, kind_of
 
 # What a date is turned into: most of what skrub's DatetimeEncoder extracts.
 PARTS = ("year", "month", "weekday", "hour", "total_seconds")
@@ -42,61 +42,65 @@ def date_parts(X: Any, position: int, zone: str | None) -> NDArray[np.float64]:
     parts = np.full((len(column), len(PARTS)), np.nan)
     if (column.isna() if is_pandas(X) else column.is_null()).all():
         return parts
-    if kind_of(X, position) != "dates":
+    if not holds_dates(column.dtype) and kind_of(X, position) != "dates":
         raise ValueError(
             f"Column {name!r} holds no dates, and dates are expected. Convert it, as "
             "by pandas.to_datetime"
         )
-    own = zone_of(column)
+    dates = as_dates(column)
+    own = zone_of(dates)
     if (own is None) != (zone is None):
         raise ValueError(
             f"Column {name!r} has the time zone {own}, and in fit it had {zone}. "
             "Convert it, as by dt.tz_localize in pandas or dt.replace_time_zone in "
             "polars"
         )
-    times = clock(column, zone).astype("M8[us]")
+    times = clock(dates, zone).astype("M8[us]")
     known = ~np.isnat(times)
     parts[known] = _parts(times[known])
     return parts
 
 
-def zone_of(column: Any) -> str | None:
+def as_dates(column: Any) -> Any:
+    """Return a column of dates in the one form in which its library computes by them.
+
+    That is an index in pandas, whatever types the column has, and the column in polars.
+    """
+    return _index(column) if is_pandas(column) else column
+
+
+def zone_of(dates: Any) -> str | None:
     """Return the time zone of dates, or None if they have none."""
-    if is_pandas(column):
-        zone = _index(column).tz
-        return None if zone is None else str(zone)
-    return getattr(column.dtype, "time_zone", None)
+    zone = getattr(dates.dtype, "tz", getattr(dates.dtype, "time_zone", None))
+    return None if zone is None else str(zone)
 
 
-def clock(column: Any, zone: str | None) -> NDArray[np.datetime64]:
+def clock(dates: Any, zone: str | None) -> NDArray[np.datetime64]:
     """Return dates as the clock in a time zone shows them.
 
     Dates without a time zone stay what they are.
     """
-    own = zone_of(column)
-    if is_pandas(column):
-        index = _index(column)
-        index = index if own == zone or own is None else index.tz_convert(zone)
-        times = index.tz_localize(None)
-    elif own is None:
-        times = column
+    own = zone_of(dates)
+    if own is None:
+        times = dates
+    elif hasattr(dates, "tz_convert"):  # in pandas
+        times = (dates if own == zone else dates.tz_convert(zone)).tz_localize(None)
     else:
-        times = column.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+        times = dates.dt.convert_time_zone(zone).dt.replace_time_zone(None)
     return np.asarray(times.to_numpy())
 
 
 def dates_like(column: Any, times: NDArray[np.datetime64]) -> Any:
     """Return instants, in UTC, so that a column of pandas takes them.
 
-    It is the inverse of ``clock(column, "UTC")``.
+    It is the inverse of ``clock(as_dates(column), "UTC")``.
     """
     index = _index(times)
-    return index if zone_of(column) is None else index.tz_localize("UTC")
+    return index if zone_of(as_dates(column)) is None else index.tz_localize("UTC")
 
 
-def _index(column: Any) -> Any:
-    """Return a column of pandas, of dates in any form, as its index of dates."""
-    return import_module("pandas").DatetimeIndex(column)
+def _index(values: Any) -> Any:
+    return import_module("pandas").DatetimeIndex(values)
 
 
 def _parts(times: NDArray[np.datetime64]) -> NDArray[np.float64]:

@@ -57,6 +57,7 @@ PANDAS_LEVELS = {
     ),
     "category of integers": pd.Series(pd.Categorical([1, 7] * 25)),
     "few datetimes": pd.Series([pd.NaT, *DAYS[1:20]] * 3)[:N_ROWS],
+    "constant datetime": pd.Series([DAYS[0]] * N_ROWS),
     "no datetime": pd.Series([pd.NaT] * N_ROWS),
     "object of dates": pd.Series([day.date() for day in DAYS], dtype=object),
     "timedelta": pd.Series(pd.to_timedelta(range(N_ROWS), "s")),

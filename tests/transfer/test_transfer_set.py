@@ -164,6 +164,14 @@ def test_rows_without_labels_weigh_as_their_soft_labels_say(params, labels):
     assert_allclose(np.broadcast_to(made.hard_weight, 4)[len(hard) :], 0)
 
 
+def test_class_weights_of_further_rows_do_not_need_weights_of_the_others():
+    params = {"X": X[:2], "extra": X[2:], "class_weight": CLASS_WEIGHT}
+
+    made = rows(y=Y[:2], sample_weight=np.zeros(2), **params)
+
+    assert_allclose(made.soft_weight, [0, 0, *EXPECTED[2:]], rtol=1e-5)
+
+
 def test_pseudo_labels_weigh_as_soft_labels():
     made = rows(y=Y[:2], X=X[:2], extra=X[2:], class_weight=CLASS_WEIGHT)
 

@@ -43,6 +43,7 @@ def test_columns_are_told_apart(frame):
     X = frame(table())
     kinds = [kind_of(X, i) for i in range(X.shape[1])]
     assert kinds == ["numbers"] * 3 + ["levels"] * 2
+    assert kind_of(frame({"a": [None, None]}), 0) == "levels"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
@@ -32,7 +29,8 @@ from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import is_trimmed
 from skdistill._training._pseudo_labels import with_pseudo_labels
-from skdistill._training._train import net_of, train_student
+from skdistill._training._train import learning, net_of, train_student
+from skdistill._transfer._class_weight import weights_of_classes, weights_of_rows
 from skdistill._transfer._extra import (
     made_rows,
     resolve_augmenter,
@@ -119,7 +117,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
 
         ``incremental`` trains the student that is there on for one epoch.
         """
-        with FitTasks(self, X, y, incremental) as tasks, _learning(self):
+        with FitTasks(self, X, y, incremental) as tasks, learning(self):
             if not incremental:
                 self._choose(X, y, sample_weight, teacher_proba, X_transfer)
             is_new = not (incremental and hasattr(self, "student_"))
@@ -345,7 +343,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
         return Question(
             X,
             y,
-            sample_weight,
+            self._teacher_weight(y, sample_weight),
             method="in_sample" if incremental else self.soft_labels,
             cv=None if incremental else self.cv,
             classes=self.classes,
@@ -360,6 +358,12 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
+
+    def _teacher_weight(self, y: Any, sample_weight: Any) -> Any:
+        """Return the weights of the rows by which a teacher is fitted."""
+        if y is None:
+            return sample_weight
+        return weights_of_rows(self.class_weight, np.unique(y), y, sample_weight)
 
     def _feature_question(
         self, objective: Objective, state: TrainingState
@@ -441,6 +445,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
             answer,
             classes=self.classes_,
             sample_weight=sample_weight,
+            class_weight=weights_of_classes(self.class_weight, self.classes_, y),
             extra=extra,
             proba_clip=self.proba_clip,
         )
@@ -452,9 +457,15 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
                 f"alpha={objective.alpha} is ignored. Set alpha=1"
             )
         taught = rows.taught
-        soft, hard = rows.soft[taught], rows.hard[taught]
-        found = self.classes_ if self.classes is None else None
-        warn_if_uninformative(soft, hard, alone=not objective.is_hidden, found=found)
+        weighs = self.class_weight is not None
+        warn_if_uninformative(
+            rows.soft[taught],
+            rows.hard[taught],
+            weight=rows.weight_of_labels[taught] if weighs else None,
+            fitted_here=self._fits_teacher(),
+            alone=not objective.is_hidden,
+            found=self.classes_ if self.classes is None else None,
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -467,19 +478,3 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
         tags.input_tags.allow_nan = bool(getattr(self, "_allow_nan", allow_nan))
         tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)
         return tags
-
-
-@contextmanager
-def _learning(estimator: Any) -> Iterator[None]:
-    """Put the attributes back where a fit fails, so that none is half new.
-
-    In torch's inference mode a net could not learn: it is left meanwhile.
-    """
-    before = dict(vars(estimator))
-    try:
-        with torch.inference_mode(False):
-            yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

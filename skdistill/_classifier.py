@@ -128,6 +128,17 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         The labels of the columns of ``teacher_proba`` (by default the sorted labels of
         ``y``), or of a fitted teacher (by default its ``classes_``). With an unfitted
         teacher, labels that are added to ``classes_`` even if ``y`` lacks them.
+    class_weight : dict, "balanced" or None, default=None
+        The weights of the classes, in both terms: a dict of weights by class, where a
+        class that is not named has the weight 1; or "balanced", in inverse proportion
+        to the number of rows of the class in ``y``. Use it if errors in a rare class
+        are worse than others. For a row of ``X`` with a label, it multiplies
+        ``sample_weight``, also where a teacher is fitted. A row without a label, such
+        as one that the augmenter made, has the mean of the weights by the teacher's
+        probabilities, so that a class weighs as much among these rows. The soft labels
+        do not change: if a fitted teacher ignores a rare class, the first term makes
+        the student do so too. Fit the teacher with class weights as well, or choose a
+        smaller ``alpha``.
     augmenter : "auto", None or object with a method ``sample``, default="auto"
         Makes new rows from the training rows. The teacher labels them, and the student
         learns from these soft labels too. "auto" means
@@ -263,6 +274,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         "cv": ["cv_object"],
         "teacher_weights": ["array-like", None],
         "classes": ["array-like", None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None],
         "calibrate_teacher": [
             StrOptions({"auto", "out_of_fold"}),
@@ -295,6 +307,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         cv: Any = None,
         teacher_weights: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        class_weight: dict[Any, float] | str | None = None,
         augmenter: Any = "auto",
         calibrate_teacher: Any = "auto",
         proba_clip: float | str = "auto",
@@ -318,6 +331,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self.cv = cv
         self.teacher_weights = teacher_weights
         self.classes = classes
+        self.class_weight = class_weight
         self.augmenter = augmenter
         self.calibrate_teacher = calibrate_teacher
         self.proba_clip = proba_clip
@@ -341,16 +355,17 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             The training rows. The default student accepts float arrays, and data
-            frames with strings, categories, booleans and missing values. A net without
-            a pipeline accepts float arrays and sparse matrices. A pipeline accepts what
-            its first step accepts.
+            frames with strings, categories, booleans, dates and missing values. A net
+            without a pipeline accepts float arrays and sparse matrices. A pipeline
+            accepts what its first step accepts.
         y : array-like of shape (n_samples,), default=None
             The labels. If None, the student learns from the soft labels only, as with
             ``alpha=1``, and the teacher must be fitted. Rows with a label that the
             teacher does not know count in the second term only.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows in both terms of the loss. Only their ratios matter.
-            A teacher that is fitted here gets them too, if its ``fit`` accepts them.
+            ``class_weight`` multiplies them. A teacher that is fitted here gets them
+            too, if its ``fit`` accepts them.
         teacher_proba : array-like of shape (n_samples, n_classes), default=None
             Precomputed soft labels, instead of a teacher. The columns correspond to
             ``classes``, or to the sorted labels of ``y``; those of a data frame may be
@@ -425,8 +440,14 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         Raises
         ------
         ValueError
-            As in ``fit``, or if ``calibrate_teacher`` is "out_of_fold".
+            As in ``fit``, or if ``calibrate_teacher`` is "out_of_fold", or
+            ``class_weight`` is "balanced".
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit, which does "
+                "not see all labels: count them, and pass a dict of weights by class"
+            )
         if self.calibrate_teacher == "out_of_fold":
             raise ValueError(
                 "partial_fit fits no clones of the teacher on a chunk: pass rows that "

@@ -120,6 +120,24 @@ def test_rare_classes_and_few_rows_are_held_out_as_they_come():
     assert np.isfinite(clf.auto_results_["mean_test_score"]).all()
 
 
+@pytest.mark.filterwarnings("ignore:the soft labels are one-hot")
+@pytest.mark.parametrize("seed", range(5))
+def test_a_teacher_is_fitted_by_the_only_row_of_a_class(seed):
+    X = np.arange(24, dtype=np.float32).reshape(12, 2)
+    y = np.array([0] * 11 + [1])
+    forest = RandomForestClassifier(3, bootstrap=False)
+    clf = auto(forest, random_state=seed).fit(X, y)
+    assert clf.classes_.tolist() == [0, 1]
+
+
+def test_a_choice_without_rows_to_hold_out_is_refused():
+    X = np.arange(8, dtype=np.float32).reshape(4, 2)
+    with pytest.raises(
+        ValueError, match="temperature='auto' holds rows out, and y has"
+    ):
+        auto(FOREST).fit(X, np.array([0, 1, 2, 2]))
+
+
 def test_nothing_is_chosen_where_nothing_is_open(data):
     clf = auto(temperature=1.0, alpha=0.5).fit(*data)
     assert not {"temperature_", "alpha_", "auto_results_"} & vars(clf).keys()

@@ -16,6 +16,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -497,6 +498,11 @@ def test_an_unfitted_teacher_requires_y(data, forest, teacher):
     assert not get_tags(distilled(forest)).target_tags.required
     with pytest.raises(ValueError, match="requires y to be passed"):
         clf.fit(data[0])
+
+
+def test_a_teacher_that_has_learned_nothing_is_warned_of(data):
+    with pytest.warns(UserWarning, match="near the chance level .* has learned little"):
+        distilled(DummyClassifier()).fit(*data)
 
 
 def test_soft_labels_that_say_nothing_beyond_y_are_warned_of(data):

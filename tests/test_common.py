@@ -61,6 +61,7 @@ FITTED_ON_3_FEATURES = {
         "check_fit_idempotent",
         "check_fit_check_is_fitted",
         "check_n_features_in",
+        "check_class_weight_classifiers",
     ],
     "fits on 2 features, and on the classes 'one', 'two', 'three'": [
         "check_classifiers_classes",
@@ -83,6 +84,9 @@ FITTED_ON_3_FEATURES = {
 
 FITTED_ON_ANY_FEATURES = {
     "fits on the classes 'one', 'two', 'three'": ["check_classifiers_classes"],
+    "lets class weights decide, which a fitted teacher does not have": [
+        "check_class_weight_classifiers"
+    ],
     "sets cv, and a TorchTeacher cannot be fitted on folds": [
         "check_sample_weight_equivalence_on_dense_data",
         *["check_sample_weight_equivalence_on_sparse_data"] * GIVES_SPARSE_TO_ALL,

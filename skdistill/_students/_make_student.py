@@ -128,7 +128,7 @@ def make_student(
     student : sklearn.pipeline.Pipeline
         An unfitted pipeline of two steps. "preprocess" is a
         :class:`TabularPreprocessor`, which makes standardized float32 columns of
-        arrays and of data frames with strings and missing values. "net" is a
+        arrays and of data frames with strings, dates and missing values. "net" is a
         :class:`skorch.NeuralNetClassifier` around a multilayer perceptron that returns
         logits. It trains on all rows, unless ``early_stopping`` is True.
 
@@ -141,8 +141,9 @@ def make_student(
     --------
     DistilledClassifier : Trains the student to give a teacher's probabilities.
     TabularPreprocessor : The first step of the pipeline.
-    skdistill.deploy.to_sklearn : Takes all of these students but "periodic" ones.
-    skdistill.deploy.to_onnx : Takes all of them.
+    skdistill.deploy.to_sklearn : Takes all of these students but "periodic" ones, and
+        those that read dates.
+    skdistill.deploy.to_onnx : Takes all but those that read dates.
 
     Notes
     -----

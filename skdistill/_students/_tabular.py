@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -18,10 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -30,33 +25,35 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skdistill._students._shortcut import Shortcut
+from skdistill._students._steps import (
+    Edges,
+    encoder,
+    medians,
+    numeric_steps,
+    quantiles,
+    set_numbers,
+)
+from skdistill.utils._dates import PARTS, as_dates, date_parts, zone_of
 from skdistill.utils._frames import (
     check_frame,
+    column_at,
     floats,
     is_frame,
-    is_numeric,
+    kind_of,
     labels,
     native,
 )
 from skdistill.utils._validation import check_not_empty, plain_rows
-
-# How many standard deviations from the mean a numeric column may go.
-_CLIP = 10.0
-
-# How many values are scaled at once. In float64, all of a large table would take
-# twice the memory of the result.
-_BATCH_VALUES = 2**18
 
 # How many bins all columns may have together: before 64 hidden units, their weights
 # are 64 KiB. A column whose share is less than three bins gets none.
 _MAX_BINS = 256
 _MIN_BINS = 3
 
-# The narrowest bin that float32 can divide by.
-_NARROWEST = float(np.finfo(np.float32).tiny)
 
-# By the position of a numeric column among these, the edges of its bins.
-_Edges = dict[int, NDArray[Any]]
+# By the position of a column of dates, its time zone and the parts that are used.
+_Dates = dict[int, tuple[str | None, list[str]]]
 
 
 # Its output is an array, whatever scikit-learn is set to give: a net takes no frames.
@@ -69,7 +66,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     array are all numeric. In a data frame of pandas, polars or pyarrow, columns of
     numbers and booleans are numeric, and so is a column of objects if all of them are
     numbers. Columns of strings, of categories (also categories that are numbers), and
-    of numbers mixed with strings are categorical. Dates are refused.
+    of numbers mixed with strings are categorical. Columns of dates, with or without
+    times, become numeric columns: the year, month, day of the week (0 is Monday), hour,
+    and seconds since the beginning of 1970. Parts that are the same in all rows of
+    ``fit`` are left out, such as the hour of dates without times.
 
     Missing values of numeric columns are replaced by the median, and the columns are
     standardized and clipped to 10 standard deviations from the mean. Only then are they
@@ -81,6 +81,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     ``pandas.NA`` and null) are one more level. A level that is too rare to be known is
     zero in all outputs of its column, as is a level that was not seen in ``fit``. So
     the net learns from the rare levels what to do with unseen ones.
+
+    Dates with a time zone are read by the clock of the zone that the column had in
+    ``fit``; dates of another zone are converted. Dates without a time zone are read as
+    they are.
 
     Parameters
     ----------
@@ -110,13 +114,19 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         listed by name if it saw a data frame. If there are bins, it is a
         ColumnTransformer for an array too. ``transform`` computes the same from its
         fitted attributes. The ColumnTransformer takes numbers as floats, and strings
-        with NaN for missing (in ONNX, "nan"). If the numbers are of the dtype
-        ``dtype_``, the outputs are equal up to rounding.
+        with NaN for missing (in ONNX, "nan"). In place of a column of dates, it takes
+        a column for each of its parts, named as by ``get_feature_names_out``. If the
+        numbers are of the dtype ``dtype_``, the outputs are equal up to rounding.
+    dates_ : dict
+        By the position of each column of dates, its time zone, None if it has none, and
+        the list of its parts that are used: "year", "month", "weekday", "hour" and
+        "total_seconds".
     dtype_ : type
         What numbers are cast to first: ``numpy.float32`` if ``fit`` saw an array of
         float32, and ``numpy.float64`` if it saw anything else.
     n_numeric_ : int
-        The number of numeric columns. Their standardized values are the first outputs.
+        The number of numeric columns, with the parts of dates. Their standardized
+        values are the first outputs.
     n_features_in_ : int
         The number of columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -157,6 +167,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     array([[-1.22,  0.  ,  1.  ,  0.  ],
            [ 1.22,  0.  ,  0.  ,  1.  ]], dtype=float32)
 
+    The numbers of a date. Month and hour are the same in all rows, and left out:
+
+    >>> X = pd.DataFrame({"due": pd.to_datetime(["2023-05-01", "2024-05-03", None])})
+    >>> preprocess = TabularPreprocessor().fit(X)
+    >>> preprocess.get_feature_names_out().tolist()
+    ['due_year', 'due_weekday', 'due_total_seconds']
+
     Four bins, between the quartiles:
 
     >>> X = [[0], [1], [2], [4], [8]]
@@ -167,6 +184,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     array([[-1.06, -0.5 , -0.5 , -0.5 , -0.5 ],
            [ 0.  ,  0.5 ,  0.5 ,  0.  , -0.5 ]], dtype=float32)
     """
+
+    dates_: _Dates
 
     _parameter_constraints: dict[str, list[Any]] = {
         "numeric": [StrOptions({"standard", "piecewise"})],
@@ -207,8 +226,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         Raises
         ------
         TypeError
-            If a column holds dates, durations, or anything else that is neither
-            numbers nor strings.
+            If a column holds durations, dates mixed with strings, or anything else that
+            is neither numbers nor strings nor dates.
         ValueError
             If a value is infinite, or no column is left to learn from.
         """
@@ -221,8 +240,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         else:
             X = self._check_array(X, [np.float64, np.float32], reset=True)
             self.dtype_ = X.dtype.type
+            self.dates_ = {}
             self.transformer_ = self._fit_array(X)
-        self._shortcut = _Shortcut.of(self)
+        self._shortcut = Shortcut.of(self)
         self.n_numeric_ = len(self._shortcut.numeric)
         return self
 
@@ -244,11 +264,12 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         Raises
         ------
         TypeError
-            If a numeric column holds dates, or ``fit`` saw columns of strings and X is
-            an array.
+            If ``fit`` saw columns of strings or dates and X is an array, or a column
+            holds values that are neither numbers nor strings nor dates.
         ValueError
-            If the columns are not those of ``fit``, a numeric column holds strings, or
-            a value is infinite.
+            If the columns are not those of ``fit``, a numeric column holds strings or
+            dates, a column of dates holds anything else, or has a time zone if it had
+            none in ``fit`` (or the other way round), or a value is infinite.
         """
         if not hasattr(self, "transformer_"):  # the full check is slow for one row
             check_is_fitted(self)
@@ -271,14 +292,16 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         Returns
         -------
         names : ndarray of shape (n_features_out,)
-            The names of the numeric columns; then for each bin its column's name,
+            The names of the numeric columns; then for each part of a date its column's
+            name, an underscore and the part; then for each bin its column's name,
             "_bin_" and a number from 0; then for each level its column's name, an
             underscore and the level.
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
         shortcut = self._shortcut
-        outputs = names[shortcut.numeric].tolist()
+        columns = self._with_parts(names)
+        outputs = [columns[i] for i in shortcut.numeric]
         for column, bins in itertools.groupby(shortcut.sources[self.n_numeric_ :]):
             outputs += [f"{outputs[column]}_bin_{i}" for i, _ in enumerate(bins)]
         if shortcut.categorical:
@@ -304,7 +327,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if hasattr(self, "transformer_"):
-            self._shortcut = _Shortcut.of(self)
+            self._shortcut = Shortcut.of(self)
 
     def _check_array(self, X: Any, dtype: Any, *, reset: bool) -> NDArray[Any]:
         """Return an array of numbers that float32 holds, in the first dtype or its own.
@@ -324,45 +347,50 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     def _fit_array(self, X: NDArray[Any]) -> Pipeline | ColumnTransformer:
         """Return a fitted transformer of the columns of an array."""
         edges = self._edges(X)
-        transformer = ColumnTransformer(_numeric_steps(range(X.shape[1]), edges))
+        transformer = ColumnTransformer(numeric_steps(range(X.shape[1]), edges))
         if len(transformer.transformers) == 1:
             ((_, transformer, _),) = transformer.transformers
-        transformer.set_output(transform="default").fit(_medians(X)[np.newaxis])
-        _set_numbers(transformer, edges, X)
+        transformer.set_output(transform="default").fit(medians(X)[np.newaxis])
+        set_numbers(transformer, edges, X)
         return transformer
 
-    def _edges(self, block: NDArray[Any]) -> _Edges:
+    def _edges(self, block: NDArray[Any]) -> Edges:
         """Return the edges of the bins of those numeric columns that get some."""
         if self.numeric == "standard":
             return {}
-        edges = _quantiles(block, self.n_bins)
+        edges = quantiles(block, self.n_bins)
         share = _MAX_BINS // max(1, len(edges))
         if share >= self.n_bins:
             return edges
-        return _quantiles(block, share) if share >= _MIN_BINS else {}
+        return quantiles(block, share) if share >= _MIN_BINS else {}
 
     def _fit_columns(self, X: Any) -> ColumnTransformer:
         """Return a fitted transformer of the columns of a data frame."""
-        names = list(X.columns)
-        numeric = [i for i in range(len(names)) if is_numeric(X, i)]
-        others = sorted(set(range(len(names))) - set(numeric))
-        block = floats(X, numeric)
+        kinds = [kind_of(X, i) for i in range(X.shape[1])]
+        numeric, others, dates = (
+            [i for i, kind in enumerate(kinds) if kind == wanted]
+            for wanted in ("numbers", "levels", "dates")
+        )
+        self.dates_ = self._used_dates(X, dates)
+        block = np.hstack([floats(X, numeric), *self._read_dates(X)])
+        names = self._column_names()
+        numeric += range(len(kinds), len(names))
         strings = dict(zip(others, labels(X, others), strict=True))
         levels = {i: self._known_levels(strings[i]) for i in others}
         levels = {i: known for i, known in levels.items() if known}
         if not numeric and not levels:
             raise ValueError(
-                "no column is left to learn from: none is numeric, and no level of any "
-                f"other is in {self._least(len(block))} rows or more"
+                "no column is left to learn from: none is numeric, no level of any "
+                f"other is in {self._least(len(block))} rows or more, and no dates "
+                "differ"
             )
-        row: dict[int, Any] = {i: [""] for i in others}
-        row |= zip(numeric, _medians(block)[:, np.newaxis], strict=True)
+        row: dict[int, Any] = {i: [""] for i in range(len(kinds))}
+        row |= zip(numeric, medians(block)[:, np.newaxis], strict=True)
         frame = type(X)({name: row[i] for i, name in enumerate(names)})
-        names = list(getattr(self, "feature_names_in_", range(len(names))))
         edges = self._edges(block)
         steps = [
-            *_numeric_steps([names[i] for i in numeric], edges),
-            ("categorical", _encoder(levels.values()), [names[i] for i in levels]),
+            *numeric_steps([names[i] for i in numeric], edges),
+            ("categorical", encoder(levels.values()), [names[i] for i in levels]),
         ]
         transformer = ColumnTransformer(
             [step for step in steps if step[2]],
@@ -370,8 +398,46 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             verbose_feature_names_out=False,
         ).set_output(transform="default")
         transformer.fit(frame)
-        _set_numbers(transformer, edges, block)
+        set_numbers(transformer, edges, block)
         return transformer
+
+    def _used_dates(self, X: Any, positions: list[int]) -> _Dates:
+        """Return the zones of columns of dates, and their parts that vary."""
+        dates: _Dates = {}
+        for i in positions:
+            zone = zone_of(as_dates(column_at(X, i)))
+            parts = date_parts(X, i, zone)
+            known = parts[~np.isnan(parts).any(axis=1)]
+            varies = (known != known[:1]).any(axis=0)
+            used = [part for part, used in zip(PARTS, varies, strict=True) if used]
+            if used:
+                dates[i] = (zone, used)
+        return dates
+
+    def _read_dates(self, X: Any) -> list[NDArray[np.float64]]:
+        """Return the parts of each column of dates."""
+        return [
+            date_parts(X, i, zone)[:, [PARTS.index(part) for part in used]]
+            for i, (zone, used) in self.dates_.items()
+        ]
+
+    def _with_parts(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the columns, and after them those of parts of dates."""
+        columns = list(names)
+        for i, (_, used) in self.dates_.items():
+            for part in used:
+                name = f"{names[i]}_{part}"
+                while name in columns:
+                    name += "_"
+                columns.append(name)
+        return columns
+
+    def _column_names(self) -> list[Any]:
+        """Return the same, or the positions of columns that have no names."""
+        if hasattr(self, "feature_names_in_"):
+            return self._with_parts(self.feature_names_in_)
+        n_parts = sum(len(used) for _, used in self.dates_.values())
+        return list(range(self.n_features_in_ + n_parts))
 
     def _least(self, n_samples: int) -> int:
         """Return in how many rows a level must be to be known."""
@@ -393,16 +459,18 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         validate_data(self, X, reset=False, skip_check_array=True)
         check_not_empty(X)
         X, shortcut = native(X), self._shortcut
-        block = shortcut.imputed(floats(X, shortcut.numeric))
-        return block, labels(X, shortcut.categorical)
+        block = floats(X, [i for i in shortcut.numeric if i < self.n_features_in_])
+        if self.dates_:
+            block = np.hstack([block, *self._read_dates(X)])
+        return shortcut.imputed(block), labels(X, shortcut.categorical)
 
     def _read_array(self, X: Any) -> NDArray[Any]:
         """Return the numeric columns of an array."""
         shortcut = self._shortcut
-        if shortcut.categorical:
+        if shortcut.categorical or self.dates_:
             raise TypeError(
-                "fit saw a data frame with columns of strings; pass a data frame, not "
-                f"{type(X).__name__}"
+                "fit saw a data frame with columns of strings or dates; pass a data "
+                f"frame, not {type(X).__name__}"
             )
         named = hasattr(self, "feature_names_in_")
         rows = None if named else plain_rows(X, self.n_features_in_, self.dtype_)
@@ -411,249 +479,3 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             return rows
         rows = self._check_array(X, self.dtype_, reset=False)
         return shortcut.imputed(rows if whole else rows[:, shortcut.numeric])
-
-
-@dataclass(frozen=True)
-class _Shortcut:
-    """What a fitted ``transformer_`` computes, in a few operations on arrays.
-
-    scikit-learn's steps check their input one after the other. For a single row, that
-    takes a hundred times as long as the arithmetic.
-
-    Attributes
-    ----------
-    numeric, categorical : list of int
-        The positions of the columns.
-    sources : ndarray of int
-        The numeric column that each numeric output is made of: all of them, and then
-        for each bin its column.
-    statistics : list of ndarray
-        In the dtype of the preprocessor, the medians of the numeric columns; and for
-        the numeric outputs what is subtracted, and what it is divided by.
-    bounds : list of (float, float, float)
-        For the standardized values and for the bins, what is added to all of them, and
-        where they are clipped after that.
-    columns_of : list of dict
-        For each categorical column the output column of each level; None is missing.
-    """
-
-    numeric: list[int]
-    categorical: list[int]
-    sources: NDArray[np.intp]
-    statistics: list[NDArray[Any]]
-    bounds: list[tuple[float, float, float]]
-    columns_of: list[dict[str | None, int]]
-
-    @classmethod
-    def of(cls, preprocessor: TabularPreprocessor) -> _Shortcut:
-        """Read the numbers off a fitted preprocessor's ``transformer_``."""
-        n_features = preprocessor.n_features_in_
-        names = getattr(preprocessor, "feature_names_in_", range(n_features))
-        position = {name: i for i, name in enumerate(names)}
-        parts = {
-            name: (step, [position[column] for column in columns])
-            for name, step, columns in _parts(preprocessor.transformer_, names)
-        }
-        steps, numeric = parts.get("numeric", (None, []))
-        encoder, categorical = parts.get("categorical", (None, []))
-        bins, binned = parts.get("bins", (None, []))
-        sources = list(range(len(numeric)))
-        if bins is not None:
-            ((_, _, repeated),) = bins["repeat"].transformers
-            sources += [numeric.index(binned[i]) for i in repeated]
-        fitted = [part for part in (steps, bins) if part is not None]
-        number = itertools.count(len(sources))
-        return cls(
-            numeric,
-            categorical,
-            np.array(sources, dtype=np.intp),
-            _statistics(fitted, preprocessor.dtype_),
-            [(part["clip"].min_[0], *part["clip"].feature_range) for part in fitted],
-            [
-                {v if isinstance(v, str) else None: next(number) for v in levels}
-                for levels in ([] if encoder is None else encoder.categories_)
-            ],
-        )
-
-    def imputed(self, block: NDArray[Any]) -> NDArray[Any]:
-        """Return the numeric columns with their medians in place of missing values."""
-        if not self.numeric:
-            return block
-        median = self.statistics[0]
-        return np.ascontiguousarray(np.where(np.isnan(block), median, block))
-
-    def __call__(
-        self, block: NDArray[Any], strings: list[list[str | None]]
-    ) -> NDArray[np.float32]:
-        """Return the output columns of the imputed numeric and the other columns."""
-        if not self.columns_of and block.size <= _BATCH_VALUES:  # faster for a row
-            return self._encoded(block).astype(np.float32, copy=False)
-        n_numbers = len(self.sources)
-        width = n_numbers + sum(map(len, self.columns_of))
-        out = np.zeros((len(block), width), np.float32)
-        n_rows = _BATCH_VALUES // max(1, n_numbers) + 1
-        for start in range(0, len(block), n_rows):
-            batch = slice(start, start + n_rows)
-            out[batch, :n_numbers] = self._encoded(block[batch])
-        for columns, column in zip(self.columns_of, strings, strict=True):
-            hot = np.array([columns.get(level, -1) for level in column])
-            rows = np.flatnonzero(hot >= 0)
-            out[rows, hot[rows]] = 1
-        return out
-
-    def _encoded(self, block: NDArray[Any]) -> NDArray[Any]:
-        if not self.numeric:
-            return block
-        _, start, scale = self.statistics
-        n_numeric = len(self.numeric)
-        if len(self.sources) > n_numeric:
-            block = block.take(self.sources, axis=1)
-        # What overflows is clipped in the end.
-        with np.errstate(over="ignore", invalid="ignore"):
-            out = block - start
-            out /= scale
-        # One after the other, as numpy is fast if all columns have the same bounds.
-        parts = (out[:, :n_numeric], out[:, n_numeric:])
-        for part, (shift, low, high) in zip(parts, self.bounds, strict=False):
-            if shift:
-                part += shift
-            part.clip(low, high, out=part)
-        return out
-
-
-def _medians(block: NDArray[Any]) -> NDArray[Any]:
-    """Return the medians of columns; 0 where all of a column is missing."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return np.nan_to_num(np.nanmedian(block, axis=0))
-
-
-def _scaler(block: NDArray[Any], medians: NDArray[Any]) -> StandardScaler:
-    """Return a scaler of columns with their medians in place of missing values."""
-    scaler = StandardScaler()
-    # Some rows after the others, as all at once would be copied several times.
-    for rows in gen_batches(len(block), _BATCH_VALUES // max(1, len(medians)) + 1):
-        scaler.partial_fit(np.where(np.isnan(block[rows]), medians, block[rows]))
-    return scaler
-
-
-def _quantiles(block: NDArray[Any], n_bins: int) -> _Edges:
-    """Return the edges of up to ``n_bins`` bins of each column that gets two or more.
-
-    They are values of the column, so that one of few different values has few bins.
-    """
-    shares = np.linspace(0, 1, n_bins + 1)
-    edges = {}
-    for i, column in enumerate(block.T):
-        known = column[~np.isnan(column)]
-        if len(known):
-            ends = np.unique(np.quantile(known, shares, method="inverted_cdf"))
-            if len(ends) > 2:
-                edges[i] = ends
-    return edges
-
-
-def _numeric_steps(
-    columns: Sequence[Any], edges: _Edges
-) -> list[tuple[str, Pipeline, list[Any]]]:
-    """Return what a ColumnTransformer makes of the numeric columns."""
-    steps = [("numeric", _scaling(_CLIP), list(columns))]
-    if edges:
-        # A bin is the column shifted, scaled and clipped: repeat it for each of them.
-        repeated = [i for i, ends in enumerate(edges.values()) for _ in ends[1:]]
-        repeat = ColumnTransformer([("repeat", "passthrough", repeated)])
-        binned = [columns[i] for i in edges]
-        steps.append(("bins", _scaling(0.5, ("repeat", repeat)), binned))
-    return steps
-
-
-def _scaling(bound: float, *between: tuple[str, Any]) -> Pipeline:
-    steps = [
-        ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
-        *between,
-        ("scale", StandardScaler()),
-        ("clip", MinMaxScaler(feature_range=(-bound, bound), clip=True)),
-    ]
-    return Pipeline(steps).set_output(transform="default")
-
-
-def _encoder(levels: Any) -> OneHotEncoder:
-    """Return an encoder of the levels listed for each column, with None for missing.
-
-    The levels are not learned: the encoder would keep every name in a column of names,
-    and its own rare levels cannot be converted to ONNX.
-    """
-    return OneHotEncoder(
-        categories=[
-            np.array([np.nan if v is None else v for v in known], dtype=object)
-            for known in levels
-        ],
-        handle_unknown="ignore",
-        sparse_output=False,
-        dtype=np.float32,
-    )
-
-
-def _set_numbers(
-    transformer: Pipeline | ColumnTransformer, edges: _Edges, block: NDArray[Any]
-) -> None:
-    """Make numeric steps that were fitted to the medians alone scale, clip and encode.
-
-    To fit them to all rows would take several times the memory of these.
-    """
-    dtype = block.dtype.type
-    for name, steps, _ in _parts(transformer, []):
-        if name == "numeric":
-            scaler = _scaler(block, steps["impute"].statistics_)
-            vars(steps["scale"]).update(vars(scaler))
-            ends = steps["clip"].feature_range
-            _set_scaling(steps, scaler.mean_, scaler.scale_, ends, dtype)
-        elif name == "bins":
-            ends = [values.astype(np.float64) for values in edges.values()]
-            starts = np.concatenate([values[:-1] for values in ends])
-            widths = np.concatenate([np.diff(values) for values in ends])
-            widths = widths.clip(_NARROWEST, 1 / _NARROWEST)
-            _set_scaling(steps, starts, widths, (0, 1), dtype)
-
-
-def _set_scaling(
-    steps: Pipeline,
-    start: NDArray[np.float64],
-    scale: NDArray[np.float64],
-    ends: tuple[float, float],
-    dtype: type,
-) -> None:
-    """Make fitted steps subtract, divide, and clip what is not between two ends.
-
-    scikit-learn has no transformer that clips alone. A MinMaxScaler that was fitted to
-    ends as far apart as those of its output clips, and at most shifts.
-    """
-    scaler, clipper = steps["scale"], steps["clip"]
-    # Rounded to the dtype, so that the scaler makes the same in double precision.
-    scaler.mean_, scaler.scale_ = (
-        values.astype(dtype).astype(np.float64) for values in (start, scale)
-    )
-    rows = np.array([ends], dtype=np.float32).T
-    clipper.fit(np.repeat(rows, clipper.n_features_in_, axis=1))
-
-
-def _parts(
-    transformer: Pipeline | ColumnTransformer, columns: Iterable[Any]
-) -> list[tuple[str, Any, list[Any]]]:
-    """Return the fitted steps of columns; of a Pipeline, it is one for all columns."""
-    if isinstance(transformer, Pipeline):
-        return [("numeric", transformer, list(columns))]
-    return [step for step in transformer.transformers_ if step[0] != "remainder"]
-
-
-def _statistics(fitted: list[Pipeline], dtype: type) -> list[NDArray[Any]]:
-    """Return the medians of fitted numeric steps, and what they shift and divide by."""
-    if not fitted:
-        return []
-    scalers = [steps["scale"] for steps in fitted]
-    values = (
-        fitted[0]["impute"].statistics_,
-        np.concatenate([scaler.mean_ for scaler in scalers]),
-        np.concatenate([scaler.scale_ for scaler in scalers]),
-    )
-    return [value.astype(dtype) for value in values]

@@ -83,7 +83,6 @@ def with_pseudo_labels(
     own = rows.own()
 
     def label() -> PseudoLabels:
-        _hold_out_what_there_is(student, own)
         train_student(student, own, _LABELS_ALONE, seed=seed)
         net = net_of(student)
         labels = proba(net, transform(student, rows.extra))
@@ -104,12 +103,3 @@ def with_pseudo_labels(
         rows = replace(rows, soft=rows.soft / np.float32(temperature))
     weight_decay = np.clip(_DECAY_TIMES_EPOCH / labels.best_epoch, *_DECAYS)
     return rows, temperature, float(weight_decay)
-
-
-def _hold_out_what_there_is(student: Any, rows: TransferSet) -> None:
-    """Do not stratify the rows that are held out where some class has too few."""
-    split = net_of(student).train_split
-    counts = np.bincount(rows.hard)
-    n_classes = np.count_nonzero(counts)
-    if counts[counts > 0].min() < 2 or split.cv * len(rows) < n_classes:
-        split.stratified = False

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _num_samples
@@ -66,6 +68,22 @@ def net_of(student: Any) -> NeuralNetClassifier:
     return net
 
 
+@contextmanager
+def learning(estimator: Any) -> Iterator[None]:
+    """Put the attributes back where a fit fails, so that none is half new.
+
+    In torch's inference mode a net could not learn: it is left meanwhile.
+    """
+    before = dict(vars(estimator))
+    try:
+        with torch.inference_mode(False):
+            yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 def train_student(
     student: Any,
     rows: TransferSet,
@@ -105,6 +123,7 @@ def train_student(
         net.set_params(max_epochs=_n_epochs(rows, net.batch_size))
     if getattr(net, "optimizer__weight_decay", 0.0) is None:
         net.set_params(optimizer__weight_decay=weight_decay or _WEIGHT_DECAY)
+    _hold_out_what_there_is(net.train_split, rows)
     X = _net_rows(student, rows)
     n_classes = rows.soft.shape[1]
     if not net.initialized_:
@@ -152,6 +171,17 @@ def _train_with_others(
         for name, weight in net.module_.named_parameters():
             weight.copy_(torch.as_tensor(weights[name]))
     return True
+
+
+def _hold_out_what_there_is(split: Any, rows: TransferSet) -> None:
+    """Do not stratify a share of the rows where some class has too few of them."""
+    share = getattr(split, "cv", None)
+    if not (isinstance(share, float) and split.stratified):
+        return
+    counts = np.bincount(rows.hard)
+    n_classes = np.count_nonzero(counts)
+    if counts[counts > 0].min() < 2 or share * len(rows) < n_classes:
+        split.stratified = False
 
 
 def _net_rows(student: Any, rows: TransferSet) -> Any:

@@ -156,6 +156,8 @@ def warn_if_uninformative(
     logits: NDArray[np.float32],
     codes: NDArray[np.int64],
     *,
+    weight: NDArray[np.float32] | None = None,
+    fitted_here: bool = False,
     alone: bool = True,
     found: NDArray[Any] | None = None,
 ) -> None:
@@ -163,13 +165,18 @@ def warn_if_uninformative(
 
     The latter only where they are ``alone``, and the teacher says nothing else. Raise a
     ValueError where the labels 0 and 1 seem to stand for groups of classes, if the
-    classes were ``found`` in y and in the teacher.
+    classes were ``found`` in y and in the teacher. ``fitted_here`` tells whether the
+    teacher was fitted on these rows. The ``weight`` of the rows takes the
+    place of equal weights of the classes.
     """
     present, counts = np.unique(codes, return_counts=True)
     if len(present) < 2:
         return
     right = logits.argmax(axis=1) == codes
-    recall = np.mean([right[codes == code].mean() for code in present])
+    recalls = [right[codes == code].mean() for code in present]
+    kind, recall = "balanced", np.mean(recalls)
+    if weight is not None:
+        kind, recall = "weighted", np.average(right, weights=weight)
     chance = 1 / len(present)
     if _is_suspicious(recall, chance, right.mean(), counts):
         n_classes = logits.shape[1]
@@ -183,11 +190,19 @@ def warn_if_uninformative(
                 "which a fitted teacher of all classes cannot label. Pass an unfitted "
                 "teacher. If 0 and 1 are two of its classes, name all with classes="
             )
+        reason = (
+            "it was probably fitted on features prepared in another way, or the labels "
+            "or the rows of teacher_proba are in another order. A teacher gets the X "
+            "given to fit as it is"
+        )
+        if fitted_here:
+            reason = (
+                "it has learned little from these rows. Try another teacher, or "
+                "class_weight='balanced' if a class is rare"
+            )
         warn(
-            f"the teacher's balanced accuracy on (X, y) is {recall:.3f}, near the "
-            f"chance level of {chance:.3f}: it was probably fitted on features "
-            "prepared in another way, or the labels or the rows of teacher_proba are "
-            "in another order. A teacher gets the X given to fit as it is"
+            f"the teacher's {kind} accuracy on (X, y) is {recall:.3f}, near the "
+            f"chance level of {chance:.3f}: {reason}"
         )
     top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
     if alone and right.mean() > 0.999 and top.mean() > 0.995:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._answers import Answer
@@ -66,6 +67,11 @@ class TransferSet:
         both = np.multiply(self.soft_weight, self.hard_weight) > 0
         return np.broadcast_to(both, len(self))
 
+    @property
+    def weight_of_labels(self) -> NDArray[np.float32]:
+        """The weight of the hard target of each row."""
+        return np.broadcast_to(np.float32(self.hard_weight), len(self))
+
     def own(self) -> TransferSet:
         """Return the rows of X alone."""
         n_own = _num_samples(self.X)
@@ -78,8 +84,8 @@ class TransferSet:
 
     def with_pseudo_labels(self, proba: NDArray[np.float32]) -> TransferSet:
         """Return the same with hard targets for the extra rows."""
-        weight = np.broadcast_to(np.float32(self.hard_weight), len(self)).copy()
-        weight[-len(proba) :] = 1.0
+        weight, extra = self.weight_of_labels.copy(), np.arange(-len(proba), 0)
+        weight[extra] = np.broadcast_to(self.soft_weight, len(self))[extra]
         return replace(self, hard_weight=weight, pseudo_labels=proba)
 
 
@@ -90,6 +96,7 @@ def make_transfer_set(
     *,
     classes: NDArray[Any],
     sample_weight: NDArray[np.float64] | None = None,
+    class_weight: NDArray[np.float64] | None = None,
     extra: Any = None,
     proba_clip: float | str = "auto",
 ) -> TransferSet:
@@ -108,6 +115,10 @@ def make_transfer_set(
         All classes, sorted.
     sample_weight : ndarray of shape (n_samples,), default=None
         Multiplies both weights.
+    class_weight : ndarray of shape (n_classes,), default=None
+        The weights of the classes, which multiply both weights: of a row with a label,
+        that of its class; of any other row, the mean by the teacher's probabilities. So
+        each class has the same part in the rows with labels and in those without.
     extra : array-like or data frame, default=None
         Further rows, without labels.
     proba_clip : float or "auto", default="auto"
@@ -115,28 +126,35 @@ def make_transfer_set(
     """
     soft = to_logits(answer, classes, proba_clip)
     hard = soft.argmax(axis=1)
+    n_own, n_labels = _num_samples(X), 0 if y is None else len(y)
+    if y is not None:
+        hard[:n_labels] = np.searchsorted(classes, y)
     weight: Any = 1.0 if sample_weight is None else _with_mean_one(sample_weight)
-    n_extra = len(hard) - _num_samples(X)
-    soft_weight = hard_weight = weight
-    if y is None:
-        hard_weight = 0.0
-    else:
+    extra_weight: Any = 1.0
+    if class_weight is not None:
+        by_row = softmax(soft, axis=1) @ class_weight
+        by_row[:n_labels] = class_weight[hard[:n_labels]]
+        own = by_row[:n_own] if sample_weight is None else by_row[:n_own] * weight
+        weight = _with_mean_one(own)
+        extra_weight = by_row[n_own:] / (own.mean() or 1.0)
+    soft_weight, hard_weight = weight, weight if n_labels else 0.0
+    if y is not None:
         known = np.isin(y, answer.classes)
         soft_weight = weight if known.all() else (weight * known).astype(np.float32)
-        hard[: len(y)] = np.searchsorted(classes, y)
-    if n_extra:
-        n_own = len(hard) - n_extra
-        soft_weight = _padded(soft_weight, n_own, n_extra, 1.0)
-        hard_weight = _padded(hard_weight, n_own, n_extra, 0.0)
+    if len(hard) > n_own:
+        soft_weight = _padded(soft_weight, n_own, extra_weight, len(hard))
+        hard_weight = _padded(hard_weight, n_own, 0.0, len(hard))
     return TransferSet(X, soft, hard, soft_weight, hard_weight, answer.features, extra)
 
 
-def _padded(weight: Any, n_own: int, n_extra: int, value: float) -> Any:
+def _padded(weight: Any, n_own: int, extra_weight: Any, n_rows: int) -> Any:
     """Return the weights of a training row each, and those of the extra rows."""
-    if not isinstance(weight, np.ndarray) and weight == value:
+    if np.ndim(weight) == np.ndim(extra_weight) == 0 and weight == extra_weight:
         return weight
     own = np.broadcast_to(np.float32(weight), n_own)
-    return np.concatenate([own, np.full(n_extra, value, dtype=np.float32)])
+    return np.concatenate(
+        [own, np.broadcast_to(np.float32(extra_weight), n_rows - n_own)]
+    )
 
 
 def _with_mean_one(weight: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -74,8 +74,10 @@ class MUNGE(_Augmenter):
     Each value of a row is replaced with probability ``p``. A number is drawn from a
     normal distribution around the neighbor's value, whose standard deviation is the
     difference of the two values divided by ``s``; whole numbers stay whole, and numbers
-    stay in the range of their column. Any other value is the neighbor's. So new rows
-    stay where the data are, as Bucila et al. (2006) intend.
+    stay in the range of their column. Dates are drawn in the same way, in multiples of
+    the longest time that divides all differences of dates in the column: dates without
+    times stay such dates. Any other value is the neighbor's. So new rows stay where the
+    data are, as Bucila et al. (2006) intend.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from skdistill.utils._frames import is_frame, is_pandas
+from skdistill.utils._dates import as_dates, clock, dates_like
+from skdistill.utils._frames import column_at, holds_dates, is_frame, is_pandas
 
 # A column of whole numbers with no more distinct values than this holds levels: they
 # are exchanged between rows, and no value in between is drawn.
@@ -30,15 +31,20 @@ class Column:
     Attributes
     ----------
     numbers : ndarray of shape (n_rows,), float64
-        The values, NaN for missing and infinite ones; codes of the levels where they
-        are no numbers.
+        The values, NaN for missing and infinite ones. For dates, the steps from the
+        first one. Codes of the levels where they are neither numbers nor dates.
     kind : {"continuous", "integer", "levels"}
         Between two values of the first kind, all are possible; between two integers,
         the whole numbers; between two levels, none.
+    first, step : numpy.datetime64 and numpy.timedelta64, or None
+        The first of dates, and the longest time of which they all are multiples apart:
+        between dates without times, only such dates are drawn.
     """
 
     numbers: NDArray[np.float64]
     kind: str
+    first: Any = None
+    step: Any = None
 
     @classmethod
     def of_numbers(cls, numbers: NDArray[np.float64]) -> Column:
@@ -50,6 +56,19 @@ class Column:
         few = len(np.unique(there)) <= _MAX_LEVELS
         is_exact = np.abs(there).max(initial=0) <= _MAX_WHOLE
         return cls(numbers, "levels" if few or not is_exact else "integer")
+
+    @classmethod
+    def of_dates(cls, times: NDArray[np.datetime64]) -> Column:
+        """Return a column of dates, of which NaT is missing."""
+        known = ~np.isnat(times)
+        numbers = np.full(len(times), np.nan)
+        if not known.any():
+            return cls.of_numbers(numbers)
+        first = times[known].min()
+        since = times[known] - first
+        step = np.gcd.reduce(since.astype(np.int64)).clip(1).astype(since.dtype)
+        numbers[known] = since // step
+        return replace(cls.of_numbers(numbers), first=first, step=step)
 
     @classmethod
     def of_levels(cls, values: Any) -> Column:
@@ -77,13 +96,17 @@ class Column:
 
     def drawn(
         self, numbers: NDArray[np.float64], where: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return which of the drawn numbers count, and these in the column's range."""
+    ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        """Return which of the drawn numbers count, and their values in the range."""
         where = where & np.isfinite(numbers)
-        values = np.clip(
+        values: NDArray[Any] = np.clip(
             numbers[where], np.nanmin(self.numbers), np.nanmax(self.numbers)
         )
-        return where, np.round(values) if self.kind == "integer" else values
+        if self.kind == "integer":
+            values = np.round(values)
+        if self.step is not None:
+            values = self.first + values.astype(np.int64) * self.step
+        return where, values
 
 
 class Table:
@@ -129,7 +152,7 @@ class Table:
         numbers : ndarray of shape (n_new, n_columns)
             The numbers that replace it,
         where : ndarray of shape (n_new, n_columns)
-            where this is True and the column is of numbers.
+            where this is True and the column is of numbers or dates.
         """
         made = []
         for i, column in enumerate(self.columns):
@@ -152,19 +175,26 @@ class Table:
         position: int,
         rows: NDArray[np.intp],
         where: NDArray[np.bool_],
-        values: NDArray[np.float64],
+        values: NDArray[Any],
     ) -> Any:
         """Return the values of ``rows``, and ``values`` in their places."""
+        are_dates = values.dtype.kind == "M"
         if not self.is_frame:
             column = self.X[rows, position]
             column[where] = values.astype(column.dtype)
             return column
         if not is_pandas(self.X):
             column = self.X.to_series(position)[rows]
-            return column.scatter(np.flatnonzero(where), values.tolist())
+            dtype = column.dtype
+            if are_dates:
+                column, values = column.to_physical(), values.astype(np.int64)
+            column = column.scatter(np.flatnonzero(where), values.tolist())
+            return column.cast(dtype)
         old = self.X.iloc[:, position]
         array = old.array.take(rows)
-        if where.any():
+        if are_dates:
+            array[where] = dates_like(old, values)
+        elif where.any():
             kind = getattr(array.dtype, "numpy_dtype", array.dtype)
             array[where] = values.astype(kind)
         return type(old)(array, dtype=old.dtype)
@@ -187,13 +217,15 @@ def _column_of_array(values: NDArray[Any]) -> Column:
 
 def _column_of(X: Any, position: int) -> Column:
     """Return a column of a data frame."""
+    column = column_at(X, position)
+    if hasattr(column, "sparse"):  # no value can be set there
+        return Column.of_levels(column.tolist())
+    if holds_dates(column.dtype):
+        return Column.of_dates(clock(as_dates(column), "UTC"))
     if is_pandas(X):
-        column = X.iloc[:, position]
-        is_number = getattr(column.dtype, "kind", "O") in "iuf"
-        if is_number and not hasattr(column, "sparse"):  # no value can be set there
+        if getattr(column.dtype, "kind", "O") in "iuf":
             return Column.of_numbers(column.to_numpy(np.float64, na_value=np.nan))
         return Column.of_levels(column.tolist())
-    column = X.to_series(position)
     if column.dtype.is_numeric():
         return Column.of_numbers(column.cast(float).to_numpy().astype(np.float64))
     return Column.of_levels(column.to_list())

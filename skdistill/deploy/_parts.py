@@ -87,17 +87,32 @@ def parts_of(estimator: Any) -> Parts:
         If it is not fitted.
     TypeError
         If it is something else.
+    ValueError
+        If its student reads dates.
     """
     if hasattr(estimator, "fit"):
         check_is_fitted(estimator)
         before, estimator = unwrapped(estimator)
         if hasattr(estimator, "student_") and hasattr(estimator, "classes_"):
             preprocessing, net = unwrapped(estimator.student_)
+            _check_no_dates(preprocessing)
             return Parts(estimator, before, preprocessing, net)
     raise TypeError(
         "expected a fitted DistilledClassifier, a Pipeline that ends in one, or a "
         f"search over either, got {type(estimator).__name__}"
     )
+
+
+def _check_no_dates(preprocessing: list[tuple[str, Any]]) -> None:
+    """Raise a ValueError that names the columns of dates, if a student reads some."""
+    for _, step in preprocessing:
+        if dates := getattr(step, "dates_", None):
+            names = getattr(step, "feature_names_in_", range(step.n_features_in_))
+            raise ValueError(
+                f"the student reads dates, in the columns {[names[i] for i in dates]}, "
+                "and cannot be exported. Replace them by numbers before fit, as by "
+                "X['when'].dt.year, or save the estimator with joblib"
+            )
 
 
 def plain(step: Any) -> Any:

@@ -76,9 +76,9 @@ def to_onnx(
         with ``refit=False``.
     ValueError
         If torch cannot export the module, or skl2onnx cannot convert a step; if the
-        labels are neither integers nor strings; if a level of a column is the string
-        "nan"; if a probability differs by more than 1e-5; or if int8 makes the file no
-        smaller.
+        student reads columns of dates; if the labels are neither integers nor strings;
+        if a level of a column is the string "nan"; if a probability differs by more
+        than 1e-5; or if int8 makes the file no smaller.
     ImportError
         If a package of ``pip install skdistill[onnx]`` is missing.
     OSError

@@ -17,7 +17,6 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from torch import nn
 
-from skdistill._students._net import PeriodicEmbedding
 from skdistill.deploy._parts import Parts, net_proba, parts_of
 from skdistill.deploy._sample import N_ROWS, difference_of, sample_rows
 from skdistill.utils._activations import ACTIVATIONS
@@ -77,7 +76,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
         net has a layer that ``MLPClassifier`` does not have.
     ValueError
         If the layers are in an order that ``MLPClassifier`` does not have, the net
-        computes something besides them, or the result does not predict as the student.
+        computes something besides them, the result does not predict as the student, or
+        the student reads columns of dates.
 
     See Also
     --------
@@ -146,8 +146,8 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
                 yield from _layers(child, f"{path}.{key}")
     else:
         way_out = _WAY_OUT
-        if isinstance(module, PeriodicEmbedding):
-            way_out += ", and make_student(numeric='piecewise') has none but these"
+        if instead := getattr(module, "instead", None):
+            way_out += f", and {instead}"
         raise TypeError(
             f"the student's module has the layer {name}, which MLPClassifier does "
             "not have: it has Linear layers, with one of ReLU, Tanh, Sigmoid or "

@@ -19,6 +19,7 @@ from skdistill._classifier import DistilledClassifier
 from skdistill._students._make_student import make_student
 from skdistill._teachers._asking import fit, seeded_clone
 from skdistill._training._train import net_of
+from skdistill._transfer._class_weight import weights_of_rows
 from skdistill.utils._validation import is_fitted
 
 # The rows, their labels, and their weights or None.
@@ -67,19 +68,22 @@ def fit_models(
     ]
     student = clone(clf).set_params(random_state=seed)
     seconds = {}
+    X, y, weights = train
+    weights = weights_of_rows(clf.class_weight, np.unique(y), y, weights)
+    weighted = (X, y, weights)
     chooses = is_auto(clf.temperature) or is_auto(clf.alpha)
     if clf.soft_labels == "out_of_bag" or chooses:
         # Only ``fit`` itself knows which rows the trees of a forest have left out, and
         # can choose by rows that a teacher has not seen.
         seconds["student"] = _fit_student(student, teachers, train)
         teachers = listed(getattr(student, "teacher_", teachers))
-        seconds["teacher"] = _fit_teachers(teachers, train)
+        seconds["teacher"] = _fit_teachers(teachers, weighted)
     else:
-        seconds["teacher"] = _fit_teachers(teachers, train)
+        seconds["teacher"] = _fit_teachers(teachers, weighted)
         student.set_params(classes=names_of_columns(clf))
         seconds["student"] = _fit_student(student, teachers, train)
-    twin = _twin(clf, student.classes_, train[1], seed)
-    proba = _softened(train[1], student.classes_)
+    twin = _twin(clf, student.classes_, y, seed)
+    proba = _softened(y, student.classes_)
     seconds["labels alone"] = _timed(twin.fit, *train, proba)
     models = {"teacher": teachers, "labels alone": [twin], "student": [student]}
     return models, seconds
@@ -113,7 +117,11 @@ def _twin(
     best = EarlyStopping(patience=_PATIENCE, load_best=True, sink=noop)
     net.callbacks = [*own, best]
     return DistilledClassifier(
-        student=student, alpha=0.0, classes=classes, random_state=seed
+        student=student,
+        alpha=0.0,
+        classes=classes,
+        class_weight=clf.class_weight,
+        random_state=seed,
     )
 
 

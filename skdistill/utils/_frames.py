@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import decimal
 import numbers
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,9 @@ def column_names(X: Any) -> list[Any]:
 
 def native(X: Any) -> Any:
     """Return a data frame as one of pandas or polars, the libraries known here."""
-    return X if is_pandas(X) or hasattr(X, "to_series") else X.to_pandas()
+    if is_pandas(X) or hasattr(X, "to_series"):
+        return X
+    return X.to_pandas(date_as_object=False)
 
 
 def stacked(parts: list[Any]) -> Any:
@@ -63,21 +66,25 @@ def check_frame(X: Any) -> None:
             )
 
 
-def is_numeric(X: Any, position: int) -> bool:
-    """Tell a column of numbers from one of levels.
+def kind_of(X: Any, position: int) -> Literal["numbers", "dates", "levels"]:
+    """Tell what the values of a column are.
+
+    A column of objects without any value is one of levels.
 
     Raises
     ------
     TypeError
-        If the column holds anything else, such as dates.
+        If the column holds anything else, such as durations.
     """
-    dtype = _column(X, position).dtype
+    dtype = column_at(X, position).dtype
     if str(dtype) == "category":  # the codes of categories are no magnitudes
-        return False
+        return "levels"
     if _holds_numbers(dtype):
-        return True
+        return "numbers"
     types = _types(X, position)
-    return bool(types) and all(issubclass(kind, _NUMBERS) for kind in types)
+    if types and all(issubclass(kind, _NUMBERS) for kind in types):
+        return "numbers"
+    return "dates" if types and _are_dates(types) else "levels"
 
 
 def floats(
@@ -108,10 +115,10 @@ def floats(
     Raises
     ------
     TypeError
-        If a column holds dates, or values that are neither numbers nor strings.
+        If a column holds values that are neither numbers nor strings nor dates.
     ValueError
-        If a column holds strings, or a value is infinite, too large for float32, or
-        missing against ``allow_nan``.
+        If a column holds strings or dates, or a value is infinite, too large for
+        float32, or missing against ``allow_nan``.
     """
     if not positions:
         return np.empty((X.shape[0], 0), dtype)
@@ -186,17 +193,16 @@ def _check_numbers(X: Any, positions: list[int]) -> None:
     """Raise where a column holds anything but numbers."""
     dtypes = [*X.dtypes]
     for i in positions:
-        dtype, name = dtypes[i], X.columns[i]
-        if _holds_numbers(dtype):
-            continue
-        in_polars = hasattr(dtype, "is_temporal") and dtype.is_temporal()
-        if in_polars or getattr(dtype, "kind", "O") in "mM":  # a cast takes these
-            raise _no_numbers(name, str(dtype))
-        if any(issubclass(kind, str) for kind in _types(X, i)):
-            raise ValueError(
-                f"Column {name!r} holds strings, and numbers are expected. Convert it, "
-                "as by pandas.to_numeric"
-            )
+        types = set() if _holds_numbers(dtypes[i]) else _types(X, i)
+        for kind, found, way_out in (
+            (str, "strings", "by pandas.to_numeric"),
+            (datetime.date, "dates", "to the days since another date"),
+        ):
+            if any(issubclass(one, kind) for one in types):
+                raise ValueError(
+                    f"Column {X.columns[i]!r} holds {found}, and numbers are expected. "
+                    f"Convert it, as {way_out}"
+                )
 
 
 def _holds_numbers(dtype: Any) -> bool:
@@ -206,26 +212,40 @@ def _holds_numbers(dtype: Any) -> bool:
     return getattr(dtype, "kind", "O") in "biuf"
 
 
+def holds_dates(dtype: Any) -> bool:
+    """Tell whether a dtype of pandas or polars is one of dates, with times or not."""
+    if hasattr(dtype, "is_temporal"):  # in polars
+        return str(dtype).startswith("Date")
+    return getattr(dtype, "kind", "O") == "M"
+
+
 def _types(X: Any, position: int) -> set[type]:
-    """Return the types of the values in a column, which are numbers or strings."""
-    column = _column(X, position)
+    """Return the types of the values: of numbers and strings, or of dates alone."""
+    column = column_at(X, position)
+    if holds_dates(column.dtype):
+        return {datetime.date}
     seen = column.dropna() if is_pandas(X) else column.drop_nulls()
-    types = set(map(type, seen.to_list()))
+    is_duration = getattr(column.dtype, "kind", "O") == "m"
+    types = {type(column.dtype)} if is_duration else set(map(type, seen.to_list()))
+    if _are_dates(types):
+        return types
     for kind in types:
         if not issubclass(kind, (str, *_NUMBERS)):
-            raise _no_numbers(X.columns[position], kind.__name__)
+            raise TypeError(
+                f"Column {X.columns[position]!r} holds values of type {kind.__name__}. "
+                "Convert it to numbers, as a date to the days since another, or to "
+                "strings, or drop it"
+            )
     return types
 
 
-def _column(X: Any, position: int) -> Any:
+def _are_dates(types: set[type]) -> bool:
+    return all(issubclass(kind, datetime.date) for kind in types)
+
+
+def column_at(X: Any, position: int) -> Any:
+    """Return a column of a data frame of pandas or polars."""
     return X.iloc[:, position] if is_pandas(X) else X.to_series(position)
-
-
-def _no_numbers(name: Any, kind: str) -> TypeError:
-    return TypeError(
-        f"Column {name!r} holds values of type {kind}. Convert it to numbers, as a "
-        "date to the days since another, or to strings, or drop it"
-    )
 
 
 def is_pandas(X: Any) -> bool:

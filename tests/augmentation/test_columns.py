@@ -56,8 +56,10 @@ PANDAS_LEVELS = {
         pd.Categorical(["a", None] * 25, categories=["b", "a"], ordered=True)
     ),
     "category of integers": pd.Series(pd.Categorical([1, 7] * 25)),
-    "datetime": pd.Series([pd.NaT, *DAYS[1:]]),
-    "datetime with zone": pd.Series(pd.date_range("2020", periods=N_ROWS, tz="UTC")),
+    "few datetimes": pd.Series([pd.NaT, *DAYS[1:20]] * 3)[:N_ROWS],
+    "constant datetime": pd.Series([DAYS[0]] * N_ROWS),
+    "no datetime": pd.Series([pd.NaT] * N_ROWS),
+    "object of dates": pd.Series([day.date() for day in DAYS], dtype=object),
     "timedelta": pd.Series(pd.to_timedelta(range(N_ROWS), "s")),
     "period": pd.Series(pd.period_range("2020", periods=N_ROWS, freq="D")),
     "interval": pd.Series(pd.cut(NUMBERS, 4)),
@@ -78,8 +80,8 @@ POLARS_LEVELS = {
     "String": pl.Series(["a", None] * 25),
     "Categorical": pl.Series(["a", None] * 25, dtype=pl.Categorical),
     "Enum": pl.Series(["a", "b"] * 25, dtype=pl.Enum(["a", "b", "c"])),
-    "Date": pl.Series([day.date() for day in DAYS]),
-    "Datetime": pl.Series([None, *DAYS[1:]]),
+    "few Dates": pl.Series([day.date() for day in DAYS[:20]] * 3)[:N_ROWS],
+    "no Datetime": pl.Series([None] * N_ROWS, dtype=pl.Datetime("ms", "UTC")),
     "List": pl.Series([[1, 2], [3]] * 25),
     "Struct": pl.Series([{"a": 1}, {"a": 2}] * 25),
 }
@@ -101,6 +103,20 @@ def check_numbers(made, given):
     assert len(np.setdiff1d(made, given))
     if np.array_equal(given, np.round(given)):
         assert_array_equal(made, np.round(made))
+
+
+def check_dates(made, given, step):
+    """Check that some dates are new, and that all are in range and whole steps."""
+    made, given = (set(map(in_utc, dates)) for dates in (made, given))
+    assert made - given
+    assert min(given) <= min(made)
+    assert max(made) <= max(given)
+    assert all((date - min(given)) % step == dt.timedelta(0) for date in made)
+
+
+def in_utc(date):
+    """Return a date that can be subtracted from others across daylight saving."""
+    return date.astimezone(dt.UTC) if getattr(date, "tzinfo", None) else date
 
 
 def there(column):
@@ -154,6 +170,78 @@ def test_levels_in_polars(kind, augmenter):
     assert reprs(made[kind].to_list()) <= reprs(X[kind].to_list())
 
 
+HOUR = dt.timedelta(hours=1)
+PANDAS_DATES = {
+    "datetime64[ns]": (2 * HOUR, None),
+    "datetime64[us]": (48 * HOUR, None),
+    "datetime64[s]": (dt.timedelta(seconds=2), None),
+    "datetime64[ns, Europe/Berlin]": (2 * HOUR, "Europe/Berlin"),
+    "timestamp[ms][pyarrow]": (48 * HOUR, None),
+    "timestamp[us, tz=America/New_York][pyarrow]": (2 * HOUR, "America/New_York"),
+    "date32[pyarrow]": (48 * HOUR, None),
+}
+POLARS_DATES = {
+    pl.Date: 48 * HOUR,
+    pl.Datetime("ms"): 2 * HOUR,
+    pl.Datetime("us"): dt.timedelta(microseconds=2),
+    pl.Datetime("ns", "Europe/Berlin"): 48 * HOUR,
+}
+
+
+def dates(step):
+    """Return dates that are steps apart, over the change to daylight saving."""
+    return [dt.datetime(2020, 3, 28) + i**2 * step for i in range(N_ROWS)]
+
+
+@augmenters
+@pytest.mark.parametrize("dtype", PANDAS_DATES)
+def test_dates_in_pandas(dtype, augmenter):
+    step, zone = PANDAS_DATES[dtype]
+    column = pd.Series([pd.NaT, *dates(step)[1:]])
+    column = column.dt.tz_localize("UTC").dt.tz_convert(zone)
+    X = pd.DataFrame({"born": column.astype(dtype), "other": NUMBERS})
+
+    made = augmenter.sample(X, 700, random_state=0)
+
+    assert made.dtypes.equals(X.dtypes)
+    check_dates(there(made["born"]), there(X["born"]), step)
+    assert made["born"].isna().any()
+
+
+@augmenters
+@pytest.mark.parametrize("dtype", POLARS_DATES, ids=str)
+def test_dates_in_polars(dtype, augmenter):
+    step = POLARS_DATES[dtype]
+    X = pl.DataFrame({"born": [None, *dates(step)[1:]], "other": NUMBERS})
+    zone = getattr(dtype, "time_zone", None)
+    born = pl.col("born").dt.replace_time_zone("UTC" if zone else None)
+    X = X.with_columns(born.cast(dtype))
+
+    made = augmenter.sample(X, 700, random_state=0)
+
+    assert made.schema == X.schema
+    check_dates(there(made["born"]), there(X["born"]), step)
+    assert made["born"].null_count()
+
+
+@augmenters
+def test_dates_in_pyarrow(augmenter):
+    X = pa.table(
+        {
+            "date": pa.array([None, *dates(48 * HOUR)[1:]], type=pa.date32()),
+            "time": pa.array(dates(HOUR), type=pa.timestamp("s", "Asia/Tokyo")),
+        }
+    )
+
+    made = augmenter.sample(X, 700, random_state=0)
+
+    assert made.schema == X.schema
+    for name, step in (("date", 48 * HOUR), ("time", HOUR)):
+        new, old = (frame[name].drop_null().to_pylist() for frame in (made, X))
+        check_dates(new, old, step)
+    assert made["date"].null_count
+
+
 @augmenters
 def test_tables_of_pyarrow_keep_their_schema(augmenter):
     X = pa.table(
@@ -164,8 +252,6 @@ def test_tables_of_pyarrow_keep_their_schema(augmenter):
             "bool": pa.array([None, True] * 25),
             "string": pa.array(["a", None] * 25),
             "levels": pa.array(["a", "b"] * 25).dictionary_encode(),
-            "date": pa.array([day.date() for day in DAYS]),
-            "time": pa.array(DAYS),
         }
     )
 

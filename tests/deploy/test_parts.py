@@ -1,6 +1,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import BaseEstimator
@@ -39,6 +40,18 @@ def test_not_fitted():
 def test_other_estimators(data):
     with pytest.raises(TypeError, match="expected a fitted DistilledClassifier"):
         to_onnx(LogisticRegression().fit(*data))
+
+
+@pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
+@pytest.mark.parametrize("names", [["size", "when"], [0, 1]], ids=str)
+def test_students_that_read_dates_name_the_columns(names, convert):
+    X = pd.DataFrame({"size": range(8), "when": pd.date_range("2020", periods=8)})
+    X.columns = names
+    proba = np.tile([[0.1, 0.9], [0.8, 0.2]], (4, 1))
+    clf = DistilledClassifier(student=quick_student(), alpha=1, classes=[0, 1])
+    clf.fit(X, teacher_proba=proba)
+    with pytest.raises(ValueError, match=rf"in the columns \[{names[1]!r}\], .*before"):
+        convert(clf)
 
 
 @pytest.mark.parametrize("swapped", ["model.onnx", None, b"x"])

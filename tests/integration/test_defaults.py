@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier
 
@@ -141,3 +142,30 @@ def test_a_net_of_ones_own_learns_from_its_training_rows(teacher, rows):
     clf = trained(teacher, (rows[0].astype(np.float32), rows[1]), net)
     assert n_rows_of(clf) == N_ROWS
     assert not hasattr(clf, "teacher_temperature_")
+
+
+def with_column(values):
+    return lambda X, y: (np.column_stack([X, np.full(len(X), values)]), y)
+
+
+def with_rare_class(n_rows):
+    return lambda X, y: (X, (np.argsort(np.argsort(X[:, 0])) < n_rows).astype(int))
+
+
+@pytest.mark.filterwarnings("ignore:the (teacher's balanced|soft labels are one-hot)")
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(with_column(np.nan), id="column of missing values"),
+        pytest.param(with_column(3.0), id="constant column"),
+        pytest.param(with_rare_class(2), id="two rows of a class"),
+        pytest.param(with_rare_class(1), id="one row of a class"),
+        pytest.param(lambda X, y: (X[:10], y[:10]), id="ten rows"),
+        pytest.param(lambda X, y: (X[:5], np.arange(5)), id="as many classes as rows"),
+    ],
+)
+def test_odd_tables_are_learned(rows, change):
+    X, y = change(*rows)
+    clf = trained(RandomForestClassifier(20), (X, y))
+    assert clf.score(X, y) > 0.85
+    assert np.isfinite(clf.predict_proba(X)).all()

@@ -1,5 +1,7 @@
 """Data frames, from the columns to the predictions."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -10,9 +12,9 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import DistilledClassifier, make_student, soft_labels
 from tests.conftest import tiny_net
 
 
@@ -91,3 +93,89 @@ def test_chunks_of_a_frame_may_hold_levels_that_the_first_lacks():
         clf.partial_fit(later, teacher_proba=np.full((20, 2), 0.5))
     assert_array_equal(clf.predict(first), ["yes", "no"] * 10)
     assert clf.predict_proba(later).max() < 0.8
+
+
+# Dates
+
+
+def frame_of_dates(n_rows=240):
+    """Return opening times, one missing, and labels by hour and weekday."""
+    hours = np.random.RandomState(0).randint(0, 24 * 365, n_rows)
+    when = pd.Series(pd.Timestamp("2021-01-01") + pd.to_timedelta(hours, unit="h"))
+    y = np.where((when.dt.hour < 12) & (when.dt.day_of_week < 5), "open", "closed")
+    when[0] = pd.NaT
+    return pd.DataFrame({"when": when.astype("datetime64[s]"), "size": hours % 7}), y
+
+
+def parts_of_dates(X):
+    """Return what a teacher reads of dates."""
+    when = pd.to_datetime(X["when"].to_numpy())
+    parts = {
+        "hour": when.hour,
+        "weekday": when.day_of_week,
+        "size": X["size"].to_numpy(),
+    }
+    return pd.DataFrame(parts)
+
+
+def teacher_of_dates():
+    return make_pipeline(
+        FunctionTransformer(parts_of_dates),
+        HistGradientBoostingClassifier(max_iter=20, random_state=0),
+    )
+
+
+@pytest.mark.parametrize("augmenter", ["auto", None])
+@pytest.mark.parametrize("fitted", [True, False], ids=["fitted", "unfitted"])
+def test_the_default_student_learns_from_dates(fitted, augmenter):
+    X, y = frame_of_dates()
+    teacher = teacher_of_dates()
+    teacher = teacher.fit(X, y) if fitted else teacher
+    clf = DistilledClassifier(teacher, augmenter=augmenter, random_state=0).fit(X, y)
+    assert clf.score(X, y) > 0.9
+    proba = clf.predict_proba(X)
+    assert_array_equal(clf.predict_proba(pl.from_pandas(X)), proba)
+    assert_allclose(clf.predict_proba(X[:1]), proba[:1], atol=1e-6)
+
+
+def test_a_file_holds_how_dates_are_read():
+    X, y = frame_of_dates()
+    clf = distilled(teacher_of_dates(), small_student()).fit(X, y)
+    file = pickle.dumps(clf)
+    assert len(file) < 20_000
+    assert_array_equal(pickle.loads(file).predict_proba(X), clf.predict_proba(X))
+
+
+def test_a_changed_date_asks_the_teacher_again():
+    X, y = frame_of_dates()
+    teacher = teacher_of_dates().fit(X, y)
+    before = soft_labels(teacher, X)
+    X.loc[1, "when"] += pd.Timedelta(hours=13)
+    after = soft_labels(teacher, X)
+    assert abs(after[1] - before[1]).max() > 0.5
+    assert_array_equal(after[2:], before[2:])
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("size", pd.date_range("2020", periods=3), "Column 'size' holds dates"),
+        ("when", [1, 2, 3], "Column 'when' holds no dates"),
+        ("when", ["2020-01-01"] * 3, "Column 'when' holds no dates"),
+        ("when", pd.date_range("2020", periods=3, tz="UTC"), "'when' has the time z"),
+    ],
+    ids=["date for number", "number for date", "string for date", "zone"],
+)
+def test_dates_and_numbers_in_each_others_place(column, values, message):
+    X, y = frame_of_dates()
+    clf = distilled(teacher_of_dates(), small_student()).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        clf.predict(X[:3].assign(**{column: values}))
+
+
+def test_chunks_of_dates():
+    X, y = frame_of_dates()
+    clf = distilled(teacher_of_dates().fit(X, y), small_student())
+    for rows in (slice(120), slice(120, None)):
+        clf.partial_fit(X[rows], y[rows])
+    assert clf.predict_proba(X).shape == (240, 2)

@@ -173,6 +173,15 @@ def test_early_stopping_keeps_the_best_epoch(data):
     assert min(losses) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("y", [[0] * 39 + [1], [0, 1] * 2, range(5)], ids=str)
+def test_early_stopping_holds_rows_of_few_classes_out_as_they_come(y):
+    X, proba = np.arange(2.0 * len(y)).reshape(-1, 2), np.eye(max(y) + 1)[y] * 0.8
+    student = make_student(early_stopping=True, max_epochs=2)
+    clf = DistilledClassifier(student=student, random_state=0)
+    clf.fit(X, np.array(y), teacher_proba=proba + 0.2 / proba.shape[1])
+    assert np.isfinite(clf.history_[:, "valid_loss"]).all()
+
+
 def test_rows_are_held_out_on_request_alone():
     assert make_student(validation_fraction=0.3)["net"].train_split is None
     for wrong in (0.0, 1.0, 2):

@@ -13,6 +13,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdistill import TabularPreprocessor
+from skdistill.utils._dates import PARTS, date_parts
+from skdistill.utils._frames import native
 from tests.conftest import LIBRARIES, table
 
 
@@ -158,7 +160,8 @@ def test_rows_of_a_large_table_are_scaled_as_those_of_a_small_one(monkeypatch):
     X[::7, 1] = np.nan
     fitted = TabularPreprocessor().fit(X)
     expected = fitted.transform(X)
-    monkeypatch.setattr("skdistill._students._tabular._BATCH_VALUES", 20)
+    for module in ("_steps", "_shortcut"):
+        monkeypatch.setattr(f"skdistill._students.{module}.BATCH_VALUES", 20)
     assert_array_equal(fitted.transform(X), expected)
     assert_allclose(TabularPreprocessor().fit_transform(X), expected, atol=1e-6)
     full = np.where(np.isnan(X), np.nanmedian(X, axis=0), X)
@@ -396,37 +399,173 @@ def test_array_after_a_frame_of_strings_is_refused(frame):
         preprocess.transform(np.array([["x"]], dtype=object))
 
 
-@pytest.mark.parametrize(
-    "value",
-    [datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), datetime.timedelta(1)],
-    ids=["date", "datetime", "timedelta"],
-)
-def test_dates_are_refused_by_name(frame, value):
-    with pytest.raises(TypeError, match=r"Column 'born' holds .* Convert it to n"):
-        TabularPreprocessor().fit(frame({"a": [1, 2], "born": [value, None]}))
+@pytest.mark.parametrize("value", [datetime.timedelta(1), datetime.time(1)], ids=str)
+def test_times_without_a_date_are_refused_by_name(frame, value):
+    with pytest.raises(TypeError, match=r"Column 'age' holds .* Convert it to n"):
+        TabularPreprocessor().fit(frame({"a": [1, 2], "age": [value, None]}))
 
 
 @pytest.mark.parametrize("others", [{}, {"job": "x"}], ids=["alone", "mixed"])
 @pytest.mark.parametrize("n_rows", [1, 200])
 @pytest.mark.parametrize(
-    "value",
-    [datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), datetime.timedelta(1)],
+    ("value", "error", "message"),
+    [
+        (datetime.date(2020, 1, 1), ValueError, "holds dates, and numbers are"),
+        (datetime.datetime(2020, 1, 1), ValueError, "holds dates, and numbers are"),
+        (datetime.timedelta(1), TypeError, "holds .* Convert it to n"),
+    ],
     ids=["date", "datetime", "timedelta"],
 )
-def test_dates_are_refused_by_name_at_prediction(frame, value, n_rows, others):
+def test_dates_are_no_numbers_at_prediction(
+    frame, value, error, message, n_rows, others
+):
     columns = {"age": [1.0, 2.0], **others}
     fitted = {name: list(np.resize(values, 9)) for name, values in columns.items()}
     preprocess = TabularPreprocessor().fit(frame(fitted))
     rows = {name: [v] * n_rows for name, v in ({"age": value} | others).items()}
-    with pytest.raises(TypeError, match=r"Column 'age' holds .* Convert it to n"):
+    with pytest.raises(error, match=f"Column 'age' {message}"):
         preprocess.transform(frame(rows))
 
 
-def test_missing_dates_are_dates(pd):
+@pytest.mark.parametrize(
+    ("dtype", "error"),
+    [("datetime64[s]", ValueError), ("timedelta64[s]", TypeError)],
+)
+def test_missing_dates_are_no_missing_numbers(pd, dtype, error):
     preprocess = TabularPreprocessor().fit(pd.DataFrame({"age": [1, 2], "job": "x"}))
-    for X in ({"age": [pd.NaT], "job": "x"}, {"age": [pd.NaT] * 200, "job": "x"}):
-        with pytest.raises(TypeError, match="Column 'age' holds"):
-            preprocess.transform(pd.DataFrame(X))
+    for n_rows in (1, 200):
+        X = pd.DataFrame({"age": np.full(n_rows, "NaT", dtype), "job": "x"})
+        with pytest.raises(error, match="Column 'age' holds"):
+            preprocess.transform(X)
+
+
+# Dates
+
+BORN = [
+    datetime.datetime(2019, 12, 31, 23, 59, 30),
+    None,
+    datetime.datetime(2020, 2, 29, 12),
+    datetime.datetime(1969, 12, 28, 0, 0, 0, 500_000),
+]
+
+
+def test_dates_become_the_numbers_of_their_parts(frame):
+    X = {"born": BORN, "job": ["cook", "clerk", None, "cook"], "age": [1, 2, 3, 4]}
+    parts = {
+        "age": [1, 2, 3, 4],
+        "born_year": [2019, None, 2020, 1969],
+        "born_month": [12, None, 2, 12],
+        "born_weekday": [1, None, 5, 6],
+        "born_hour": [23, None, 12, 0],
+        "born_total_seconds": [1577836770.0, None, 1582977600.0, -345599.5],
+        "job": X["job"],
+    }
+    preprocess, expected = (
+        TabularPreprocessor(numeric="piecewise").fit(frame(table))
+        for table in (X, parts)
+    )
+    names = expected.get_feature_names_out().tolist()
+    assert preprocess.get_feature_names_out().tolist() == names
+    assert preprocess.n_numeric_ == expected.n_numeric_ == 6
+    out = preprocess.transform(frame(X))
+    assert_array_equal(out, expected.transform(frame(parts)))
+    assert_array_equal(preprocess.transform(frame(X)[:1]), out[:1])
+    loaded = pickle.loads(pickle.dumps(preprocess))
+    assert_array_equal(loaded.transform(frame(X)), out)
+
+
+def test_fitted_transformer_takes_the_parts_of_dates(frame):
+    X = frame({"born": BORN, "age": [1, 2, 3, 4]})
+    preprocess = TabularPreprocessor().fit(X)
+    parts = date_parts(native(X), 0, None)
+    names = [f"born_{part}" for part in PARTS]
+    columns = {"born": ["unused"] * 4, "age": [1.0, 2.0, 3.0, 4.0]}
+    columns |= dict(zip(names, parts.T.tolist(), strict=True))
+    plain = preprocess.transformer_.transform(native(frame(columns)))
+    assert_allclose(plain, preprocess.transform(X), rtol=1e-6)
+
+
+def test_parts_that_do_not_vary_are_left_out(frame):
+    days = [datetime.date(2020, 3, day) for day in (1, 2, 3)]
+    X = {"day": [*days, None], "same": [days[0]] * 4, "never": [None] * 4}
+    preprocess = TabularPreprocessor().fit(frame(X))
+    names = ["day_weekday", "day_total_seconds"]
+    assert preprocess.get_feature_names_out().tolist() == names
+    assert preprocess.dates_ == {0: (None, ["weekday", "total_seconds"])}
+
+
+def test_dates_that_are_all_the_same_are_nothing_to_learn_from(frame):
+    with pytest.raises(ValueError, match="no dates differ"):
+        TabularPreprocessor().fit(frame({"born": [BORN[0]] * 3}))
+
+
+def test_all_dates_may_be_missing_at_prediction(frame):
+    preprocess = TabularPreprocessor().fit(frame({"born": BORN, "a": [1, 2, 3, 4]}))
+    known = preprocess.transform(frame({"born": BORN, "a": [1, 2, 3, 4]}))
+    out = preprocess.transform(frame({"born": [None] * 2, "a": [1, 2]}))
+    assert_array_equal(out[1], known[1])
+
+
+@pytest.mark.parametrize("value", [1577836770, "2019-12-31", True])
+def test_numbers_and_strings_are_no_dates(frame, value):
+    preprocess = TabularPreprocessor().fit(frame({"born": BORN}))
+    with pytest.raises(ValueError, match="Column 'born' holds no dates"):
+        preprocess.transform(frame({"born": [value, None]}))
+
+
+def test_dates_mixed_with_strings_are_refused(pd):
+    with pytest.raises(TypeError, match="Column 'born' holds values of type datetime"):
+        TabularPreprocessor().fit(pd.DataFrame({"born": [BORN[0], "x"]}))
+
+
+def test_names_of_parts_give_way_to_those_of_columns(frame):
+    X = frame({"born": BORN, "born_year": [1.0, 5.0, 2.0, 3.0]})
+    preprocess = TabularPreprocessor().fit(X)
+    names = preprocess.get_feature_names_out().tolist()
+    assert names[:3] == ["born_year", "born_year_", "born_month"]
+    years = np.array([2019, 2019, 2020, 1969])  # the median for the missing one
+    out = preprocess.transform(X)
+    assert_allclose(out[:, 1], (years - years.mean()) / years.std(), rtol=1e-5)
+
+
+def test_dates_without_string_names_go_by_position(pd):
+    X = pd.DataFrame({0: [1.0, 2.0, 3.0], 7: BORN[1:]})
+    preprocess = TabularPreprocessor().fit(X)
+    names = preprocess.get_feature_names_out().tolist()
+    assert names[:3] == ["x0", "x1_year", "x1_month"]
+    named = X.set_axis(["a", "b"], axis=1)
+    expected = TabularPreprocessor().fit_transform(named)
+    assert_array_equal(preprocess.transform(X), expected)
+
+
+def test_array_after_a_frame_of_dates_is_refused(frame):
+    preprocess = TabularPreprocessor().fit(frame({"born": BORN}))
+    with pytest.raises(TypeError, match=r"strings or dates; pass a data frame, not nd"):
+        preprocess.transform(np.zeros((1, 1)))
+
+
+def test_dates_are_read_by_the_clock_of_the_zone_of_fit(pd, pl):
+    X = pd.DataFrame({"born": pd.Series(BORN).dt.tz_localize("Europe/Berlin")})
+    naive = TabularPreprocessor().fit_transform(pd.DataFrame({"born": BORN}))
+    preprocess = TabularPreprocessor().fit(X)
+    assert preprocess.dates_[0][0] == "Europe/Berlin"
+    elsewhere = X.assign(born=X["born"].dt.tz_convert("Asia/Tokyo"))
+    for rows in (X, elsewhere, pl.from_pandas(X), pl.from_pandas(elsewhere)):
+        assert_array_equal(preprocess.transform(rows), naive)
+
+
+@pytest.mark.parametrize("zones", [(None, "UTC"), ("UTC", None)])
+def test_dates_with_and_without_a_zone_do_not_mix(pd, pl, zones):
+    fitted, given = (
+        pd.DataFrame({"born": pd.Series(BORN).dt.tz_localize(zone)}) for zone in zones
+    )
+    preprocess = TabularPreprocessor().fit(fitted)
+    message = (
+        f"Column 'born' has the time zone {zones[1]}, and in fit it had {zones[0]}"
+    )
+    for rows in (given, pl.from_pandas(given)):
+        with pytest.raises(ValueError, match=message):
+            preprocess.transform(rows)
 
 
 @pytest.mark.parametrize("value", [{"k": 1}, [1, 2], 1j, b"x"], ids=repr)

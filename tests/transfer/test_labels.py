@@ -337,13 +337,18 @@ def test_teacher_at_chance_level_warns(alone, make_proba):
         look_at(make_proba(CODES), CODES, alone=alone)
 
 
+def test_teacher_that_was_fitted_on_the_rows_has_learned_little():
+    with pytest.warns(UserWarning, match="has learned little .* class_weight='bal"):
+        look_at(np.tile([0.8, 0.1, 0.1], (90, 1)), CODES, fitted_here=True)
+
+
 def test_teacher_of_scaled_rows_that_is_a_little_above_chance_warns():
     X, y = load_digits(return_X_y=True)
     forest = RandomForestClassifier(20, random_state=0).fit(X, y)
     scaled = StandardScaler().fit_transform(X)
     assert 0.15 < forest.score(scaled, y) < 0.35
 
-    with pytest.warns(UserWarning, match="near the chance level of 0.100"):
+    with pytest.warns(UserWarning, match="level of 0.100: it was probably fitted on"):
         look_at(forest.predict_proba(scaled), y)
 
 
@@ -402,6 +407,14 @@ def test_teacher_that_names_the_majority_alone_warns():
 
     with pytest.warns(UserWarning, match="chance level"):
         look_at(np.tile([0.8, 0.1, 0.1], (90, 1)), y)
+
+
+def test_weights_of_the_rows_decide_which_classes_a_teacher_may_neglect():
+    proba = np.tile([0.8, 0.1, 0.1], (len(CODES), 1))
+
+    look_at(proba, CODES, weight=np.where(CODES == 0, 9.0, 1.0))
+    with pytest.warns(UserWarning, match="weighted accuracy .* is 0.091, near the ch"):
+        look_at(proba, CODES, weight=np.where(CODES == 1, 9.0, 1.0))
 
 
 def test_imbalance_alone_is_not_chance_level():

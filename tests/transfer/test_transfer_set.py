@@ -127,6 +127,59 @@ def test_weights_that_are_all_zero_stay_so():
     assert not made.taught.any()
 
 
+# Class weights
+
+CLASS_WEIGHT = np.array([1.0, 2.0, 5.0])
+EXPECTED = PROBA @ CLASS_WEIGHT
+
+
+@pytest.mark.parametrize("weight", [None, np.array([1.0, 3.0, 0.0, 4.0])])
+def test_class_weights_of_labeled_rows_multiply_the_sample_weights(weight):
+    by_label = np.array([5.0, 1.0, 2.0, 1.0])
+    expected = rows(sample_weight=by_label if weight is None else by_label * weight)
+
+    made = rows(class_weight=CLASS_WEIGHT, sample_weight=weight)
+
+    for name in ("soft_weight", "hard_weight"):
+        assert_allclose(getattr(made, name), getattr(expected, name), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("params", "labels"),
+    [
+        ({"y": Y[:2]}, [5, 1]),
+        ({"y": None}, EXPECTED[:2]),
+        ({"y": Y[:2], "sample_weight": np.array([1e3, 1e3])}, [5, 1]),
+        ({"y": Y[:2], "sample_weight": np.array([2.0, 6.0])}, [5 / 2, 3 / 2]),
+    ],
+    ids=["alone", "without labels", "equal weights", "weights"],
+)
+def test_rows_without_labels_weigh_as_their_soft_labels_say(params, labels):
+    made = rows(X=X[:2], extra=X[2:], class_weight=CLASS_WEIGHT, **params)
+
+    expected = np.array([*labels, *EXPECTED[2:]])
+    assert_allclose(made.soft_weight, expected / np.mean(labels), rtol=1e-5)
+    hard = [] if params["y"] is None else made.soft_weight[:2]
+    assert_allclose(np.broadcast_to(made.hard_weight, 4)[: len(hard)], hard)
+    assert_allclose(np.broadcast_to(made.hard_weight, 4)[len(hard) :], 0)
+
+
+def test_class_weights_of_further_rows_do_not_need_weights_of_the_others():
+    params = {"X": X[:2], "extra": X[2:], "class_weight": CLASS_WEIGHT}
+
+    made = rows(y=Y[:2], sample_weight=np.zeros(2), **params)
+
+    assert_allclose(made.soft_weight, [0, 0, *EXPECTED[2:]], rtol=1e-5)
+
+
+def test_pseudo_labels_weigh_as_soft_labels():
+    made = rows(y=Y[:2], X=X[:2], extra=X[2:], class_weight=CLASS_WEIGHT)
+
+    labeled = made.with_pseudo_labels(PROBA[2:].astype(np.float32))
+
+    assert_array_equal(labeled.hard_weight, made.soft_weight)
+
+
 def test_weights_of_the_person_are_left_alone():
     weight = np.array([1.0, 3.0, 0.0, 4.0])
 

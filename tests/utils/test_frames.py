@@ -11,7 +11,7 @@ from skdistill.utils._frames import (
     check_frame,
     floats,
     is_frame,
-    is_numeric,
+    kind_of,
     labels,
     native,
 )
@@ -41,8 +41,9 @@ def test_native_converts_other_libraries_alone():
 
 def test_columns_are_told_apart(frame):
     X = frame(table())
-    numeric = [is_numeric(X, i) for i in range(X.shape[1])]
-    assert numeric == [True, True, True, False, False]
+    kinds = [kind_of(X, i) for i in range(X.shape[1])]
+    assert kinds == ["numbers"] * 3 + ["levels"] * 2
+    assert kind_of(frame({"a": [None, None]}), 0) == "levels"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,0 +1,115 @@
+"""Dates in the columns of data frames of pandas and polars, as numbers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdistill.utils._frames import column_at, holds_dates, is_pandas, kind_of
+
+# What a date is turned into: most of what skrub's DatetimeEncoder extracts.
+PARTS = ("year", "month", "weekday", "hour", "total_seconds")
+
+
+def date_parts(X: Any, position: int, zone: str | None) -> NDArray[np.float64]:
+    """Return a column of dates as numbers.
+
+    Parameters
+    ----------
+    X : data frame of pandas or polars
+        The rows.
+    position : int
+        The column.
+    zone : str or None
+        The time zone whose clock tells the numbers; None for dates without one.
+
+    Returns
+    -------
+    parts : ndarray of shape (n_samples, 5), float64
+        The year; the month, from 1; the day of the week, from 0 for Monday; the hour;
+        and the seconds since the beginning of 1970. NaN where a date is missing.
+
+    Raises
+    ------
+    ValueError
+        If the column holds anything but dates, or dates with a time zone where these
+        have none, or the other way round.
+    """
+    column, name = column_at(X, position), X.columns[position]
+    parts = np.full((len(column), len(PARTS)), np.nan)
+    if (column.isna() if is_pandas(X) else column.is_null()).all():
+        return parts
+    if not holds_dates(column.dtype) and kind_of(X, position) != "dates":
+        raise ValueError(
+            f"Column {name!r} holds no dates, and dates are expected. Convert it, as "
+            "by pandas.to_datetime"
+        )
+    dates = as_dates(column)
+    own = zone_of(dates)
+    if (own is None) != (zone is None):
+        raise ValueError(
+            f"Column {name!r} has the time zone {own}, and in fit it had {zone}. "
+            "Convert it, as by dt.tz_localize in pandas or dt.replace_time_zone in "
+            "polars"
+        )
+    times = clock(dates, zone).astype("M8[us]")
+    known = ~np.isnat(times)
+    parts[known] = _parts(times[known])
+    return parts
+
+
+def as_dates(column: Any) -> Any:
+    """Return a column of dates in the one form in which its library computes by them.
+
+    That is an index in pandas, whatever types the column has, and the column in polars.
+    """
+    return _index(column) if is_pandas(column) else column
+
+
+def zone_of(dates: Any) -> str | None:
+    """Return the time zone of dates, or None if they have none."""
+    zone = getattr(dates.dtype, "tz", getattr(dates.dtype, "time_zone", None))
+    return None if zone is None else str(zone)
+
+
+def clock(dates: Any, zone: str | None) -> NDArray[np.datetime64]:
+    """Return dates as the clock in a time zone shows them.
+
+    Dates without a time zone stay what they are.
+    """
+    own = zone_of(dates)
+    if own is None:
+        times = dates
+    elif hasattr(dates, "tz_convert"):  # in pandas
+        times = (dates if own == zone else dates.tz_convert(zone)).tz_localize(None)
+    else:
+        times = dates.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    return np.asarray(times.to_numpy())
+
+
+def dates_like(column: Any, times: NDArray[np.datetime64]) -> Any:
+    """Return instants, in UTC, so that a column of pandas takes them.
+
+    It is the inverse of ``clock(as_dates(column), "UTC")``.
+    """
+    index = _index(times)
+    return index if zone_of(as_dates(column)) is None else index.tz_localize("UTC")
+
+
+def _index(values: Any) -> Any:
+    return import_module("pandas").DatetimeIndex(values)
+
+
+def _parts(times: NDArray[np.datetime64]) -> NDArray[np.float64]:
+    years, months, days = (times.astype(f"M8[{unit}]") for unit in "YMD")
+    numbers = (
+        years.astype(int) + 1970,
+        (months - years).astype(int) + 1,
+        (days.astype(int) + 3) % 7,  # 1970 began on a Thursday
+        (times - days) // np.timedelta64(1, "h"),
+        (times - np.datetime64(0, "s")) / np.timedelta64(1, "s"),
+    )
+    return np.stack(numbers, axis=1, dtype=np.float64)

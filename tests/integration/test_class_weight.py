@@ -1,0 +1,149 @@
+"""Class weights, from the parameter to the student and its teacher."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.utils.class_weight import compute_sample_weight
+
+from skdistill import DistilledClassifier, inspection
+from tests.conftest import tiny_net
+
+CLASS_WEIGHT = {"a": 1.0, "b": 4.0, "c": 0.5}
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.RandomState(0)
+    y = rng.choice(["a", "b", "c"], size=90, p=[0.6, 0.1, 0.3])
+    X = rng.normal(size=(90, 3)) + (y[:, np.newaxis] == ["a", "b", "c"])
+    return X.astype(np.float32), y
+
+
+@pytest.fixture
+def rare():
+    """Rows of two classes that overlap, one of which is rare."""
+    rng = np.random.RandomState(0)
+    y = (rng.uniform(size=600) < 0.1).astype(int)
+    return rng.normal(size=(600, 2)) + 1.5 * y[:, np.newaxis], y
+
+
+def distilled(teacher=None, **params):
+    defaults = {"augmenter": None, "random_state": 0}
+    return DistilledClassifier(teacher, tiny_net(max_epochs=3), **defaults | params)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"teacher": LogisticRegression(), "alpha": 0.0},
+        {"teacher": LogisticRegression(), "alpha": 0.5},
+        {"teacher": LogisticRegression(), "alpha": 1.0},
+        {"teacher": LogisticRegression(), "alpha": 1.0, "cv": 3},
+        {"teacher": LogisticRegression(), "calibrate_teacher": "out_of_fold"},
+        {"teacher": "fitted", "alpha": 0.7},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("class_weight", ["balanced", CLASS_WEIGHT], ids=type)
+def test_labeled_rows_have_the_sample_weights_of_their_classes(
+    rows, params, class_weight
+):
+    X, y = rows
+    if params["teacher"] == "fitted":
+        params = params | {"teacher": GaussianNB().fit(X, y)}
+    weight = np.random.RandomState(1).randint(1, 5, len(y)).astype(float)
+    by_class = compute_sample_weight(class_weight, y)
+    clf = distilled(**params, class_weight=class_weight).fit(X, y, weight)
+    expected = distilled(**params).fit(X, y, weight * by_class)
+    np.testing.assert_allclose(
+        clf.predict_proba(X), expected.predict_proba(X), atol=1e-5
+    )
+    assert not np.allclose(
+        clf.predict_proba(X), distilled(**params).fit(X, y, weight).predict_proba(X)
+    )
+
+
+def test_chunks_have_the_sample_weights_of_their_classes(rows):
+    X, y = rows
+    teacher = GaussianNB().fit(X, y)
+    weight = compute_sample_weight(CLASS_WEIGHT, y)
+    clf, expected = distilled(teacher, class_weight=CLASS_WEIGHT), distilled(teacher)
+    for chunk in (slice(50), slice(50, None)):
+        clf.partial_fit(X[chunk], y[chunk])
+        expected.partial_fit(X[chunk], y[chunk], sample_weight=weight[chunk])
+    assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
+
+
+def test_chunks_cannot_be_balanced(rows):
+    clf = distilled(GaussianNB().fit(*rows), class_weight="balanced")
+    with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
+        clf.partial_fit(*rows)
+
+
+def test_rows_without_labels_weigh_by_the_teacher(rows):
+    X, y = rows
+    teacher = GaussianNB().fit(X, y)
+    weight = teacher.predict_proba(X) @ [*CLASS_WEIGHT.values()]
+    params = {"alpha": 1, "proba_clip": 1e-9}
+    clf = distilled(teacher, class_weight=CLASS_WEIGHT, **params).fit(X)
+    expected = distilled(teacher, **params).fit(X, sample_weight=weight)
+    np.testing.assert_allclose(
+        clf.predict_proba(X), expected.predict_proba(X), atol=1e-5
+    )
+
+
+def test_balance_needs_labels(rows):
+    X, y = rows
+    clf = distilled(GaussianNB().fit(X, y), alpha=1, class_weight="balanced")
+    with pytest.raises(ValueError, match="class_weight='balanced' requires y"):
+        clf.fit(X)
+
+
+def test_the_default_student_finds_more_of_a_balanced_rare_class(rare):
+    X, y = rare
+    found = {}
+    for class_weight in (None, "balanced"):
+        clf = DistilledClassifier(
+            LogisticRegression(), class_weight=class_weight, random_state=0
+        )
+        found[class_weight] = clf.fit(X, y).predict(X)[y == 1].mean()
+    assert found["balanced"] > found[None] + 0.2
+
+
+def test_a_teacher_is_fitted_again_for_other_class_weights(rare):
+    X, y = rare
+    proba = [
+        distilled(LogisticRegression(), class_weight={1: weight}).fit(X, y).teacher_
+        for weight in (1, 2, 3)
+    ]
+    coefficients = np.array([teacher.intercept_[0] for teacher in proba])
+    assert (np.diff(coefficients) > 0.2).all()
+
+
+def test_the_choice_of_alpha_weighs_the_rows_it_holds_out(rare):
+    X, y = rare
+    params = {"alpha": "auto", "calibrate_teacher": (X, y)}
+    teacher = LogisticRegression().fit(X, y)
+    scores = [
+        distilled(teacher, class_weight={1: weight}, **params)
+        .fit(X, y)
+        .auto_results_["mean_test_score"]
+        for weight in (1, 1e-3)
+    ]
+    # With nearly no weight of class 1, only the rows of class 0 count, which are easy.
+    assert (scores[1] > scores[0] / 2).all()
+
+
+def test_comparison_weighs_all_models(rare):
+    X, y = rare
+    tables = [
+        inspection.compare(
+            distilled(LogisticRegression(), class_weight=class_weight), X, y, cv=2
+        )
+        for class_weight in (None, "balanced")
+    ]
+    for model in ("teacher", "labels alone", "student"):
+        before, after = (table.results[model]["log_loss"] for table in tables)
+        assert (after > before).all()

@@ -31,6 +31,7 @@ from sklearn.svm import LinearSVC
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student, soft_labels
+from skdistill._transfer._store import store
 from skdistill.losses import KLLoss
 from skdistill.schedules import LinearSchedule
 from tests.conftest import tiny_net
@@ -207,7 +208,7 @@ PARAMETERS = {
     "student_layer": ([None], ["0", "nowhere", 3]),
     "teacher_features": (["auto"], ["layer", lambda teacher, X: np.ones((1, 1)), 3]),
     "pickle_teacher": ([True], ["a"]),
-    "n_jobs": ([1], ["a", 0]),
+    "n_jobs": ([1], ["a", 0.5]),
     "verbose": ([0], [-1, "a"]),
 }
 
@@ -296,6 +297,7 @@ def as_given(draw, teacher, X, y):
 @pytest.mark.parametrize("form", FORMS)
 @given(data=st.data())
 def test_fit_gives_a_right_answer_or_an_explained_error(form, data):
+    store.clear()
     draw = data.draw
     broken = draw(one_of(BROKEN), "broken")
 
@@ -323,6 +325,7 @@ def test_fit_gives_a_right_answer_or_an_explained_error(form, data):
 @pytest.mark.parametrize("form", FORMS)
 @given(data=st.data())
 def test_soft_labels_are_probabilities_or_an_explained_error(form, data):
+    store.clear()
     draw = data.draw
     broken = draw(one_of(BROKEN), "broken")
     X = FORMS[form](draw, 12, broken != "X")

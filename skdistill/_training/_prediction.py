@@ -100,6 +100,7 @@ def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
         # Without its criterion the net could not tell that a softmax is due.
         small.predict_nonlinearity = _softmax
     small.trim_for_prediction()
+    small.virtual_params_ = {}  # they set an optimizer, which is gone
     if hasattr(small, "learned_losses_"):
         del small.learned_losses_
     small.history_ = History({**epoch, "batches": []} for epoch in net.history)

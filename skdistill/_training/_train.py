@@ -110,7 +110,7 @@ def train_student(
     loss = BatchLoss(objective, rows)
     callbacks = watch(student, net.max_epochs)
     distillation = Distillation(loss, len(rows), n_classes, X[:2], callbacks)
-    note = f"(Raised by the student's net on X of shape {X.shape})"
+    note = f"(Raised in the training of the student on X of shape {X.shape})"
     with seeded(seed), distilling(net, distillation), noting(note):
         if epochs is None:
             net.fit(X, rows.hard)

@@ -294,7 +294,7 @@ def test_an_error_of_the_preprocessing_says_whose_it_is(rows):
 def test_an_error_of_the_net_says_what_it_was_given(rows):
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as error:
         train(tiny_net(module__n_features=7), rows)
-    assert "the student's net on X of shape (90, 4)" in error.value.__notes__[0]
+    assert "of the student on X of shape (90, 4)" in error.value.__notes__[0]
 
 
 @BOTH

@@ -34,7 +34,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
 
 # The test workers share the cores already.
-test lowest: export OMP_NUM_THREADS ?= 1
+test fuzz lowest: export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo
 demo: $(VENV)/.installed-plot ## distill a forest into a small student, and plot it
@@ -43,6 +43,10 @@ demo: $(VENV)/.installed-plot ## distill a forest into a small student, and plot
 .PHONY: test
 test: $(VENV)/.installed-test ## run the tests and the doctests; ARGS= goes to pytest
 	@$(RUN) -m pytest -n auto $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.installed-test ## try random tables and parameters, for about an hour
+	@$(RUN) -m pytest -n auto --hypothesis-profile=fuzz tests/integration/test_fuzz.py $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev ## check style and types

@@ -27,7 +27,6 @@ from skdistill._teachers._answers import Answer
 from skdistill._teachers._calibration import resolve_calibration
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
-from skdistill._training._prediction import is_trimmed
 from skdistill._training._pseudo_labels import with_pseudo_labels
 from skdistill._training._train import learning, net_of, train_student
 from skdistill._transfer._class_weight import weights_of_classes, weights_of_rows
@@ -188,12 +187,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
         """Return a clone of the person's student, or the one that is trained on."""
         if not is_new:
             return self._known_student()
-        if isinstance(self.teacher, LeftOut):
-            raise ValueError(
-                f"this {type(self).__name__} was loaded from a file, or sent to "
-                f"another process, without its teacher ({self.teacher.name}). To fit "
-                "it again, give it one: set_params(teacher=...)"
-            )
+        self._check_complete(None)
         prototype = make_student() if self.student is None else self.student
         net = net_of(prototype)
         if incremental or not (net.warm_start and hasattr(self, "student_")):
@@ -211,12 +205,7 @@ class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, Sma
 
     def _known_student(self) -> Any:
         """Return the student that is there, if it can be trained on."""
-        if is_trimmed(net_of(self.student_)):
-            raise ValueError(
-                f"this {type(self).__name__} was loaded from a file, or sent to "
-                "another process, with what prediction needs: it cannot be trained on. "
-                "Fit another: clone(loaded).set_params(teacher=...)"
-            )
+        self._check_complete(self.student_)
         return self.student_
 
     def _objective(

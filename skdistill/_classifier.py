@@ -40,7 +40,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     where :math:`p_t^T` and :math:`p_s^T` are the probabilities of the teacher and of
     the student, both softened by the temperature :math:`T` [1]_. Other losses can
     replace the first term, and losses on hidden features and on the relations between
-    rows can be added. A pickle of the fitted estimator does not contain the teacher.
+    rows can be added. By default, a pickle of the fitted estimator does not contain the
+    teacher.
 
     By default, the student also learns from new rows, which are made from those of
     ``X`` and which the teacher labels. In their second term, the probabilities of a net
@@ -175,6 +176,12 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         A folder in which soft labels are kept across processes and runs. Soft labels
         of a teacher with code of your own, such as a class of a notebook, are not
         written to it. Within one process, soft labels are reused without it.
+    pickle_teacher : bool, default=False
+        Whether a pickle of the fitted estimator contains the teacher and the state of
+        the training. By default it contains what prediction needs, so that it is small.
+        Set it to True if the estimator is pickled between calls of ``partial_fit``, as
+        by ``dask_ml.wrappers.Incremental`` on a cluster, or if you want to train a
+        saved estimator further.
     n_jobs : int, default=None
         The number of folds that are fitted at the same time for "out_of_fold".
     random_state : int, RandomState instance or None, default=None
@@ -284,6 +291,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         ],
         "proba_clip": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "memory": "no_validation",
+        "pickle_teacher": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -312,6 +320,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         calibrate_teacher: Any = "auto",
         proba_clip: float | str = "auto",
         memory: Any = None,
+        pickle_teacher: bool = False,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -336,6 +345,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self.calibrate_teacher = calibrate_teacher
         self.proba_clip = proba_clip
         self.memory = memory
+        self.pickle_teacher = pickle_teacher
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
+import pickle
+from contextlib import suppress
 from numbers import Real
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from skdistill import __version__
-from skdistill._training._prediction import trimmed
+from skdistill._training._prediction import is_trimmed, trimmed
+from skdistill._training._train import net_of
+from skdistill.utils._validation import is_fitted
 from skdistill.utils._warnings import warn
 
 # Attributes that prediction does not need.
@@ -26,6 +31,13 @@ _MAY_BE_CODE = (
     "teacher_features",
     "temperature",
 )
+
+
+# From this size on, a warning is due where a teacher is pickled for each task.
+_HEAVY_BYTES = 100 * 10**6
+
+# The fitted teachers that pickles of unfitted estimators have held, by their ids.
+_PICKLED: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
 class LeftOut:
@@ -49,10 +61,18 @@ class LeftOut:
 class SmallFile(BaseEstimator):
     """Leaves out of files what prediction does not need; copies keep everything."""
 
+    teacher: Any
+    pickle_teacher: bool
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what prediction does not need: above all, the teacher."""
         state = dict(super().__getstate__())
-        return _slim(state) if "student_" in state else state
+        if "student_" not in state:
+            _warn_if_heavy(self.teacher)
+            return state
+        return (state if self.pickle_teacher else _slim(state)) | {
+            "_versions": _versions()
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(_checked(state))
@@ -69,6 +89,20 @@ class SmallFile(BaseEstimator):
         new.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return new
 
+    def _check_complete(self, student: Any) -> None:
+        """Raise where a file has left out the teacher, or a student's training."""
+        missing = "its teacher"
+        if student is not None and is_trimmed(net_of(student)):
+            missing = "the state of its training, so it cannot be trained on"
+        elif not isinstance(self.teacher, LeftOut):
+            return
+        raise ValueError(
+            f"this {type(self).__name__} was loaded from a file, or sent to another "
+            f"process, without {missing}. Either fit another: "
+            "clone(loaded).set_params(teacher=...), or set pickle_teacher=True before "
+            "it is pickled"
+        )
+
 
 def _slim(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state of a fitted DistilledClassifier as a file holds it."""
@@ -82,7 +116,6 @@ def _slim(state: dict[str, Any]) -> dict[str, Any]:
     if state["student"] is not None:
         state["student"] = clone(state["student"])  # it may have been fitted
     state["student_"] = _trimmed(state["student_"])
-    state["_versions"] = _versions()
     return state
 
 
@@ -126,3 +159,34 @@ def _trimmed(student: Any) -> Any:
 def _versions() -> dict[str, str]:
     # Builds of one torch version for different devices predict alike.
     return {"skdistill": __version__, "torch": torch.__version__.partition("+")[0]}
+
+
+def _warn_if_heavy(teacher: Any) -> None:
+    """Warn where a large fitted teacher is pickled, and was before."""
+    for one in teacher if isinstance(teacher, list | tuple) else [teacher]:
+        if not is_fitted(one):
+            continue
+        if _PICKLED.get(id(one)) is None:
+            with suppress(TypeError):  # it takes no weak references
+                _PICKLED[id(one)] = one
+            continue
+        size = _pickled_size(one)
+        if size >= _HEAVY_BYTES:
+            warn(
+                f"the fitted teacher {type(one).__name__} of {size / 10**6:.0f} MB is "
+                "pickled more than once, as in a search with n_jobs, where each task "
+                "gets a copy. Label the rows once, proba = soft_labels(teacher, X, y), "
+                "and search over DistilledClassifier(teacher=None) with "
+                "fit(X, y, teacher_proba=proba); or search with n_jobs=1"
+            )
+
+
+def _pickled_size(value: Any) -> int:
+    """Return how many bytes a pickle takes, without making one of large arrays."""
+    sizes: list[int] = []
+    head = pickle.dumps(
+        value,
+        protocol=5,
+        buffer_callback=lambda buffer: sizes.append(buffer.raw().nbytes),
+    )
+    return len(head) + sum(sizes)

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -16,6 +17,12 @@ from skdistill._transfer._store import store
 
 # More threads only slow down nets of this size, above all where tests run in parallel.
 torch.set_num_threads(1)
+
+# The cases that hypothesis tries are the same in each run, but for `make fuzz`.
+every_case = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("fixed", derandomize=True, max_examples=50, **every_case)
+settings.register_profile("fuzz", max_examples=5000, print_blob=True, **every_case)
+settings.load_profile("fixed")
 
 LIBRARIES = ["pandas", "polars"]
 

@@ -26,6 +26,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
+from skdistill._training._prediction import is_trimmed
 from skdistill.schedules import LinearSchedule
 from tests.conftest import tiny_net
 
@@ -149,8 +150,76 @@ def test_training_a_loaded_copy_on_is_refused():
     with pytest.warns(UserWarning, match="alpha=0.7 is ignored"):
         clf.partial_fit(X, teacher_proba=P)
     loaded = pickle.loads(pickle.dumps(clf))
-    with pytest.raises(ValueError, match="cannot be trained on"):
+    with pytest.raises(ValueError, match=r"cannot be trained on.*pickle_teacher=True"):
         loaded.partial_fit(X, teacher_proba=P)
+
+
+PROBA = 0.9 * np.eye(10)[y] + 0.01
+
+
+@pytest.mark.parametrize(
+    ("params", "given"),
+    [
+        ({"teacher": "forest"}, {}),
+        ({"teacher": "forest", "feature_loss": "vid"}, {}),
+        ({"alpha": LinearSchedule(0.2, 0.9), "classes": range(10)}, {"teacher_proba"}),
+    ],
+    ids=["labels", "leaves", "teacher_proba"],
+)
+def test_with_its_teacher_a_copy_is_trained_on_as_the_original(forest, params, given):
+    if "teacher" in params:
+        params = params | {"teacher": forest}
+    here = DistilledClassifier(**params, random_state=0, pickle_teacher=True)
+    there = clone(here)
+    for start in range(0, 300, 100):
+        rows = slice(start, start + 100)
+        proba = dict.fromkeys(given, PROBA[rows])
+        here.partial_fit(X[rows], y[rows], **proba)
+        # So dask-ml sends an estimator from one worker to another.
+        there = pickle.loads(pickle.dumps(there.partial_fit(X[rows], y[rows], **proba)))
+    assert len(there.history_) == 3
+    assert_array_equal(there.predict_proba(X), here.predict_proba(X))
+    small = there.set_params(pickle_teacher=False)
+    assert is_trimmed(pickle.loads(pickle.dumps(small)).student_[-1])
+
+
+def test_with_its_teacher_a_copy_is_fitted_again(forest):
+    clf = DistilledClassifier(
+        clone(forest), make_student(max_epochs=1), random_state=0, pickle_teacher=True
+    ).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(clf))
+    assert_array_equal(loaded.teacher_.predict(X), clf.teacher_.predict(X))
+    assert_array_equal(loaded.fit(X, y).predict_proba(X), clf.predict_proba(X))
+
+
+class Heavy(LogisticRegression):
+    """Carries a table as heavy as a forest."""
+
+    def fit(self, X, y):
+        self.table_ = np.zeros(100 * 10**6 // 8)
+        return super().fit(X, y)
+
+
+def test_a_heavy_teacher_that_travels_again_warns_of_its_size():
+    heavy = Heavy().fit(X / 16, y)
+    pickle.dumps(DistilledClassifier(heavy))
+    for again in (DistilledClassifier(heavy), DistilledClassifier([heavy])):
+        with pytest.warns(
+            UserWarning, match=r"Heavy .* 100 MB .*\n?.*teacher_proba=.*n_jobs=1"
+        ):
+            pickle.dumps(again)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_light_or_stays_here_warns_of_no_size(forest):
+    heavy = Heavy().fit(X / 16, y)
+    clf = DistilledClassifier(heavy, make_student(max_epochs=1)).fit(X / 16, y)
+    for _ in range(3):
+        copy.deepcopy(clf)
+        pickle.dumps(clf)
+        pickle.dumps(DistilledClassifier(forest))
+        pickle.dumps(DistilledClassifier(Heavy()))
+    pickle.dumps(DistilledClassifier(heavy))  # once, as to a file
 
 
 class Big:
@@ -243,8 +312,10 @@ def test_a_loaded_student_gives_probabilities_by_itself(criterion, last):
     )
 
 
-def test_another_version_warns_at_loading(fitted, monkeypatch):
-    file = pickle.dumps(fitted)
+@pytest.mark.parametrize("whole", [False, True])
+def test_another_version_warns_at_loading(fitted, monkeypatch, whole):
+    clf = copy.copy(fitted).set_params(pickle_teacher=whole)
+    file = pickle.dumps(clf)
     monkeypatch.setattr(torch, "__version__", "0.4.1")
     with pytest.warns(
         UserWarning, match=r"pickled with torch .* loaded with .* 0\.4\.1"

@@ -16,6 +16,7 @@ from skdistill._training._gradient import LogitGradient, has_gradient, targets_o
 from skdistill._training._order import EpochOrder, is_stock_loader
 from skdistill._training._outputs import check_outputs
 from skdistill._training._prediction import first
+from skdistill.utils._layers import as_weights
 
 # A net that overrides one of these methods trains as skorch does it.
 _STOCK = {
@@ -104,7 +105,7 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
         for rows in parts:
             for pace in pacers:
                 pace(net, training=True)
-            X = loader.collate_fn.inputs(rows).to(net.device)
+            X = as_weights(module, loader.collate_fn.inputs(rows).to(net.device))
             for parameter in parameters:
                 parameter.grad = None
             outputs = module(X)

@@ -28,7 +28,7 @@ from skdistill._training._loss import BatchLoss, weighted_mean
 from skdistill._training._outputs import check_outputs, student_logits
 from skdistill._training._prediction import first
 from skdistill._training._threads import one_thread_if_small
-from skdistill.utils._layers import Watch
+from skdistill.utils._layers import Watch, as_weights
 
 if TYPE_CHECKING:
     from skorch import NeuralNetClassifier as _Net
@@ -164,7 +164,7 @@ class DistillingMixin(_Net):
         )
         # The student's own random numbers are the same with and without.
         with torch.random.fork_rng(), torch.no_grad(), watch:
-            outputs = first(super().infer(next(iter(loader))[0]))
+            outputs = first(self.infer(next(iter(loader))[0]))
         return watch.take(len(outputs))
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
@@ -194,6 +194,7 @@ class DistillingMixin(_Net):
             )
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
+        x = as_weights(self.module_, x)
         if self.watch_ is None:
             return super().infer(x, **fit_params)
         with self.watch_:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from skdistill._training._threads import one_thread_if_small
+from skdistill.utils._layers import as_weights, dtype_of
 from skdistill.utils._validation import plain_rows
 
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
@@ -63,7 +64,8 @@ def net_input(X: Any) -> Any:
 def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the outputs of a net's module in evaluation mode, on the CPU."""
     if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
-        outputs = list(net.forward_iter(X))
+        is_double = dtype_of(net.module_) == torch.float64
+        outputs = list(net.forward_iter(X.astype(np.float64) if is_double else X))
     else:
         n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
         outputs = [
@@ -98,6 +100,7 @@ def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
         # Without its criterion the net could not tell that a softmax is due.
         small.predict_nonlinearity = _softmax
     small.trim_for_prediction()
+    small.virtual_params_ = {}  # they set an optimizer, which is gone
     if hasattr(small, "learned_losses_"):
         del small.learned_losses_
     small.history_ = History({**epoch, "batches": []} for epoch in net.history)
@@ -121,6 +124,7 @@ def _proba(net: NeuralNetClassifier, X: Any) -> Tensor:
 
 
 def _evaluate(net: NeuralNetClassifier, X: Tensor) -> Any:
+    X = as_weights(net.module_, X)
     if type(net).evaluation_step is not NeuralNet.evaluation_step:
         return net.evaluation_step((X, None))
     # The same without its checks, which take longer than a small net for a row.

@@ -131,8 +131,8 @@ def train_student(
     loss = BatchLoss(objective, rows)
     callbacks = watch(student, net.max_epochs)
     distillation = Distillation(loss, len(rows), n_classes, X[:2], callbacks)
-    note = f"(Raised by the student's net on X of shape {X.shape})"
-    with noting(note, RuntimeError):
+    note = f"(Raised in the training of the student on X of shape {X.shape})"
+    with noting(note):
         if epochs is not None:
             with seeded(seed), distilling(net, distillation):
                 net.partial_fit(X, rows.hard, epochs=epochs)

@@ -138,7 +138,10 @@ def _session(content: bytes) -> Any:
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         return onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
+            content,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # to the same provider, with a print
         )
     except Exception as error:  # onnxruntime's have no common base
         raise ValueError(f"onnxruntime refuses it: {error}") from error

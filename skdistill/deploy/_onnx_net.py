@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from skdistill.deploy._converting import OPSET, quiet, reason
 from skdistill.deploy._parts import Probabilities
+from skdistill.utils._layers import as_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -51,7 +52,7 @@ def _exported(net: Any, rows: NDArray[np.float32]) -> Any:
     example = torch.from_numpy(np.concatenate([rows, rows])[:4])
     with quiet():
         return torch.onnx.export(
-            nn.Sequential(module.cpu(), Probabilities(net)).eval(),
+            _FromFloat(module.cpu(), Probabilities(net)).eval(),
             (example,),
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -60,6 +61,14 @@ def _exported(net: Any, rows: NDArray[np.float32]) -> Any:
             opset_version=OPSET,
             verbose=False,
         )
+
+
+class _FromFloat(nn.Sequential):
+    """Takes and returns single precision, whatever the precision of the weights."""
+
+    def forward(self, X: Tensor) -> Tensor:
+        proba: Tensor = super().forward(as_weights(self, X))
+        return proba.float()
 
 
 def _strip_nodes(nodes: Any) -> None:

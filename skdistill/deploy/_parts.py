@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skdistill.utils._layers import as_weights
 from skdistill.utils._unwrap import active, unwrapped
 
 
@@ -159,7 +160,7 @@ class Probabilities(nn.Module):
 
 def net_proba(net: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the probabilities of prepared rows by the net."""
-    outputs = net.forward(rows)
+    outputs = net.forward(as_weights(net.module_, torch.from_numpy(rows)))
     logits = outputs[0] if isinstance(outputs, tuple) else outputs
     proba: NDArray[np.float64] = Probabilities(net)(logits.double()).numpy()
     return proba

@@ -1,15 +1,32 @@
-"""Hidden features of a torch module: what a layer makes of the rows on their way."""
+"""What goes into a torch module, and what a layer makes of it on the way."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
 class NoFeaturesError(ValueError):
     """There are no features to be found without being told where."""
+
+
+def dtype_of(module: nn.Module) -> torch.dtype | None:
+    """Return the precision of a module's weights, or None if it has none."""
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            return parameter.dtype
+    return None
+
+
+def as_weights(module: nn.Module, X: Any) -> Any:
+    """Return the input of a module in the precision of its weights."""
+    dtype = dtype_of(module)
+    if dtype is None or not isinstance(X, Tensor) or not X.is_floating_point():
+        return X
+    return X.to(dtype)
 
 
 class Watch:

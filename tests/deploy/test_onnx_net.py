@@ -72,8 +72,17 @@ def other_nonlinearity(outputs):
             verbose=0,
         ),
         tiny_net(module=TinyModule(4, 3).double().float(), max_epochs=1),
+        tiny_net(module=TinyModule(4, 3).double(), max_epochs=1),
     ],
-    ids=["embedding", "layers", "softmax", "nonlinearity", "tuple", "instance"],
+    ids=[
+        "embedding",
+        "layers",
+        "softmax",
+        "nonlinearity",
+        "tuple",
+        "instance",
+        "double",
+    ],
 )
 def test_modules(net, data):
     X, y = data

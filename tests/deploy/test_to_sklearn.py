@@ -438,6 +438,7 @@ class TestModules:
             nn.Linear(N_FEATURES, 3),
             nn.Linear(N_FEATURES, 3, bias=False),
             stack(nn.ReLU()),
+            stack(nn.ReLU()).double(),
             stack(nn.Dropout(0.5), nn.Sigmoid(), nn.Identity(), nn.AlphaDropout(0.5)),
             nn.Sequential(nn.Identity(), stack(nn.ReLU()), nn.Identity()),
             nn.Sequential(stack(nn.Tanh(), n_classes=4), nn.Tanh(), nn.Linear(4, 3)),

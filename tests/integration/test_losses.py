@@ -127,9 +127,6 @@ class Double(TinyModule):
         super().__init__(n_features, n_classes)
         self.double()
 
-    def forward(self, X):
-        return super().forward(X.double())
-
 
 @EACH_LOSS
 def test_a_net_in_double_precision_is_trained_as_one_in_single(data, forest, params):
@@ -263,3 +260,16 @@ def test_a_search_tunes_losses_and_schedules(data, forest, params, name, values)
 def test_the_temperature_of_a_loss_comes_before_that_of_the_estimator(data, forest):
     own = distilled(forest, loss=KLLoss(temperature=5.0), temperature=2.0).fit(*data)
     assert_same_weights(own, distilled(forest, temperature=5.0).fit(*data))
+
+
+@EACH_LOSS
+def test_a_student_learns_where_double_precision_is_torchs_default(
+    data, forest, params
+):
+    torch.set_default_dtype(torch.float64)
+    try:
+        double = distilled(forest, **params).fit(*data)
+        assert weights_of(double)[0].dtype == np.float64
+        assert_sound(double, data[0])
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -7,7 +7,6 @@ from tests.conftest import table
 
 # A file of the default student asks to trust these, and no others.
 TYPES = {
-    "functools.partial",
     "numpy.dtype",
     "skdistill._classifier.DistilledClassifier",
     "skdistill._students._net.WarmupDecay",
@@ -17,7 +16,6 @@ TYPES = {
     "skorch.classifier.NeuralNetClassifier",
     "skorch.dataset.Dataset",
     "skorch.history.History",
-    "skorch.setter.optimizer_setter",
     "torch.nn.modules.loss.CrossEntropyLoss",
     "torch.optim.adamw.AdamW",
     "torch.utils.data.dataloader.DataLoader",

@@ -70,6 +70,14 @@ class Proba(TinyModule):
         return super().forward(X).softmax(dim=1)
 
 
+class Double(TinyModule):
+    """Has weights in double precision."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+        self.double()
+
+
 def in_dtype(dtype):
     class Module(TinyModule):
         def forward(self, X):
@@ -98,6 +106,7 @@ STUDENTS = {
     "noisy": lambda: own_net(module=Noisy),
     "Proba": lambda: own_net(module=Proba, criterion=nn.NLLLoss),
     "float64": lambda: own_net(module=in_dtype(torch.float64)),
+    "float64 weights": lambda: own_net(module=Double),
     "class weights": lambda: own_net(criterion__weight=torch.tensor([1.0, 5.0, 0.5])),
     "label_smoothing": lambda: own_net(criterion__label_smoothing=0.1),
     "ignore_index": lambda: own_net(criterion__ignore_index=1),

@@ -1,5 +1,6 @@
 """What a trained net predicts, and what is left of it when it only predicts."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -56,6 +57,10 @@ class Focal(nn.Module):
 
     def forward(self, logits, y):
         return nn.functional.cross_entropy(logits, y)
+
+
+class RowByRow(Dataset):
+    """A dataset of the person's own."""
 
 
 NETS = {
@@ -139,6 +144,24 @@ def test_a_dataset_of_the_persons_own_is_used(X):
     own = tiny_net(module=module, dataset=Doubled, batch_size=40).initialize()
     plain = tiny_net(module=module).initialize()
     torch.testing.assert_close(forward(own, X), forward(plain, 2 * X))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "dtype"),
+    [
+        (Dataset, torch.float64),
+        (Dataset, torch.bfloat16),
+        (RowByRow, torch.float64),  # numpy has no bfloat16
+    ],
+)
+def test_a_net_gets_rows_in_the_precision_of_its_weights(X, dataset, dtype):
+    single = TinyModule(4, 3)
+    net = tiny_net(module=copy.deepcopy(single).to(dtype), dataset=dataset).initialize()
+    with torch.no_grad():
+        expected = single(torch.tensor(X))
+    assert forward(net, X).dtype == dtype
+    tolerance = 1e-5 if dtype == torch.float64 else 0.1
+    assert_allclose(forward(net, X).float(), expected, atol=tolerance, rtol=tolerance)
 
 
 def test_an_evaluation_step_of_the_persons_own_is_used(X):

@@ -103,6 +103,25 @@ def test_alpha_0_is_bit_identical_to_the_net_by_itself(rows, piped, params):
         assert one.history[:, name] == other.history[:, name]
 
 
+class Double(Dropping):
+    """Has weights in double precision."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+        self.double()
+
+
+def test_a_net_in_double_precision_is_bit_identical_too(rows):
+    params = {"module__n_features": 4, "module__n_classes": 3}
+    one, alone = (tiny_net(module=Double, **params) for _ in range(2))
+    train(one, rows, seed=7, alpha=0.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        alone.fit(rows.X.astype(np.float64), rows.hard)
+    assert_same_weights(one, alone)
+    assert weights_of(one)[0].dtype == np.float64
+
+
 # Seeds
 
 
@@ -275,7 +294,7 @@ def test_an_error_of_the_preprocessing_says_whose_it_is(rows):
 def test_an_error_of_the_net_says_what_it_was_given(rows):
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as error:
         train(tiny_net(module__n_features=7), rows)
-    assert "the student's net on X of shape (90, 4)" in error.value.__notes__[0]
+    assert "of the student on X of shape (90, 4)" in error.value.__notes__[0]
 
 
 @BOTH

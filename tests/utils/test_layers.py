@@ -1,4 +1,4 @@
-"""Watch: what a layer makes of the rows, caught in a forward pass."""
+"""What goes into a module, and what a layer makes of it, caught by Watch."""
 
 import threading
 
@@ -7,9 +7,23 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skdistill.utils._layers import NoFeaturesError, Watch
+from skdistill.utils._layers import NoFeaturesError, Watch, as_weights, dtype_of
 
 N_ROWS = 5
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_input_gets_the_precision_of_the_weights(dtype):
+    module = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2)).to(dtype)
+    assert dtype_of(module) == dtype
+    assert as_weights(module, torch.zeros(3)).dtype == dtype
+    assert as_weights(module, torch.zeros(3, dtype=torch.int64)).dtype == torch.int64
+    inputs = {"X": torch.zeros(3)}
+    assert as_weights(module, inputs) is inputs
+
+
+def test_input_of_a_module_without_weights_stays_as_it_is():
+    assert as_weights(nn.ReLU(), torch.zeros(3).double()).dtype == torch.float64
 
 
 class FirstDefinedLastCalled(nn.Module):

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skdistill import augmentation, deploy, inspection, losses, schedules
+    from skdistill import augmentation, deploy, inspection, losses, metrics, schedules
     from skdistill._classifier import DistilledClassifier
     from skdistill._students._make_student import make_student
     from skdistill._students._tabular import TabularPreprocessor
@@ -26,6 +26,7 @@ __all__ = [
     "inspection",
     "losses",
     "make_student",
+    "metrics",
     "schedules",
     "soft_labels",
 ]
@@ -43,10 +44,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("augmentation", "deploy", "inspection", "losses", "schedules"):
-        return importlib.import_module(f"skdistill.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"skdistill.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import t
 from sklearn.utils._optional_dependencies import check_pandas_support
 
+from skdistill.metrics import gap_closed
 from skdistill.utils._text import aligned
 
 # Whether more of a score is better. Its gap can be closed; that of a cost cannot.
@@ -164,10 +165,10 @@ class Comparison:
         gain, gap = (self._ahead(model, metric) for model in ("student", "teacher"))
         if self._sign(gap) < 1:
             return np.nan, np.nan
-        share = gain.mean() / gap.mean()
+        share = gap_closed(gap, gain, 0)
         # The error of a ratio of means, to first order.
         _, error = self._spread((gain - share * gap) / gap.mean())
-        return float(share), error
+        return share, error
 
     def _summary(self) -> dict[str, dict[str, tuple[float, float]]]:
         summary = {

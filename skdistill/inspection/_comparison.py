@@ -99,6 +99,19 @@ class Comparison:
         return {metric: self._share(metric) for metric in _SIGNS}
 
     @property
+    def summary(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """The mean and standard error of each metric, ``summary[model][metric]``.
+
+        Under "gap closed" are the pairs of :attr:`gap_closed`, and NaN for costs.
+        """
+        summary = {
+            model: {metric: self._spread(values) for metric, values in result.items()}
+            for model, result in self.results.items()
+        }
+        nothing = dict.fromkeys(METRICS, (np.nan, np.nan))
+        return {**summary, "gap closed": nothing | self.gap_closed}
+
+    @property
     def verdict(self) -> str:
         """A sentence that says whether the distillation was worth it."""
         said = f"{self._judgment()}{self._savings()}."
@@ -121,7 +134,7 @@ class Comparison:
             If pandas is not installed.
         """
         pandas = check_pandas_support("Comparison.to_frame")
-        summary = self._summary()
+        summary = self.summary
         return pandas.DataFrame(
             {
                 (metric, part): {name: row[metric][i] for name, row in summary.items()}
@@ -170,16 +183,8 @@ class Comparison:
         _, error = self._spread((gain - share * gap) / gap.mean())
         return share, error
 
-    def _summary(self) -> dict[str, dict[str, tuple[float, float]]]:
-        summary = {
-            model: {metric: self._spread(values) for metric, values in result.items()}
-            for model, result in self.results.items()
-        }
-        nothing = dict.fromkeys(METRICS, (np.nan, np.nan))
-        return {**summary, "gap closed": nothing | self.gap_closed}
-
     def _table(self) -> list[list[str]]:
-        summary = self._summary()
+        summary = self.summary
         rows = [
             [
                 metric,
@@ -194,7 +199,7 @@ class Comparison:
         helped, better = self._sign(gain), self._sign(gap)
         if helped == better == 1:
             return (
-                f"distilling closes {_percent(self._share('accuracy'))} of the gap in "
+                f"distilling closes {percent(self._share('accuracy'))} of the gap in "
                 "accuracy between the net trained on labels alone and the teacher"
             )
         if helped == -1:
@@ -231,14 +236,15 @@ def _cell(model: str, metric: str, spread: tuple[float, float]) -> str:
     if np.isnan(spread[0]):
         return "-"
     if model == "gap closed":
-        return _percent(spread)
+        return percent(spread)
     if metric in _SIGNS:
         return "{:.4f} ± {:.4f}".format(*spread)
     mean, error = spread
     return f"{mean:,.0f} ± {error:,.0f}" if mean >= 100 else f"{mean:.3g} ± {error:.2g}"
 
 
-def _percent(spread: tuple[float, float]) -> str:
+def percent(spread: tuple[float, float]) -> str:
+    """Return a share and its error in percent."""
     return " ± ".join(f"{100 * share:.0f} %" for share in spread)
 
 

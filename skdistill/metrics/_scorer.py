@@ -137,7 +137,7 @@ def fidelity_scorer(
 
 
 def proba_of_both(
-    teacher: Any, estimator: Any, X: Any
+    teacher: Any, estimator: Any, X: Any, **asked: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
     """Return what a teacher and a student say of rows, and the labels of the columns.
 
@@ -149,8 +149,10 @@ def proba_of_both(
         Fitted.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         The rows.
+    **asked : dict
+        Further parts of the question, such as ``teacher_weights``.
     """
-    answer = label(teacher, Question(X))
+    answer = label(teacher, Question(X, **asked))
     columns, classes = reconcile(answer.classes, estimator.classes_)
     said = ((answer.proba, columns), (estimator.predict_proba(X), estimator.classes_))
     teacher_proba, student_proba = (

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill._base import BaseDistiller, may_train_on
 from skdistill._teachers._answers import Answer
+from skdistill._training._history import TrainingHistory
 from skdistill._training._prediction import log_proba, net_input, proba, transform
 from skdistill._training._train import net_of
 from skdistill._transfer._labels import reconcile
@@ -194,16 +195,17 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         What was chosen, where the parameter is "auto".
     auto_results_ : dict
         The candidates and their scores, with the keys of ``cv_results_`` of
-        :class:`~sklearn.model_selection.GridSearchCV`. It is missing if nothing is
-        "auto", and after loading from a file.
+        :class:`~sklearn.model_selection.GridSearchCV`. It prints as a table. It is
+        missing if nothing is "auto", and after loading from a file.
     history_ : skorch.History
-        A row for each epoch, with ``train_loss``; its terms ``train_loss_soft``,
-        ``train_loss_hard``, ``train_loss_feature`` and ``train_loss_relation``, before
-        they are multiplied by their weights, if these are not 0; and
-        ``train_agreement``, the share of rows for which the student and the teacher
-        predict the same class. If the student has a ``train_split``, there are the same
-        columns with ``valid_``. If they follow a schedule, there are ``temperature``
-        and ``alpha``.
+        The training, without its batches. It prints as a table, and ``to_frame``
+        returns a data frame. A row is an epoch, with ``train_loss``; its terms
+        ``train_loss_soft``, ``train_loss_hard``, ``train_loss_feature`` and
+        ``train_loss_relation``, before they are multiplied by their weights, if these
+        are not 0; and ``train_agreement``, the share of rows for which the student and
+        the teacher predict the same class. If the student has a ``train_split``, there
+        are the same columns with ``valid_``. If they follow a schedule, there are
+        ``temperature`` and ``alpha``.
     n_features_in_ : int
         The number of features of ``X`` in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -485,7 +487,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     @property
     def history_(self) -> Any:
         check_is_fitted(self)
-        return net_of(self.student_).history
+        return TrainingHistory.of(net_of(self.student_))
 
     def _name_classes(
         self, answer: Answer, y: NDArray[Any] | None, known: ArrayLike | None

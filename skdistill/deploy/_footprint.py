@@ -24,7 +24,7 @@ from skdistill.utils._costs import (
     microseconds,
     single_rows,
 )
-from skdistill.utils._text import aligned
+from skdistill.utils._text import aligned, html_table
 from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._validation import check_not_empty
 from skdistill.utils._warnings import warn
@@ -63,16 +63,28 @@ class Footprint(dict[str, Any]):
     """The costs of one model: a dict that prints as a list."""
 
     def __str__(self) -> str:
-        return aligned([[name, _cell(value)] for name, value in self.items()])
+        return aligned(self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table([["", "cost"], *self._table()])
+
+    def _table(self) -> list[list[str]]:
+        return [[name, _cell(value)] for name, value in self.items()]
 
 
 class Footprints(dict[str, Footprint]):
     """The costs of several models: a dict of dicts that prints as a table."""
 
     def __str__(self) -> str:
+        return aligned(self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table(self._table())
+
+    def _table(self) -> list[list[str]]:
         header = ["", *next(iter(self.values()), {})]
         rows = [[str(name), *map(_cell, row.values())] for name, row in self.items()]
-        return aligned([header, *rows])
+        return [header, *rows]
 
 
 def footprint(model: Any, X: Any) -> Footprint | Footprints:

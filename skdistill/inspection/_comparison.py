@@ -13,7 +13,7 @@ from scipy.stats import t
 from sklearn.utils._optional_dependencies import check_pandas_support
 
 from skdistill.metrics import gap_closed
-from skdistill.utils._text import aligned
+from skdistill.utils._text import aligned, html_table
 
 # Whether more of a score is better. Its gap can be closed; that of a cost cannot.
 _SIGNS = {"accuracy": 1, "log_loss": -1, "brier": -1, "agreement": 1}
@@ -148,11 +148,7 @@ class Comparison:
         return f"{aligned(self._table())}\n\n{textwrap.fill(note, _WIDTH)}"
 
     def _repr_html_(self) -> str:
-        rows = [
-            "".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._table()
-        ]
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table>{body}</table><p>{escape(self.verdict)}</p>"
+        return f"{html_table(self._table())}<p>{escape(self.verdict)}</p>"
 
     @property
     def _n_splits(self) -> int:

@@ -16,9 +16,8 @@ from skdistill.inspection._display import (
     MODEL_MARKERS,
     Display,
 )
-from skdistill.inspection._models import listed
 from skdistill.metrics import latency_scorer, size_scorer
-from skdistill.utils._unwrap import unwrapped
+from skdistill.utils._unwrap import listed, unwrapped
 
 _COSTS: dict[str, tuple[Callable[..., float], str]] = {
     "bytes": (size_scorer, "bytes of the file"),

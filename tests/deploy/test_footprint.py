@@ -324,6 +324,11 @@ class TestPrint:
         assert [name for name, _ in lines] == KEYS
         assert lines[1] == ["parameters", "67"]
 
+    def test_a_notebook_shows_tables(self, costs):
+        for shown, head in ((costs, "forest"), (costs["student"], "parameters")):
+            assert f"<tr><th>{head}</th><td>" in shown._repr_html_()
+        assert "<td>67</td>" in costs["student"]._repr_html_()
+
     @pytest.mark.parametrize(
         ("value", "cell"),
         [

@@ -35,7 +35,9 @@ def proba(clf, rows):
 
 def n_rows_of(clf):
     """Return how many rows the student has learned from."""
-    return sum(batch["train_batch_size"] for batch in clf.history_[-1]["batches"])
+    return sum(
+        batch["train_batch_size"] for batch in clf.student_[-1].history[-1]["batches"]
+    )
 
 
 def test_the_default_call_is_this_one(teacher, rows):

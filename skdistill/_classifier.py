@@ -47,6 +47,12 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     ``X`` and which the teacher labels. In their second term, the probabilities of a net
     that was trained on the labels alone take the place of ``y`` (pseudo-labels [3]_).
 
+    Set ``teacher``, ``student``, ``temperature`` and ``alpha`` first. The parameters
+    after them are about the losses (``loss`` to ``student_layer``), the soft labels
+    (``soft_labels`` to ``classes``), further rows (``augmenter``), the teacher's
+    probabilities (``calibrate_teacher``, ``proba_clip``) and how ``fit`` runs
+    (``memory`` to ``verbose``).
+
     Read more in the :ref:`user guide <user_guide>`.
 
     Parameters
@@ -68,18 +74,12 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         classes. With made rows and a calibrated teacher, 1 was as good as any other. A
         callable is a schedule: a function of the number of the epoch, counted from 0,
         and of the total number of epochs, such as
-        :class:`skdistill.schedules.LinearSchedule`. "auto" chooses 1, 2 or 4: ``fit``
-        holds out a fifth of the rows, trains a student on the others for each
-        candidate, takes the one with the smallest log loss on the rows that were held
-        out, and trains on all rows. If ``calibrate_teacher`` is a pair, its rows are
-        used instead, and all rows of ``X`` for training. A fitted teacher may have seen
-        the rows that are held out, so that the choice favors what learns more from it;
-        pass such a pair, or an unfitted teacher.
+        :class:`skdistill.schedules.LinearSchedule`. "auto" chooses 1, 2 or 4; see
+        Notes.
     alpha : float, callable or "auto", default=0.7
         The weight of the first term, from 0 (the student learns from ``y`` only) to 1
         (from the teacher only; ``y`` is not needed). A callable is a schedule. "auto"
-        chooses 0, 0.4, 0.7 or 1 as for ``temperature``. The choice takes as long as 3
-        further fits for the temperature, 4 for alpha, and 6 for both.
+        chooses 0, 0.4, 0.7 or 1; see Notes.
     loss : str, callable or list of (loss, weight), default="kl"
         The loss on logits in the first term: "kl", "logit_mse", "dkd", "dist", "nkd",
         "standardized", "jsd", an object of :mod:`skdistill.losses` with parameters, or
@@ -217,6 +217,16 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     soft_labels : Returns a teacher's soft labels, for example to save them.
     TorchTeacher : Makes a teacher of a torch module.
     skdistill.losses : The losses, and their papers.
+
+    Notes
+    -----
+    To choose what is "auto", ``fit`` holds out a fifth of the rows, trains a student on
+    the others for each candidate, takes the one with the smallest log loss on the rows
+    that were held out, and trains on all rows. The choice takes as long as 3 further
+    fits for the temperature, 4 for alpha, and 6 for both. If ``calibrate_teacher`` is a
+    pair, its rows are used instead, and all rows of ``X`` for training. A fitted
+    teacher may have seen the rows that are held out, so that the choice favors what
+    learns more from it: pass such a pair, or an unfitted teacher.
 
     References
     ----------

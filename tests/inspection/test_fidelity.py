@@ -112,6 +112,13 @@ def test_an_estimator_without_its_teacher(forest, net, data, tmp_path):
     assert_array_equal(display.student_proba, loaded.predict_proba(data[0]))
 
 
+def test_an_estimator_that_reused_soft_labels_has_no_teacher(net, data):
+    clf = DistilledClassifier(GaussianNB(), net, augmenter=None, random_state=0)
+    clf.fit(*data).fit(*data)
+    with pytest.raises(ValueError, match=r"no fitted teacher.*teacher="):
+        FidelityDisplay.from_estimator(clf, data[0])
+
+
 def test_what_is_not_probabilities_is_refused():
     with pytest.raises(ValueError, match="must sum to 1"):
         FidelityDisplay.from_predictions(TEACHER * 2, STUDENT)

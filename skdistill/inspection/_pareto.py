@@ -239,7 +239,7 @@ class ParetoDisplay(Display):
 
     @property
     def on_front(self) -> NDArray[np.bool_]:
-        """Which models no other model beats."""
+        """A mask of the models that no other model beats."""
         cheaper = self.costs[:, np.newaxis] <= self.costs
         better = self.scores[:, np.newaxis] >= self.scores
         beats = cheaper & better & ~(cheaper & better).T

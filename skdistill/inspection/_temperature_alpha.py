@@ -16,8 +16,8 @@ class TemperatureAlphaDisplay(Display):
     """Show the scores of a search over temperature and alpha as a heat map.
 
     Make it with :meth:`from_cv_results`. The best cell has a solid frame. The cells
-    with a dashed frame are within one standard error of it: the search does not tell
-    them apart from the best one.
+    with a dashed frame are within one standard error of it: the search does not show
+    that they are worse.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ class TemperatureAlphaDisplay(Display):
 
     @property
     def near_cells(self) -> NDArray[np.bool_]:
-        """Which other cells are within one standard error of the best one."""
+        """A mask of the other cells within one standard error of the best one."""
         near = self.scores >= self.scores[self.best_cell] - self.error
         near[self.best_cell] = False
         return near

@@ -139,12 +139,12 @@ def fidelity_scorer(
 def proba_of_both(
     teacher: Any, estimator: Any, X: Any, **asked: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
-    """Return what a teacher and a student say of rows, and the labels of the columns.
+    """Return the probabilities of a teacher and a student, and their columns' labels.
 
     Parameters
     ----------
     teacher : estimator, or list of estimators
-        Fitted. What it has said of these rows before is reused.
+        Fitted. Earlier soft labels of the same rows are reused.
     estimator : classifier
         Fitted.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)

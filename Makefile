@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 LOWEST := .venv-lowest
+ECOSYSTEM := .venv-ecosystem
 RUN := $(VENV)/bin/python
 ARGS ?=
 .DEFAULT_GOAL := help
@@ -24,7 +25,7 @@ endef
 # the first variable or the second for the build's own environment, by its version.
 define install
 @echo 'Installing skdistill[$(3)] in $(1) (minutes, the first time)'
-@PIP_CONSTRAINT=$(2) PIP_BUILD_CONSTRAINT=$(2) PIP_DISABLE_PIP_VERSION_CHECK=1 \
+@PIP_CONSTRAINT='$(2)' PIP_BUILD_CONSTRAINT='$(2)' PIP_DISABLE_PIP_VERSION_CHECK=1 \
     $(1)/bin/python -m pip install -qq --editable '.[$(3)]'
 @touch $@
 endef
@@ -34,7 +35,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
 
 # The test workers share the cores already.
-test fuzz lowest: export OMP_NUM_THREADS ?= 1
+test fuzz lowest ecosystem: export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo
 demo: $(VENV)/.installed-plot ## distill a forest into a small student, and plot it
@@ -69,9 +70,13 @@ bench: $(VENV)/.installed-test ## measure the quality of students and the time t
 lowest: $(LOWEST)/.installed-test ## run the tests with the lowest versions supported
 	@$(LOWEST)/bin/python -m pytest -n auto $(ARGS)
 
+.PHONY: ecosystem
+ecosystem: $(ECOSYSTEM)/.installed-test,ecosystem ## run the tests with MLflow, SHAP and other packages
+	@$(ECOSYSTEM)/bin/python -m pytest tests/ecosystem $(ARGS)
+
 .PHONY: clean
 clean: ## remove the environments and all that was built
-	@rm -rf $(VENV) $(LOWEST) build dist docs/_build docs/auto_examples docs/generated \
+	@rm -rf $(VENV) $(LOWEST) $(ECOSYSTEM) build dist docs/_build docs/auto_examples docs/generated \
 	    docs/sg_execution_times.rst quickstart.png examples/quickstart.png \
 	    .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
@@ -90,3 +95,10 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt $(VENV)/.created
 
 $(LOWEST)/.installed-%: pyproject.toml constraints-lowest.txt $(LOWEST)/.created
 	$(call install,$(LOWEST),constraints-lowest.txt,$*)
+
+$(ECOSYSTEM)/.created:
+	$(call make-venv,$(ECOSYSTEM))
+
+$(ECOSYSTEM)/.installed-%: pyproject.toml constraints.txt constraints-ecosystem.txt \
+    $(ECOSYSTEM)/.created
+	$(call install,$(ECOSYSTEM),constraints.txt constraints-ecosystem.txt,$*)

@@ -21,7 +21,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from skdistill import DistilledClassifier, make_student
-from skdistill.deploy import footprint, size_scorer
+from skdistill.deploy import footprint
+from skdistill.metrics import size_scorer
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(

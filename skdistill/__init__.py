@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skdistill import augmentation, deploy, inspection, losses, schedules
+    from skdistill import augmentation, deploy, inspection, losses, metrics, schedules
     from skdistill._classifier import DistilledClassifier
     from skdistill._students._make_student import make_student
     from skdistill._students._tabular import TabularPreprocessor
@@ -26,6 +26,7 @@ __all__ = [
     "inspection",
     "losses",
     "make_student",
+    "metrics",
     "model_selection",
     "schedules",
     "soft_labels",
@@ -42,23 +43,14 @@ _HOMES = {
     "soft_labels": "skdistill._transfer._soft_labels",
 }
 
-_ROOMS = (
-    "augmentation",
-    "deploy",
-    "inspection",
-    "losses",
-    "model_selection",
-    "schedules",
-)
-
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f"skdistill.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"skdistill.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted(__all__)

@@ -19,6 +19,7 @@ from skdistill._training._lockstep import Lockstep
 from skdistill._transfer._class_weight import weights_of_rows
 from skdistill._transfer._extra import TransferRows
 from skdistill.utils._fingerprint import unchanged
+from skdistill.utils._text import aligned, html_table
 from skdistill.utils._validation import (
     all_fitted,
     fitted_teachers,
@@ -33,6 +34,28 @@ CANDIDATES = ((1.0, 0.0), (1.0, 0.4), (1.0, 0.7), (1.0, 1.0), (2.0, 0.7), (4.0, 
 _HELD_OUT = 0.2
 
 
+class AutoResults(dict[str, Any]):
+    """The candidates and their scores: a dict that a notebook shows as a table."""
+
+    def __str__(self) -> str:
+        return aligned(self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table(self._table())
+
+    def _table(self) -> list[list[str]]:
+        cells = [
+            [str(rank), *map(str, params.values()), f"{-score:.4g}"]
+            for rank, params, score in zip(
+                self["rank_test_score"],
+                self["params"],
+                self["mean_test_score"],
+                strict=True,
+            )
+        ]
+        return [["rank", *self["params"][0], "log loss"], *cells]
+
+
 def is_auto(value: Any) -> bool:
     """Tell whether a value is to be chosen."""
     return isinstance(value, str) and value == "auto"
@@ -45,7 +68,7 @@ def choose(
     sample_weight: Any,
     teacher_proba: Any,
     X_transfer: Any,
-) -> dict[str, Any] | None:
+) -> AutoResults | None:
     """Fit an estimator with each candidate for what it leaves open, and score it.
 
     Parameters
@@ -57,7 +80,7 @@ def choose(
 
     Returns
     -------
-    results : dict or None
+    results : AutoResults or None
         The candidates and their scores, under the names of ``cv_results_``. None if
         nothing is open.
     """
@@ -90,7 +113,7 @@ def choose(
         tasks = Lockstep().run([partial(score, candidate) for candidate in candidates])
     scores = [task.get() for task in tasks]
     seconds = [(perf_counter() - start) / len(candidates)] * len(candidates)
-    return {
+    results = {
         "params": candidates,
         **{f"param_{n}": np.array([c[n] for c in candidates]) for n in names},
         "mean_fit_time": np.array(seconds),
@@ -98,6 +121,7 @@ def choose(
         "mean_test_score": np.array(scores),
         "rank_test_score": rankdata(-np.array(scores), method="min").astype(np.int32),
     }
+    return AutoResults(results)
 
 
 def _candidates(names: list[str]) -> list[dict[str, float]]:

@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from skdistill._auto import choose, is_auto
+from skdistill._diagram import Diagram
 from skdistill._params import TeacherParams
 from skdistill._pickling import LeftOut, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
@@ -92,7 +93,9 @@ def may_train_on(estimator: BaseDistiller) -> bool:
     )
 
 
-class BaseDistiller(CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, SmallFile):
+class BaseDistiller(
+    CallbackSupportMixin, MetaEstimatorMixin, TeacherParams, SmallFile, Diagram
+):
     """Trains a student on what a teacher says of the rows.
 
     A subclass has the parameters of :class:`DistilledClassifier`, and says what the

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill._base import BaseDistiller, may_train_on
 from skdistill._teachers._answers import Answer
+from skdistill._training._history import TrainingHistory
 from skdistill._training._prediction import log_proba, net_input, proba, transform
 from skdistill._training._train import net_of
 from skdistill._transfer._labels import reconcile
@@ -47,6 +48,12 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     ``X`` and which the teacher labels. In their second term, the probabilities of a net
     that was trained on the labels alone take the place of ``y`` (pseudo-labels [3]_).
 
+    Set ``teacher``, ``student``, ``temperature`` and ``alpha`` first. The parameters
+    after them are about the losses (``loss`` to ``student_layer``), the soft labels
+    (``soft_labels`` to ``classes``), further rows (``augmenter``), the teacher's
+    probabilities (``calibrate_teacher``, ``proba_clip``) and how ``fit`` runs
+    (``memory`` to ``verbose``).
+
     Read more in the :ref:`user guide <user_guide>`.
 
     Parameters
@@ -68,18 +75,12 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         classes. With made rows and a calibrated teacher, 1 was as good as any other. A
         callable is a schedule: a function of the number of the epoch, counted from 0,
         and of the total number of epochs, such as
-        :class:`skdistill.schedules.LinearSchedule`. "auto" chooses 1, 2 or 4: ``fit``
-        holds out a fifth of the rows, trains a student on the others for each
-        candidate, takes the one with the smallest log loss on the rows that were held
-        out, and trains on all rows. If ``calibrate_teacher`` is a pair, its rows are
-        used instead, and all rows of ``X`` for training. A fitted teacher may have seen
-        the rows that are held out, so that the choice favors what learns more from it;
-        pass such a pair, or an unfitted teacher.
+        :class:`skdistill.schedules.LinearSchedule`. "auto" chooses 1, 2 or 4; see
+        Notes.
     alpha : float, callable or "auto", default=0.7
         The weight of the first term, from 0 (the student learns from ``y`` only) to 1
         (from the teacher only; ``y`` is not needed). A callable is a schedule. "auto"
-        chooses 0, 0.4, 0.7 or 1 as for ``temperature``. The choice takes as long as 3
-        further fits for the temperature, 4 for alpha, and 6 for both.
+        chooses 0, 0.4, 0.7 or 1; see Notes.
     loss : str, callable or list of (loss, weight), default="kl"
         The loss on logits in the first term: "kl", "logit_mse", "dkd", "dist", "nkd",
         "standardized", "jsd", an object of :mod:`skdistill.losses` with parameters, or
@@ -191,7 +192,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         reused. The global generators of numpy and torch are not changed, except that
         None draws one number from numpy's, as in scikit-learn.
     verbose : int, default=0
-        If 1, shows the progress of labeling and of training.
+        If 1, shows progress bars while labeling or training takes more than a second.
 
     Attributes
     ----------
@@ -212,16 +213,17 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         What was chosen, where the parameter is "auto".
     auto_results_ : dict
         The candidates and their scores, with the keys of ``cv_results_`` of
-        :class:`~sklearn.model_selection.GridSearchCV`. It is missing if nothing is
-        "auto", and after loading from a file.
+        :class:`~sklearn.model_selection.GridSearchCV`. It prints as a table. It is
+        missing if nothing is "auto", and after loading from a file.
     history_ : skorch.History
-        A row for each epoch, with ``train_loss``; its terms ``train_loss_soft``,
-        ``train_loss_hard``, ``train_loss_feature`` and ``train_loss_relation``, before
-        they are multiplied by their weights, if these are not 0; and
-        ``train_agreement``, the share of rows for which the student and the teacher
-        predict the same class. If the student has a ``train_split``, there are the same
-        columns with ``valid_``. If they follow a schedule, there are ``temperature``
-        and ``alpha``.
+        The training, without its batches. It prints as a table, and ``to_frame``
+        returns a data frame. A row is an epoch, with ``train_loss``; its terms
+        ``train_loss_soft``, ``train_loss_hard``, ``train_loss_feature`` and
+        ``train_loss_relation``, before they are multiplied by their weights, if these
+        are not 0; and ``train_agreement``, the share of rows for which the student and
+        the teacher predict the same class. If the student has a ``train_split``, there
+        are the same columns with ``valid_``. If they follow a schedule, there are
+        ``temperature`` and ``alpha``.
     n_features_in_ : int
         The number of features of ``X`` in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -233,6 +235,16 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     soft_labels : Returns a teacher's soft labels, for example to save them.
     TorchTeacher : Makes a teacher of a torch module.
     skdistill.losses : The losses, and their papers.
+
+    Notes
+    -----
+    To choose what is "auto", ``fit`` holds out a fifth of the rows, trains a student on
+    the others for each candidate, takes the one with the smallest log loss on the rows
+    that were held out, and trains on all rows. The choice takes as long as 3 further
+    fits for the temperature, 4 for alpha, and 6 for both. If ``calibrate_teacher`` is a
+    pair, its rows are used instead, and all rows of ``X`` for training. A fitted
+    teacher may have seen the rows that are held out, so that the choice favors what
+    learns more from it: pass such a pair, or an unfitted teacher.
 
     References
     ----------
@@ -516,7 +528,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     @property
     def history_(self) -> Any:
         check_is_fitted(self)
-        return net_of(self.student_).history
+        return TrainingHistory.of(net_of(self.student_))
 
     def _name_classes(
         self, answer: Answer, y: NDArray[Any] | None, known: ArrayLike | None

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from skorch.callbacks import Callback
-from tqdm.auto import tqdm
+
+from skdistill.utils._bars import progress_bar
 
 try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin
@@ -23,12 +24,13 @@ class TrainingBar(Callback):
     """A bar over the epochs of a net, with the remaining time and the losses."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        self.bar_ = tqdm(total=net.max_epochs, desc="training", unit="epoch")
+        self.bar_ = progress_bar(total=net.max_epochs, desc="training", unit="epoch")
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         last = net.history[-1]
         shown = ("train_loss", "valid_loss", "train_agreement")
-        self.bar_.set_postfix({name: last[name] for name in shown if name in last})
+        losses = {name: last[name] for name in shown if name in last}
+        self.bar_.set_postfix(losses, refresh=False)  # update says when it is time
         self.bar_.update()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:

@@ -153,6 +153,12 @@ def _counted(method, calls):
     return call
 
 
+@pytest.fixture
+def bars_at_once(monkeypatch):
+    """Show bars of short tasks, and each of their steps."""
+    monkeypatch.setattr("skdistill.utils._bars._SECONDS", 0)
+
+
 @pytest.fixture(autouse=True)
 def numpy_error_state():
     """Give each test numpy's own error state, whatever an imported package sets."""

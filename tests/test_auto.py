@@ -38,6 +38,20 @@ def auto(teacher=FOREST, **params):
     return DistilledClassifier(teacher, tiny_net(max_epochs=3), **defaults | params)
 
 
+def test_the_candidates_show_as_a_table(data):
+    results = auto(alpha=0.5).fit(*data).auto_results_
+    head, *rows = [line.split() for line in str(results).splitlines()]
+    assert head == ["rank", "temperature", "log", "loss"]
+    assert [row[:2] for row in rows] == [
+        [str(rank), str(params["temperature"])]
+        for rank, params in zip(
+            results["rank_test_score"], results["params"], strict=True
+        )
+    ]
+    assert float(rows[0][2]) == pytest.approx(-results["mean_test_score"][0], rel=1e-3)
+    assert f"<td>{rows[0][2]}</td>" in results._repr_html_()
+
+
 @pytest.mark.parametrize(
     ("params", "candidates"),
     [

@@ -345,10 +345,3 @@ def test_other_columns_at_prediction_are_refused(student, columns, data):
     clf = distilled(GaussianNB(), student).fit(frame, y)
     with pytest.raises(ValueError, match="feature names should match"):
         clf.predict(frame.assign(e=0.0)[list(columns)])
-
-
-def test_repr_and_diagram_show_teacher_and_student(data, forest):
-    for clf in (distilled(forest), distilled(forest).fit(*data)):
-        for shown in (repr(clf), clf._repr_html_()):
-            assert "RandomForestClassifier" in shown
-            assert "NeuralNetClassifier" in shown

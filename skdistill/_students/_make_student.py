@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
 
 import torch
 from sklearn.pipeline import Pipeline
@@ -14,19 +13,11 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
-from skorch import NeuralNetClassifier
-from skorch.callbacks import EarlyStopping
-from skorch.dataset import ValidSplit
 from skorch.utils import noop
-from torch import nn
 
-from skdistill._students._net import MLP, WarmupDecay
+from skdistill._students._student_net import BestEpoch, HeldOut, StudentNet
 from skdistill._students._tabular import TabularPreprocessor
 from skdistill.utils._activations import ACTIVATIONS
-
-# In a training of a few thousand steps, a shorter memory of the squared gradients than
-# torch's 0.999 gives better students, as in RealMLP (arXiv:2407.04491).
-_BETAS = (0.9, 0.95)
 
 
 @validate_params(
@@ -172,33 +163,23 @@ def make_student(
     >>> bool(clf.score(X, y) > 0.9)
     True
     """
-    callbacks: list[Any] = [("decay", WarmupDecay())]
-    train_split = None
-    if early_stopping:
-        stop = EarlyStopping(patience=10, load_best=True, sink=noop)
-        callbacks.append(("early_stopping", stop))
-        train_split = ValidSplit(validation_fraction, stratified=True, random_state=0)
-    net = NeuralNetClassifier(
-        MLP,
+    net = StudentNet(
         module__hidden_layer_sizes=hidden_layer_sizes,
         module__activation=activation,
         module__dropout=dropout,
         module__periodic=numeric == "periodic",
-        criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.AdamW,
-        optimizer__betas=_BETAS,
-        # Steps of one kernel; in older versions of torch, not on every device.
+        # In older versions of torch, not on every device.
         optimizer__fused=torch.device(device).type in ("cpu", "cuda") or None,
         optimizer__weight_decay=weight_decay,
         lr=lr,
         max_epochs=max_epochs,
         batch_size=batch_size,
-        callbacks=callbacks,
-        iterator_train__shuffle=True,
-        train_split=train_split,
         device=device,
-        verbose=0,
     )
+    if early_stopping:
+        stop = BestEpoch(patience=10, load_best=True, sink=noop)
+        net.callbacks.append(("early_stopping", stop))
+        net.train_split = HeldOut(validation_fraction, stratified=True, random_state=0)
     preprocess = TabularPreprocessor(
         numeric="piecewise" if numeric == "piecewise" else "standard"
     )

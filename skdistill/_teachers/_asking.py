@@ -13,10 +13,10 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _num_samples, has_fit_parameter
-from tqdm.auto import tqdm
 
 from skdistill._teachers._answers import Answer, align
 from skdistill._teachers._on_codes import OnCodes, wants_codes
+from skdistill.utils._bars import shown
 from skdistill.utils._unwrap import innermost, last_step
 from skdistill.utils._validation import (
     check_log_proba,
@@ -50,7 +50,7 @@ def ask(teacher: Any, X: Any, verbose: int = 0) -> Answer:
     size = max(1, _CHUNK_BYTES // (8 * n_classes))
     chunks = list(gen_batches(_num_samples(X), size))
     parts = []
-    for chunk in tqdm(chunks, desc="soft labels", disable=not verbose):
+    for chunk in shown(chunks, "soft labels", verbose):
         rows = private_copy(X if len(chunks) == 1 else _safe_indexing(X, chunk))
         # A loader of a net draws numbers, even if it does not use them.
         with noting(_note(teacher)), _generators(teacher, 0):

@@ -13,7 +13,6 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
-from tqdm.auto import tqdm
 
 from skdistill._teachers._answers import Answer, align
 from skdistill._teachers._asking import (
@@ -26,6 +25,7 @@ from skdistill._teachers._asking import (
 from skdistill._teachers._calibration import Calibration, calibration_on
 from skdistill._transfer._extra import explain_failure
 from skdistill._transfer._labels import reconcile
+from skdistill.utils._bars import shown
 from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import (
     check_two_classes,
@@ -261,7 +261,7 @@ def _label_folds(
     folds = _folds(question.cv, question.X, y)
     parts = Parallel(n_jobs=question.n_jobs)(
         delayed(_label_fold)(clone(prototype), question, classes, like, *fold)
-        for fold in tqdm(folds, desc="folds", disable=not question.verbose)
+        for fold in shown(folds, "folds", question.verbose)
     )
     return [fold for fold in parts if fold is not None]
 

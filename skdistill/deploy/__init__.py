@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skdistill.deploy._converter import register_converter
-    from skdistill.deploy._footprint import footprint, latency_scorer, size_scorer
+    from skdistill.deploy._footprint import footprint
     from skdistill.deploy._onnx_classifier import OnnxClassifier
     from skdistill.deploy._to_onnx import to_onnx
     from skdistill.deploy._to_sklearn import to_sklearn
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OnnxClassifier",
     "footprint",
-    "latency_scorer",
     "register_converter",
-    "size_scorer",
     "to_onnx",
     "to_sklearn",
 ]
@@ -29,9 +27,7 @@ __all__ = [
 _HOMES = {
     "OnnxClassifier": "_onnx_classifier",
     "footprint": "_footprint",
-    "latency_scorer": "_footprint",
     "register_converter": "_converter",
-    "size_scorer": "_footprint",
     "to_onnx": "_to_onnx",
     "to_sklearn": "_to_sklearn",
 }
@@ -44,4 +40,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted(__all__)

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import io
-import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter_ns
 from typing import Any
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.exceptions import NotFittedError
 from sklearn.linear_model._base import LinearClassifierMixin
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from skdistill.utils._text import aligned
+from skdistill.utils._costs import (
+    check_fitted,
+    median_microseconds,
+    method_of,
+    microseconds,
+    single_rows,
+)
+from skdistill.utils._text import aligned, html_table
 from skdistill.utils._unwrap import unwrapped
-from skdistill.utils._validation import check_not_empty, is_fitted
+from skdistill.utils._validation import check_not_empty
 from skdistill.utils._warnings import warn
 
 # For how many seconds single rows are timed; a p99 needs hundreds of calls.
 _ROW_SECONDS = 1.0
-
-# For how many seconds anything else is timed, to take the median.
-_MEDIAN_SECONDS = 0.3
-
-# The least number of calls, however long they take.
-_MIN_CALLS = 3
-
-# How many rows at the beginning of X are timed as single rows.
-_N_ROWS = 100
 
 _BATCH_SIZE = 1000
 
@@ -70,16 +63,28 @@ class Footprint(dict[str, Any]):
     """The costs of one model: a dict that prints as a list."""
 
     def __str__(self) -> str:
-        return aligned([[name, _cell(value)] for name, value in self.items()])
+        return aligned(self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table([["", "cost"], *self._table()])
+
+    def _table(self) -> list[list[str]]:
+        return [[name, _cell(value)] for name, value in self.items()]
 
 
 class Footprints(dict[str, Footprint]):
     """The costs of several models: a dict of dicts that prints as a table."""
 
     def __str__(self) -> str:
+        return aligned(self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table(self._table())
+
+    def _table(self) -> list[list[str]]:
         header = ["", *next(iter(self.values()), {})]
         rows = [[str(name), *map(_cell, row.values())] for name, row in self.items()]
-        return aligned([header, *rows])
+        return [header, *rows]
 
 
 def footprint(model: Any, X: Any) -> Footprint | Footprints:
@@ -144,8 +149,8 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
 
     See Also
     --------
-    size_scorer : The bytes, for a search.
-    latency_scorer : The time for one row, for a search.
+    skdistill.metrics.size_scorer : The bytes, for a search.
+    skdistill.metrics.latency_scorer : The time for one row, for a search.
 
     Notes
     -----
@@ -180,96 +185,12 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
     return footprints
 
 
-def size_scorer(estimator: Any, X: Any, y: Any = None) -> float:
-    """Score a fitted estimator by its size; smaller is better.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted estimator. A :class:`~skdistill.DistilledClassifier` counts without
-        its teacher, which is not saved with it.
-    X, y : ignored
-        Present for compatibility with scikit-learn's scorers.
-
-    Returns
-    -------
-    score : float
-        Minus the number of bytes that :func:`joblib.dump` writes.
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.model_selection import cross_validate
-    >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from skdistill.deploy import size_scorer
-    >>> X, y = load_iris(return_X_y=True)
-    >>> scoring = {"accuracy": "accuracy", "size": size_scorer}
-    >>> scores = cross_validate(DecisionTreeClassifier(), X, y, scoring=scoring)
-    >>> bool((scores["test_size"] < -1000).all())
-    True
-    """
-    _check_fitted(estimator)
-    file = io.BytesIO()
-    joblib.dump(estimator, file)
-    return -float(file.getbuffer().nbytes)
-
-
-def latency_scorer(estimator: Any, X: Any, y: Any = None) -> float:
-    """Score a fitted classifier by its time for one row; less is better.
-
-    Parameters
-    ----------
-    estimator : classifier
-        A fitted classifier.
-    X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-        At least one row. The first 100 rows are timed one by one, in turn.
-    y : ignored
-        Present for compatibility with scikit-learn's scorers.
-
-    Returns
-    -------
-    score : float
-        Minus the median time in microseconds. Rows are timed for a third of a second.
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
-    TypeError
-        If the estimator is not a classifier.
-    ValueError
-        If X has no rows.
-
-    Notes
-    -----
-    Parallel jobs slow each other down: use ``n_jobs=1`` in a search by time.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from skdistill.deploy import latency_scorer
-    >>> X, y = load_iris(return_X_y=True)
-    >>> latency_scorer(DecisionTreeClassifier().fit(X, y), X) < 0
-    True
-    """
-    check_not_empty(X)
-    _check_fitted(estimator)
-    ask = getattr(estimator, _method(estimator))
-    return -float(np.median(_microseconds(ask, _rows(X), _MEDIAN_SECONDS)))
-
-
 def _measured(model: Any, X: Any) -> Footprint:
     model, n_bytes = _opened(model)
-    _check_fitted(model)
-    method = _method(model)
+    check_fitted(model)
+    method = method_of(model)
     ask = getattr(model, method)
-    rows = _rows(X)
+    rows = single_rows(X)
     parameters, multiply_adds = _weights(model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "model.joblib")
@@ -277,8 +198,8 @@ def _measured(model: Any, X: Any) -> Footprint:
         joblib.dump(rows[0], Path(folder, "row.joblib"))
         if n_bytes is None:
             n_bytes = file.stat().st_size
-        load = _microseconds(
-            lambda row: getattr(joblib.load(file), method)(row), rows, _MEDIAN_SECONDS
+        load = median_microseconds(
+            lambda row: getattr(joblib.load(file), method)(row), rows
         )
         started, problem = _in_new_process(folder, method)
     if problem:
@@ -287,18 +208,17 @@ def _measured(model: Any, X: Any) -> Footprint:
             f"and peak_mb are None: {problem}. What its file refers to must be in a "
             "module that can be imported"
         )
-    row = _microseconds(ask, rows, _ROW_SECONDS)
+    row = microseconds(ask, rows, _ROW_SECONDS)
     batch = _safe_indexing(X, np.arange(_BATCH_SIZE) % _num_samples(X))
-    batches = _microseconds(ask, [batch], _MEDIAN_SECONDS)
     return Footprint(
         bytes=n_bytes,
         parameters=parameters,
         multiply_adds=multiply_adds,
-        load_ms=float(np.median(load)) / 1e3,
+        load_ms=load / 1e3,
         **started,
         row_us=float(np.median(row)),
         row_p99_us=float(np.percentile(row, 99)),
-        rows_per_s=_BATCH_SIZE / float(np.median(batches)) * 1e6,
+        rows_per_s=_BATCH_SIZE / median_microseconds(ask, [batch]) * 1e6,
     )
 
 
@@ -317,63 +237,6 @@ def _opened(model: Any) -> tuple[Any, int | None]:
 
     content = path.read_bytes()
     return OnnxClassifier(content), len(content)
-
-
-def _check_fitted(model: Any) -> None:
-    name = type(model).__name__
-    if isinstance(model, type):
-        raise TypeError(f"expected a classifier, got the class {model.__name__}")
-    if not hasattr(model, "fit") and not hasattr(model, "predict_proba"):
-        raise TypeError(
-            f"expected a fitted classifier, got {name}. A torch module needs a "
-            "wrapper: TorchTeacher(module, classes=[...])"
-        )
-    if not is_fitted(model):
-        raise NotFittedError(f"this {name} is not fitted yet: call fit first")
-
-
-def _method(model: Any) -> str:
-    if hasattr(model, "__sklearn_tags__"):
-        kind = get_tags(model).estimator_type
-        if kind not in ("classifier", None):
-            raise TypeError(
-                f"expected a classifier, got {type(model).__name__} of kind {kind!r}"
-            )
-    for name in ("predict_proba", "predict"):
-        if hasattr(model, name):
-            return name
-    raise TypeError(
-        f"expected a classifier, got {type(model).__name__}, which has no predict"
-    )
-
-
-def _rows(X: Any) -> list[Any]:
-    """Return the first rows one by one, each of the kind of ``X``."""
-    n_rows = min(_num_samples(X), _N_ROWS)
-    return [_safe_indexing(X, np.array([i])) for i in range(n_rows)]
-
-
-def _microseconds(
-    call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float
-) -> NDArray[np.float64]:
-    """Return the times of calls with one argument after the other, after a warm-up."""
-    _timed(call, arguments, seconds / 10, 1)
-    return np.array(_timed(call, arguments, seconds, _MIN_CALLS)) / 1e3
-
-
-def _timed(
-    call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float, at_least: int
-) -> list[int]:
-    times: list[int] = []
-    end = perf_counter_ns() + seconds * 1e9
-    for argument in itertools.cycle(arguments):
-        start = perf_counter_ns()
-        call(argument)
-        stop = perf_counter_ns()
-        times.append(stop - start)
-        if stop >= end and len(times) >= at_least:
-            break
-    return times
 
 
 def _in_new_process(folder: str, method: str) -> tuple[dict[str, Any], str | None]:

@@ -19,8 +19,8 @@ from skdistill._classifier import DistilledClassifier
 from skdistill._pickling import LeftOut
 from skdistill.inspection._comparison import METRICS, Comparison
 from skdistill.inspection._measures import costs, scores
-from skdistill.inspection._models import Rows, fit_models, listed
-from skdistill.utils._unwrap import active
+from skdistill.inspection._models import Rows, fit_models
+from skdistill.utils._unwrap import active, listed
 from skdistill.utils._validation import check_target, check_teacher, is_fitted
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import t
 from sklearn.utils._optional_dependencies import check_pandas_support
 
-from skdistill.utils._text import aligned
+from skdistill.metrics import gap_closed
+from skdistill.utils._text import aligned, html_table
 
 # Whether more of a score is better. Its gap can be closed; that of a cost cannot.
 _SIGNS = {"accuracy": 1, "log_loss": -1, "brier": -1, "agreement": 1}
@@ -98,6 +99,19 @@ class Comparison:
         return {metric: self._share(metric) for metric in _SIGNS}
 
     @property
+    def summary(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """The mean and standard error of each metric, ``summary[model][metric]``.
+
+        Under "gap closed" are the pairs of :attr:`gap_closed`, and NaN for costs.
+        """
+        summary = {
+            model: {metric: self._spread(values) for metric, values in result.items()}
+            for model, result in self.results.items()
+        }
+        nothing = dict.fromkeys(METRICS, (np.nan, np.nan))
+        return {**summary, "gap closed": nothing | self.gap_closed}
+
+    @property
     def verdict(self) -> str:
         """A sentence that says whether the distillation was worth it."""
         said = f"{self._judgment()}{self._savings()}."
@@ -120,7 +134,7 @@ class Comparison:
             If pandas is not installed.
         """
         pandas = check_pandas_support("Comparison.to_frame")
-        summary = self._summary()
+        summary = self.summary
         return pandas.DataFrame(
             {
                 (metric, part): {name: row[metric][i] for name, row in summary.items()}
@@ -134,11 +148,7 @@ class Comparison:
         return f"{aligned(self._table())}\n\n{textwrap.fill(note, _WIDTH)}"
 
     def _repr_html_(self) -> str:
-        rows = [
-            "".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._table()
-        ]
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table>{body}</table><p>{escape(self.verdict)}</p>"
+        return f"{html_table(self._table())}<p>{escape(self.verdict)}</p>"
 
     @property
     def _n_splits(self) -> int:
@@ -164,21 +174,13 @@ class Comparison:
         gain, gap = (self._ahead(model, metric) for model in ("student", "teacher"))
         if self._sign(gap) < 1:
             return np.nan, np.nan
-        share = gain.mean() / gap.mean()
+        share = gap_closed(gap, gain, 0)
         # The error of a ratio of means, to first order.
         _, error = self._spread((gain - share * gap) / gap.mean())
-        return float(share), error
-
-    def _summary(self) -> dict[str, dict[str, tuple[float, float]]]:
-        summary = {
-            model: {metric: self._spread(values) for metric, values in result.items()}
-            for model, result in self.results.items()
-        }
-        nothing = dict.fromkeys(METRICS, (np.nan, np.nan))
-        return {**summary, "gap closed": nothing | self.gap_closed}
+        return share, error
 
     def _table(self) -> list[list[str]]:
-        summary = self._summary()
+        summary = self.summary
         rows = [
             [
                 metric,
@@ -193,7 +195,7 @@ class Comparison:
         helped, better = self._sign(gain), self._sign(gap)
         if helped == better == 1:
             return (
-                f"distilling closes {_percent(self._share('accuracy'))} of the gap in "
+                f"distilling closes {percent(self._share('accuracy'))} of the gap in "
                 "accuracy between the net trained on labels alone and the teacher"
             )
         if helped == -1:
@@ -230,14 +232,15 @@ def _cell(model: str, metric: str, spread: tuple[float, float]) -> str:
     if np.isnan(spread[0]):
         return "-"
     if model == "gap closed":
-        return _percent(spread)
+        return percent(spread)
     if metric in _SIGNS:
         return "{:.4f} ± {:.4f}".format(*spread)
     mean, error = spread
     return f"{mean:,.0f} ± {error:,.0f}" if mean >= 100 else f"{mean:.3g} ± {error:.2g}"
 
 
-def _percent(spread: tuple[float, float]) -> str:
+def percent(spread: tuple[float, float]) -> str:
+    """Return a share and its error in percent."""
     return " ± ".join(f"{100 * share:.0f} %" for share in spread)
 
 

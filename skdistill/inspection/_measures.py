@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pickle
-import tempfile
 import timeit
 from typing import Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
@@ -21,6 +19,8 @@ from skdistill._transfer._labels import reconcile
 from skdistill._transfer._methods import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.inspection._models import Rows, names_of_columns
+from skdistill.metrics import agreement
+from skdistill.utils._costs import dumped_bytes
 
 _BATCH_SIZE = 1000
 
@@ -58,17 +58,16 @@ def scores(
         },
     }
     probas = {name: _aligned(*answer, labels) for name, answer in said.items()}
-    predicted = {name: labels[p.argmax(axis=1)] for name, p in probas.items()}
     truth = y[:, np.newaxis] == labels
     return {
         name: {
-            "accuracy": accuracy_score(y, predicted[name], sample_weight=weight),
+            "accuracy": accuracy_score(
+                y, labels[proba.argmax(axis=1)], sample_weight=weight
+            ),
             "log_loss": log_loss(y, proba, labels=labels, sample_weight=weight),
             "brier": len(labels)
             * mean_squared_error(truth, proba, sample_weight=weight),
-            "agreement": accuracy_score(
-                predicted["teacher"], predicted[name], sample_weight=weight
-            ),
+            "agreement": agreement(probas["teacher"], proba, sample_weight=weight),
         }
         for name, proba in probas.items()
     }
@@ -132,9 +131,7 @@ def _aligned(
 
 def _n_bytes(model: Any) -> float:
     """Return the size of a file of the model, or NaN where there can be none."""
-    with tempfile.TemporaryFile() as file:
-        try:
-            joblib.dump(model, file)
-        except (pickle.PicklingError, AttributeError, TypeError):
-            return np.nan
-        return file.tell()
+    try:
+        return dumped_bytes(model)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return np.nan

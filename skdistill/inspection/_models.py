@@ -20,6 +20,7 @@ from skdistill._students._make_student import make_student
 from skdistill._teachers._asking import fit, seeded_clone
 from skdistill._training._train import net_of
 from skdistill._transfer._class_weight import weights_of_rows
+from skdistill.utils._unwrap import listed
 from skdistill.utils._validation import is_fitted
 
 # The rows, their labels, and their weights or None.
@@ -28,11 +29,6 @@ Rows = tuple[Any, NDArray[Any], Any]
 # Which share of the rows a net without a teacher holds out to find its best epoch, and
 # for how many epochs it waits for a better one.
 _HELD_OUT, _PATIENCE = 0.15, 30
-
-
-def listed(teacher: Any) -> list[Any]:
-    """Return the teachers as a list, of which there may be one."""
-    return list(teacher) if isinstance(teacher, list | tuple) else [teacher]
 
 
 def names_of_columns(clf: DistilledClassifier) -> Any:

@@ -75,3 +75,8 @@ def active(steps: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
         for name, step in steps
         if step is not None and not (isinstance(step, str) and step == "passthrough")
     ]
+
+
+def listed(teacher: Any) -> list[Any]:
+    """Return the teachers as a list, of which there may be one."""
+    return list(teacher) if isinstance(teacher, list | tuple) else [teacher]

@@ -15,7 +15,7 @@ from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -25,7 +25,9 @@ from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, make_student
 from skdistill.deploy import _footprint, to_onnx
-from skdistill.deploy._footprint import footprint, latency_scorer, size_scorer
+from skdistill.deploy._footprint import footprint
+from skdistill.metrics import latency_scorer, size_scorer
+from skdistill.utils import _costs
 from tests.conftest import tiny_net
 
 KEYS = [
@@ -59,7 +61,7 @@ class Recorder:
 def few_calls(monkeypatch):
     """Time three calls of each kind: what the times are does not matter here."""
     monkeypatch.setattr(_footprint, "_ROW_SECONDS", 0)
-    monkeypatch.setattr(_footprint, "_MEDIAN_SECONDS", 0)
+    monkeypatch.setattr(_costs, "_MEDIAN_SECONDS", 0)
 
 
 @pytest.fixture
@@ -228,13 +230,6 @@ class TestInput:
         footprint(model, X)
         assert model.asked == {(type(X), (1, 4)), (type(X), (1000, 4))}
 
-    def test_rows_are_asked_in_turn(self, monkeypatch):
-        monkeypatch.setattr(_footprint, "_MIN_CALLS", 5)
-        rows = _footprint._rows(np.array([[1], [2], [3]]))
-        asked = []
-        _footprint._microseconds(lambda row: asked.append(row.item()), rows, 0)
-        assert asked == [1, 1, 2, 3, 1, 2]  # the first one is the warm-up
-
     def test_an_onnx_file(self, student, data, tmp_path):
         path = tmp_path / "student.ONNX"
         to_onnx(student, path)
@@ -265,9 +260,6 @@ class TestInput:
     def test_other_estimators(self, measure, model, kind, data):
         with pytest.raises(TypeError, match=f"expected a classifier, got .* '{kind}'"):
             measure(clone(model).fit(*data), data[0])
-
-    def test_the_size_is_that_of_any_estimator(self, data):
-        assert size_scorer(Ridge().fit(*data), data[0]) < -100
 
     def test_a_missing_file(self, data, tmp_path):
         with pytest.raises(FileNotFoundError):
@@ -332,6 +324,11 @@ class TestPrint:
         assert [name for name, _ in lines] == KEYS
         assert lines[1] == ["parameters", "67"]
 
+    def test_a_notebook_shows_tables(self, costs):
+        for shown, head in ((costs, "forest"), (costs["student"], "parameters")):
+            assert f"<tr><th>{head}</th><td>" in shown._repr_html_()
+        assert "<td>67</td>" in costs["student"]._repr_html_()
+
     @pytest.mark.parametrize(
         ("value", "cell"),
         [
@@ -356,43 +353,3 @@ class TestPrint:
     def test_no_models(self, data):
         assert footprint({}, data[0]) == {}
         assert str(footprint({}, data[0])) == ""
-
-
-class TestScorers:
-    def test_size(self, student, data):
-        assert size_scorer(student, *data) == -len(dump_of(student))
-        assert isinstance(size_scorer(student, *data), float)
-
-    def test_latency(self, student, data):
-        assert latency_scorer(student, *data) < 0
-        assert isinstance(latency_scorer(student, data[0]), float)
-
-    def test_in_a_search(self, data, forest):
-        search = GridSearchCV(
-            DistilledClassifier(
-                forest, make_student(numeric="standard", max_epochs=1), random_state=0
-            ),
-            {"student__net__module__hidden_layer_sizes": [64, 8]},
-            scoring={
-                "accuracy": "accuracy",
-                "size": size_scorer,
-                "latency": latency_scorer,
-            },
-            refit="size",
-            cv=2,
-        ).fit(*data)
-        small = search.best_estimator_
-        assert small.student_[-1].module__hidden_layer_sizes == 8
-        # Files of two folds differ by the digits of their histories.
-        large, best = search.cv_results_["mean_test_size"]
-        assert large < best < 0
-        assert abs(best + len(dump_of(small))) < 100
-        assert (search.cv_results_["mean_test_latency"] < 0).all()
-
-    def test_in_parallel(self, data):
-        scoring = {"size": size_scorer, "latency": latency_scorer}
-        scores = cross_validate(
-            GaussianNB(), *data, scoring=scoring, cv=2, n_jobs=2, error_score="raise"
-        )
-        assert (scores["test_size"] < -100).all()
-        assert (scores["test_latency"] < 0).all()

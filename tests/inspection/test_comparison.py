@@ -170,7 +170,7 @@ def test_html_has_the_same_cells_escaped():
     result = comparison(accuracy=accuracies(0.1, 0.08))
     page = result._repr_html_()
     assert page.count("<tr>") == 1 + len(METRICS)
-    assert "<td>gap closed</td>" in page
+    assert "<th>gap closed</th>" in page
     assert "<td>80 % ± 2 %</td>" in page
     assert result.verdict.replace("'", "&#x27;") in page
     assert "'" not in page

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier
 
 from skdistill import DistilledClassifier, make_student
+from skdistill._training._train import net_of
 from skdistill.augmentation import MUNGE
 
 N_ROWS = 200
@@ -36,7 +37,8 @@ def proba(clf, rows):
 
 def n_rows_of(clf):
     """Return how many rows the student has learned from."""
-    return sum(batch["train_batch_size"] for batch in clf.history_[-1]["batches"])
+    last = net_of(clf.student_).history[-1]
+    return sum(batch["train_batch_size"] for batch in last["batches"])
 
 
 def test_the_default_call_is_this_one(teacher, rows):

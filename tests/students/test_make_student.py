@@ -112,10 +112,33 @@ def test_extreme_arguments_are_taken(arguments):
     make_student(**arguments)
 
 
-def test_repr_names_no_address():
-    text = repr(make_student().set_params(net__verbose=1))
-    assert "('decay', WarmupDecay())" in text
-    assert "0x" not in text
+@pytest.mark.parametrize(
+    ("student", "net"),
+    [
+        (make_student(), "StudentNet()"),
+        (
+            make_student(8, lr=0.1).set_params(net__verbose=1),
+            "StudentNet(lr=0.1, module__hidden_layer_sizes=8, verbose=1)",
+        ),
+        (
+            make_student(early_stopping=True),
+            "StudentNet(callbacks=[('decay', WarmupDecay()), ('early_stopping', "
+            "EarlyStopping(patience=10, load_best=True))], "
+            "train_split=ValidSplit(0.1, stratified=True))",
+        ),
+    ],
+    ids=["default", "set", "early stopping"],
+)
+def test_repr_says_what_was_set(student, net):
+    assert "".join(repr(clone(student)[-1:]).split()) == "".join(
+        f"Pipeline(steps=[('net', {net})])".split()
+    )
+
+
+def test_nets_share_no_callbacks():
+    first, second = make_student()[-1], make_student(early_stopping=True)[-1]
+    assert len(first.callbacks) == 1
+    assert first.callbacks[0][1] is not second.callbacks[0][1]
 
 
 @pytest.mark.parametrize(

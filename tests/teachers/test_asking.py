@@ -142,7 +142,7 @@ def test_chunk_holds_a_row_at_least(data, monkeypatch):
     assert spy.sizes == [1] * 90
 
 
-def test_progress_is_shown_on_request(data, capsys):
+def test_progress_is_shown_on_request(data, capsys, bars_at_once):
     ask(Spy(), data[0])
     assert capsys.readouterr().err == ""
 

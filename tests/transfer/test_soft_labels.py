@@ -400,7 +400,7 @@ def test_memory_that_keeps_nothing_is_said_with_the_reason(
 
 
 @pytest.mark.parametrize(("params", "bar"), [({}, "soft labels"), ({"cv": 2}, "folds")])
-def test_bars_show_only_when_asked_for(params, bar, data, capsys):
+def test_bars_show_only_when_asked_for(params, bar, data, capsys, bars_at_once):
     soft_labels(LogisticRegression(), *data, **params)
     assert capsys.readouterr().err == ""
 

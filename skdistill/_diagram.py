@@ -1,0 +1,36 @@
+"""The diagram of an estimator in a notebook: its teacher and its student."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from skdistill._pickling import LeftOut
+from skdistill._students._make_student import make_student
+from skdistill.utils._unwrap import listed
+
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock
+except ImportError:  # scikit-learn 1.6
+    from sklearn.utils._estimator_html_repr import _VisualBlock
+
+
+class Diagram(BaseEstimator):
+    """Shows teacher and student side by side, the default student too."""
+
+    teacher: Any
+    student: Any
+
+    def _sk_visual_block_(self) -> Any:
+        """Return what scikit-learn draws: what was fitted, where something was."""
+        teachers = listed(getattr(self, "teacher_", self.teacher))
+        student = getattr(self, "student_", self.student)
+        parts = [("teacher", one) for one in teachers if one is not None]
+        parts.append(("student", make_student() if student is None else student))
+        return _VisualBlock(
+            "parallel",
+            [str(part) if isinstance(part, LeftOut) else part for _, part in parts],
+            names=[f"{name}: {type(part).__name__}" for name, part in parts],
+            name_details=[str(part) for _, part in parts],
+        )

@@ -1,0 +1,149 @@
+"""A picture of a comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skdistill.inspection._comparison import METRICS, Comparison, percent
+from skdistill.inspection._display import (
+    MODEL_COLORS,
+    MODEL_MARKERS,
+    ORANGE,
+    Display,
+)
+
+_LABELS = {
+    "log_loss": "log loss (less is better)",
+    "brier": "Brier score (less is better)",
+    "agreement": "agreement with the teacher",
+    "bytes": "bytes of the file",
+    "row_us": "microseconds for one row",
+    "batch_ms": "milliseconds for 1,000 rows",
+    "fit_s": "seconds of the training",
+}
+_LOGARITHMIC = ("bytes", "row_us", "batch_ms", "fit_s")
+
+
+class ComparisonDisplay(Display):
+    """Show what :func:`compare` has found for one metric.
+
+    Make it with :meth:`from_comparison`. A small point is a split, a large one the mean
+    over the splits, and the bars are its standard error, corrected for the training
+    rows that the splits have in common.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What :func:`compare` has returned.
+    metric : str, default="accuracy"
+        One of the metrics of a :class:`Comparison`.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        The axes that :meth:`plot` has drawn into.
+    figure_ : matplotlib.figure.Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import DistilledClassifier
+    >>> from skdistill.inspection import ComparisonDisplay, compare
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = DistilledClassifier(RandomForestClassifier(50), random_state=0)
+    >>> comparison = compare(clf, X, y, cv=3)
+    >>> display = ComparisonDisplay.from_comparison(comparison, metric="log_loss")
+    >>> display.ax_.get_xlabel()
+    'log loss (less is better)'
+    """
+
+    def __init__(self, *, comparison: Comparison, metric: str = "accuracy") -> None:
+        self.comparison = comparison
+        self.metric = metric
+
+    @classmethod
+    def from_comparison(
+        cls, comparison: Comparison, *, metric: str = "accuracy", ax: Any = None
+    ) -> ComparisonDisplay:
+        """Show one metric of a comparison.
+
+        Parameters
+        ----------
+        comparison : Comparison
+            What :func:`compare` has returned.
+        metric : str, default="accuracy"
+            One of the metrics of a :class:`Comparison`.
+        ax : matplotlib.axes.Axes, default=None
+            See :meth:`plot`.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If there is no such metric.
+        """
+        if metric not in METRICS:
+            raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}")
+        return cls(comparison=comparison, metric=metric).plot(ax)
+
+    def plot(self, ax: Any = None) -> ComparisonDisplay:
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            The axes to draw into. None makes a new figure.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display itself.
+        """
+        ax = self._start(ax)
+        results = self.comparison.results
+        for place, (model, result) in enumerate(reversed(results.items())):
+            values = result[self.metric]
+            color = MODEL_COLORS.get(model, ORANGE)
+            ax.scatter(values, np.full(len(values), place - 0.18), s=12, color=color)
+            mean, error = self.comparison.summary[model][self.metric]
+            ax.errorbar(
+                mean,
+                place,
+                xerr=error,
+                color=color,
+                marker=MODEL_MARKERS.get(model, "D"),
+                markersize=8,
+                capsize=4,
+            )
+        ax.set_yticks(range(len(results)), reversed(results))
+        ax.set_xlabel(_LABELS.get(self.metric, self.metric))
+        ax.set_ylim(-0.5, len(results) - 0.5)
+        ax.grid(axis="x", alpha=0.3)
+        if self.metric in _LOGARITHMIC:
+            ax.set_xscale("log")
+        if self._closed:
+            ax.set_title(f"the student closes {self._closed} of the gap")
+        return self
+
+    @property
+    def alt_text(self) -> str:
+        """A description for those who cannot see the picture."""
+        means = [
+            f"{model} {row[self.metric][0]:.3g}"
+            for model, row in self.comparison.summary.items()
+            if model != "gap closed"
+        ]
+        return f"Mean {self.metric}: {', '.join(means)}. {self.comparison.verdict}"
+
+    @property
+    def _closed(self) -> str:
+        share = self.comparison.summary["gap closed"][self.metric]
+        return "" if np.isnan(share[0]) else percent(share)

@@ -1,0 +1,48 @@
+"""What all displays share: axes, and colors that the color-blind can tell apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+# From the palette of Okabe and Ito.
+BLUE, ORANGE, GREEN, VERMILION, GRAY = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#666666",
+)
+MODEL_COLORS = {"student": BLUE, "teacher": VERMILION}
+MODEL_MARKERS = {"student": "o", "teacher": "s"}
+
+
+class Display:
+    """A picture. ``plot`` draws it and sets ``ax_`` and ``figure_``."""
+
+    ax_: Any
+    figure_: Any
+
+    def _start(self, ax: Any) -> Any:
+        """Return the axes to draw into, of a new figure if there are none."""
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(figsize=(5, 3.8), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+
+def legend_above(ax: Any) -> Any:
+    """Add a legend where it hides nothing."""
+    return ax.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False
+    )
+
+
+def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
+    """Raise a ValueError for a picture that there is not."""
+    if kind not in kinds:
+        raise ValueError(f"kind must be one of {', '.join(kinds)}, got {kind!r}")

@@ -1,0 +1,296 @@
+"""A picture of how close a student is to its teacher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+
+from skdistill._pickling import LeftOut
+from skdistill.inspection._display import (
+    BLUE,
+    GRAY,
+    VERMILION,
+    Display,
+    check_kind,
+    legend_above,
+)
+from skdistill.inspection._models import names_of_columns
+from skdistill.metrics import agreement, kl_to_teacher
+from skdistill.metrics._scorer import proba_of_both
+from skdistill.utils._unwrap import unwrapped
+from skdistill.utils._validation import all_fitted
+
+_KINDS = ("probability", "agreement")
+
+
+class FidelityDisplay(Display):
+    """Show how close the probabilities of a student are to those of its teacher.
+
+    Make it with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    teacher_proba : ndarray of shape (n_samples, n_classes)
+        The probabilities of the teacher.
+    student_proba : ndarray of shape (n_samples, n_classes)
+        The probabilities of the student, with the columns in the same order.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        The axes that :meth:`plot` has drawn into.
+    figure_ : matplotlib.figure.Figure
+        Their figure.
+
+    See Also
+    --------
+    skdistill.metrics.agreement : The share of rows with the same prediction.
+    skdistill.metrics.kl_to_teacher : The divergence of the probabilities.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import DistilledClassifier
+    >>> from skdistill.inspection import FidelityDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X[::2], y[::2])
+    >>> clf = DistilledClassifier(forest, random_state=0).fit(X[::2], y[::2])
+    >>> display = FidelityDisplay.from_estimator(clf, X[1::2])
+    >>> print(display.alt_text)
+    Teacher and student predict the same class for 9... % of 898 rows. ...
+    """
+
+    def __init__(
+        self, *, teacher_proba: NDArray[Any], student_proba: NDArray[Any]
+    ) -> None:
+        self.teacher_proba = teacher_proba
+        self.student_proba = student_proba
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        teacher: Any = None,
+        kind: str = "probability",
+        n_bins: int = 10,
+        ax: Any = None,
+    ) -> FidelityDisplay:
+        """Compare a fitted student with its teacher on rows.
+
+        Parameters
+        ----------
+        estimator : classifier
+            A fitted :class:`~skdistill.DistilledClassifier`, a pipeline or a search
+            that ends in one; or any classifier, if you pass ``teacher``.
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The rows. Pass rows that neither was fitted on.
+        teacher : estimator or list of estimators, default=None
+            The fitted teacher, which gets ``X``. None means the teacher of
+            ``estimator``, without ``calibrate_teacher``.
+        kind, n_bins, ax
+            See :meth:`plot`.
+
+        Returns
+        -------
+        display : FidelityDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If ``teacher`` is None and ``estimator`` has no teacher, for example because
+            it was loaded from a file.
+        """
+        if teacher is None:
+            estimator, X = _taken_apart(estimator, X)
+            teacher = _teacher_of(estimator)
+            asked = {
+                "classes": names_of_columns(estimator),
+                "teacher_weights": estimator.teacher_weights,
+            }
+        else:
+            asked = {}
+        teacher_proba, student_proba, _ = proba_of_both(teacher, estimator, X, **asked)
+        display = cls(teacher_proba=teacher_proba, student_proba=student_proba)
+        return display.plot(ax, kind=kind, n_bins=n_bins)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        teacher_proba: ArrayLike,
+        student_proba: ArrayLike,
+        *,
+        kind: str = "probability",
+        n_bins: int = 10,
+        ax: Any = None,
+    ) -> FidelityDisplay:
+        """Compare probabilities.
+
+        Parameters
+        ----------
+        teacher_proba : array-like of shape (n_samples, n_classes)
+            The probabilities of the teacher.
+        student_proba : array-like of shape (n_samples, n_classes)
+            The probabilities of the student, with the columns in the same order.
+        kind, n_bins, ax
+            See :meth:`plot`.
+
+        Returns
+        -------
+        display : FidelityDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the two have different shapes, or are not probabilities.
+        """
+        kl_to_teacher(teacher_proba, student_proba)  # it checks them
+        display = cls(
+            teacher_proba=np.asarray(teacher_proba, dtype=np.float64),
+            student_proba=np.asarray(student_proba, dtype=np.float64),
+        )
+        return display.plot(ax, kind=kind, n_bins=n_bins)
+
+    def plot(
+        self, ax: Any = None, *, kind: str = "probability", n_bins: int = 10
+    ) -> FidelityDisplay:
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            The axes to draw into. None makes a new figure.
+        kind : {"probability", "agreement"}, default="probability"
+            What is drawn:
+
+            - "probability": a point for each row. Its x is the probability of the class
+              that the teacher predicts, its y the student's probability of this class.
+              Crosses are rows for which the student predicts another class.
+            - "agreement": the share of rows for which both predict the same class, by
+              the probability of the class that the teacher predicts, with 95 %
+              confidence intervals. The bars are the share of all rows in each bin.
+        n_bins : int, default=10
+            The number of bins of "agreement", of equal width.
+
+        Returns
+        -------
+        display : FidelityDisplay
+            The display itself.
+        """
+        check_kind(kind, _KINDS)
+        ax = self._start(ax)
+        if kind == "probability":
+            self._draw_probability(ax)
+        else:
+            self._draw_agreement(ax, n_bins)
+        ax.set_xlabel("teacher's probability of the class it predicts")
+        for handle in legend_above(ax).legend_handles:
+            handle.set_alpha(1)
+        return self
+
+    @property
+    def alt_text(self) -> str:
+        """A description for those who cannot see the picture."""
+        divergence = kl_to_teacher(self.teacher_proba, self.student_proba)
+        share = agreement(self.teacher_proba, self.student_proba)
+        return (
+            f"Teacher and student predict the same class for {100 * share:.1f} % of "
+            f"{len(self._agrees):,} rows. The mean Kullback-Leibler divergence is "
+            f"{divergence:.3g}."
+        )
+
+    @property
+    def _agrees(self) -> NDArray[np.bool_]:
+        return self.teacher_proba.argmax(axis=1) == self.student_proba.argmax(axis=1)
+
+    def _draw_probability(self, ax: Any) -> None:
+        rows, predicted = np.arange(len(self._agrees)), self.teacher_proba.argmax(1)
+        x, y = (
+            proba[rows, predicted] for proba in (self.teacher_proba, self.student_proba)
+        )
+        ax.axline((0, 0), slope=1, color=GRAY, linewidth=1, zorder=0)
+        looks = (
+            (True, "student agrees", BLUE, "o", 0.3),
+            (False, "student disagrees", VERMILION, "x", 0.9),
+        )
+        for agrees, label, color, marker, alpha in looks:
+            shown = self._agrees == agrees
+            ax.scatter(
+                x[shown],
+                y[shown],
+                s=16,
+                c=color,
+                marker=marker,
+                alpha=alpha,
+                linewidths=1.2 if marker == "x" else 0,
+                label=f"{label} ({100 * shown.mean():.1f} %)",
+                rasterized=True,
+            )
+        ax.set(
+            xlim=(x.min() - 0.02, 1.02),
+            ylim=(-0.02, 1.02),
+            ylabel="student's probability of this class",
+        )
+
+    def _draw_agreement(self, ax: Any, n_bins: int) -> None:
+        confidence = self.teacher_proba.max(axis=1)
+        lowest = 1 / self.teacher_proba.shape[1]
+        edges = np.linspace(lowest, 1, n_bins + 1)
+        bins = np.digitize(confidence, edges[1:-1])
+        counts = np.bincount(bins, minlength=n_bins)
+        agree = np.bincount(bins, weights=self._agrees, minlength=n_bins).astype(int)
+        centers, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
+        ax.bar(
+            centers,
+            counts / counts.sum(),
+            width * 0.92,
+            color="0.85",
+            label="share of all rows",
+        )
+        there = counts > 0
+        share = agree[there] / counts[there]
+        bounds = [
+            binomtest(k, n).proportion_ci(method="wilson")
+            for k, n in zip(agree[there], counts[there], strict=True)
+        ]
+        low, high = np.array([(b.low, b.high) for b in bounds]).T
+        errors = np.clip([share - low, high - share], 0, None)
+        ax.errorbar(
+            centers[there],
+            share,
+            errors,
+            color=BLUE,
+            marker="o",
+            capsize=3,
+            label="student agrees",
+        )
+        ax.set(xlim=(lowest, 1), ylim=(0, 1.05), ylabel="share of rows")
+
+
+def _taken_apart(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return the estimator at the end, and the rows that it gets."""
+    before, last = unwrapped(estimator)
+    for _, step in before:
+        X = step.transform(X)
+    return last, X
+
+
+def _teacher_of(estimator: Any) -> Any:
+    """Return the fitted teacher of a DistilledClassifier."""
+    teacher = getattr(estimator, "teacher", None)
+    if not isinstance(teacher, LeftOut | None):
+        if all_fitted(teacher):
+            return teacher
+        if hasattr(estimator, "teacher_"):
+            return estimator.teacher_
+    raise ValueError(
+        f"this {type(estimator).__name__} has no fitted teacher to compare with: pass "
+        "teacher="
+    )

@@ -1,0 +1,111 @@
+"""Scorers by size and by time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from skdistill.utils._costs import (
+    check_fitted,
+    dumped_bytes,
+    median_microseconds,
+    method_of,
+    single_rows,
+)
+from skdistill.utils._validation import check_not_empty
+
+Scorer = TypeVar("Scorer", bound=Callable[..., float])
+
+
+def _takes_weights(scorer: Scorer) -> Scorer:
+    """Let a search with several metrics pass weights of the rows to a function."""
+    scorer._accept_sample_weight = lambda: True  # type: ignore[attr-defined]
+    return scorer
+
+
+@_takes_weights
+def size_scorer(
+    estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
+) -> float:
+    """Score a fitted estimator by its size; smaller is better.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator. A :class:`~skdistill.DistilledClassifier` counts without
+        its teacher, which is not saved with it.
+    X, y, sample_weight : ignored
+        Present for compatibility with scikit-learn's scorers.
+
+    Returns
+    -------
+    score : float
+        Minus the number of bytes that :func:`joblib.dump` writes.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import cross_validate
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skdistill.metrics import size_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> scoring = {"accuracy": "accuracy", "size": size_scorer}
+    >>> scores = cross_validate(DecisionTreeClassifier(), X, y, scoring=scoring)
+    >>> bool((scores["test_size"] < -1000).all())
+    True
+    """
+    check_fitted(estimator)
+    return -float(dumped_bytes(estimator))
+
+
+@_takes_weights
+def latency_scorer(
+    estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
+) -> float:
+    """Score a fitted classifier by its time for one row; less is better.
+
+    Parameters
+    ----------
+    estimator : classifier
+        A fitted classifier.
+    X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+        At least one row. The first 100 rows are timed one by one, in turn.
+    y, sample_weight : ignored
+        Present for compatibility with scikit-learn's scorers.
+
+    Returns
+    -------
+    score : float
+        Minus the median time in microseconds. Rows are timed for a third of a second.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If the estimator is not a classifier.
+    ValueError
+        If X has no rows.
+
+    Notes
+    -----
+    Parallel jobs slow each other down: use ``n_jobs=1`` in a search by time.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skdistill.metrics import latency_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> latency_scorer(DecisionTreeClassifier().fit(X, y), X) < 0
+    True
+    """
+    check_not_empty(X)
+    check_fitted(estimator)
+    ask = getattr(estimator, method_of(estimator))
+    return -median_microseconds(ask, single_rows(X))

@@ -1,0 +1,227 @@
+"""How close the predictions of a student are to those of its teacher."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import rel_entr
+from sklearn.utils._param_validation import validate_params
+from sklearn.utils.validation import _check_sample_weight
+
+from skdistill.utils._validation import check_proba
+
+
+@validate_params(
+    {
+        "teacher_pred": ["array-like"],
+        "student_pred": ["array-like"],
+        "sample_weight": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def agreement(
+    teacher_pred: ArrayLike,
+    student_pred: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Return the share of rows for which teacher and student predict the same class.
+
+    It is called top-1 agreement in [1]_. A student can be as accurate as its teacher
+    and still agree with it on few rows, if they make different errors.
+
+    Parameters
+    ----------
+    teacher_pred : array-like of shape (n_samples,) or (n_samples, n_classes)
+        The labels that the teacher predicts, or its probabilities.
+    student_pred : array-like of shape (n_samples,) or (n_samples, n_classes)
+        The same of the student. The columns of probabilities must be in the same order.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights of the rows.
+
+    Returns
+    -------
+    share : float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the two have different shapes.
+
+    See Also
+    --------
+    kl_to_teacher : Compares the probabilities.
+    fidelity_scorer : The agreement as a scorer, for a search.
+
+    References
+    ----------
+    .. [1] S. Stanton, P. Izmailov, P. Kirichenko, A. A. Alemi, A. G. Wilson, "Does
+       Knowledge Distillation Really Work?", NeurIPS 2021.
+       https://arxiv.org/abs/2106.05945
+
+    Examples
+    --------
+    >>> from skdistill.metrics import agreement
+    >>> agreement(["cat", "dog", "dog", "cat"], ["cat", "dog", "cat", "cat"])
+    0.75
+    >>> agreement([[0.9, 0.1], [0.4, 0.6]], [[0.7, 0.3], [0.2, 0.8]])
+    1.0
+    """
+    teacher, student = np.asarray(teacher_pred), np.asarray(student_pred)
+    _check_shapes(teacher, student, (1, 2))
+    if teacher.ndim == 2:
+        teacher, student = teacher.argmax(axis=1), student.argmax(axis=1)
+    return _mean(teacher == student, sample_weight)
+
+
+@validate_params(
+    {
+        "teacher_proba": ["array-like"],
+        "student_proba": ["array-like"],
+        "sample_weight": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def kl_to_teacher(
+    teacher_proba: ArrayLike,
+    student_proba: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    r"""Return the mean Kullback-Leibler divergence of a student from its teacher.
+
+    For a row, it is :math:`\sum_k p_k \log(p_k / q_k)`, where :math:`p` are the
+    probabilities of the teacher and :math:`q` those of the student. It is what the loss
+    "kl" minimizes at temperature 1, and 0 if all probabilities are equal.
+
+    Parameters
+    ----------
+    teacher_proba : array-like of shape (n_samples, n_classes)
+        The probabilities of the teacher.
+    student_proba : array-like of shape (n_samples, n_classes)
+        The probabilities of the student, with the columns in the same order. They are
+        clipped at 2.2e-16, as in :func:`sklearn.metrics.log_loss`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights of the rows.
+
+    Returns
+    -------
+    divergence : float
+        In nats, at least 0. Less is better.
+
+    Raises
+    ------
+    ValueError
+        If the two have different shapes, or are not probabilities.
+
+    See Also
+    --------
+    agreement : Compares the predicted classes.
+    sklearn.metrics.log_loss : Compares probabilities with labels.
+
+    Examples
+    --------
+    >>> from skdistill.metrics import kl_to_teacher
+    >>> round(kl_to_teacher([[0.5, 0.5]], [[0.25, 0.75]]), 4)
+    0.1438
+    """
+    teacher, student = (np.asarray(p) for p in (teacher_proba, student_proba))
+    _check_shapes(teacher, student, (2,))
+    p = _normalized(teacher, "teacher_proba")
+    q = _normalized(student, "student_proba").clip(np.finfo(np.float64).eps)
+    return _mean(rel_entr(p, q).sum(axis=1), sample_weight)
+
+
+@validate_params(
+    {
+        "teacher_score": ["array-like", Real],
+        "student_score": ["array-like", Real],
+        "baseline_score": ["array-like", Real],
+        "greater_is_better": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def gap_closed(
+    teacher_score: float | ArrayLike,
+    student_score: float | ArrayLike,
+    baseline_score: float | ArrayLike,
+    *,
+    greater_is_better: bool = True,
+) -> float:
+    """Return the share of the gap to the teacher that distillation closes.
+
+    The gap is the difference between the score of the teacher and that of a baseline,
+    usually the same net trained on the labels alone. It is called performance gap
+    recovered in [1]_.
+
+    Parameters
+    ----------
+    teacher_score, student_score, baseline_score : float or array-like of floats
+        The scores of the teacher, of the distilled student, and of the baseline. Of
+        several scores, such as those of the splits of a cross-validation, the means are
+        compared.
+    greater_is_better : bool, default=True
+        False for losses.
+
+    Returns
+    -------
+    share : float
+        1 if the student is as good as the teacher, 0 if it is only as good as the
+        baseline, and negative if it is worse than that. It can be above 1. NaN if the
+        teacher is not better than the baseline, so that there is no gap.
+
+    See Also
+    --------
+    skdistill.inspection.compare : Finds the three scores, and the error of the share.
+
+    References
+    ----------
+    .. [1] C. Burns et al., "Weak-to-Strong Generalization: Eliciting Strong
+       Capabilities With Weak Supervision", ICML 2024. https://arxiv.org/abs/2312.09390
+
+    Examples
+    --------
+    >>> from skdistill.metrics import gap_closed
+    >>> round(gap_closed(0.95, 0.94, 0.90), 2)
+    0.8
+    >>> gap_closed([0.2, 0.3], [0.3, 0.4], [0.6, 0.7], greater_is_better=False)
+    0.75
+    """
+    teacher, student, baseline = (
+        float(np.asarray(score, dtype=np.float64).mean())
+        for score in (teacher_score, student_score, baseline_score)
+    )
+    gap = teacher - baseline if greater_is_better else baseline - teacher
+    if not gap > 0:
+        return np.nan
+    return (student - baseline) / (teacher - baseline)
+
+
+def _check_shapes(
+    teacher: NDArray[Any], student: NDArray[Any], n_dims: tuple[int, ...]
+) -> None:
+    if teacher.shape != student.shape or teacher.ndim not in n_dims:
+        shapes = " or ".join(("(n_samples,)", "(n_samples, n_classes)")[-len(n_dims) :])
+        raise ValueError(
+            f"teacher and student must have the same shape, {shapes}, got "
+            f"{teacher.shape} and {student.shape}"
+        )
+
+
+def _normalized(proba: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Return probabilities in double precision, without errors of rounding."""
+    check_proba(proba, name)
+    values = proba.astype(np.float64)
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def _mean(values: NDArray[Any], sample_weight: Any) -> float:
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            sample_weight, values, ensure_non_negative=True
+        )
+    return float(np.average(values, weights=sample_weight))

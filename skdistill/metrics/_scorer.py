@@ -1,0 +1,161 @@
+"""A scorer that knows the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+from skdistill._teachers._answers import align
+from skdistill._transfer._labels import reconcile
+from skdistill._transfer._methods import Question
+from skdistill._transfer._soft_labels import label
+from skdistill.metrics._fidelity import agreement, kl_to_teacher
+from skdistill.utils._validation import all_fitted
+
+
+def _neg_kl(
+    teacher_proba: NDArray[Any], student_proba: NDArray[Any], **weight: Any
+) -> float:
+    return -kl_to_teacher(teacher_proba, student_proba, **weight)
+
+
+_METRICS: dict[str, Callable[..., float]] = {
+    "agreement": agreement,
+    "neg_kl": _neg_kl,
+}
+
+
+class FidelityScorer:
+    """What :func:`fidelity_scorer` returns: a callable ``scorer(estimator, X, y)``."""
+
+    def __init__(self, teacher: Any, metric: str | Callable[..., float]) -> None:
+        self.teacher = teacher
+        self.metric = metric
+
+    def __call__(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Score a fitted estimator; ``y`` is ignored."""
+        metric = _METRICS[self.metric] if isinstance(self.metric, str) else self.metric
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        teacher, student, _ = proba_of_both(self.teacher, estimator, X)
+        return float(metric(teacher, student, **weight))
+
+    def __repr__(self) -> str:
+        return f"fidelity_scorer({self.teacher!r}, metric={self.metric!r})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FidelityScorer:
+        # A clone of a search copies its scorers; the teacher is used as it is.
+        return self
+
+    def _accept_sample_weight(self) -> bool:
+        """Tell scikit-learn's searches that weights can be passed."""
+        return True
+
+
+@validate_params(
+    {
+        "teacher": "no_validation",
+        "metric": [StrOptions(set(_METRICS)), callable],
+    },
+    prefer_skip_nested_validation=True,
+)
+def fidelity_scorer(
+    teacher: Any, metric: str | Callable[..., float] = "agreement"
+) -> FidelityScorer:
+    """Make a scorer that compares a fitted student with its teacher.
+
+    Pass it as ``scoring`` to :class:`~sklearn.model_selection.GridSearchCV` or
+    :func:`~sklearn.model_selection.cross_validate`. It needs no labels. Within a
+    process, the teacher labels the same rows only once.
+
+    Parameters
+    ----------
+    teacher : estimator, or list of estimators
+        A fitted classifier with ``predict_proba``. The probabilities of a list are
+        averaged. Clones of a search refer to the same object.
+    metric : {"agreement", "neg_kl"} or callable, default="agreement"
+        What is computed on the rows: :func:`agreement`; minus :func:`kl_to_teacher`;
+        or a function of the probabilities of the teacher and of the student, arrays of
+        shape (n_samples, n_classes), of which more must be better. If weights of the
+        rows are passed to the scorer, the function gets them as ``sample_weight``.
+
+    Returns
+    -------
+    scorer : callable
+        A function ``scorer(estimator, X, y=None, sample_weight=None)`` that returns a
+        float. The larger it is, the closer is the student.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the teacher is not fitted.
+    ValueError
+        If ``metric`` is another string.
+
+    See Also
+    --------
+    skdistill.inspection.FidelityDisplay : Shows which rows they disagree on.
+
+    Notes
+    -----
+    A pickle of the scorer contains the teacher, and so does a pickle of a search with
+    this scorer. The columns of the teacher and of the student are matched by their
+    ``classes_``. A class that only one of them knows has a probability of 0 in the
+    other.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.model_selection import cross_validate
+    >>> from skdistill import DistilledClassifier
+    >>> from skdistill.metrics import fidelity_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X[::2], y[::2])
+    >>> clf = DistilledClassifier(forest, random_state=0)
+    >>> scoring = {"accuracy": "accuracy", "fidelity": fidelity_scorer(forest)}
+    >>> scores = cross_validate(clf, X[1::2], y[1::2], scoring=scoring, cv=3)
+    >>> scores["test_fidelity"].shape
+    (3,)
+    """
+    if not all_fitted(teacher):
+        raise NotFittedError(
+            "fidelity_scorer takes a fitted teacher, which all candidates are compared "
+            "with: call teacher.fit first"
+        )
+    return FidelityScorer(teacher, metric)
+
+
+def proba_of_both(
+    teacher: Any, estimator: Any, X: Any, **asked: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
+    """Return the probabilities of a teacher and a student, and their columns' labels.
+
+    Parameters
+    ----------
+    teacher : estimator, or list of estimators
+        Fitted. Earlier soft labels of the same rows are reused.
+    estimator : classifier
+        Fitted.
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        The rows.
+    **asked : dict
+        Further parts of the question, such as ``teacher_weights``.
+    """
+    answer = label(teacher, Question(X, **asked))
+    columns, classes = reconcile(answer.classes, estimator.classes_)
+    said = ((answer.proba, columns), (estimator.predict_proba(X), estimator.classes_))
+    teacher_proba, student_proba = (
+        align(proba, names, classes).astype(np.float64) for proba, names in said
+    )
+    return teacher_proba, student_proba, classes

@@ -1,0 +1,98 @@
+"""What a model costs: the size of its file, and the time of its calls."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Sequence
+from time import perf_counter_ns
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils.validation import _num_samples
+
+from skdistill.utils._validation import is_fitted
+
+# For how many seconds anything is timed to take the median.
+_MEDIAN_SECONDS = 0.3
+
+# The least number of calls, however long they take.
+_MIN_CALLS = 3
+
+# How many rows at the beginning of X are timed as single rows.
+_N_ROWS = 100
+
+
+def dumped_bytes(model: Any) -> int:
+    """Return the number of bytes that joblib.dump writes without compression."""
+    with tempfile.TemporaryFile() as file:
+        joblib.dump(model, file)
+        return file.tell()
+
+
+def check_fitted(model: Any) -> None:
+    """Raise a TypeError or NotFittedError for what is no fitted classifier."""
+    name = type(model).__name__
+    if isinstance(model, type):
+        raise TypeError(f"expected a classifier, got the class {model.__name__}")
+    if not hasattr(model, "fit") and not hasattr(model, "predict_proba"):
+        raise TypeError(
+            f"expected a fitted classifier, got {name}. A torch module needs a "
+            "wrapper: TorchTeacher(module, classes=[...])"
+        )
+    if not is_fitted(model):
+        raise NotFittedError(f"this {name} is not fitted yet: call fit first")
+
+
+def method_of(model: Any) -> str:
+    """Return the method that predicts: predict_proba, or else predict."""
+    if hasattr(model, "__sklearn_tags__"):
+        kind = get_tags(model).estimator_type
+        if kind not in ("classifier", None):
+            raise TypeError(
+                f"expected a classifier, got {type(model).__name__} of kind {kind!r}"
+            )
+    for name in ("predict_proba", "predict"):
+        if hasattr(model, name):
+            return name
+    raise TypeError(
+        f"expected a classifier, got {type(model).__name__}, which has no predict"
+    )
+
+
+def single_rows(X: Any) -> list[Any]:
+    """Return the first rows one by one, each of the kind of ``X``."""
+    n_rows = min(_num_samples(X), _N_ROWS)
+    return [_safe_indexing(X, np.array([i])) for i in range(n_rows)]
+
+
+def median_microseconds(call: Callable[[Any], Any], arguments: Sequence[Any]) -> float:
+    """Return the median time of calls with one argument after the other."""
+    return float(np.median(microseconds(call, arguments, _MEDIAN_SECONDS)))
+
+
+def microseconds(
+    call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float
+) -> NDArray[np.float64]:
+    """Return the times of calls with one argument after the other, after a warm-up."""
+    _timed(call, arguments, seconds / 10, 1)
+    return np.array(_timed(call, arguments, seconds, _MIN_CALLS)) / 1e3
+
+
+def _timed(
+    call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float, at_least: int
+) -> list[int]:
+    times: list[int] = []
+    end = perf_counter_ns() + seconds * 1e9
+    for argument in itertools.cycle(arguments):
+        start = perf_counter_ns()
+        call(argument)
+        stop = perf_counter_ns()
+        times.append(stop - start)
+        if stop >= end and len(times) >= at_least:
+            break
+    return times

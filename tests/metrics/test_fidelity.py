@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skdistill.metrics import agreement, gap_closed, kl_to_teacher
+
+P = np.array([[0.5, 0.5, 0.0], [0.2, 0.2, 0.6]])
+Q = np.array([[0.25, 0.5, 0.25], [0.2, 0.2, 0.6]])
+
+
+class TestAgreement:
+    def test_of_labels_and_of_probabilities(self):
+        assert agreement(["a", "b", "b"], ["a", "a", "b"]) == 2 / 3
+        assert agreement(P, Q) == 0.5  # of two equal probabilities, the first counts
+        assert isinstance(agreement(P, Q), float)
+
+    def test_weights(self):
+        assert agreement([0, 1], [0, 0], sample_weight=[3, 1]) == 0.75
+
+    @pytest.mark.parametrize(
+        ("teacher", "student"),
+        [([0, 1], P), (P, P[:1]), (P, P[:, :2]), (P[None], P[None]), (0, 0)],
+    )
+    def test_other_shapes(self, teacher, student):
+        with pytest.raises(ValueError, match=r"\(n_samples,\) or \(n_s|array-like"):
+            agreement(teacher, student)
+
+
+class TestKL:
+    def test_by_hand(self):
+        first = 0.5 * np.log(2) + 0.5 * np.log(1)
+        assert_allclose(kl_to_teacher(P, Q), first / 2)
+        assert_allclose(kl_to_teacher(P, Q, sample_weight=[3, 1]), first * 0.75)
+        assert kl_to_teacher(P, P) == 0
+
+    def test_a_student_that_rules_a_class_out_gets_a_finite_score(self):
+        divergence = kl_to_teacher([[0.0, 1.0]], [[1.0, 0.0]])
+        assert_allclose(divergence, -np.log(np.finfo(float).eps))
+
+    def test_rows_that_miss_1_by_rounding_count_as_probabilities(self):
+        half = P.astype(np.float16) * np.float16(0.9995)
+        assert_allclose(kl_to_teacher(P, half), 0, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("teacher", "student", "match"),
+        [
+            (P, Q[:1], r"same shape, \(n_samples, n_classes\), got"),
+            (P[0], Q[0], "same shape"),
+            (P * 3, Q, "the rows of teacher_proba must sum to 1"),
+            (P, Q - 0.5, "student_proba contains negative values"),
+        ],
+    )
+    def test_what_is_refused(self, teacher, student, match):
+        with pytest.raises(ValueError, match=match):
+            kl_to_teacher(teacher, student)
+
+    def test_negative_weights(self):
+        with pytest.raises(ValueError, match="Negative values"):
+            kl_to_teacher(P, Q, sample_weight=[1, -1])
+
+
+class TestGapClosed:
+    @pytest.mark.parametrize(
+        ("scores", "greater_is_better", "share"),
+        [
+            ((0.9, 0.8, 0.5), True, 0.75),
+            ((0.1, 0.2, 0.5), False, 0.75),
+            ((0.9, 0.4, 0.5), True, -0.25),
+            ((0.9, 1.0, 0.5), True, 1.25),
+            (([0.8, 1.0], [0.7, 0.9], [0.5, 0.5]), True, 0.75),
+        ],
+    )
+    def test_share(self, scores, greater_is_better, share):
+        closed = gap_closed(*scores, greater_is_better=greater_is_better)
+        assert_allclose(closed, share)
+        assert isinstance(closed, float)
+
+    @pytest.mark.parametrize(
+        ("teacher", "greater_is_better"), [(0.4, True), (0.5, True), (0.6, False)]
+    )
+    def test_without_a_gap(self, teacher, greater_is_better):
+        score = gap_closed(teacher, 0.55, 0.5, greater_is_better=greater_is_better)
+        assert np.isnan(score)

@@ -1,0 +1,149 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.naive_bayes import GaussianNB
+
+from skdistill import DistilledClassifier, make_student
+from skdistill.metrics import agreement, fidelity_scorer, kl_to_teacher
+
+
+@pytest.fixture
+def bayes(data):
+    return GaussianNB().fit(*data)
+
+
+def test_agreement_is_the_default(forest, bayes, data):
+    score = fidelity_scorer(forest)(bayes, *data)
+    assert score == agreement(forest.predict(data[0]), bayes.predict(data[0]))
+    assert 0 < score < 1
+
+
+def test_the_divergence_is_negative(forest, bayes, data):
+    score = fidelity_scorer(forest, "neg_kl")(bayes, data[0])
+    probas = (model.predict_proba(data[0]) for model in (forest, bayes))
+    assert_allclose(score, -kl_to_teacher(*probas), rtol=1e-5)
+    assert score < 0
+
+
+def test_a_metric_of_ones_own_gets_probabilities_and_weights(forest, bayes, data):
+    def metric(teacher, student, sample_weight=None):
+        assert_allclose(teacher, forest.predict_proba(data[0]), atol=1e-7)
+        assert_allclose(student, bayes.predict_proba(data[0]))
+        return 0.0 if sample_weight is None else sample_weight.sum()
+
+    scorer = fidelity_scorer(forest, metric)
+    assert scorer(bayes, data[0]) == 0
+    assert scorer(bayes, data[0], sample_weight=np.ones(90)) == 90
+
+
+def test_columns_are_matched_by_their_labels(data):
+    X, names = data[0], np.array(["b", "c", "a"])[data[1]]
+    teacher = GaussianNB().fit(X[names != "a"], names[names != "a"])
+    student = GaussianNB().fit(X[names != "b"], names[names != "b"])
+    found = fidelity_scorer(teacher)(student, X)
+    assert found == np.mean(teacher.predict(X) == student.predict(X))
+    assert 0 < found < 1
+
+
+def test_codes_stand_for_the_classes_of_the_teacher(data):
+    X, codes = data
+    teacher = GaussianNB().fit(X, np.array(["x", "y", "z"])[codes])
+    assert fidelity_scorer(teacher)(GaussianNB().fit(X, codes), X) == 1
+
+
+def test_several_teachers_are_averaged(forest, bayes, data):
+    mean = (forest.predict_proba(data[0]) + bayes.predict_proba(data[0])) / 2
+    linear = LogisticRegression().fit(*data)
+    assert fidelity_scorer([forest, bayes])(linear, data[0]) == agreement(
+        mean, linear.predict_proba(data[0])
+    )
+
+
+def test_in_a_search_the_teacher_labels_the_rows_of_a_fold_once(
+    forest, data, count_calls
+):
+    calls = count_calls(RandomForestClassifier, "predict_proba")
+    search = GridSearchCV(
+        LogisticRegression(),
+        {"C": [0.001, 1.0, 10.0]},
+        scoring={"accuracy": "accuracy", "fidelity": fidelity_scorer(forest)},
+        refit="fidelity",
+        cv=3,
+        error_score="raise",
+    ).fit(*data)
+    assert search.best_params_ != {"C": 0.001}
+    assert calls["predict_proba"] == 3
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_a_search_with_weights(forest, bayes, data, routing):
+    weights = np.arange(90.0)
+    with config_context(enable_metadata_routing=routing):
+        linear = LogisticRegression()
+        if routing:
+            linear.set_fit_request(sample_weight=True)
+        search = GridSearchCV(
+            linear,
+            {"C": [1.0]},
+            scoring={"a": fidelity_scorer(forest), "kl": fidelity_scorer(forest)},
+            refit="a",
+            cv=2,
+            error_score="raise",
+        ).fit(*data, sample_weight=weights)
+    assert 0 < search.best_score_ <= 1
+
+
+def test_weights_count(forest, bayes, data):
+    agrees = forest.predict(data[0]) == bayes.predict(data[0])
+    scorer = fidelity_scorer(forest)
+    assert scorer(bayes, data[0], sample_weight=agrees.astype(float)) == 1
+
+
+def test_students_in_parallel(forest, data):
+    clf = DistilledClassifier(forest, make_student((4,), max_epochs=1), random_state=0)
+    scores = cross_validate(
+        clf,
+        *data,
+        scoring=fidelity_scorer(forest),
+        cv=2,
+        n_jobs=2,
+        error_score="raise",
+    )
+    assert ((scores["test_score"] >= 0) & (scores["test_score"] <= 1)).all()
+
+
+def test_copies_refer_to_the_same_teacher(forest):
+    scorer = fidelity_scorer(forest, "neg_kl")
+    search = GridSearchCV(GaussianNB(), {}, scoring={"kl": scorer}, refit=False)
+    assert clone(search).scoring["kl"].teacher is forest
+    assert copy.deepcopy(scorer).teacher is forest
+
+
+def test_pickles(forest, bayes, data):
+    scorer = fidelity_scorer(forest, "neg_kl")
+    loaded = pickle.loads(pickle.dumps(scorer))
+    assert loaded(bayes, data[0]) == scorer(bayes, data[0])
+
+
+def test_prints_as_the_call_that_made_it():
+    text = repr(fidelity_scorer(GaussianNB().fit([[0], [1]], [0, 1])))
+    assert text == "fidelity_scorer(GaussianNB(), metric='agreement')"
+
+
+def test_the_teacher_must_be_fitted():
+    with pytest.raises(NotFittedError, match=r"call teacher\.fit first"):
+        fidelity_scorer(GaussianNB())
+
+
+def test_unknown_metric(forest):
+    with pytest.raises(ValueError, match="must be a str among"):
+        fidelity_scorer(forest, "kl")

@@ -1,4 +1,4 @@
-"""The weights of classes, and of the rows that have their labels."""
+"""The weights of classes, and of the rows that are labeled with them."""
 
 from __future__ import annotations
 

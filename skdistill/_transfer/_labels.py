@@ -1,4 +1,4 @@
-"""Soft labels: their columns, their logits, and whether they say something."""
+"""Soft labels: their columns, their logits, and warnings if they teach nothing."""
 
 from __future__ import annotations
 
@@ -161,13 +161,13 @@ def warn_if_uninformative(
     alone: bool = True,
     found: NDArray[Any] | None = None,
 ) -> None:
-    """Warn where soft labels say nothing, or nothing beyond the labels.
+    """Warn if soft labels are no better than chance, or add nothing to the labels.
 
-    The latter only where they are ``alone``, and the teacher says nothing else. Raise a
-    ValueError where the labels 0 and 1 seem to stand for groups of classes, if the
-    classes were ``found`` in y and in the teacher. ``fitted_here`` tells whether the
-    teacher was fitted on these rows. The ``weight`` of the rows takes the
-    place of equal weights of the classes.
+    The second warning is given only if they are ``alone``: the teacher gives nothing
+    else. Raise a ValueError if the labels 0 and 1 seem to stand for groups of classes,
+    and the classes were ``found`` in y and in the teacher. ``fitted_here`` tells
+    whether the teacher was fitted on these rows. With ``weight``, the weights of the
+    rows, the accuracy is weighted by them, and otherwise each class counts the same.
     """
     present, counts = np.unique(codes, return_counts=True)
     if len(present) < 2:

@@ -109,7 +109,7 @@ def make_transfer_set(
     y : ndarray of shape (n_samples,) or None
         Their labels, which are all among the classes.
     answer : Answer
-        What the teacher says of them, and of the extra rows; its classes are named as
+        The teacher's answer for these rows and the extra rows. Its classes are named as
         in ``y``.
     classes : ndarray of shape (n_classes,)
         All classes, sorted.
@@ -117,8 +117,8 @@ def make_transfer_set(
         Multiplies both weights.
     class_weight : ndarray of shape (n_classes,), default=None
         The weights of the classes, which multiply both weights: of a row with a label,
-        that of its class; of any other row, the mean by the teacher's probabilities. So
-        each class has the same part in the rows with labels and in those without.
+        that of its class; of any other row, their mean by the teacher's probabilities.
+        So a class weighs as much among the rows without labels as among the others.
     extra : array-like or data frame, default=None
         Further rows, without labels.
     proba_clip : float or "auto", default="auto"
@@ -148,7 +148,7 @@ def make_transfer_set(
 
 
 def _padded(weight: Any, n_own: int, extra_weight: Any, n_rows: int) -> Any:
-    """Return the weights of a training row each, and those of the extra rows."""
+    """Return the weights of all rows, or one number if all weigh the same."""
     if np.ndim(weight) == np.ndim(extra_weight) == 0 and weight == extra_weight:
         return weight
     own = np.broadcast_to(np.float32(weight), n_own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any
 
 from sklearn.utils._optional_dependencies import check_pandas_support
@@ -59,7 +60,7 @@ class TrainingHistory(History):
                 name
                 for epoch in self.to_list()
                 for name, value in epoch.items()
-                if isinstance(value, float)
+                if isinstance(value, Real) and not isinstance(value, Integral)
             )
         )
 

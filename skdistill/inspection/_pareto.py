@@ -230,7 +230,7 @@ class ParetoDisplay(Display):
         for name, *point in zip(
             self.names or (), self.costs, self.scores, strict=False
         ):
-            ax.annotate(name, point, xytext=(6, 5), textcoords="offset points")
+            ax.annotate(name, point, xytext=(6, -13), textcoords="offset points")
         ax.set(xscale="log", xlabel=self.cost_name, ylabel=self.score_name)
         ax.margins(x=0.2, y=0.12)
         if self.groups is not None:

@@ -9,7 +9,7 @@ fastapi = pytest.importorskip("fastapi")
 pytest.importorskip("httpx")
 pytest.importorskip("skl2onnx")
 
-N_REQUESTS, N_THREADS = 2000, 32
+N_REQUESTS, N_THREADS = 10_000, 32
 
 
 def test_threads_get_the_answers_to_their_own_rows(iris, iris_forest, small):

@@ -35,6 +35,7 @@ def test_a_point_is_the_probability_of_the_class_that_the_teacher_predicts():
     ]
     [diagonal] = display.ax_.lines
     assert diagonal.get_slope() == 1
+    assert diagonal.get_xy1() == (0, 0)
 
 
 def test_agreement_by_confidence():

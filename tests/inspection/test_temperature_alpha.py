@@ -28,6 +28,7 @@ def frames(display):
     """Return the cells that have a frame, by the style of its line."""
     found = {}
     for patch in display.ax_.patches:
+        assert not patch.get_fill()
         cell = round(patch.get_y() + 0.42), round(patch.get_x() + 0.44)
         found.setdefault(patch.get_linestyle(), []).append(cell)
     return found

@@ -1,5 +1,6 @@
 import html
 
+import numpy as np
 import pytest
 
 from skdistill._training._history import TrainingHistory
@@ -14,7 +15,7 @@ class Net:
                 "train_loss": 1 / n,
                 "train_loss_best": True,
                 "batches": [{"train_loss": 1.0}],
-                **({"temperature": 2.0} if n > 1 else {}),
+                **({"temperature": np.float32(2)} if n > 1 else {}),
             }
             for n in range(1, n_epochs + 1)
         ]

@@ -24,6 +24,7 @@ from skdistill import (
     losses,
     make_student,
     metrics,
+    model_selection,
     schedules,
 )
 from tests.conftest import tiny_net
@@ -207,7 +208,7 @@ def documented_parameters(docstring):
     [
         cls
         for cls in members(inspect.isclass)
-        if issubclass(cls, BaseEstimator) and hasattr(cls, "_parameter_constraints")
+        if issubclass(cls, BaseEstimator) and "_parameter_constraints" in vars(cls)
     ],
 )
 def test_parameter_constraints_are_the_constructors_parameters(estimator):
@@ -228,7 +229,9 @@ def test_help_begins_with_what_people_need():
     assert names[:4] == ["teacher", "student", "temperature", "alpha"]
 
 
-@pytest.mark.parametrize("module", [skdistill, inspection, losses, metrics, schedules])
+@pytest.mark.parametrize(
+    "module", [skdistill, inspection, losses, metrics, model_selection, schedules]
+)
 def test_all_is_sorted_and_importable(module):
     assert module.__all__ == sorted(module.__all__)
     assert set(module.__all__) <= set(dir(module))

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from skdistill._teachers._answers import Answer, align
 from skdistill._teachers._asking import average
 from skdistill._teachers._calibration import resolve_calibration
+from skdistill._transfer._blocks import is_collection, labels_by_block
 from skdistill._transfer._labels import reconcile, resolve_clip
 from skdistill._transfer._methods import METHODS, Question, answer_of, named
 from skdistill._transfer._store import remembered
@@ -74,7 +75,8 @@ def soft_labels(
         unfitted teacher is cloned, and the clone is fitted on ``(X, y)``. The
         probabilities of a list of teachers are averaged.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-        The rows, in the form that the teacher accepts. The teacher gets a copy.
+        The rows, in the form that the teacher accepts. The teacher gets a copy. A dask
+        array or DataFrame is labeled lazily, block by block, by a fitted teacher.
     y : array-like of shape (n_samples,), default=None
         The labels. Required if a teacher is fitted here.
     method : {"auto", "in_sample", "out_of_fold", "out_of_bag"}, default="auto"
@@ -118,7 +120,7 @@ def soft_labels(
     Returns
     -------
     proba : ndarray of shape (n_samples, n_classes), float32
-        Rows sum to 1.
+        Rows sum to 1. A dask array if X is a collection of dask.
 
     Raises
     ------
@@ -148,6 +150,16 @@ def soft_labels(
     >>> bool(in_sample.max(axis=1).mean() > held_out.max(axis=1).mean())
     True
     """
+    if is_collection(X):
+        options = {
+            "teacher_weights": teacher_weights,
+            "method": method,
+            "classes": classes,
+            "calibrate_teacher": calibrate_teacher,
+            "proba_clip": proba_clip,
+        }
+        block = partial(soft_labels, teacher, **options)
+        return labels_by_block(block, teacher, X, classes, y)
     if y is not None:
         y = check_target(y, X)
     question = Question(

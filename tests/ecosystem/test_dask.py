@@ -1,16 +1,100 @@
+"""Searches on workers of dask, and data in blocks."""
+
 import joblib
+import numpy as np
+import pandas as pd
 import pytest
-from sklearn.model_selection import GridSearchCV
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import model_selection
+from sklearn.linear_model import LogisticRegression
+
+from skdistill import DistilledClassifier, make_student, soft_labels
+from skdistill.model_selection import GridSearchCV
 
 distributed = pytest.importorskip("distributed")
+da = pytest.importorskip("dask.array")
 
 
-def test_a_search_on_workers_of_dask(iris, iris_forest, small):
-    search = GridSearchCV(small(iris_forest), {"alpha": [0.5, 1.0]}, cv=2)
+@pytest.fixture(scope="module")
+def client():
+    """Return a client of a cluster of two worker processes."""
     with (
-        distributed.Client(n_workers=1, threads_per_worker=1, dashboard_address=None),
-        joblib.parallel_config("dask"),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
     ):
+        yield client
+
+
+@pytest.mark.parametrize("search", [GridSearchCV, model_selection.GridSearchCV])
+def test_a_search_on_workers_finds_what_it_finds_here(
+    search, client, iris, iris_forest, small
+):
+    grid = {"alpha": [0.2, 0.5, 1.0], "temperature": [1.0, 2.0]}
+    options = {"cv": 2, "scoring": "neg_log_loss"}
+    here = search(small(iris_forest), grid, **options).fit(*iris)
+    with joblib.parallel_config("dask"):
+        there = search(small(iris_forest), grid, **options).fit(*iris)
+    assert_allclose(
+        there.cv_results_["mean_test_score"],
+        here.cv_results_["mean_test_score"],
+        rtol=1e-4,
+    )
+    assert there.best_estimator_.teacher is iris_forest
+
+
+def test_stacks_of_nets_are_trained_on_workers(client, iris, iris_forest, small):
+    search = GridSearchCV(small(iris_forest), {"alpha": [0.5, 1.0]}, cv=2)
+    with joblib.parallel_config("dask"), distributed.get_task_stream(client) as stream:
         search.fit(*iris)
-    assert search.score(*iris) > 0.3
-    assert search.best_estimator_.teacher is iris_forest
+    assert any("train_stack" in task["key"] for task in stream.data)
+
+
+@pytest.mark.parametrize("chunks", [(40, 4), (50, 2)])
+def test_soft_labels_of_an_array_are_those_of_its_rows(chunks, iris, iris_forest):
+    X, _ = iris
+    lazy = soft_labels(iris_forest, da.from_array(X, chunks=chunks))
+    assert isinstance(lazy, da.Array)
+    assert (lazy.shape, lazy.dtype) == ((150, 3), np.float32)
+    assert_array_equal(lazy.compute(), soft_labels(iris_forest, X))
+
+
+def test_soft_labels_of_a_data_frame_are_those_of_its_rows(iris):
+    dd = pytest.importorskip("dask.dataframe")
+    X = pd.DataFrame(iris[0], columns=list("abcd"))
+    teacher = LogisticRegression(max_iter=1000).fit(X, iris[1])
+    lazy = soft_labels(teacher, dd.from_pandas(X, npartitions=3))
+    assert_array_equal(lazy.compute(), soft_labels(teacher, X))
+
+
+def test_blocks_are_labeled_when_they_are_computed(iris, iris_forest):
+    def fails(block):
+        raise OSError("the file is gone")
+
+    X = da.from_array(iris[0], chunks=(50, 4)).map_blocks(fails, dtype=float)
+    lazy = soft_labels(iris_forest, X)
+    with pytest.raises(OSError, match="gone"):
+        lazy.compute()
+
+
+def test_labels_that_depend_on_other_blocks_are_refused(iris, iris_forest):
+    X, y = iris
+    blocks = da.from_array(X, chunks=(50, 4))
+    with pytest.raises(ValueError, match="pass a fitted teacher, and no y"):
+        soft_labels(LogisticRegression(), blocks, y)
+    with pytest.raises(ValueError, match="pass a fitted teacher, and no y"):
+        soft_labels(iris_forest, blocks, y)
+
+
+def test_training_from_blocks_holds_one_of_them(iris, iris_forest):
+    X, y = iris
+    rows = np.random.default_rng(0).permutation(150)
+    X, y = X[rows], y[rows]
+    blocks = da.from_array(X, chunks=(50, 4))
+    student = make_student((16,), lr=0.02, batch_size=16, max_epochs=20)
+    clf = DistilledClassifier(iris_forest, student, random_state=0)
+    for _ in range(20):
+        for number, block in enumerate(blocks.to_delayed().ravel()):
+            clf.partial_fit(block.compute(), y[50 * number : 50 * (number + 1)])
+    assert clf.score(X, y) > 0.9

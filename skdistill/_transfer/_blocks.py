@@ -1,0 +1,59 @@
+"""Soft labels of dask arrays and data frames, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from skdistill.utils._validation import all_fitted, check_classes
+
+
+def is_collection(X: Any) -> bool:
+    """Tell whether rows are a collection of dask, which holds them in blocks."""
+    return hasattr(X, "__dask_graph__")
+
+
+def labels_by_block(
+    label: Callable[[Any], Any], teacher: Any, X: Any, classes: Any, y: Any
+) -> Any:
+    """Return a dask array that labels each block when it is computed.
+
+    Parameters
+    ----------
+    label : callable
+        Returns the soft labels of the rows of a block.
+    teacher : estimator or list of estimators
+        Fitted.
+    X : dask.array.Array or dask.dataframe.DataFrame
+        The rows.
+    classes : array-like or None
+        The classes, if the teacher does not tell them.
+    y : array-like or None
+        Is to be None.
+
+    Raises
+    ------
+    ValueError
+        If the labels of a block depend on other blocks, or if nobody tells the classes.
+    """
+    if y is not None or not all_fitted(teacher):
+        raise ValueError(
+            "a dask collection is labeled block by block: pass a fitted teacher, and "
+            "no y"
+        )
+    teachers = teacher if isinstance(teacher, list | tuple) else [teacher]
+    if classes is None:
+        known = [getattr(one, "classes_", None) for one in teachers]
+        if any(labels is None for labels in known):
+            raise ValueError("the teacher has no classes_: pass classes=")
+        classes = np.unique(np.concatenate(known))
+    n_classes = len(np.unique(check_classes(classes)))
+    if hasattr(X, "map_partitions"):
+        meta = np.empty((0, n_classes), np.float32)
+        return X.map_partitions(label, meta=meta)
+    X = X.rechunk({1: -1})
+    chunks = (X.chunks[0], (n_classes,))
+    meta = np.empty((0, 0), np.float32)
+    return X.map_blocks(label, dtype=np.float32, chunks=chunks, meta=meta)

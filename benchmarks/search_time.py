@@ -10,6 +10,7 @@ well, and skdistill's GridSearchCV, which is run in full:
 """
 
 import argparse
+import warnings
 from time import perf_counter
 
 import numpy as np
@@ -76,6 +77,8 @@ class HandWritten(NeuralNetClassifier):
 
 def main():
     args = parse_args()
+    # Extra trees know the labels of their own rows: it is the time that counts here.
+    warnings.filterwarnings("ignore", "the soft labels are one-hot")
     torch.set_num_threads(1)
     X, y = load(args.dataset)
     rows = np.random.default_rng(0).permutation(len(X))[: args.rows]

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import (
 )
 from skorch.utils import noop
 
-from skdistill._students._student_net import BestEpoch, HeldOut, StudentNet
+from skdistill._students._student_net import EarlyStopping, StudentNet, ValidSplit
 from skdistill._students._tabular import TabularPreprocessor
 from skdistill.utils._activations import ACTIVATIONS
 
@@ -177,9 +177,11 @@ def make_student(
         device=device,
     )
     if early_stopping:
-        stop = BestEpoch(patience=10, load_best=True, sink=noop)
+        stop = EarlyStopping(patience=10, load_best=True, sink=noop)
         net.callbacks.append(("early_stopping", stop))
-        net.train_split = HeldOut(validation_fraction, stratified=True, random_state=0)
+        net.train_split = ValidSplit(
+            validation_fraction, stratified=True, random_state=0
+        )
     preprocess = TabularPreprocessor(
         numeric="piecewise" if numeric == "piecewise" else "standard"
     )

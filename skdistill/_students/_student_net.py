@@ -7,9 +7,7 @@ import inspect
 from typing import Any
 
 import torch
-from skorch import NeuralNetClassifier
-from skorch.callbacks import EarlyStopping
-from skorch.dataset import ValidSplit
+from skorch import NeuralNetClassifier, callbacks, dataset
 from torch import nn
 
 from skdistill._students._net import MLP, WarmupDecay
@@ -68,15 +66,15 @@ def _signature() -> inspect.Signature:
 StudentNet.__init__.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
-class BestEpoch(EarlyStopping):
-    """Early stopping that prints its parameters."""
+class EarlyStopping(callbacks.EarlyStopping):
+    """skorch's early stopping, which prints its parameters."""
 
     def __repr__(self) -> str:
         return f"EarlyStopping(patience={self.patience}, load_best={self.load_best})"
 
 
-class HeldOut(ValidSplit):
-    """A validation set that prints its share of the rows."""
+class ValidSplit(dataset.ValidSplit):
+    """skorch's validation set, which prints its share of the rows."""
 
     def __repr__(self) -> str:
         return f"ValidSplit({self.cv}, stratified={self.stratified})"

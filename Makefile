@@ -39,7 +39,7 @@ test fuzz lowest ecosystem: export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo
 demo: $(VENV)/.installed-plot ## distill a forest into a small student, and plot it
-	@$(RUN) examples/plot_quickstart.py
+	@$(RUN) examples/first_steps/plot_quickstart.py
 
 .PHONY: test
 test: $(VENV)/.installed-test ## run the tests and the doctests; ARGS= goes to pytest

@@ -11,7 +11,8 @@ small net trained on the labels, and the same net distilled from the ensemble.
 # One call
 # --------
 # We pass an unfitted teacher, so that :func:`~skdistill.inspection.compare` fits it on
-# the training rows of each split only. The student is a net with one layer of 8 units,
+# the training rows of each split only. The data are the digits of scikit-learn. The
+# student is a net with one layer of 8 units,
 # which needs less than a hundredth of the time of the trees. The net that is trained on
 # the labels holds out some of its training rows, and keeps its best epoch.
 
@@ -24,14 +25,19 @@ from skdistill import DistilledClassifier, make_student
 from skdistill.inspection import compare
 
 X, y = load_digits(return_X_y=True)
-trees = ExtraTreesClassifier(100, min_samples_leaf=2)
-clf = DistilledClassifier(trees, make_student((8,)), random_state=0)
 cv = StratifiedKFold(10, shuffle=True, random_state=0)
 
+# %%
+# .. landing-start
+
+trees = ExtraTreesClassifier(100, min_samples_leaf=2)  # not fitted
+clf = DistilledClassifier(trees, make_student((8,)), random_state=0)
 comparison = compare(clf, X, y, cv=cv)
 print(comparison)
 
 # %%
+# .. landing-end
+#
 # A column is a model. The last column is the share of the gap between the net and the
 # teacher that the student closes. It is empty where the teacher is not clearly better
 # than the net: the trees are more accurate, but their probabilities are not, because
@@ -56,6 +62,7 @@ for ax, (metric, title) in zip(axes, titles.items(), strict=True):
     ax.grid(alpha=0.3)
 axes[2].set_xscale("log")
 axes[0].margins(y=0.2)
+fig.show()
 
 # %%
 # Do not choose among many settings in this way and report the score of the best one: it

@@ -2,9 +2,9 @@
 When the teacher is no better than the net
 ==========================================
 
-If a small net that learns from the labels is as good as the teacher, there is nothing to
-distill. The points show such a case: the student is better than its teacher, but worse
-than the same net without a teacher.
+If a small net that learns from the labels is as good as the teacher, there is nothing
+to distill. The points show such a case: the student is better than its teacher, but
+worse than the same net without a teacher.
 """
 
 # %%

@@ -10,8 +10,8 @@ after each step, for the visits to a doctor in the Health Insurance Experiment.
 # %%
 # From a plain net to the default
 # -------------------------------
-# The data are in the public domain and bundled with statsmodels. The teacher is a forest
-# that is grown to the end.
+# The data are in the public domain and bundled with statsmodels. The teacher is a
+# forest that is grown to the end.
 
 import matplotlib.pyplot as plt
 import numpy as np

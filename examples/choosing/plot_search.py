@@ -2,9 +2,9 @@
 Search over temperature and alpha
 =================================
 
-Temperature and alpha depend on the data and on the teacher. This example searches over
-both with :class:`~sklearn.model_selection.GridSearchCV`. The heat map shows the log loss
-of each pair, and that many pairs are about as good as the best one.
+The best temperature and alpha depend on the data and on the teacher. This example
+searches over both with :class:`~sklearn.model_selection.GridSearchCV`. The heat map
+shows the log loss of each pair, and which pairs are about as good as the best one.
 """
 
 # %%

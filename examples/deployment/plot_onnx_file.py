@@ -3,8 +3,8 @@ One file from raw rows to probabilities
 =======================================
 
 A fitted student becomes one ONNX file, which any ONNX runtime runs without torch. The
-bars compare the file with the forest that taught it: bytes, the time of one row, and the
-memory and the time that a new process needs.
+bars compare the file with the forest that taught it: bytes, the time of one row, and
+the memory and the time that a new process needs.
 """
 
 # %%

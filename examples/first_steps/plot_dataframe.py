@@ -67,8 +67,8 @@ print(footprint({"LightGBM": teacher, "student": student}, X_test))
 # %%
 # Calibration
 # -----------
-# A point on the diagonal means that, for example, 80 % of the rows with a probability of
-# 0.8 are visits.
+# A point on the diagonal means that, for example, 80 % of the rows with a probability
+# of 0.8 are visits.
 
 fig, ax = plt.subplots(figsize=(5, 4.5), layout="constrained")
 for (name, model), marker in zip(models.items(), "sv^", strict=True):

@@ -39,9 +39,8 @@ print(f"student  {student.score(X_test, y_test):.3f}")
 fig, ax = plt.subplots(figsize=(4.5, 4.2), layout="constrained")
 teachers, students = forest.predict_proba(X_test), student.predict_proba(X_test)
 for label, marker in zip(forest.classes_, "osv", strict=True):
-    ax.plot(
-        teachers[:, label], students[:, label], marker, alpha=0.5, label=f"class {label}"
-    )
+    points = teachers[:, label], students[:, label]
+    ax.plot(*points, marker, alpha=0.5, label=f"class {label}")
 ax.axline((0, 0), slope=1, color="0.6", linewidth=1)
 ax.set(xlabel="probability of the forest", ylabel="probability of the student")
 ax.legend()

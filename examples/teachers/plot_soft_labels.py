@@ -3,16 +3,16 @@ Why a forest should not label its own training rows
 ===================================================
 
 Trees that are grown to the end remember their training rows: they predict them with a
-probability of 1, so their soft labels add nothing to the labels. Out-of-fold soft labels
-say how certain the teacher is about rows that it has not seen. The histograms show the
-difference.
+probability of 1, so their soft labels add nothing to the labels. Out-of-fold soft
+labels say how certain the teacher is about rows that it has not seen. The histograms
+show the difference.
 """
 
 # %%
 # Three ways to label the same rows
 # ---------------------------------
-# :func:`~skdistill.soft_labels` returns the soft labels that ``fit`` would use. The rows
-# are the Breast Cancer Wisconsin data of scikit-learn.
+# :func:`~skdistill.soft_labels` returns the soft labels that ``fit`` would use. The
+# rows are the Breast Cancer Wisconsin data of scikit-learn.
 
 import matplotlib.pyplot as plt
 import numpy as np

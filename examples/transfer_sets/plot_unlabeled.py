@@ -34,8 +34,8 @@ X_known, X_test, y_known, y_test = train_test_split(
 # %%
 # Three nets
 # ----------
-# ``X_transfer`` takes the rows without labels. ``augmenter=None`` makes no further rows.
-# For each number of labels, we draw the labeled rows three times.
+# ``X_transfer`` takes the rows without labels. ``augmenter=None`` makes no further
+# rows. For each number of labels, we draw the labeled rows three times.
 
 names = ["teacher", "net on labels", "student of labeled rows", "student of all rows"]
 numbers = [300, 1000, 3000]
@@ -54,7 +54,9 @@ for (column, n), seed in itertools.product(enumerate(numbers), range(3)):
         clone(student).fit(X, y),
         clone(student).fit(X, y, X_transfer=X_rest),
     ]
-    losses[:, column, seed] = [log_loss(y_test, m.predict_proba(X_test)) for m in models]
+    losses[:, column, seed] = [
+        log_loss(y_test, m.predict_proba(X_test)) for m in models
+    ]
 
 # %%
 # The curves
@@ -62,7 +64,9 @@ for (column, n), seed in itertools.product(enumerate(numbers), range(3)):
 # The log losses are means over the three draws.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-for name, style, loss in zip(names, ["k--", "C1v-", "C2s-", "C0o-"], losses, strict=True):
+for name, style, loss in zip(
+    names, ["k--", "C1v-", "C2s-", "C0o-"], losses, strict=True
+):
     ax.plot(numbers, loss.mean(axis=1), style, label=name)
 ax.set(xscale="log", xlabel="labeled rows", ylabel="log loss of unseen people")
 ax.set_xticks(numbers, map(str, numbers))

@@ -21,7 +21,7 @@ class Page(HTMLParser):
         attrs = dict(attrs)
         self.anchors.update(attrs[key] for key in ("id", "name") if attrs.get(key))
         self.links += [attrs[key] for key in ("href", "src") if attrs.get(key)]
-        if tag == "img" and not attrs.get("alt"):
+        if tag == "img" and "alt" not in attrs:
             self.bare.append(attrs.get("src"))
 
 

@@ -40,6 +40,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "show_prev_next": False,
+    "header_links_before_dropdown": 6,
 }
 html_sidebars = {"index": [], "install": [], "tutorial": [], "changelog": []}
 

@@ -7,25 +7,21 @@ gives the probabilities of its teacher for wines that neither has seen.
 """
 
 # %%
-# Wines of three cultivars, which are bundled with scikit-learn:
+# The wines of three cultivars are bundled with scikit-learn. Half of them are for the
+# training.
+#
+# .. landing-start
 
-import matplotlib.pyplot as plt
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import train_test_split
-
-X, y = load_wine(return_X_y=True, as_frame=True)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
-
-# %%
-# .. landing-start
 
 from skdistill import DistilledClassifier
 
-forest = RandomForestClassifier(500, random_state=0).fit(X_train, y_train)
-student = DistilledClassifier(forest, random_state=0).fit(X_train, y_train)
-print(f"forest   {forest.score(X_test, y_test):.3f}")
-print(f"student  {student.score(X_test, y_test):.3f}")
+X, y = load_wine(return_X_y=True)
+forest = RandomForestClassifier(500, random_state=0).fit(X[::2], y[::2])
+student = DistilledClassifier(forest, random_state=0).fit(X[::2], y[::2])
+print("forest ", forest.score(X[1::2], y[1::2]))
+print("student", student.score(X[1::2], y[1::2]))
 
 # %%
 # .. landing-end
@@ -36,8 +32,10 @@ print(f"student  {student.score(X_test, y_test):.3f}")
 # made its probabilities more confident before the student learned them: the points lie
 # on a curve.
 
+import matplotlib.pyplot as plt
+
 fig, ax = plt.subplots(figsize=(4.5, 4.2), layout="constrained")
-teachers, students = forest.predict_proba(X_test), student.predict_proba(X_test)
+teachers, students = (m.predict_proba(X[1::2]) for m in (forest, student))
 for label, marker in zip(forest.classes_, "osv", strict=True):
     points = teachers[:, label], students[:, label]
     ax.plot(*points, marker, alpha=0.5, label=f"class {label}")

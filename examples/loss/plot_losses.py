@@ -38,12 +38,12 @@ losses = {
 }
 
 # %%
-# Five splits
+# Four splits
 # -----------
 # All students of a split have the same teacher. ``fit`` asks it only once, and reuses
 # its soft labels.
 
-n_splits = 5
+n_splits = 4
 scores = np.zeros((2, len(losses), n_splits))
 for seed in range(n_splits):
     X_train, X_test, y_train, y_test = train_test_split(

@@ -1,8 +1,8 @@
 """What the documentation promises: its code runs, and it names all that is public."""
 
 import importlib
+import pkgutil
 import re
-from inspect import ismodule
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,9 @@ DOCS = ROOT / "docs"
 MODULES = [
     "skdistill",
     *(
-        f"skdistill.{name}"
-        for name in skdistill.__all__
-        if ismodule(getattr(skdistill, name))
+        f"skdistill.{module.name}"
+        for module in pkgutil.iter_modules(skdistill.__path__)
+        if not module.name.startswith("_") and module.name != "utils"
     ),
 ]
 READMES = ["README.md", "README.zh-CN.md"]

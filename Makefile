@@ -73,7 +73,7 @@ lowest: $(LOWEST)/.installed-test ## run the tests with the lowest versions supp
 
 .PHONY: ecosystem
 ecosystem: $(ECOSYSTEM)/.installed-test,ecosystem ## run the tests with MLflow, SHAP and other packages
-	@$(ECOSYSTEM)/bin/python -m pytest tests/ecosystem $(ARGS)
+	@$(ECOSYSTEM)/bin/python -m pytest tests/ecosystem docs/howto $(ARGS)
 
 .PHONY: package
 package: $(VENV)/.installed-dev ## build the wheel and the sdist, and try both

@@ -22,7 +22,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import StratifiedKFold
 
 from skdistill import DistilledClassifier, make_student
-from skdistill.inspection import compare
+from skdistill.inspection import ComparisonDisplay, compare
 
 X, y = load_digits(return_X_y=True)
 cv = StratifiedKFold(10, shuffle=True, random_state=0)
@@ -45,23 +45,12 @@ print(comparison)
 #
 # A picture
 # ---------
-# ``to_frame`` returns the table as a data frame. The bars are standard errors. They
-# take into account that the training rows of the splits overlap.
+# The bars are standard errors. They take into account that the training rows of the
+# splits overlap. ``comparison.to_frame()`` returns the table as a data frame.
 
-table = comparison.to_frame()
-titles = {
-    "accuracy": "accuracy",
-    "log_loss": "log loss",
-    "row_us": "microseconds for one row",
-}
-fig, axes = plt.subplots(1, 3, figsize=(10, 2.5), sharey=True, layout="constrained")
-for ax, (metric, title) in zip(axes, titles.items(), strict=True):
-    for name, row in table.loc[["labels alone", "student", "teacher"]].iterrows():
-        ax.errorbar(row[metric, "mean"], name, xerr=row[metric, "error"], fmt="o")
-    ax.set_xlabel(title)
-    ax.grid(alpha=0.3)
-axes[2].set_xscale("log")
-axes[0].margins(y=0.2)
+fig, axes = plt.subplots(1, 3, figsize=(12, 2.8), layout="constrained")
+for ax, metric in zip(axes, ["accuracy", "log_loss", "row_us"], strict=True):
+    ComparisonDisplay.from_comparison(comparison, metric=metric, ax=ax)
 fig.show()
 
 # %%

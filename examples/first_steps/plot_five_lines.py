@@ -34,12 +34,8 @@ print("student", student.score(X[1::2], y[1::2]))
 
 import matplotlib.pyplot as plt
 
+from skdistill.inspection import FidelityDisplay
+
 fig, ax = plt.subplots(figsize=(4.5, 4.2), layout="constrained")
-teachers, students = (m.predict_proba(X[1::2]) for m in (forest, student))
-for label, marker in zip(forest.classes_, "osv", strict=True):
-    points = teachers[:, label], students[:, label]
-    ax.plot(*points, marker, alpha=0.5, label=f"class {label}")
-ax.axline((0, 0), slope=1, color="0.6", linewidth=1)
-ax.set(xlabel="probability of the forest", ylabel="probability of the student")
-ax.legend()
+FidelityDisplay.from_estimator(student, X[1::2], ax=ax)
 fig.show()

@@ -19,6 +19,7 @@ from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 
 from skdistill import DistilledClassifier
+from skdistill.inspection import TrainingDisplay
 from skdistill.schedules import LinearSchedule
 
 X, y = load_wine(return_X_y=True)
@@ -26,10 +27,7 @@ forest = RandomForestClassifier(300, random_state=0).fit(X, y)
 clf = DistilledClassifier(
     forest, temperature=LinearSchedule(4.0, 1.0), random_state=0
 ).fit(X, y)
-columns = ["train_loss_soft", "train_loss_hard", "train_agreement", "temperature"]
-history = dict(zip(columns, zip(*clf.history_[:, columns], strict=True), strict=True))
-for name, values in history.items():
-    print(f"{name:16} first {values[0]:.3f}  last {values[-1]:.3f}")
+clf.history_.to_frame().iloc[[0, 1, -1]]
 
 # %%
 # The curves
@@ -37,16 +35,9 @@ for name, values in history.items():
 # The soft term is multiplied by the square of the temperature, so that its gradients
 # keep their scale while the temperature falls.
 
-fig, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
-axes[0].plot(history["train_loss_soft"], label="soft term")
-axes[0].plot(history["train_loss_hard"], "--", label="hard term")
-axes[0].set(yscale="log", ylabel="loss")
-axes[0].legend()
-axes[1].plot(history["train_agreement"])
-axes[1].set(ylabel="agreement with the teacher")
-axes[2].plot(history["temperature"])
-axes[2].set(ylabel="temperature")
-for ax in axes:
-    ax.set_xlabel("epoch")
-    ax.grid(alpha=0.3)
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+TrainingDisplay.from_estimator(clf, ax=axes[0])
+TrainingDisplay.from_estimator(clf, kind="agreement", ax=axes[1])
+axes[2].plot(clf.history_[:, "temperature"])
+axes[2].set(xlabel="epoch", ylabel="temperature")
 fig.show()

@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 
 from skdistill import DistilledClassifier, make_student
 from skdistill.deploy import footprint
+from skdistill.inspection import FidelityDisplay
 
 parts = ["cluster", "ensemble", "linear_model", "metrics", "preprocessing", "svm"]
 lines = {}
@@ -62,19 +63,8 @@ print(footprint(models, X_test))
 # %%
 # Agreement by confidence
 # -----------------------
-# A bar is a fifth of the test rows, sorted by the largest probability of the teacher.
+# The less certain the teacher is, the more often the student predicts another part.
 
-proba = clf.teacher_.predict_proba(X_test)
-agree = clf.predict(X_test) == clf.classes_[proba.argmax(axis=1)]
-fifths = np.array_split(proba.max(axis=1).argsort(), 5)
-names = [f"{proba.max(axis=1)[rows].mean():.2f}" for rows in fifths]
-
-fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
-bars = ax.bar(names, [agree[rows].mean() for rows in fifths])
-ax.bar_label(bars, fmt="%.2f")
-ax.set(
-    xlabel="mean confidence of the teacher",
-    ylabel="agreement",
-    ylim=(0, 1.1),
-)
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+FidelityDisplay.from_estimator(clf, X_test, kind="agreement", n_bins=6, ax=ax)
 fig.show()

@@ -103,6 +103,8 @@ def link_to_other_projects(app, env, node, contnode):
 
 def drop_foreign_references(app, what, name, obj, options, lines):
     """Remove references to scikit-learn's own documentation, but keep their text."""
+    # Our docstrings have no terms.
+    lines[:] = [re.sub(r":term:`(.+?)`", r"``\1``", line) for line in lines]
     if getattr(obj, "__module__", "").startswith("sklearn"):
         lines[:] = [re.sub(r":ref:`(.+?) <\w+>`", r"\1", line) for line in lines]
 

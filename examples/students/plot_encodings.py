@@ -2,9 +2,10 @@
 How a student reads numbers
 ===========================
 
-Trees see the thresholds of a column. A small net sees straight lines, unless its inputs
-are encoded. The maps show students of the same forest and of the same size with the
-three encodings of :func:`~skdistill.make_student`.
+Trees split a column at thresholds. A small net on standardized inputs changes slowly
+along a column, and encoded inputs let it change quickly, too. The maps show students of
+the same forest and of the same size with the three encodings of
+:func:`~skdistill.make_student`.
 """
 
 # %%

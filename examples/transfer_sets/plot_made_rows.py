@@ -2,9 +2,10 @@
 New rows for the teacher to label
 =================================
 
-A teacher says little about its training rows, and more about the places between them.
-So ``fit`` makes new rows, and the teacher labels them. The pictures show such rows for
-three species of iris, and how the log loss of the student falls with their number.
+The probabilities of a teacher for its own training rows often repeat the labels. Those
+for new rows contain more information, so ``fit`` makes new rows for it to label. The
+pictures show such rows for three species of iris, and how the log loss of the student
+falls with their number.
 """
 
 # %%

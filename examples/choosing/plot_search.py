@@ -37,7 +37,8 @@ print(search.best_params_)
 # %%
 # The scores
 # ----------
-# The display frames the best pair, and marks those within one standard error of it.
+# The solid frame is the best pair. The dashed ones are pairs within one standard error
+# of it.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 TemperatureAlphaDisplay.from_cv_results(search.cv_results_, ax=ax)

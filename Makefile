@@ -39,7 +39,7 @@ test fuzz lowest ecosystem: export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo
 demo: $(VENV)/.installed-plot ## distill a forest into a small student, and plot it
-	@$(RUN) examples/plot_quickstart.py
+	@$(RUN) examples/first_steps/plot_quickstart.py
 
 .PHONY: test
 test: $(VENV)/.installed-test ## run the tests and the doctests; ARGS= goes to pytest
@@ -58,6 +58,7 @@ lint: $(VENV)/.installed-dev ## check style and types
 .PHONY: docs
 docs: $(VENV)/.installed-docs ## build the documentation in docs/_build/html
 	@$(RUN) -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@$(RUN) docs/check_site.py docs/_build/html
 	@echo 'Open docs/_build/html/index.html'
 
 .PHONY: bench
@@ -72,7 +73,11 @@ lowest: $(LOWEST)/.installed-test ## run the tests with the lowest versions supp
 
 .PHONY: ecosystem
 ecosystem: $(ECOSYSTEM)/.installed-test,ecosystem ## run the tests with MLflow, SHAP and other packages
-	@$(ECOSYSTEM)/bin/python -m pytest tests/ecosystem $(ARGS)
+	@$(ECOSYSTEM)/bin/python -m pytest tests/ecosystem docs/howto $(ARGS)
+
+.PHONY: package
+package: $(VENV)/.installed-dev ## build the wheel and the sdist, and try both
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .ci/package
 
 .PHONY: clean
 clean: ## remove the environments and all that was built

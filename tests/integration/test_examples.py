@@ -14,10 +14,10 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     shutil.which("gcc") is None or importlib.util.find_spec("emlearn") is None,
     reason="needs gcc and emlearn",
 )
-def test_the_student_in_c_tells_the_same_digits(tmp_path):
+def test_the_student_in_c_tells_the_same_species(tmp_path):
     # A process of its own: emlearn changes what numpy does about underflow.
     run = subprocess.run(
-        [sys.executable, EXAMPLES / "microcontroller.py"],
+        [sys.executable, EXAMPLES / "deployment" / "microcontroller.py"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -11,7 +11,8 @@ small net trained on the labels, and the same net distilled from the ensemble.
 # One call
 # --------
 # We pass an unfitted teacher, so that :func:`~skdistill.inspection.compare` fits it on
-# the training rows of each split only. The student is a net with one layer of 8 units,
+# the training rows of each split only. The data are the digits of scikit-learn. The
+# student is a net with one layer of 8 units,
 # which needs less than a hundredth of the time of the trees. The net that is trained on
 # the labels holds out some of its training rows, and keeps its best epoch.
 
@@ -21,17 +22,22 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import StratifiedKFold
 
 from skdistill import DistilledClassifier, make_student
-from skdistill.inspection import compare
+from skdistill.inspection import ComparisonDisplay, compare
 
 X, y = load_digits(return_X_y=True)
-trees = ExtraTreesClassifier(100, min_samples_leaf=2)
-clf = DistilledClassifier(trees, make_student((8,)), random_state=0)
 cv = StratifiedKFold(10, shuffle=True, random_state=0)
 
+# %%
+# .. landing-start
+
+trees = ExtraTreesClassifier(100, min_samples_leaf=2)  # not fitted
+clf = DistilledClassifier(trees, make_student((8,)), random_state=0)
 comparison = compare(clf, X, y, cv=cv)
 print(comparison)
 
 # %%
+# .. landing-end
+#
 # A column is a model. The last column is the share of the gap between the net and the
 # teacher that the student closes. It is empty where the teacher is not clearly better
 # than the net: the trees are more accurate, but their probabilities are not, because
@@ -39,23 +45,13 @@ print(comparison)
 #
 # A picture
 # ---------
-# ``to_frame`` returns the table as a data frame. The bars are standard errors. They
-# take into account that the training rows of the splits overlap.
+# The bars are standard errors. They take into account that the training rows of the
+# splits overlap. ``comparison.to_frame()`` returns the table as a data frame.
 
-table = comparison.to_frame()
-titles = {
-    "accuracy": "accuracy",
-    "log_loss": "log loss",
-    "row_us": "microseconds for one row",
-}
-fig, axes = plt.subplots(1, 3, figsize=(10, 2.5), sharey=True, layout="constrained")
-for ax, (metric, title) in zip(axes, titles.items(), strict=True):
-    for name, row in table.loc[["labels alone", "student", "teacher"]].iterrows():
-        ax.errorbar(row[metric, "mean"], name, xerr=row[metric, "error"], fmt="o")
-    ax.set_xlabel(title)
-    ax.grid(alpha=0.3)
-axes[2].set_xscale("log")
-axes[0].margins(y=0.2)
+fig, axes = plt.subplots(1, 3, figsize=(12, 2.8), layout="constrained")
+for ax, metric in zip(axes, ["accuracy", "log_loss", "row_us"], strict=True):
+    ComparisonDisplay.from_comparison(comparison, metric=metric, ax=ax)
+fig.show()
 
 # %%
 # Do not choose among many settings in this way and report the score of the best one: it

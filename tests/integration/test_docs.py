@@ -1,0 +1,83 @@
+"""What the documentation promises: its code runs, and it names all that is public."""
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import skdistill
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+MODULES = [
+    "skdistill",
+    *(
+        f"skdistill.{module.name}"
+        for module in pkgutil.iter_modules(skdistill.__path__)
+        if not module.name.startswith("_") and module.name != "utils"
+    ),
+]
+READMES = ["README.md", "README.zh-CN.md"]
+
+
+def text(name):
+    return ROOT.joinpath(name).read_text("utf-8")
+
+
+def blocks(name):
+    """Return the code blocks of a page in Markdown, as pairs of language and code."""
+    return re.findall(r"```(\w+)\n(.*?)```", text(name), re.DOTALL)
+
+
+def test_the_code_of_the_readme_runs_as_it_stands(capsys):
+    (code,) = [code for language, code in blocks("README.md") if language == "python"]
+    exec(code, {})
+    teacher, student = map(float, capsys.readouterr().out.split())
+    assert min(teacher, student) > 0.9
+
+
+def test_both_readmes_have_the_same_code_and_table():
+    assert blocks("README.md") == blocks("README.zh-CN.md")
+    tables = [re.findall(r"^\|.*$", text(name), re.MULTILINE) for name in READMES]
+    assert tables[0] == tables[1] != []
+
+
+@pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md"])
+def test_links_to_files_lead_somewhere(name):
+    links = re.findall(r"\]\(([^):]+)\)", text(name))
+    assert links or name == "CONTRIBUTING.md"
+    assert [link for link in links if not ROOT.joinpath(link).exists()] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_reference_lists_each_public_name(module):
+    public = importlib.import_module(module).__all__
+    parts = re.split(r"currentmodule:: (\S+)", text("docs/api.rst"))
+    sections = zip(parts[1::2], parts[2::2], strict=True)
+    names = "".join(names for name, names in sections if name == module)
+    modules = {name.rpartition(".")[2] for name in MODULES}
+    assert set(public) - modules == set(re.findall(r"^   (\w+)$", names, re.MULTILINE))
+
+
+def test_pictures_of_the_documentation_have_alternative_text():
+    pages = [
+        page
+        for folder in [".", "guide", "howto"]
+        for page in DOCS.glob(f"{folder}/*.rst")
+    ]
+    picture = re.compile(r"\.\. (?:image|figure):: .*(?:\n +:.*)*")
+    pictures = [
+        found for page in pages for found in picture.findall(page.read_text("utf-8"))
+    ]
+    assert pictures
+    assert [found for found in pictures if ":alt:" not in found] == []
+
+
+def test_each_page_of_the_guide_has_a_picture():
+    pages = sorted(page.stem for page in DOCS.glob("guide/*.rst"))
+    with_picture = [
+        page for page in pages if ".. figure::" in text(f"docs/guide/{page}.rst")
+    ]
+    assert set(pages) - set(with_picture) == {"index"}

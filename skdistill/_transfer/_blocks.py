@@ -45,10 +45,9 @@ def labels_by_block(
         )
     teachers = teacher if isinstance(teacher, list | tuple) else [teacher]
     if classes is None:
-        known = [getattr(one, "classes_", None) for one in teachers]
-        if any(labels is None for labels in known):
+        if not all(hasattr(one, "classes_") for one in teachers):
             raise ValueError("the teacher has no classes_: pass classes=")
-        classes = np.unique(np.concatenate(known))
+        classes = np.unique(np.concatenate([one.classes_ for one in teachers]))
     n_classes = len(np.unique(check_classes(classes)))
     if hasattr(X, "map_partitions"):
         meta = np.empty((0, n_classes), np.float32)

@@ -1,0 +1,143 @@
+"""Compare distilled students with other small models of the same tables.
+
+The rows and the teachers are those of ``quality.py``. The others are
+
+- LightGBM with as many trees as fit into the bytes of the student, fitted on the labels
+  and on the teacher's soft labels (each row once for each class, weighted with the
+  probability);
+- scikit-learn's MLPClassifier with early stopping;
+- RealMLP-TD-S, if pytabkit is installed.
+
+For example:
+
+    python benchmarks/peers.py --datasets letter satimage phoneme --seeds 2
+"""
+
+import argparse
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from _data import FOLDER_ONLY, OPENML, load
+from lightgbm import LGBMClassifier
+from quality import (
+    METRICS,
+    TEACHERS,
+    make_teacher,
+    one_row,
+    print_row,
+    size,
+    split,
+    spread,
+    timed,
+)
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdistill import DistilledClassifier, soft_labels
+
+
+def main():
+    args = parse_args()
+    print_row("data", "model", *METRICS)
+    print_row(*["---"] * (2 + len(METRICS)))
+    for data in args.datasets:
+        X, y = load(data)
+        y = np.unique(y, return_inverse=True)[1]
+        results = pd.DataFrame(
+            record for seed in range(args.seeds) for record in run(X, y, seed, args)
+        )
+        for model, group in results.groupby("model", sort=False):
+            print_row(data, model, *(spread(group[metric]) for metric in METRICS))
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    tables = [n for n in [*OPENML, *FOLDER_ONLY] if n not in ("mnist", "adult_frame")]
+    parser.add_argument("--datasets", nargs="+", default=tables, choices=tables)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--max-rows", type=int, default=8000, help="of training")
+    parser.add_argument("--teacher", default="blend", choices=TEACHERS)
+    return parser.parse_args()
+
+
+def run(X, y, seed, args):
+    """Yield a record of metrics for each model of one split."""
+    X, X_test, y, y_test = split(X, y, seed, args.max_rows)
+    teacher = make_teacher(args.teacher, X, seed).fit(X, y)
+    teacher_pred = teacher.predict(X_test)
+
+    def record(name, model, seconds):
+        proba = model.predict_proba(X_test)
+        pred = model.classes_[proba.argmax(axis=1)]
+        return {
+            "model": name,
+            "accuracy": accuracy_score(y_test, pred),
+            "log loss": log_loss(y_test, proba, labels=model.classes_),
+            "agreement": accuracy_score(teacher_pred, pred),
+            "fit s": seconds,
+            "bytes": size(model),
+            "row us": 1e6 * one_row(model, X_test),
+        }
+
+    student = DistilledClassifier(teacher, random_state=seed)
+    _, seconds = timed(student.fit, X, y)
+    yield record("skdistill", student, seconds)
+    n_bytes = size(student)
+    boosted, seconds = timed(same_bytes, X, y, None, n_bytes, seed)
+    yield record("LightGBM, labels", boosted, seconds)
+    soft = soft_labels(teacher, X)
+    rows = np.repeat(X, soft.shape[1], axis=0)
+    classes = np.tile(teacher.classes_, len(X))
+    boosted, seconds = timed(same_bytes, rows, classes, soft.ravel(), n_bytes, seed)
+    yield record("LightGBM, soft labels", boosted, seconds)
+    net = MLPClassifier(early_stopping=True, max_iter=200, random_state=seed)
+    net = make_pipeline(StandardScaler(), net)
+    _, seconds = timed(net.fit, X, y)
+    yield record("MLPClassifier, labels", net, seconds)
+    real_mlp = make_real_mlp(seed)
+    if real_mlp is not None:
+        _, seconds = timed(real_mlp.fit, X, y)
+        yield record("RealMLP-TD-S, labels", real_mlp, seconds)
+
+
+def same_bytes(X, y, sample_weight, n_bytes, seed):
+    """Return boosted trees whose pickle takes at most so many bytes."""
+    fit = partial(fit_boosted, X, y, sample_weight, seed)
+    few, many = 1, 512
+    while few < many:
+        middle = (few + many + 1) // 2
+        if size(fit(middle)) <= n_bytes:
+            few = middle
+        else:
+            many = middle - 1
+    return fit(few)
+
+
+def fit_boosted(X, y, sample_weight, seed, n_trees):
+    # So few trees learn most with short trees and a high rate.
+    model = LGBMClassifier(
+        n_estimators=n_trees,
+        num_leaves=8,
+        learning_rate=0.2,
+        verbose=-1,
+        n_jobs=1,
+        random_state=seed,
+    )
+    return model.fit(X, y, sample_weight=sample_weight)
+
+
+def make_real_mlp(seed):
+    try:
+        from pytabkit import RealMLP_TD_S_Classifier
+    except ImportError:
+        return None
+    return RealMLP_TD_S_Classifier(device="cpu", random_state=seed, verbosity=0)
+
+
+if __name__ == "__main__":
+    main()

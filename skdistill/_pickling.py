@@ -175,8 +175,8 @@ def _warn_if_heavy(teacher: Any) -> None:
             warn(
                 f"the fitted teacher {type(one).__name__} of {size / 10**6:.0f} MB is "
                 "pickled more than once, as in a search with n_jobs, where each task "
-                "gets a copy. Search with skdistill.model_selection.GridSearchCV, which "
-                "sends arrays alone; or label the rows once, proba = "
+                "gets a copy. Search with skdistill.model_selection.GridSearchCV, "
+                "which sends arrays alone; or label the rows once, proba = "
                 "soft_labels(teacher, X, y), and search over "
                 "DistilledClassifier(teacher=None) with fit(X, y, teacher_proba=proba)"
             )

@@ -16,7 +16,6 @@ from sklearn.pipeline import Pipeline
 from skdistill import __version__
 from skdistill._training._prediction import is_trimmed, trimmed
 from skdistill._training._train import net_of
-from skdistill.utils._validation import is_fitted
 from skdistill.utils._warnings import warn
 
 # Attributes that prediction does not need.
@@ -36,7 +35,7 @@ _MAY_BE_CODE = (
 # From this size on, a warning is due where a teacher is pickled for each task.
 _HEAVY_BYTES = 100 * 10**6
 
-# The fitted teachers that pickles of unfitted estimators have held, by their ids.
+# The teachers that pickles of unfitted estimators have held, by their ids.
 _PICKLED: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
@@ -162,10 +161,11 @@ def _versions() -> dict[str, str]:
 
 
 def _warn_if_heavy(teacher: Any) -> None:
-    """Warn where a large fitted teacher is pickled, and was before."""
+    """Warn where a large teacher is pickled that was pickled before.
+
+    It is fitted: of one that is not, each clone of an estimator has its own.
+    """
     for one in teacher if isinstance(teacher, list | tuple) else [teacher]:
-        if not is_fitted(one):
-            continue
         if _PICKLED.get(id(one)) is None:
             with suppress(TypeError):  # it takes no weak references
                 _PICKLED[id(one)] = one

@@ -113,6 +113,15 @@ def test_the_teacher_fitted_inside_is_not_in_the_file():
     assert b"sklearn.ensemble" not in pickle.dumps(clf)
 
 
+def test_the_search_for_alpha_is_not_in_the_file():
+    forest = RandomForestClassifier(5, random_state=0)
+    student = make_student((4,), max_epochs=1)
+    clf = DistilledClassifier(forest, student, alpha="auto", augmenter=None).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(clf))
+    assert not hasattr(loaded, "auto_results_")
+    assert loaded.alpha_ == clf.alpha_
+
+
 def test_making_a_file_leaves_the_living_estimator_whole(forest, fitted):
     pickle.dumps(fitted)
     assert fitted.teacher is forest
@@ -287,6 +296,13 @@ def test_copies_in_this_process_keep_the_teacher(fitted, copied):
     assert_array_equal(new.predict_proba(X), fitted.predict_proba(X))
     new.partial_fit(X, y)
     assert len(new.history_) > 3
+
+
+def test_a_deep_copy_of_what_holds_itself_holds_the_copy(fitted):
+    clf = copy.copy(fitted)
+    clf.own = clf
+    new = copy.deepcopy(clf)
+    assert new.own is new
 
 
 @pytest.mark.parametrize(

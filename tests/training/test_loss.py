@@ -343,6 +343,13 @@ def test_weighted_mean_goes_with_the_weights_of_classes(weight, class_weight):
     assert_close(weighted_mean(losses, weight, y, class_weight), expected)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-3, 1e3])
+def test_weighted_mean_does_not_depend_on_the_scale_of_the_weights(scale):
+    y, losses = torch.zeros(5), torch.arange(5.0)
+    expected = weighted_mean(losses, torch.arange(5.0), y)
+    assert_close(weighted_mean(losses, scale * torch.arange(5.0), y), expected)
+
+
 def test_weighted_mean_needs_a_loss_per_row():
     with pytest.raises(ValueError, match=r"shape \(\) for 5 samples"):
         weighted_mean(torch.tensor(1.0), torch.ones(5), torch.zeros(5))

@@ -199,6 +199,27 @@ def test_out_of_fold_keeps_string_labels_and_frames(data):
     assert_allclose(labels, soft_labels(LogisticRegression(), X, y, cv=3), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, False),
+        ({"method": "auto"}, False),
+        ({"method": "auto", "cv": 3}, True),
+        ({"method": "out_of_fold"}, True),
+        ({"method": "out_of_bag", "cv": 3}, False),
+        ({"cv": 3, "calibration": "out_of_fold"}, True),
+    ],
+)
+def test_clones_are_fitted_on_folds_for_labels_or_calibration(params, expected):
+    assert Question(None, **params).uses_folds is expected
+
+
+def test_five_folds_are_held_out_unless_cv_says_otherwise(data, count_calls):
+    calls = count_calls(GaussianNB, "fit")
+    soft_labels(GaussianNB(), *data, method="out_of_fold")
+    assert calls["fit"] == 1 + 5
+
+
 @pytest.mark.parametrize("n_rare", [1, 2, 3])
 def test_rare_class_is_labeled_without_a_warning(n_rare):
     y = np.array([0, 1] * 15 + [2] * n_rare)

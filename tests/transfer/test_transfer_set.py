@@ -98,6 +98,17 @@ def test_further_rows_have_soft_targets_alone(params, soft, hard):
     assert made.hard[2:].tolist() == [1, 0]
 
 
+def test_pseudo_labels_are_hard_targets_of_weight_one():
+    made = rows(y=Y[:2], X=X[:2], extra=X[2:], sample_weight=np.array([1.0, 3.0]))
+    labels = np.array([[0.2, 0.8, 0.0], [0.5, 0.0, 0.5]], np.float32)
+
+    with_labels = made.with_pseudo_labels(labels)
+
+    assert with_labels.pseudo_labels is labels
+    assert_allclose(with_labels.hard_weight, [0.5, 1.5, 1, 1])
+    assert_allclose(made.hard_weight, [0.5, 1.5, 0, 0])
+
+
 # Sample weights
 
 
@@ -110,7 +121,7 @@ def test_sample_weights_multiply_both_and_have_mean_one():
     assert made.taught.tolist() == [True, True, False, True]
 
 
-@pytest.mark.parametrize("scale", [1e-320, 1e-46, 1e37, 1e307])
+@pytest.mark.parametrize("scale", [1e-320, 1e-46, 1e37, 4e307])
 def test_scale_of_the_weights_does_not_matter(scale):
     weight = np.array([1.0, 3.0, 0.0, 4.0])
 

@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import log_loss
 from sklearn.naive_bayes import GaussianNB
 
-from skdistill import DistilledClassifier, TransferRows
+from skdistill import DistilledClassifier, TransferRows, _auto
 from tests.conftest import FittedTeacher, tiny_net
 
 FOREST = RandomForestClassifier(10, min_samples_leaf=3, random_state=0)
@@ -78,6 +78,23 @@ def test_the_best_candidate_is_that_of_the_student(data, params, candidates):
     plain = clone(clf).set_params(**best).fit(*data)
     assert_array_equal(clf.predict_proba(data[0]), plain.predict_proba(data[0]))
     assert clf.get_params()["alpha"] == params.get("alpha", "auto")
+
+
+def test_candidates_are_scored_by_the_weighted_log_loss_of_a_fifth(data, monkeypatch):
+    seen = []
+
+    def spy(y, proba, **params):
+        seen.append(params["sample_weight"])
+        return log_loss(y, proba, **params)
+
+    monkeypatch.setattr(_auto, "log_loss", spy)
+    weight = np.arange(1.0, 91.0)
+    clf = auto(temperature=1.0).fit(*data, sample_weight=weight)
+    assert [len(np.unique(held_out)) for held_out in seen] == [90 // 5] * 4
+    results = clf.auto_results_
+    best = results["mean_test_score"].argmax()
+    assert results["rank_test_score"][best] == 1
+    assert results["rank_test_score"].max() > 1
 
 
 def sorted_items(candidate):

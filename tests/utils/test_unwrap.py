@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
+from sklearn.ensemble import BaggingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdistill.utils._unwrap import active, last_step, unwrapped
+from skdistill.utils._unwrap import active, innermost, last_step, unwrapped
 
 X, y = np.arange(12.0).reshape(6, 2) % 5, np.array([0, 1] * 3)
 
@@ -68,3 +69,10 @@ def test_active_steps_do_something():
     scaler = StandardScaler()
     steps = [("a", None), ("b", scaler), ("c", "passthrough")]
     assert active(steps) == [("b", scaler)]
+
+
+def test_innermost_is_what_searches_and_bags_clone():
+    last = LogisticRegression()
+    held = BaggingClassifier(GridSearchCV(make_pipeline(PCA(), last), {}))
+    assert innermost(make_pipeline(PCA(), held)) is last
+    assert innermost(last) is last

@@ -92,7 +92,7 @@ def test_a_term_without_a_share_is_not_computed():
 
 @pytest.mark.parametrize("hard_weight", [1.0, WEIGHT])
 def test_pseudo_labels_take_the_place_of_y(hard_weight):
-    # The last four rows of the transfer set have no labels.
+    # The last four rows of the transfer set have no labels; their soft weight counts.
     labels = rng.dirichlet(np.ones(3), size=4).astype(np.float32)
     rows = transfer_set(WEIGHT, hard_weight).with_pseudo_labels(labels)
     student = STUDENT.clone().requires_grad_()
@@ -102,7 +102,7 @@ def test_pseudo_labels_take_the_place_of_y(hard_weight):
     targets[4:] = torch.tensor(labels)
     hard = F.cross_entropy(student, targets[ROWS], reduction="none")
     w_hard = np.broadcast_to(np.float32(hard_weight), 8).copy()
-    w_hard[4:] = 1
+    w_hard[4:] = WEIGHT[4:]
     soft = soft_by_hand(student, T=2.0)
     w_soft, w_hard = batch_of(WEIGHT), batch_of(w_hard)
     expected = (0.3 * w_soft * soft + 0.7 * w_hard * hard).sum()

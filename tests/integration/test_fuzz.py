@@ -240,7 +240,7 @@ def is_explained(error):
     return isinstance(error, ValueError | TypeError) and (
         package in OURS
         or any(frame.f_code.co_filename.endswith(CHECKS) for frame in frames)
-        or any("Raised by" in note for note in getattr(error, "__notes__", ()))
+        or any("(Raised " in note for note in getattr(error, "__notes__", ()))
     )
 
 

@@ -194,6 +194,7 @@ PARAMETERS = {
     "soft_labels": (["in_sample", "out_of_fold"], ["out_of_bag", "x", None]),
     "cv": ([2, 3], [1, 0, -1, "a", [], [([0, 1], [2])], [([0], [99])], 2.5]),
     "teacher_weights": ([None], [[1.0, 2.0], [1.0], [-1, 1], "a", [np.nan] * 2]),
+    "class_weight": (["balanced"], ["a", {0: -1.0}, {9: 1.0}, [1.0, 2.0], 3]),
     "classes": (
         [None],
         [[0, 1, 2], ["no", "perhaps", "yes"], [0, 0, 1], 3, [[0]], {0, 1}, []],

@@ -288,3 +288,17 @@ def test_many_rows_are_hashed_in_batches_as_at_once(forest, data, monkeypatch):
     assert (in_batches != at_once).nnz == 0
     assert np.unique(at_once.data).tolist() == [-1, 1]
     assert_array_equal(abs(at_once).sum(axis=1), np.full((90, 1), 10))
+
+
+class Rounding:
+    """Adds the same to two rows in its second stage, up to rounding."""
+
+    def staged_decision_function(self, X):
+        yield np.array([1.0, 2.0])
+        yield np.array([1.0 + 1e-12, 2.0 - 1e-12])
+
+
+def test_a_leaf_of_zero_is_one_leaf_whatever_the_sign_of_rounding():
+    numbers = _leaves._leaf_values(Rounding(), None)
+    assert numbers[0, 0] != numbers[1, 0]
+    assert numbers[0, 1] == numbers[1, 1]

@@ -32,7 +32,7 @@ endef
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
 
 # The test workers share the cores already.
 test fuzz lowest ecosystem: export OMP_NUM_THREADS ?= 1
@@ -62,10 +62,18 @@ docs: $(VENV)/.installed-docs ## build the documentation in docs/_build/html
 	@echo 'Open docs/_build/html/index.html'
 
 .PHONY: bench
-bench: $(VENV)/.installed-test ## measure the quality of students and the time to fit
-	@$(RUN) benchmarks/quality.py
-	@$(RUN) benchmarks/checksum_time.py
+bench: $(VENV)/.installed-test ## measure time and memory, in some minutes
 	@$(RUN) benchmarks/fit_time.py
+	@$(RUN) benchmarks/checksum_time.py
+	@$(RUN) benchmarks/search_time.py --rows 4000 --epochs 10
+	@$(RUN) benchmarks/memory.py --numeric standard
+
+.PHONY: bench-full
+bench-full: bench ## measure the quality of students too, in some hours
+	@$(RUN) benchmarks/quality.py
+	@$(RUN) benchmarks/peers.py
+	@$(RUN) benchmarks/losses.py
+	@OMP_NUM_THREADS=1 $(RUN) benchmarks/deploy.py
 
 .PHONY: lowest
 lowest: $(LOWEST)/.installed-test ## run the tests with the lowest versions supported

@@ -1,9 +1,9 @@
 """Measure the peak memory of a fit on many rows, above the data that it is given.
 
-Each fit runs in a process of its own, on a float32 array of 1,000,000 x 50 and a fitted
-teacher. A second array is mapped from a file:
+There are a float32 array of 1,000,000 x 50, or one that is mapped from a file, a fitted
+teacher, and no made rows. Each fit runs in a process of its own, for one epoch:
 
-    python benchmarks/memory.py
+    python benchmarks/memory.py --numeric standard
 """
 
 import argparse
@@ -23,14 +23,12 @@ MIB = 2**20
 def main():
     args = parse_args()
     if args.one:
-        return measure(args)
+        measure(args)
+        return
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("array", "memmap"):
-            for augmenter in ("none", "auto"):
-                command = [sys.executable, __file__, "--one", kind, augmenter, folder]
-                sizes = ["--rows", str(args.rows), "--columns", str(args.columns)]
-                subprocess.run(command + sizes, check=True)
-    return None
+            command = [sys.executable, __file__, *sys.argv[1:]]
+            subprocess.run([*command, "--one", kind, folder], check=True)
 
 
 def measure(args):
@@ -38,7 +36,7 @@ def measure(args):
 
     from skdistill import DistilledClassifier, make_student
 
-    kind, augmenter, folder = args.one
+    kind, folder = args.one
     X = rows(args, kind, Path(folder))
     y = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(np.int64)
     teacher = LogisticRegression().fit(X[:1000], y[:1000])
@@ -46,7 +44,7 @@ def measure(args):
     clf = DistilledClassifier(
         teacher,
         student,
-        augmenter=None if augmenter == "none" else augmenter,
+        augmenter=None,
         random_state=0,
     )
     clf.fit(X[:5000], y[:5000])  # loads what is loaded once
@@ -58,7 +56,7 @@ def measure(args):
     seconds = perf_counter() - start
     above = peak.value - data
     print(
-        f"{kind:7} augmenter={augmenter:5} {above / MIB:6.0f} MiB above the data, "
+        f"{kind:7} numeric={args.numeric} {above / MIB:6.0f} MiB above the data, "
         f"{(above - 400 * MIB) / X.nbytes:5.2f} of X beyond 400 MiB, {seconds:5.1f} s",
         flush=True,
     )
@@ -102,7 +100,7 @@ def parse_args():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=50)
     parser.add_argument("--numeric", default="piecewise")
-    parser.add_argument("--one", nargs=3, metavar=("KIND", "AUGMENTER", "FOLDER"))
+    parser.add_argument("--one", nargs=2, metavar=("KIND", "FOLDER"))
     return parser.parse_args()
 
 

@@ -24,14 +24,13 @@ from quality import (
     METRICS,
     TEACHERS,
     make_teacher,
-    one_row,
+    measured,
     print_row,
     size,
     split,
     spread,
     timed,
 )
-from sklearn.metrics import accuracy_score, log_loss
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -71,19 +70,7 @@ def run(X, y, seed, args):
     teacher = make_teacher(args.teacher, X, seed).fit(X, y)
     teacher_pred = teacher.predict(X_test)
 
-    def record(name, model, seconds):
-        proba = model.predict_proba(X_test)
-        pred = model.classes_[proba.argmax(axis=1)]
-        return {
-            "model": name,
-            "accuracy": accuracy_score(y_test, pred),
-            "log loss": log_loss(y_test, proba, labels=model.classes_),
-            "agreement": accuracy_score(teacher_pred, pred),
-            "fit s": seconds,
-            "bytes": size(model),
-            "row us": 1e6 * one_row(model, X_test),
-        }
-
+    record = partial(measured, X_test, y_test, teacher_pred)
     student = DistilledClassifier(teacher, random_state=seed)
     _, seconds = timed(student.fit, X, y)
     yield record("skdistill", student, seconds)

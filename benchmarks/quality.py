@@ -15,6 +15,7 @@ part each, to show what that part does:
 
 import argparse
 import io
+from functools import partial
 from time import perf_counter
 
 import joblib
@@ -130,18 +131,7 @@ def run(X, y, teacher_name, seed, args):
     _, seconds = timed(teacher.fit, X, y)
     teacher_pred = teacher.predict(X_test)
 
-    def record(name, model, seconds):
-        pred, proba = model.predict(X_test), model.predict_proba(X_test)
-        return {
-            "model": name,
-            "accuracy": accuracy_score(y_test, pred),
-            "log loss": log_loss(y_test, proba, labels=model.classes_),
-            "agreement": accuracy_score(teacher_pred, pred),
-            "fit s": seconds,
-            "bytes": size(model),
-            "row us": 1e6 * one_row(model, X_test),
-        }
-
+    record = partial(measured, X_test, y_test, teacher_pred)
     yield record("teacher", teacher, seconds)
     student = make_student(
         args.hidden, numeric="standard", early_stopping=True, validation_fraction=0.15
@@ -163,6 +153,20 @@ def run(X, y, teacher_name, seed, args):
             distilled.set_params(teacher=clone(teacher))
         _, seconds = timed(distilled.fit, X, y)
         yield record(name, distilled, seconds)
+
+
+def measured(X_test, y_test, teacher_pred, name, model, seconds):
+    """Return the metrics of a model that took some seconds to fit."""
+    pred, proba = model.predict(X_test), model.predict_proba(X_test)
+    return {
+        "model": name,
+        "accuracy": accuracy_score(y_test, pred),
+        "log loss": log_loss(y_test, proba, labels=model.classes_),
+        "agreement": accuracy_score(teacher_pred, pred),
+        "fit s": seconds,
+        "bytes": size(model),
+        "row us": 1e6 * one_row(model, X_test),
+    }
 
 
 def split(X, y, seed, max_rows):

@@ -16,6 +16,7 @@ from time import perf_counter
 import numpy as np
 import torch
 from _data import OPENML, load
+from fit_time import MLP
 from sklearn import model_selection
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier
@@ -30,17 +31,6 @@ from skdistill.model_selection import GridSearchCV
 
 TEMPERATURES = [1.0, 1.5, 2.0, 3.0, 4.0]
 ALPHAS = [0.1, 0.3, 0.5, 0.7, 0.9]
-
-
-class MLP(nn.Sequential):
-    def __init__(self, n_features, n_classes, width=64):
-        super().__init__(
-            nn.Linear(n_features, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, n_classes),
-        )
 
 
 class HandWritten(NeuralNetClassifier):

@@ -59,6 +59,9 @@ def trainee_of(net: Any, X: Any, rows: TransferSet) -> Trainee:
     """
     if net.warm_start:
         raise Alone("the student has warm_start")
+    if "batch_size" in net.get_params_for("iterator_train"):
+        # What sets the learning rate goes by that of the net.
+        raise Alone("the student's iterator_train has a batch_size of its own")
     net.initialize()
     kind = _check_module(net)
     _check_training(net)

@@ -307,6 +307,10 @@ class WithStatistics(TinyModule):
         self.append(torch.nn.BatchNorm1d(n_classes))
 
 
+# The learning rate follows the other batch size.
+OTHER_BATCHES = small_student().set_params(net__iterator_train__batch_size=8)
+
+
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
@@ -319,6 +323,7 @@ class WithStatistics(TinyModule):
         ({"net": {"optimizer": torch.optim.Adafactor}}, "optimizer"),
         ({"net": {"warm_start": True}}, "warm_start"),
         ({"net": {"iterator_train__num_workers": 1}}, "each batch"),
+        ({"student": OTHER_BATCHES}, "batch_size of its own"),
         ({"student": small_student(early_stopping=True)}, "callback EarlyStopping"),
     ],
     ids=lambda params: str(params)[:40],

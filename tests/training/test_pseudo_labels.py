@@ -106,8 +106,20 @@ def test_few_rows_of_a_class_are_enough(n_rows):
     assert np.isfinite(completed(few)[0].pseudo_labels).all()
 
 
-@pytest.mark.parametrize(("remember", "n_trained"), [(True, 1), (False, 2)])
-def test_net_is_trained_once_for_the_same_rows(remember, n_trained, monkeypatch):
+def test_pseudo_labels_depend_less_on_the_seed_than_those_of_one_net(monkeypatch):
+    def spread():
+        probas = [
+            completed(transfer_set(), seed=seed)[0].pseudo_labels for seed in range(4)
+        ]
+        return np.std(probas, axis=0).mean()
+
+    of_several = spread()
+    monkeypatch.setattr(_pseudo_labels, "_N_NETS", 1)
+    assert of_several < 0.7 * spread()
+
+
+@pytest.mark.parametrize(("remember", "n_trainings"), [(True, 1), (False, 2)])
+def test_nets_are_trained_once_for_the_same_rows(remember, n_trainings, monkeypatch):
     calls = []
 
     def counted(*args, **kwargs):
@@ -117,7 +129,7 @@ def test_net_is_trained_once_for_the_same_rows(remember, n_trained, monkeypatch)
     train = _pseudo_labels.train_student
     monkeypatch.setattr(_pseudo_labels, "train_student", counted)
     one, other = (completed(transfer_set(), remember=remember)[0] for _ in range(2))
-    assert len(calls) == n_trained
+    assert len(calls) == n_trainings * _pseudo_labels._N_NETS
     assert_array_equal(one.pseudo_labels, other.pseudo_labels)
 
 

@@ -45,8 +45,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     teacher.
 
     By default, the student also learns from new rows, which are made from those of
-    ``X`` and which the teacher labels. In their second term, the probabilities of a net
-    that was trained on the labels alone take the place of ``y`` (pseudo-labels [3]_).
+    ``X`` and which the teacher labels. In their second term, the mean probabilities of
+    four nets that were trained on the labels alone take the place of ``y``
+    (pseudo-labels [3]_).
 
     Set ``teacher``, ``student``, ``temperature`` and ``alpha`` first. The parameters
     after them are about the losses (``loss`` to ``student_layer``), the soft labels
@@ -155,8 +156,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     calibrate_teacher : "auto", None, "out_of_fold" or pair, default="auto"
         Calibrates the teacher by temperature scaling [2]_: its logits are divided by
         one number. A teacher is often too sure, or not sure enough, and most of all on
-        the rows that it was fitted on. "auto" compares the teacher with a net that is
-        trained on the labels, on rows that are in neither's training set: those of
+        the rows that it was fitted on. "auto" compares the teacher with nets that are
+        trained on the labels, on rows that are in no training set: those of
         ``augmenter`` and ``X_transfer``. It does nothing if there are none, or if there
         is no ``y``. The others minimize the log loss of labeled rows that the teacher
         was not fitted on, and are more exact. "out_of_fold" uses the training rows and

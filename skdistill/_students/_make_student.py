@@ -100,8 +100,8 @@ def make_student(
     weight_decay : float, default=None
         The weight decay of AdamW: each step shrinks the weights by
         ``lr * weight_decay`` (``net__optimizer__weight_decay``). Noisy labels need
-        more. If ``fit`` trains a net on the labels for pseudo-labels, None stands for
-        3 divided by the epoch after which this net overfits, but for 0.05 at least
+        more. If ``fit`` trains nets on the labels for pseudo-labels, None stands for
+        3 divided by the mean epoch after which these overfit, but for 0.05 at least
         and 1 at most. Otherwise it stands for 0.1.
     early_stopping : bool, default=False
         Whether to set rows aside, to keep the weights of the epoch with the smallest

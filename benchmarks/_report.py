@@ -31,7 +31,7 @@ def argument_parser(description):
 def store(folder, name, record, key):
     """Add a record to results/NAME.csv, in place of one with the same key.
 
-    Several processes may do so at the same time. Returns all records.
+    Several processes may do so at the same time.
     """
     path = folder / "results" / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,12 +41,12 @@ def store(folder, name, record, key):
             records = pd.concat([pd.read_csv(path), records])
         records = records.drop_duplicates(key, keep="last").sort_values(key)
         _replace(path, records.to_csv(index=False))
-    return records
 
 
-def report(folder, tables, note=""):
+def report(folder, tables, note="", variant=""):
     """Print tables by title, and replace the section of this script in RESULTS.md.
 
+    A script that runs in variants has a section for each.
     Each table is also kept in results/ as SCRIPT_TITLE.csv, which the docs show.
     """
     script = Path(sys.argv[0]).stem
@@ -64,7 +64,7 @@ def report(folder, tables, note=""):
         old = path.read_text() if path.exists() else "# Results\n"
         head, *sections = old.rstrip().split("\n\n## ")
         sections = dict(one.split("\n\n", 1) for one in sections)
-        sections[f"{script}.py"] = section
+        sections[f"{script}.py {variant}".rstrip()] = section
         written = [f"## {name}\n\n{text}" for name, text in sorted(sections.items())]
         _replace(path, "\n\n".join([head.rstrip(), *written]) + "\n")
 
@@ -90,7 +90,8 @@ def _origin():
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"{datetime.date.today()}, `{command}`; {_processor()}, {os.cpu_count()} "
-        f"cores, {_memory_gib():.0f} GiB; Python {platform.python_version()}, {versions}."
+        f"cores, {_memory_gib():.0f} GiB; Python {platform.python_version()}, "
+        f"{versions}."
     )
 
 

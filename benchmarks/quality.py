@@ -14,7 +14,8 @@ part each, to show what that part does:
 
 Each measurement is added to ``results/quality.csv``, in place of an earlier one of the
 same model, and the report is made from all of them. So the data sets and the teachers
-may be measured one by one, and by several processes at the same time.
+may be measured one by one, and by several processes at the same time. ``--seeds 0``
+measures nothing and only makes the report.
 """
 
 import datetime
@@ -114,8 +115,9 @@ def main():
             for seed in range(args.seeds):
                 for record in run(X, y, teacher, seed, args):
                     record |= {"teacher": teacher, "data": data, "seed": seed}
-                    records = store(args.output, "quality", record | setting, KEY)
+                    store(args.output, "quality", record | setting, KEY)
                     print(teacher, data, seed, record["model"], flush=True)
+    records = pd.read_csv(args.output / "results" / "quality.csv")
     report(args.output, tables(records))
 
 
@@ -219,16 +221,15 @@ def tables(records):
     for setting, group in records.groupby(["teacher", "hidden", "max rows"]):
         teacher, hidden, max_rows = setting
         title = f"{teacher}, {hidden}, {max_rows} rows"
-        found[f"models, {title}"] = by_model(group)
+        found[f"models, {title}"] = by_model(group, ["teacher", HONEST, *ARMS])
         found[f"differences, {title}"] = differences(group)
         found[f"summary, {title}"] = summary(group)
     return found
 
 
-def by_model(records):
+def by_model(records, models):
     """Return the metrics of each model: means and standard deviations over seeds."""
-    order = pd.CategoricalDtype(["teacher", HONEST, *ARMS])
-    records = records.astype({"model": order})
+    records = records.astype({"model": pd.CategoricalDtype(models)})
     groups = records.groupby(["data", "model"], observed=True)
     return groups[METRICS].agg(spread).assign(seeds=groups.size()).reset_index()
 

@@ -90,7 +90,7 @@ def _origin():
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"{datetime.date.today()}, `{command}`; {_processor()}, {os.cpu_count()} "
-        f"cores, {_memory_gib():.0f} GiB; Python {platform.python_version()}, "
+        f"cores, {_memory_gib():.0f} GiB, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}, "
         f"{versions}."
     )
 

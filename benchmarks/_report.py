@@ -90,8 +90,8 @@ def _origin():
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"{datetime.date.today()}, `{command}`; {_processor()}, {os.cpu_count()} "
-        f"cores, {_memory_gib():.0f} GiB, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}, "
-        f"{versions}."
+        f"cores, {_memory_gib():.0f} GiB, load {os.getloadavg()[0]:.1f}; "
+        f"Python {platform.python_version()}, {versions}."
     )
 
 

@@ -63,9 +63,11 @@ docs: $(VENV)/.installed-docs ## build the documentation in docs/_build/html
 
 .PHONY: bench
 bench: $(VENV)/.installed-test ## measure time and memory, in some minutes
+	@$(RUN) benchmarks/import_time.py
+	@$(RUN) benchmarks/threads.py --repetitions 3 --widths 64 256
 	@$(RUN) benchmarks/fit_time.py
 	@$(RUN) benchmarks/checksum_time.py
-	@$(RUN) benchmarks/search_time.py --rows 4000 --epochs 10
+	@$(RUN) benchmarks/search_time.py --rows 4000 --trees 100 --epochs 10
 	@$(RUN) benchmarks/memory.py --numeric standard
 
 .PHONY: bench-full

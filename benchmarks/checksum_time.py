@@ -7,11 +7,12 @@ large or that hold all their training rows:
     python benchmarks/checksum_time.py --dataset letter
 """
 
-import argparse
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 from _data import OPENML, load
+from _report import argument_parser, median_range, report
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -25,9 +26,7 @@ TEACHERS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     arrays = [name for name in OPENML if name != "adult_frame"]
     parser.add_argument("--dataset", default="letter", choices=arrays)
     parser.add_argument("--max-rows", type=int, default=16_000)
@@ -35,9 +34,7 @@ def main():
     args = parser.parse_args()
 
     X, y = (part[: args.max_rows] for part in load(args.dataset))
-    print(f"{args.dataset}: {len(X)} rows, {args.repetitions} repetitions\n")
-    print("| teacher | answer, s | checksum, s | ratio, median (min to max) |")
-    print("| --- | --- | --- | --- |")
+    rows = []
     for name, teacher in TEACHERS.items():
         teacher.fit(X, y)
         answer, checksum = np.transpose(
@@ -49,11 +46,15 @@ def main():
                 for _ in range(args.repetitions)
             ]
         )
-        ratio = checksum / answer
-        print(
-            f"| {name} | {np.median(answer):.2f} | {np.median(checksum):.3f} | "
-            f"{np.median(ratio):.3f} ({ratio.min():.3f} to {ratio.max():.3f}) |"
+        rows.append(
+            {
+                "teacher": name,
+                "answer, s": median_range(answer),
+                "checksum, s": median_range(checksum, 3),
+                "ratio, median (min to max)": median_range(checksum / answer, 3),
+            }
         )
+    report(args.output, {f"{args.dataset}, {len(X)} rows": pd.DataFrame(rows)})
 
 
 def timed(function, *args):

@@ -11,7 +11,6 @@ row.
     python benchmarks/deploy.py
 """
 
-import argparse
 import io
 import tempfile
 from pathlib import Path
@@ -20,7 +19,9 @@ from time import perf_counter_ns
 import joblib
 import numpy as np
 import onnxruntime
+import pandas as pd
 import torch
+from _report import argument_parser, report
 from lightgbm import LGBMClassifier
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -76,15 +77,16 @@ def main():
         calls["raw torch"] = raw_torch(models["student, bare"].student_.module_)
         one = times(calls, X[:1], args.rounds, n_calls=200)
         many = times(calls, X[:N_ROWS], args.rounds, n_calls=20)
-        print_sizes(models)
-        print_times(one, many)
-        print_processes(models, X, folder)
+        tables = {
+            "sizes": sizes(models),
+            "times": time_table(one, many),
+            "new processes": processes(models, X, folder),
+        }
+    report(args.output, tables, f"The weights are {WEIGHT_BYTES:,} bytes of float32.")
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--forest-trees", type=int, default=500)
     return parser.parse_args()
@@ -153,50 +155,42 @@ def times(calls, X, rounds, n_calls):
     return {name: np.array(values) for name, values in found.items()}
 
 
-def print_sizes(models):
-    print(f"The weights are {WEIGHT_BYTES:,} bytes of float32.\n")
-    print_row("model", "bytes", "over 1.5 x weights + 16 KiB")
-    print_row("---", "---", "---")
+def sizes(models):
+    rows = []
     for name, model in models.items():
         file = io.BytesIO()
         joblib.dump(model, file)
         n_bytes = file.getbuffer().nbytes
-        ratio = n_bytes / (1.5 * WEIGHT_BYTES + 16 * 1024)
-        print_row(name, f"{n_bytes:,}", f"{ratio:.2f}")
+        share = n_bytes / (1.5 * WEIGHT_BYTES + 16 * 1024)
+        rows.append((name, f"{n_bytes:,}", f"{share:.2f}"))
+    return pd.DataFrame(rows, columns=["model", "bytes", "over 1.5 x weights + 16 KiB"])
 
 
-def print_times(one, many):
-    print()
-    print_row(
-        "model",
-        "one row, us",
-        "over MLPClassifier",
-        f"{N_ROWS} rows, us",
-        "over raw torch",
-        "over onnxruntime",
-    )
-    print_row(*["---"] * 6)
+def time_table(one, many):
+    rows = []
     for name in one:
-        form = name.rpartition(", ")[2]
-        session = many.get(f"onnxruntime, {form}")
-        print_row(
-            name,
-            f"{one[name].min():,.1f}",
-            ratio(one[name], one["MLPClassifier"]),
-            f"{many[name].min():,.0f}",
-            ratio(many[name], many["raw torch"]),
-            "" if session is None else ratio(many[name], session),
+        session = many.get(f"onnxruntime, {name.rpartition(', ')[2]}")
+        rows.append(
+            {
+                "model": name,
+                "one row, us": f"{one[name].min():,.1f}",
+                "over MLPClassifier": ratio(one[name], one["MLPClassifier"]),
+                f"{N_ROWS} rows, us": f"{many[name].min():,.0f}",
+                "over raw torch": ratio(many[name], many["raw torch"]),
+                "over onnxruntime": ""
+                if session is None
+                else ratio(many[name], session),
+            }
         )
+    return pd.DataFrame(rows)
 
 
 def ratio(values, others):
     return f"{np.median(values / others):.2f}"
 
 
-def print_processes(models, X, folder):
-    print("\nA new process that loads the model and answers one row:\n")
-    print_row("model", "seconds", "peak MB")
-    print_row("---", "---", "---")
+def processes(models, X, folder):
+    """Measure new processes that load a model and answer one row."""
     files = {
         "OnnxClassifier, standard": Path(folder, "standard.onnx"),
         "to_sklearn, standard": models["to_sklearn, standard"],
@@ -204,12 +198,11 @@ def print_processes(models, X, folder):
         "MLPClassifier": models["MLPClassifier"],
         "forest": models["forest"],
     }
-    for name, cost in footprint(files, X).items():
-        print_row(name, f"{cost['start_s']:.2f}", f"{cost['peak_mb']:.0f}")
-
-
-def print_row(*cells):
-    print("|", " | ".join(cells), "|", flush=True)
+    rows = [
+        (name, f"{cost['start_s']:.2f}", f"{cost['peak_mb']:.0f}")
+        for name, cost in footprint(files, X).items()
+    ]
+    return pd.DataFrame(rows, columns=["model", "seconds", "peak MB"])
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ contestants take turns in each repetition, because the speed of a machine drifts
     python benchmarks/fit_time.py --dataset synthetic --batch-size 32 128 1024
 """
 
-import argparse
 from functools import partial
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 import torch
 from _data import OPENML, load
+from _report import argument_parser, median_range, report
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -52,6 +53,9 @@ def main():
     y = LabelEncoder().fit_transform(y)
     forest = RandomForestClassifier(random_state=0, max_samples=2000).fit(X, y)
     proba = forest.predict_proba(X).astype(np.float32)
+    rows, columns = X.shape
+    data = f"{args.dataset}, {rows} rows, {columns} columns"
+    tables = {}
     for batch_size in args.batch_size:
         contestants = fits(X, y, proba, batch_size, args.epochs)
         seconds = {name: [] for name in contestants}
@@ -61,18 +65,15 @@ def main():
                 fit()
                 if repetition > 0:  # the first repetition is a warm-up
                     seconds[name].append(perf_counter() - start)
-        print(
-            f"\n{args.dataset}: {X.shape[0]} rows of {X.shape[1]} features, "
-            f"{args.epochs} epochs, batches of {batch_size}, {args.repetitions} "
-            f"repetitions, {args.threads} thread(s)\n"
-        )
-        print_results(seconds)
+        tables[f"{data}, batches of {batch_size}"] = table(seconds)
+    note = (
+        f"{args.epochs} epochs, {args.repetitions} repetitions, {args.threads} thread"
+    )
+    report(args.output, tables, note)
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     arrays = [name for name in OPENML if name != "adult_frame"]
     parser.add_argument(
         "--dataset", default="synthetic", choices=["synthetic", *arrays]
@@ -162,18 +163,20 @@ def loaded_batches(data, batch_size):
     return DataLoader(data, batch_size=batch_size, shuffle=True)
 
 
-def print_results(seconds):
-    """Print the times, and the ratios to the loop with the same optimizer."""
-    print("| fit | seconds, median | ratio to the loop, median (min to max) |")
-    print("| --- | --- | --- |")
+def table(seconds):
+    """Return the times, and the ratios to the loop with the same optimizer."""
+    rows = []
     for name, values in seconds.items():
         fused = ", fused" * name.endswith("fused")
         ratio = np.array(values) / np.array(seconds[f"loop, indexing{fused}"])
-        print(
-            f"| {name} | {np.median(values):.2f} | {np.median(ratio):.2f} "
-            f"({ratio.min():.2f} to {ratio.max():.2f}) |",
-            flush=True,
+        rows.append(
+            {
+                "fit": name,
+                "seconds, median (min to max)": median_range(values),
+                "ratio to the loop, median (min to max)": median_range(ratio),
+            }
         )
+    return pd.DataFrame(rows)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 
 section 3. https://arxiv.org/abs/1503.02531
 """
 
-import argparse
-
 import numpy as np
+import pandas as pd
 import torch
 from _data import load
+from _report import argument_parser, report
 from skorch import NeuralNetClassifier
 from skorch.callbacks import LRScheduler
 from torch import nn
@@ -81,23 +81,19 @@ def main():
     X, y = (X / 255).astype(np.float32), y.astype(np.int64)
     X_test, y_test = X[N_TRAIN:], y[N_TRAIN:]
     X, y = X[:N_TRAIN], y[:N_TRAIN]
-    print(
-        f"{args.teacher_epochs} epochs of the teacher, {args.student_epochs} of the "
-        f"students, on {args.device}; seed {args.seed}.\n"
-    )
-    print("| model | test errors (of them on a 3) | in the paper |")
-    print("| --- | --- | --- |")
+    rows = []
 
-    def report(name, proba):
+    def add(name, proba):
         wrong = proba.argmax(axis=1) != y_test
         threes = (wrong & (y_test == LEFT_OUT)).sum()
-        print(f"| {name} | {wrong.sum()} ({threes}) | {PAPER[name]} |", flush=True)
+        rows.append((name, f"{wrong.sum()} ({threes})", PAPER[name]))
+        print(*rows[-1], sep=": ", flush=True)
 
     torch.manual_seed(args.seed)
     teacher_net = make_net(args, args.teacher_epochs, width=1200, regularized=True)
     teacher_net.fit(X, y)
     teacher = TorchTeacher(teacher_net.module_, classes=range(10))
-    report("teacher", teacher.predict_proba(X_test))
+    add("teacher", teacher.predict_proba(X_test))
 
     clf = DistilledClassifier(
         teacher,
@@ -107,25 +103,28 @@ def main():
         random_state=args.seed,
     )
     plain = DistilledClassifier(**clf.get_params(deep=False)).set_params(alpha=0.0)
-    report("student, labels alone", plain.fit(X, y).predict_proba(X_test))
-    report("student, distilled", clf.fit(X, y).predict_proba(X_test))
+    add("student, labels alone", plain.fit(X, y).predict_proba(X_test))
+    add("student, distilled", clf.fit(X, y).predict_proba(X_test))
 
     seen = y != LEFT_OUT
     clf.fit(X[seen], y[seen])
-    report("student, no 3 seen", clf.predict_proba(X_test))
+    add("student, no 3 seen", clf.predict_proba(X_test))
     logits = clf.predict_log_proba(X_test)
     raised = np.repeat(logits[np.newaxis], len(args.biases), axis=0)
     raised[:, :, LEFT_OUT] += args.biases[:, np.newaxis]
     errors = (raised.argmax(axis=2) != y_test).sum(axis=1)
     best = errors.argmin()
-    report("student, no 3 seen, bias raised", raised[best])
-    print(f"\nThe bias was raised by {args.biases[best]:.1f}; in the paper, by 3.5.")
+    add("student, no 3 seen, bias raised", raised[best])
+    columns = ["model", "test errors (of them on a 3)", "in the paper"]
+    report(
+        args.output,
+        {"mnist": pd.DataFrame(rows, columns=columns)},
+        f"The bias was raised by {args.biases[best]:.1f}; in the paper, by 3.5.",
+    )
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--teacher-epochs", type=int, default=20)
     parser.add_argument("--student-epochs", type=int, default=15)
     parser.add_argument("--temperature", type=float, default=20.0)

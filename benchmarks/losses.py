@@ -13,12 +13,12 @@ includes the loading of a batch.
     python benchmarks/losses.py --teacher mlps --datasets letter --seeds 1
 """
 
-import argparse
 import math
 
 import pandas as pd
 import torch
 from _data import OPENML, load
+from _report import argument_parser, report, spread
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, log_loss
@@ -71,27 +71,28 @@ SETTINGS = {"temperature": 2.0, "alpha": 0.5, "augmenter": None}
 def main():
     args = parse_args()
     torch.set_num_threads(args.threads)
-    print_row("data", "model", *COLUMNS)
-    print_row(*["---"] * (2 + len(COLUMNS)))
-    results = []
+    records = []
     for name in args.datasets:
         X, y = load(name)
-        records = [
-            {"data": name, "seed": seed, **record}
-            for seed in range(args.seeds)
-            for record in run(X, y, seed, args)
-        ]
-        table = pd.DataFrame(records)
-        results.append(table)
-        for model, group in table.groupby("model", sort=False):
-            print_row(name, model, *map(spread, (group[c] for c in COLUMNS)))
-    print_differences(pd.concat(results))
+        for seed in range(args.seeds):
+            for record in run(X, y, seed, args):
+                records.append({"data": name, "seed": seed, **record})
+                print(name, seed, record["model"], flush=True)
+    records = pd.DataFrame(records)
+    groups = records.groupby(["data", "model"], sort=False)
+    title = f"{args.teacher}, paper weights" if args.paper_weights else args.teacher
+    report(
+        args.output,
+        {
+            f"models, {title}": groups[COLUMNS].agg(spread).reset_index(),
+            f"differences to kl, {title}": differences(records),
+        },
+        variant=title,
+    )
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     names = ["letter", "satimage", "adult", "mnist"]
     parser.add_argument("--datasets", nargs="+", default=names, choices=OPENML)
     parser.add_argument("--teacher", default="forest", choices=["forest", "mlps"])
@@ -165,26 +166,16 @@ def milliseconds_per_step(student, n_rows):
     return 1000 * sum(epochs) / n_steps
 
 
-def print_differences(results):
+def differences(records):
     """Compare each loss with "kl", split by split."""
-    table = results.set_index(["data", "seed", "model"])[METRICS].unstack("model")
-    print("\nDifference to kl on the same split, over all data sets:\n")
-    print_row("model", *METRICS, "over kl")
-    print_row(*["---"] * (2 + len(METRICS)))
-    for model in results["model"].unique():
-        differences = (table[metric, model] - table[metric, "kl"] for metric in METRICS)
-        times = results.loc[results["model"] == model, "over kl"]
-        print_row(model, *map(spread, differences), f"{times.median():.2f}")
-
-
-def spread(values):
-    if values.isna().all():
-        return ""
-    return f"{values.mean():.4f} ± {values.std(ddof=0):.4f}"
-
-
-def print_row(*cells):
-    print("|", " | ".join(cells), "|", flush=True)
+    table = records.set_index(["data", "seed", "model"]).unstack("model")
+    columns = {
+        metric: table[metric].sub(table[metric, "kl"], axis=0).agg(spread)
+        for metric in METRICS
+    }
+    columns["over kl, median"] = table["over kl"].median().map("{:.2f}".format)
+    models = records["model"].unique()
+    return pd.DataFrame(columns).loc[models].reset_index(names="model")
 
 
 if __name__ == "__main__":

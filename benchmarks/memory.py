@@ -3,10 +3,10 @@
 There are a float32 array of 1,000,000 x 50, or one that is mapped from a file, a fitted
 teacher, and no made rows. Each fit runs in a process of its own, for one epoch:
 
-    python benchmarks/memory.py --numeric standard
+    python benchmarks/memory.py --numeric standard piecewise
 """
 
-import argparse
+import json
 import resource
 import subprocess
 import sys
@@ -16,6 +16,8 @@ from pathlib import Path
 from time import perf_counter, sleep
 
 import numpy as np
+import pandas as pd
+from _report import argument_parser, report
 
 MIB = 2**20
 
@@ -26,9 +28,14 @@ def main():
         measure(args)
         return
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("array", "memmap"):
-            command = [sys.executable, __file__, *sys.argv[1:]]
-            subprocess.run([*command, "--one", kind, folder], check=True)
+        rows = []
+        for numeric in args.numeric:
+            for kind in ("array", "memmap"):
+                command = [sys.executable, __file__, *sys.argv[1:]]
+                command += ["--one", kind, numeric, folder]
+                rows.append(json.loads(subprocess.check_output(command)))
+    title = f"{args.rows} rows, {args.columns} columns"
+    report(args.output, {title: pd.DataFrame(rows)})
 
 
 def measure(args):
@@ -36,11 +43,11 @@ def measure(args):
 
     from skdistill import DistilledClassifier, make_student
 
-    kind, folder = args.one
+    kind, numeric, folder = args.one
     X = rows(args, kind, Path(folder))
     y = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(np.int64)
     teacher = LogisticRegression().fit(X[:1000], y[:1000])
-    student = make_student(numeric=args.numeric, max_epochs=1, batch_size=1024)
+    student = make_student(numeric=numeric, max_epochs=1, batch_size=1024)
     clf = DistilledClassifier(
         teacher,
         student,
@@ -55,11 +62,14 @@ def measure(args):
         clf.fit(X, y)
     seconds = perf_counter() - start
     above = peak.value - data
-    print(
-        f"{kind:7} numeric={args.numeric} {above / MIB:6.0f} MiB above the data, "
-        f"{(above - 400 * MIB) / X.nbytes:5.2f} of X beyond 400 MiB, {seconds:5.1f} s",
-        flush=True,
-    )
+    row = {
+        "data": kind,
+        "numeric": numeric,
+        "data, MiB": f"{X.nbytes / MIB:.0f}",
+        "peak above the data, MiB": f"{above / MIB:.0f}",
+        "seconds": f"{seconds:.1f}",
+    }
+    print(json.dumps(row))
 
 
 def rows(args, kind, folder):
@@ -94,13 +104,11 @@ def resident():
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=50)
-    parser.add_argument("--numeric", default="piecewise")
-    parser.add_argument("--one", nargs=2, metavar=("KIND", "FOLDER"))
+    parser.add_argument("--numeric", nargs="+", default=["standard", "piecewise"])
+    parser.add_argument("--one", nargs=3, metavar=("KIND", "NUMERIC", "FOLDER"))
     return parser.parse_args()
 
 

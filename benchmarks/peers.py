@@ -13,49 +13,59 @@ For example:
     python benchmarks/peers.py --datasets letter satimage phoneme --seeds 2
 """
 
-import argparse
+import datetime
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from _data import FOLDER_ONLY, OPENML, load
+from _report import argument_parser, report, store
 from lightgbm import LGBMClassifier
-from quality import (
-    METRICS,
-    TEACHERS,
-    make_teacher,
-    measured,
-    print_row,
-    size,
-    split,
-    spread,
-    timed,
-)
+from quality import TEACHERS, by_model, make_teacher, measured, size, split, timed
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdistill import DistilledClassifier, soft_labels
 
+KEY = ["teacher", "max rows", "data", "model", "seed"]
+MODELS = [
+    "skdistill",
+    "LightGBM, labels",
+    "LightGBM, soft labels",
+    "MLPClassifier, labels",
+    "RealMLP-TD-S, labels",
+]
+
 
 def main():
     args = parse_args()
-    print_row("data", "model", *METRICS)
-    print_row(*["---"] * (2 + len(METRICS)))
+    setting = {
+        "teacher": args.teacher,
+        "max rows": args.max_rows,
+        "date": datetime.date.today(),
+    }
     for data in args.datasets:
         X, y = load(data)
         y = np.unique(y, return_inverse=True)[1]
-        results = pd.DataFrame(
-            record for seed in range(args.seeds) for record in run(X, y, seed, args)
-        )
-        for model, group in results.groupby("model", sort=False):
-            print_row(data, model, *(spread(group[metric]) for metric in METRICS))
+        for seed in range(args.seeds):
+            for record in run(X, y, seed, args):
+                record |= {"data": data, "seed": seed}
+                store(args.output, "peers", record | setting, KEY)
+                print(data, seed, record["model"], flush=True)
+    records = pd.read_csv(args.output / "results" / "peers.csv")
+    groups = records.groupby(["teacher", "max rows"])
+    report(
+        args.output,
+        {
+            f"models, {teacher}, {max_rows} rows": by_model(group, MODELS)
+            for (teacher, max_rows), group in groups
+        },
+    )
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     tables = [n for n in [*OPENML, *FOLDER_ONLY] if n not in ("mnist", "adult_frame")]
     parser.add_argument("--datasets", nargs="+", default=tables, choices=tables)
     parser.add_argument("--seeds", type=int, default=3, help="how many")

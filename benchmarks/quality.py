@@ -11,10 +11,16 @@ part each, to show what that part does:
 
     python benchmarks/quality.py --teachers blend boosted --seeds 3
     python benchmarks/quality.py --arms default "no made rows" auto --datasets letter
+
+Each measurement is added to ``results/quality.csv``, in place of an earlier one of the
+same model, and the report is made from all of them. So the data sets and the teachers
+may be measured one by one, and by several processes at the same time. ``--seeds 0``
+measures nothing and only makes the report.
 """
 
-import argparse
+import datetime
 import io
+import warnings
 from functools import partial
 from time import perf_counter
 
@@ -22,6 +28,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from _data import FOLDER_ONLY, OPENML, load
+from _report import argument_parser, report, spread, store
 from lightgbm import LGBMClassifier
 from scipy.stats import t as student_t
 from sklearn.base import clone
@@ -90,30 +97,32 @@ ARMS = {
 METRICS = ["accuracy", "log loss", "agreement", "fit s", "bytes", "row us"]
 
 
+KEY = ["teacher", "hidden", "max rows", "data", "model", "seed"]
+
+
 def main():
     args = parse_args()
-    for name in args.teachers:
-        print(f"\nTeacher: {name}\n")
-        print_row("data", "model", *METRICS)
-        print_row(*["---"] * (2 + len(METRICS)))
-        results = []
+    # The net of labels alone is given a "teacher" that knows nothing.
+    warnings.filterwarnings("ignore", "the teacher's balanced accuracy")
+    setting = {
+        "hidden": "-".join(map(str, args.hidden)),
+        "max rows": args.max_rows,
+        "date": datetime.date.today(),
+    }
+    for teacher in args.teachers:
         for data in args.datasets:
             X, y = load(data)
-            result = pd.DataFrame(
-                {"data": data, "seed": seed, **record}
-                for seed in range(args.seeds)
-                for record in run(X, y, name, seed, args)
-            )
-            results.append(result)
-            for model, group in result.groupby("model", sort=False):
-                print_row(data, model, *(spread(group[metric]) for metric in METRICS))
-        print_summary(pd.concat(results))
+            for seed in range(args.seeds):
+                for record in run(X, y, teacher, seed, args):
+                    record |= {"teacher": teacher, "data": data, "seed": seed}
+                    store(args.output, "quality", record | setting, KEY)
+                    print(teacher, data, seed, record["model"], flush=True)
+    records = pd.read_csv(args.output / "results" / "quality.csv")
+    report(args.output, tables(records))
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     names = [name for name in [*OPENML, *FOLDER_ONLY] if name != "mnist"]
     parser.add_argument("--datasets", nargs="+", default=names, choices=names)
     parser.add_argument("--seeds", type=int, default=3, help="how many")
@@ -206,46 +215,77 @@ def make_teacher(name, X, seed):
     )
 
 
-def print_summary(results):
+def tables(records):
+    """Return the tables by title: three for each teacher and size of the student."""
+    found = {}
+    for setting, group in records.groupby(["teacher", "hidden", "max rows"]):
+        teacher, hidden, max_rows = setting
+        title = f"{teacher}, {hidden}, {max_rows} rows"
+        found[f"models, {title}"] = by_model(group, ["teacher", HONEST, *ARMS])
+        found[f"differences, {title}"] = differences(group)
+        found[f"summary, {title}"] = summary(group)
+    return found
+
+
+def by_model(records, models):
+    """Return the metrics of each model: means and standard deviations over seeds."""
+    records = records.astype({"model": pd.CategoricalDtype(models)})
+    groups = records.groupby(["data", "model"], observed=True)
+    return groups[METRICS].agg(spread).assign(seeds=groups.size()).reset_index()
+
+
+def paired(records, metric):
+    """Return the differences to the honest net: a row for each data set and seed."""
+    wide = records.set_index(["data", "seed", "model"])[metric].unstack("model")
+    return wide.drop(columns=HONEST).sub(wide[HONEST], axis=0)
+
+
+def differences(records):
+    """Return the mean paired differences over seeds, with intervals of 95 %."""
+    columns = {
+        f"{metric}: {model}": values.groupby("data").agg(interval)
+        for metric in ("accuracy", "log loss")
+        for model, values in paired(records, metric).items()
+    }
+    return pd.DataFrame(columns).reset_index()
+
+
+def summary(records):
     """Compare the models with the honest net: means over seeds, then over data sets."""
-    means = results.groupby(["data", "model"], sort=False)[METRICS].mean()
-    accuracy, loss, seconds = (
-        means[metric].unstack("model") for metric in ("accuracy", "log loss", "fit s")
+    accuracy, loss = (
+        paired(records, metric).groupby("data").mean()
+        for metric in ("accuracy", "log loss")
     )
-    gap = accuracy["teacher"] - accuracy[HONEST]
-    wide = gap[gap >= 0.01].index
-    print(f"\nAgainst the net of labels alone, on {len(gap)} data sets:\n")
-    print_row(
-        "model",
-        "accuracy, mean difference (95 % interval)",
-        "smallest difference",
-        "log loss smaller on",
-        f"gap closed, {len(wide)} sets with a gap of 1 point",
-        "fit s, median",
-    )
-    print_row(*["---"] * 6)
-    for model in results["model"].unique():
-        if model == HONEST:
-            continue
-        difference = accuracy[model] - accuracy[HONEST]
-        closed = difference[wide] / gap[wide]
-        print_row(
-            model,
-            interval(difference),
-            f"{difference.min():+.4f} ({difference.idxmin()})",
-            f"{(loss[model] < loss[HONEST]).sum()}",
-            interval(closed),
-            f"{seconds[model].median():.1f}",
+    seconds = records.groupby(["data", "model"])["fit s"].mean().unstack("model")
+    gap = accuracy["teacher"]
+    wide = gap.index[gap >= 0.01]
+    rows = []
+    for model, difference in accuracy.items():
+        rows.append(
+            {
+                "model": model,
+                "data sets": difference.count(),
+                "accuracy, mean difference (95 % interval)": interval(difference),
+                "smallest difference": f"{difference.min():+.4f} "
+                f"({difference.idxmin()})",
+                "log loss smaller on": (loss[model] < 0).sum(),
+                f"gap closed, {len(wide)} sets with a gap of 1 point": interval(
+                    difference[wide] / gap[wide]
+                ),
+                "fit s, median": f"{seconds[model].median():.1f}",
+            }
         )
+    return pd.DataFrame(rows)
 
 
 def interval(values):
     """Return the mean, and the interval of Student's t around it."""
+    values = values.dropna()
     if len(values) < 2:
-        return f"{values.mean():.3f}"
+        return "" if values.empty else f"{values.mean():+.4f}"
     half = student_t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5
     mean = values.mean()
-    return f"{mean:.4f} ({mean - half:.4f} to {mean + half:.4f})"
+    return f"{mean:+.4f} ({mean - half:+.4f} to {mean + half:+.4f})"
 
 
 def size(model):
@@ -260,16 +300,6 @@ def one_row(model, X, repeats=20):
     row = X[:1]
     seconds = [timed(model.predict_proba, row)[1] for _ in range(repeats)]
     return np.median(seconds)
-
-
-def spread(values):
-    """Return the mean and the standard deviation."""
-    digits = 4 if values.abs().max() < 10 else 0
-    return f"{values.mean():.{digits}f} ± {values.std(ddof=0):.{digits}f}"
-
-
-def print_row(*cells):
-    print("|", " | ".join(cells), "|", flush=True)
 
 
 def timed(function, *args, **kwargs):

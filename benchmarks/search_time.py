@@ -6,17 +6,19 @@ take the same time, so only some candidates are fitted, and the time is scaled t
 them. The others are scikit-learn's GridSearchCV over DistilledClassifier, scaled as
 well, and skdistill's GridSearchCV, which is run in full:
 
-    python benchmarks/search_time.py --dataset letter --n-jobs 2
+    python benchmarks/search_time.py --dataset letter --n-jobs 1 2
 """
 
-import argparse
 import warnings
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 import torch
 from _data import OPENML, load
+from _report import argument_parser, median_range, report
 from fit_time import MLP
+from joblib import Parallel, delayed
 from sklearn import model_selection
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier
@@ -84,28 +86,40 @@ def main():
         "scikit-learn": (model_selection.GridSearchCV, distilled, few),
         "skdistill": (GridSearchCV, distilled, grid),
     }
+    searches = {
+        (name, n_jobs): search
+        for n_jobs in args.n_jobs
+        for name, search in searches.items()
+    }
     seconds = {name: [] for name in searches}
     for repetition in range(args.repetitions):
-        for name, (search_class, estimator, candidates) in searches.items():
+        for (name, n_jobs), (search_class, estimator, candidates) in searches.items():
             n = len(model_selection.ParameterGrid(candidates))
             # Other rows each time: soft labels of the last time do not serve.
             keep = np.random.default_rng(repetition).permutation(len(X))[:-1]
             search = search_class(
-                clone(estimator), candidates, cv=5, n_jobs=args.n_jobs, refit=False
+                clone(estimator), candidates, cv=5, n_jobs=n_jobs, refit=False
             )
+            # The processes start, and import torch, before the clock does.
+            Parallel(n_jobs)(delayed(clone)(estimator) for _ in range(n_jobs))
             start = perf_counter()
             search.fit(X[keep], y[keep])
             took = (perf_counter() - start) * n_candidates / n
-            seconds[name].append(took)
-            print(f"{name:13} {took:8.1f} s", flush=True)
-    baseline = np.median(seconds["hand-written"])
-    print(f"\n{args.dataset}, {len(X)} rows, {n_candidates} candidates x 5 folds")
-    for name, own in seconds.items():
-        ratios = np.array(own) / np.array(seconds["hand-written"])
-        print(
-            f"{name:13} {np.median(own):8.1f} s, {np.median(own) / baseline:.3f} "
-            f"of the hand-written ({ratios.min():.3f} to {ratios.max():.3f})"
-        )
+            seconds[name, n_jobs].append(took)
+            print(f"{name:13} {n_jobs} {took:8.1f} s", flush=True)
+    rows = [
+        {
+            "search": name,
+            "n_jobs": n_jobs,
+            "seconds, median (min to max)": median_range(own, 1),
+            "share of the hand-written": median_range(
+                np.divide(own, seconds["hand-written", n_jobs])
+            ),
+        }
+        for (name, n_jobs), own in seconds.items()
+    ]
+    title = f"{args.dataset}, {len(X)} rows, {n_candidates} candidates, 5 folds"
+    report(args.output, {title: pd.DataFrame(rows)})
 
 
 def estimators(args, n_features, n_classes, teacher):
@@ -128,15 +142,13 @@ def estimators(args, n_features, n_classes, teacher):
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--dataset", choices=OPENML, default="letter")
     parser.add_argument("--rows", type=int, default=16_000)
     parser.add_argument("--trees", type=int, default=500)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--n-jobs", type=int, default=2)
+    parser.add_argument("--n-jobs", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--scaled-candidates", type=int, default=1)
     parser.add_argument("--repetitions", type=int, default=1)
     return parser.parse_args()

@@ -20,9 +20,9 @@ from skdistill.utils._fingerprint import fingerprint
 
 _LABELS_ALONE = Objective(temperature=1.0, alpha=0.0, loss=())
 
-# How many nets learn the labels. Their mean is more exact than one: with it, students were
-# .2 points more accurate in the mean of ten data sets, by up to .8 points, and at most .15
-# points less.
+# How many nets learn the labels. Their mean is more exact than one: with it, students
+# were .2 points more accurate in the mean of ten data sets, by up to .8 points, and at
+# most .15 points less.
 _N_NETS = 4
 
 # The weight decay of a student, times the best epoch of the nets that learn the labels;

@@ -261,10 +261,6 @@ class TestInput:
         with pytest.raises(TypeError, match=f"expected a classifier, got .* '{kind}'"):
             measure(clone(model).fit(*data), data[0])
 
-    def test_a_missing_file(self, data, tmp_path):
-        with pytest.raises(FileNotFoundError):
-            footprint(tmp_path / "no.onnx", data[0])
-
     @pytest.mark.parametrize("measure", [footprint, size_scorer, latency_scorer])
     @pytest.mark.parametrize(
         ("model", "error", "match"),
@@ -342,14 +338,3 @@ class TestPrint:
     )
     def test_cells(self, value, cell):
         assert _footprint._cell(value) == cell
-
-    def test_a_data_frame(self, costs):
-        frame = pd.DataFrame.from_dict(costs, orient="index")
-        assert list(frame.index) == ["forest", "student"]
-        assert list(frame.columns) == KEYS
-        assert frame.loc["student", "parameters"] == 67
-        assert np.isnan(frame.loc["forest", "parameters"])
-
-    def test_no_models(self, data):
-        assert footprint({}, data[0]) == {}
-        assert str(footprint({}, data[0])) == ""

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cloudpickle
 import numpy as np
@@ -93,20 +94,11 @@ def test_labels_keep_their_dtype(classes):
     np.testing.assert_array_equal(student.predict(X), classes[[2, 0, 1, 1]])
 
 
-@pytest.mark.parametrize("as_path", [str, lambda path: path])
-def test_reads_a_path(student, tmp_path, as_path):
+@pytest.mark.parametrize("as_path", [str, Path])
+def test_file_is_read_once(student, tmp_path, as_path):
     path = tmp_path / "student.onnx"
     path.write_bytes(student.model)
-
-    np.testing.assert_array_equal(
-        OnnxClassifier(as_path(path)).predict_proba(X), student.predict_proba(X)
-    )
-
-
-def test_file_is_read_once(student, tmp_path):
-    path = tmp_path / "student.onnx"
-    path.write_bytes(student.model)
-    from_path = OnnxClassifier(path).fit()
+    from_path = OnnxClassifier(as_path(path)).fit()
     path.unlink()
 
     np.testing.assert_array_equal(from_path.predict_proba(X), student.predict_proba(X))

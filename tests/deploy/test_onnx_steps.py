@@ -81,12 +81,6 @@ def test_frame_of_strings_and_numbered_columns(table):
     assert_same(data, clf, X)
 
 
-def test_frame_of_one_column_of_strings(table):
-    X = table[0][["home town"]]
-    clf = distilled(quick_student(), X, table[1])
-    assert_same(to_onnx(clf), clf, X)
-
-
 @pytest.mark.parametrize("name", ["label", "probabilities", ""])
 def test_refuses_columns_named_as_an_output(table, name):
     X = table[0][["home town", "1"]].set_axis([name, "other"], axis=1)
@@ -184,15 +178,6 @@ def test_missing_values_are_taken_where_some_column_takes_them(data):
         OnnxClassifier(made).predict(rows)
 
 
-class Inner(TransformerMixin, BaseEstimator):
-    def fit(self, X, y=None):
-        self.n_features_in_ = X.shape[1]
-        return self
-
-    def transform(self, X):
-        return X
-
-
 def own_columns():
     return ColumnTransformer(
         [
@@ -212,19 +197,16 @@ def own_columns():
 def test_columns_of_ones_own(table, place):
     X, y = table
     X = X.drop(columns=["empty", "variable"])
-    fit = {"teacher_proba": proba_for(y)[:, :2]}
-    fit["teacher_proba"] /= fit["teacher_proba"].sum(axis=1, keepdims=True)
     net = tiny_net(max_epochs=2)
     if place == "student":
-        student = Pipeline([("columns", own_columns()), ("net", net)])
-        clf = DistilledClassifier(student=student, random_state=0).fit(X, y, **fit)
+        clf = distilled(make_pipeline(own_columns(), net), X, y)
     else:
         head = own_columns()
         if place == "nested":
             head = make_pipeline(make_pipeline("passthrough", head), StandardScaler())
         last = DistilledClassifier(student=net, random_state=0)
         clf = Pipeline([("head", head), ("clf", last)])
-        clf.fit(X, y, clf__teacher_proba=fit["teacher_proba"])
+        clf.fit(X, y, clf__teacher_proba=proba_for(y))
     made = to_onnx(clf, sample=X)
     kinds = json.loads(metadata_of(made)["skdistill.kinds"])
     assert kinds == ["string", "string", "float", "string"]
@@ -242,21 +224,13 @@ def test_columns_of_an_array(data):
     assert_same(made, clf, data[0])
 
 
-def test_unused_column_of_a_frame_without_names(data):
-    X = pd.DataFrame(data[0]).assign(unused="text").set_axis(range(5), axis=1)
-    X[4] = [f"id {i}" for i in range(len(X))]
-    clf = distilled(quick_student(), X, data[1])
-    assert_same(to_onnx(clf), clf, X)
-
-
 def test_frame_on_the_way(data):
     X, y = pd.DataFrame(data[0], columns=["a-b", "c", "d", "e"]), data[1]
     head = StandardScaler().set_output(transform="pandas")
-    proba = proba_for(y) / proba_for(y).sum(axis=1, keepdims=True)
     clf = Pipeline(
         [("scale", head), ("clf", DistilledClassifier(None, quick_student()))]
     )
-    clf.fit(X, y, clf__teacher_proba=proba)
+    clf.fit(X, y, clf__teacher_proba=proba_for(y))
     assert_same(to_onnx(clf), clf, X)
 
 
@@ -295,7 +269,7 @@ def test_named_columns_without_steps_per_column(data):
 
 
 def test_step_that_skl2onnx_does_not_know(data):
-    student = Pipeline([("inner", Inner()), ("net", tiny_net(max_epochs=1))])
+    student = Pipeline([("inner", Doubled()), ("net", tiny_net(max_epochs=1))])
     clf = distilled(student, *data)
     with pytest.raises(ValueError, match=r"skl2onnx cannot convert .*inner") as info:
         to_onnx(clf, sample=data[0])
@@ -315,8 +289,7 @@ def test_columns_in_front_of_the_default_student(table, encoder, output):
     ).set_output(transform=output)
     student = DistilledClassifier(student=quick_student(), random_state=0)
     clf = make_pipeline(steps, student)
-    proba = np.where(np.unique(y) == y[:, None], 0.8, 0.2)
-    clf.fit(X, y, distilledclassifier__teacher_proba=proba)
+    clf.fit(X, y, distilledclassifier__teacher_proba=proba_for(y))
     assert_same(to_onnx(clf, sample=X), clf, X)
 
 
@@ -327,8 +300,7 @@ def test_columns_after_another_step_in_front_of_the_default_student(data):
     )
     student = DistilledClassifier(student=quick_student(), random_state=0)
     clf = make_pipeline(SimpleImputer(), steps, student)
-    proba = np.eye(3)[y] * 0.7 + 0.1
-    clf.fit(X, y, distilledclassifier__teacher_proba=proba)
+    clf.fit(X, y, distilledclassifier__teacher_proba=proba_for(y))
     assert_same(to_onnx(clf, sample=X), clf, X)
 
 

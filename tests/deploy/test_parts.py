@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
@@ -32,14 +32,24 @@ class Softmax(nn.Sequential):
         super().__init__(nn.Linear(4, 3), nn.Softmax(dim=1))
 
 
-def test_not_fitted():
+@pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DistilledClassifier(),
+        make_pipeline(StandardScaler(), DistilledClassifier()),
+        GridSearchCV(DistilledClassifier(), {}),
+    ],
+)
+def test_not_fitted(convert, estimator):
     with pytest.raises(NotFittedError):
-        to_onnx(DistilledClassifier())
+        convert(estimator)
 
 
-def test_other_estimators(data):
+@pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
+def test_other_estimators(convert, data):
     with pytest.raises(TypeError, match="expected a fitted DistilledClassifier"):
-        to_onnx(LogisticRegression().fit(*data))
+        convert(LogisticRegression().fit(*data))
 
 
 @pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
@@ -76,8 +86,7 @@ def test_preprocessor_of_tables_in_front_is_plain_scikit_learn(table, convert):
     X = X.assign(**{"capital-gain": X["capital-gain"].astype(np.float32)})
     last = DistilledClassifier(student=tiny_net(max_epochs=2), random_state=0)
     clf = Pipeline([("tables", TabularPreprocessor()), ("c", last)])
-    proba = np.where(np.unique(y) == y[:, None], 0.9, 0.1)
-    clf.fit(X, y, c__teacher_proba=proba)
+    clf.fit(X, y, c__teacher_proba=proba_for(y))
     made = convert(clf)
     if convert is to_onnx:
         assert_same(made, clf, X)
@@ -126,11 +135,10 @@ def test_what_holds_a_student(net_student, net_file, hold):
 
 def test_pipelines_and_searches(data):
     X, y = data
-    proba = proba_for(y) / proba_for(y).sum(axis=1, keepdims=True)
     last = DistilledClassifier(student=tiny_net(max_epochs=2), random_state=0)
     pipeline = Pipeline([("reduce", PCA(2)), ("scale", StandardScaler()), ("c", last)])
     search = GridSearchCV(pipeline, {"reduce__n_components": [2]}, cv=2)
-    search.fit(X, y, c__teacher_proba=proba)
+    search.fit(X, y, c__teacher_proba=proba_for(y))
     made = to_onnx(search, sample=X)
     assert metadata_of(made)["skdistill.n_features"] == "4"
     assert_same(made, search, X)

@@ -12,10 +12,9 @@ import pytest
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
-from torch import nn
 
 from skdistill.deploy import OnnxClassifier, to_onnx, to_sklearn
-from tests.conftest import TinyModule, tiny_net
+from tests.conftest import tiny_net
 from tests.deploy.conftest import assert_same, distilled, quick_student, run
 
 
@@ -114,12 +113,13 @@ class ScaledNet(NeuralNetClassifier):
         return super().infer(3 * x, **fit_params)
 
 
+def scaled_net():
+    """Return a net whose module alone says something else."""
+    return ScaledNet(**tiny_net(max_epochs=3).get_params(deep=False))
+
+
 def test_refuses_a_file_that_says_something_else(data, tmp_path):
-    net = ScaledNet(
-        TinyModule, criterion=nn.CrossEntropyLoss, max_epochs=3, train_split=None,
-        lr=0.5, verbose=0,
-    )  # fmt: skip
-    clf = distilled(net, *data)
+    clf = distilled(scaled_net(), *data)
     with pytest.raises(ValueError, match=r"differs by 0\.\d+, more than 1e-05"):
         to_onnx(clf, tmp_path / "model.onnx", sample=data[0])
     assert not list(tmp_path.iterdir())
@@ -226,9 +226,7 @@ def test_labels_of_no_sample_or_of_no_use(wide_student, data, given):
 def test_message_tells_which_part_differs(data, part):
     X, y = data
     if part == "net":
-        net = ScaledNet(TinyModule, criterion=nn.CrossEntropyLoss, max_epochs=3,
-                        train_split=None, lr=0.5, verbose=0)  # fmt: skip
-        clf = distilled(net, X, y)
+        clf = distilled(scaled_net(), X, y)
     else:
         X = X + 1e7
         student = make_pipeline(StandardScaler(), tiny_net(max_epochs=2))
@@ -241,7 +239,5 @@ def test_message_tells_which_part_differs(data, part):
 
 
 def test_message_of_made_up_rows_names_the_sample(data):
-    net = ScaledNet(TinyModule, criterion=nn.CrossEntropyLoss, max_epochs=3,
-                    train_split=None, lr=0.5, verbose=0)  # fmt: skip
     with pytest.raises(ValueError, match=r"made up .* pass sample="):
-        to_onnx(distilled(net, *data))
+        to_onnx(distilled(scaled_net(), *data))

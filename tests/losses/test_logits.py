@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
-from scipy.special import log_softmax, rel_entr, softmax
-from scipy.stats import entropy, zscore
+from scipy.special import rel_entr, softmax
+from scipy.stats import zscore
 from torch.nn import functional as F
 
 from skdistill.losses import (
@@ -19,9 +19,9 @@ from skdistill.losses import (
     StandardizedLoss,
     _base,
 )
+from tests.losses.conftest import gradient
 
 N_CLASSES = [2, 3, 26, 100]
-TEMPERATURES = [0.1, 0.5, 1.0, 2.0, 4.0, 20.0, 100.0, 1000.0]
 
 CLASSES = _base.LOSSES["loss"]
 LOSSES = list(CLASSES)
@@ -70,26 +70,7 @@ def kl_numpy(student, teacher, y, temperature, weights=None):
     return temperature**2 * np.average(rows, weights=weights)
 
 
-def gradient(loss, student):
-    return torch.autograd.grad(loss, student)[0]
-
-
-@pytest.mark.parametrize(
-    ("temperature", "value"), [(1, 1.1456916634), (2, 1.3371903937)]
-)
-def test_kl_worked_out_by_hand(temperature, value):
-    loss = KLLoss(temperature)(STUDENT.double(), TEACHER.double())
-    assert loss.shape == ()
-    assert_allclose(loss, value, rtol=1e-10)
-
-
-def test_kl_of_probabilities_worked_out_by_hand():
-    student = torch.tensor([[0.5, 0.5]], dtype=torch.float64).log()
-    teacher = torch.tensor([[0.75, 0.25]], dtype=torch.float64).log()
-    assert_allclose(KLLoss()(student, teacher), 0.1308120359, rtol=1e-9)
-
-
-@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("temperature", [0.1, 2.0, 1000.0])
 def test_gradient_is_the_difference_of_probabilities(temperature):
     student, teacher, _, weights = batch(26)
     for weight in (None, weights):
@@ -103,37 +84,8 @@ def test_gradient_is_the_difference_of_probabilities(temperature):
         )
 
 
-@pytest.mark.parametrize("n_classes", N_CLASSES)
-def test_high_temperature_limit_is_the_variance_of_the_difference(n_classes):
-    student, teacher, _, _ = batch(n_classes, dtype=torch.float32)
-    difference = to_numpy(student) - to_numpy(teacher)
-    limit = difference.var(axis=1).mean() / 2
-    assert_allclose(KLLoss(1e4)(student, teacher).detach(), limit, rtol=2e-3)
-
-
-@pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_kl_alone_reproduces_the_teacher(temperature):
-    teacher = torch.tensor([[0.7, 0.2, 0.1]], dtype=torch.float64).log()
-    student = torch.zeros_like(teacher).requires_grad_()
-    loss = KLLoss(temperature)
-    for _ in range(2000):
-        student = student - gradient(loss(student, teacher), student)
-        student = student.detach().requires_grad_()
-    assert_allclose(F.softmax(student.detach(), 1), teacher.exp(), atol=1e-6)
-
-
 logits = arrays(np.float64, (4, 3), elements=st.floats(-30, 30))
-temperatures = st.floats(0.1, 1000)
 fast = settings(max_examples=50, deadline=None)
-
-
-@fast
-@given(logits, logits, temperatures)
-def test_kl_is_never_negative(student, teacher, temperature):
-    loss = KLLoss(temperature)(torch.tensor(student), torch.tensor(teacher))
-    assert loss >= -1e-14 * max(temperature, 1) ** 2
-    if np.abs(log_softmax(student, 1) - log_softmax(teacher, 1)).max() > 0.1:
-        assert KLLoss(1e3)(torch.tensor(student), torch.tensor(teacher)) > 0
 
 
 def kl_rows_numpy(p, q):
@@ -211,7 +163,7 @@ def jsd_numpy(student, teacher, y, temperature, weights, beta=0.5):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 4.0, 20.0, 100.0])
+@pytest.mark.parametrize("temperature", [0.5, 2.0, 20.0])
 @pytest.mark.parametrize(("name", "n_classes"), CASES)
 def test_loss_agrees_with_numpy(name, n_classes, temperature, weighted):
     student, teacher, y, weights = batch(n_classes)
@@ -230,19 +182,6 @@ def test_defaults_are_those_of_the_paper(name):
     temperature = {"dkd": 4.0, "standardized": 2.0}.get(name, 1.0)
     expected = globals()[f"{name}_numpy"](student, teacher, y, temperature, None)
     assert_allclose(loss_of(name, student, teacher, y).detach(), expected, rtol=1e-8)
-
-
-def test_logit_mse_worked_out_by_hand():
-    loss = LogitMSELoss()(STUDENT.double(), TEACHER.double())
-    assert_allclose(loss, 2.9166666667, rtol=1e-10)
-
-
-def test_dkd_worked_out_by_hand():
-    student, teacher = STUDENT.double(), TEACHER.double()
-    target = DKDLoss(1.0, 0.0, 1.0)(student, teacher, Y)
-    nontarget = DKDLoss(0.0, 1.0, 1.0)(student, teacher, Y)
-    assert_allclose(target, 1.0580499133, rtol=1e-9)
-    assert_allclose(nontarget, 0.2423697292, rtol=1e-9)
 
 
 def log_rows(*rows):
@@ -281,39 +220,6 @@ def test_nkd_worked_out_by_hand():
     assert_allclose(
         NKDLoss(0.5, 2.0)(student, teacher, y), (0.75 + 0.5 * 4) * np.log(2)
     )
-
-
-def test_jsd_worked_out_by_hand():
-    student, teacher = log_rows([0.5, 0.5]), log_rows([1.0, 0.0])
-    # The mixture is [.75, .25].
-    from_teacher = -np.log(0.75)
-    from_student = 0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25)
-    assert_allclose(JSDLoss()(student, teacher), (from_teacher + from_student) / 2)
-
-
-@pytest.mark.parametrize("scale", [1.0, 7.0])
-def test_standardized_worked_out_by_hand(scale):
-    # A row of equal steps becomes [-1, 0, 1].
-    student = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64)
-    teacher = scale * student.flip(1) + 5
-    expected = KLLoss(2.0)(student - 2, 2 - student)
-    assert_allclose(StandardizedLoss()(student, teacher), expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize("temperature", [0.1, 1.0, 4.0, 20.0])
-@pytest.mark.parametrize("n_classes", N_CLASSES)
-def test_kl_is_tckd_and_weighted_nckd(n_classes, temperature):
-    student, teacher, y, _ = batch(n_classes)
-    student = student.detach()
-    p_teacher = F.softmax(teacher / temperature, dim=1)
-    total = 0.0
-    for i in range(len(y)):
-        row = slice(i, i + 1)
-        certainty = p_teacher[i, y[i]].item()
-        loss = DKDLoss(1.0, 1 - certainty, temperature)
-        total += loss(student[row], teacher[row], y[row])
-    expected = KLLoss(temperature)(student, teacher)
-    assert_allclose(total / len(y), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
@@ -399,9 +305,9 @@ def test_loss_passes_gradcheck(name, n_classes, temperature, weighted):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("temperature", [0.1, 1.0, 4.0, 20.0, 1000.0])
-@pytest.mark.parametrize("scale", [0.0, 1e-3, 1.0, 1e4])
-@pytest.mark.parametrize("n_samples", [1, 2, 8])
+@pytest.mark.parametrize("temperature", [0.1, 4.0, 1000.0])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+@pytest.mark.parametrize("n_samples", [1, 8])
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_is_finite_in_every_dtype(name, n_samples, scale, temperature, dtype):
     student, teacher, y, weights = batch(26, n_samples=n_samples)
@@ -422,9 +328,9 @@ def test_loss_is_finite_in_every_dtype(name, n_samples, scale, temperature, dtyp
         assert grad.isfinite().all()
 
 
-@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("temperature", [0.1, 4.0, 1000.0])
 @pytest.mark.parametrize("scale", [1.0, 1e4])
-@pytest.mark.parametrize("n_classes", [2, 3, 26])
+@pytest.mark.parametrize("n_classes", [2, 26])
 @pytest.mark.parametrize("name", TOLERANT)
 def test_loss_is_finite_where_the_teacher_is_zero(name, n_classes, scale, temperature):
     student, teacher, y, _ = batch(n_classes, dtype=torch.float32)
@@ -566,14 +472,6 @@ def test_loss_leaves_its_inputs_alone(name):
     assert all(map(torch.equal, inputs, copies))
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_a_step_down_the_gradient_lowers_the_loss(name):
-    student, teacher, y, _ = batch(26)
-    before = loss_of(name, student, teacher, y)
-    nearer = student - 0.1 * gradient(before, student)
-    assert loss_of(name, nearer, teacher, y) < before
-
-
 @pytest.mark.parametrize("temperature", [1.0, 20.0])
 @pytest.mark.parametrize("name", LOSSES)
 def test_weight_of_a_loss_counts_rows(name, temperature):
@@ -600,21 +498,6 @@ def test_loss_of_zero_weights_is_0(name, temperature, dtype):
     assert (gradient(loss, student) == 0).all()
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_order_of_the_classes_does_not_matter(name):
-    student, teacher, y, weights = batch(26)
-    order = torch.randperm(26, generator=torch.Generator().manual_seed(0))
-    loss = loss_of(name, student, teacher, y, sample_weight=weights)
-    shuffled = loss_of(
-        name,
-        student[:, order],
-        teacher[:, order],
-        order.argsort()[y],
-        sample_weight=weights,
-    )
-    assert_allclose(loss.detach(), shuffled.detach(), rtol=1e-12)
-
-
 some_temperatures = st.floats(0.5, 100)
 
 
@@ -638,10 +521,6 @@ def test_loss_is_never_negative(name, student, teacher, temperature):
 def test_loss_is_zero_where_equal(name, student, temperature):
     loss = value(name, student, student, temperature)
     assert_allclose(loss, 0, atol=1e-12 * max(temperature, 1) ** 2)
-
-
-def test_nkd_is_not_zero_where_equal():
-    assert NKDLoss()(STUDENT, STUDENT, Y) > 0.1
 
 
 # Quarters stay exact under the shift and the scale, so that rounding makes no row of
@@ -675,20 +554,6 @@ def test_standardized_is_invariant_to_a_scale(student, teacher, scale, temperatu
     scaled = value("standardized", scale * student, teacher, temperature)
     atol = 1e-12 * max(temperature, 1) ** 2
     assert_allclose(scaled, loss, rtol=1e-9, atol=atol)
-
-
-@fast
-@given(logits, logits, some_temperatures)
-def test_dist_is_at_most_2_per_term(student, teacher, temperature):
-    assert value("dist", student, teacher, temperature) <= 4.0001 * temperature**2
-
-
-@fast
-@given(logits, logits, some_temperatures, st.floats(0.01, 0.99))
-def test_jsd_is_at_most_the_entropy_of_its_mixture(student, teacher, temperature, beta):
-    student, teacher = torch.tensor(student), torch.tensor(teacher)
-    loss = JSDLoss(beta, temperature)(student, teacher)
-    assert loss <= entropy([beta, 1 - beta]) + 1e-12
 
 
 @fast

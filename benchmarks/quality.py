@@ -96,7 +96,6 @@ ARMS = {
 }
 METRICS = ["accuracy", "log loss", "agreement", "fit s", "bytes", "row us"]
 
-
 KEY = ["teacher", "hidden", "max rows", "data", "model", "seed"]
 
 

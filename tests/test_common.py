@@ -46,13 +46,6 @@ DENSE_SAMPLE_WEIGHTS = {
     ]
 }
 
-# The check allows 1e-7, which is the rounding of a single probability in float32.
-FLOAT32 = {
-    "another size of a batch, which float32 rounds in another way": [
-        "check_methods_subset_invariance"
-    ]
-}
-
 # By what a check asks of a teacher that knows 3 features and the classes 0, 1, 2.
 FITTED_ON_3_FEATURES = {
     "fits on 1 feature": ["check_fit2d_1feature"],
@@ -150,9 +143,13 @@ def test_sklearn_checks_with_an_unfitted_teacher(estimator, check):
 
 @sklearn_checks(
     distilled(LogisticRegression(), make_student()),
-    DENSE_SAMPLE_WEIGHTS | FLOAT32,
+    DENSE_SAMPLE_WEIGHTS,
 )
 def test_sklearn_checks_with_the_default_student(estimator, check):
+    if check.func.__name__ == "check_methods_subset_invariance":
+        # It allows 1e-7, about one rounding of a probability in float32, and whether
+        # batches of two sizes are rounded alike depends on the processor.
+        pytest.skip("the next test has a bound for float32")
     check(estimator)
 
 

@@ -90,15 +90,9 @@ def with_pseudo_labels(
     own = rows.own()
 
     def label() -> PseudoLabels:
-        labels, epochs = zip(
-            *(
-                _labels_of(clone(student), own, rows.extra, net_seed)
-                for net_seed in np.random.RandomState(seed).randint(
-                    2**31 - 1, size=_N_NETS
-                )
-            ),
-            strict=True,
-        )
+        seeds = np.random.RandomState(seed).randint(2**31 - 1, size=_N_NETS)
+        found = [_labels_of(clone(student), own, rows.extra, s) for s in seeds]
+        labels, epochs = zip(*found, strict=True)
         return PseudoLabels(np.mean(labels, axis=0), float(np.mean(epochs)))
 
     mark = None

@@ -62,7 +62,7 @@ docs: $(VENV)/.installed-docs ## build the documentation in docs/_build/html
 	@echo 'Open docs/_build/html/index.html'
 
 .PHONY: bench
-bench: $(VENV)/.installed-test ## measure time and memory, in some minutes
+bench: $(VENV)/.installed-test ## measure time and memory, in a few minutes
 	@$(RUN) benchmarks/import_time.py
 	@$(RUN) benchmarks/threads.py --repetitions 3 --widths 64 256
 	@$(RUN) benchmarks/fit_time.py

@@ -29,7 +29,13 @@ from skdistill._teachers._calibration import resolve_calibration
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
 from skdistill._training._pseudo_labels import with_pseudo_labels
-from skdistill._training._train import learning, net_of, train_student
+from skdistill._training._train import (
+    LeftOpen,
+    learning,
+    net_of,
+    numeric_of,
+    train_student,
+)
 from skdistill._transfer._class_weight import weights_of_classes, weights_of_rows
 from skdistill._transfer._extra import (
     made_rows,
@@ -146,7 +152,7 @@ class BaseDistiller(
             answer = replace(answer, classes=state.columns)
             rows = self._transfer_set(X, y, sample_weight, extra, answer)
             self._warn_about(rows, objective)
-            rows, found, weight_decay = self._completed(rows, objective, seed)
+            rows, found, left_open = self._completed(student, rows, objective, seed)
             temperature = answer.temperature if found is None else found
             train_student(
                 student,
@@ -154,7 +160,7 @@ class BaseDistiller(
                 objective,
                 seed=seed,
                 epochs=1 if incremental else None,
-                weight_decay=weight_decay,
+                left_open=left_open,
                 watch=tasks.train,
             )
             self.student_, self._state = student, state
@@ -396,8 +402,8 @@ class BaseDistiller(
         )
 
     def _completed(
-        self, rows: TransferSet, objective: Objective, seed: int
-    ) -> tuple[TransferSet, float | None, float | None]:
+        self, student: Any, rows: TransferSet, objective: Objective, seed: int
+    ) -> tuple[TransferSet, float | None, LeftOpen | None]:
         """Label rows that have no label by the others, and calibrate the teacher."""
         needed = rows.extra is not None and rows.has_labels and self._takes_tables()
         if not needed or (objective.alpha == 1 and not is_auto(self.calibrate_teacher)):
@@ -405,6 +411,7 @@ class BaseDistiller(
         return with_pseudo_labels(
             rows,
             make_student(early_stopping=True, validation_fraction=0.15),
+            numeric=numeric_of(student),
             seed=seed,
             calibrate=is_auto(self.calibrate_teacher),
             remember=isinstance(self.random_state, Integral),

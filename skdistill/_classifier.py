@@ -47,7 +47,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     By default, the student also learns from new rows, which are made from those of
     ``X`` and which the teacher labels. In their second term, the mean probabilities of
     four nets that were trained on the labels alone take the place of ``y``
-    (pseudo-labels [3]_).
+    (pseudo-labels [3]_). What the student leaves open follows from these nets: the
+    weight decay and the encoding of numbers (see :func:`make_student`).
 
     Set ``teacher``, ``student``, ``temperature`` and ``alpha`` first. The parameters
     after them are about the losses (``loss`` to ``student_layer``), the soft labels

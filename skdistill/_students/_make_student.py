@@ -26,7 +26,7 @@ from skdistill.utils._activations import ACTIVATIONS
             "array-like",
             Interval(Integral, 1, None, closed="left"),
         ],
-        "numeric": [StrOptions({"standard", "piecewise", "periodic"})],
+        "numeric": [StrOptions({"auto", "standard", "piecewise", "periodic"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -45,7 +45,7 @@ from skdistill.utils._activations import ACTIVATIONS
 def make_student(
     hidden_layer_sizes: int | Sequence[int] = (64, 64),
     *,
-    numeric: str = "piecewise",
+    numeric: str = "auto",
     activation: str = "relu",
     dropout: float = 0.0,
     lr: float = 0.015,
@@ -66,7 +66,7 @@ def make_student(
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
         The number of units in each hidden layer; an empty sequence makes a linear
         model (``net__module__hidden_layer_sizes``).
-    numeric : {"standard", "piecewise", "periodic"}, default="piecewise"
+    numeric : {"auto", "standard", "piecewise", "periodic"}, default="auto"
         How numeric columns are encoded. With "standard", the first layer gets their
         standardized values. "piecewise" and "periodic" add further inputs to these
         [1]_, from which a small net learns steps and bends more easily, and which make
@@ -78,7 +78,10 @@ def make_student(
         ``net__module__sigma`` for the standard deviation of the initial frequencies).
         Both add at most 256 inputs in all: the columns of a wide table have fewer
         bins, and only their standardized values if that would be fewer than 3 inputs
-        for each.
+        for each. "auto" stands for "piecewise". But if ``fit`` trains nets on the
+        labels for pseudo-labels, half of these get standardized values alone; where
+        their loss of rows held out is less than 0.6 times that of the others, it stands
+        for "standard".
     activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
         The function after each hidden layer (``net__module__activation``).
     dropout : float, default=0.0
@@ -140,8 +143,9 @@ def make_student(
     -----
     The widths of the net's input and output are not set. ``DistilledClassifier`` sets
     ``net__module__n_features``, ``net__module__n_classes`` and
-    ``net__module__n_numeric`` in ``fit``, and ``net__max_epochs`` and
-    ``net__optimizer__weight_decay`` if they are None.
+    ``net__module__n_numeric`` in ``fit``, ``net__max_epochs`` and
+    ``net__optimizer__weight_decay`` if they are None, and ``preprocess__numeric`` if it
+    is "auto".
 
     References
     ----------
@@ -183,6 +187,6 @@ def make_student(
             validation_fraction, stratified=True, random_state=0
         )
     preprocess = TabularPreprocessor(
-        numeric="piecewise" if numeric == "piecewise" else "standard"
+        numeric="standard" if numeric == "periodic" else numeric
     )
     return Pipeline([("preprocess", preprocess), ("net", net)])

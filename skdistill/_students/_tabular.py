@@ -88,10 +88,12 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     Parameters
     ----------
-    numeric : {"standard", "piecewise"}, default="standard"
+    numeric : {"standard", "piecewise", "auto"}, default="standard"
         What is made of a numeric column. "standard" is the standardized value.
         "piecewise" adds an output for each bin between quantiles of the column, which
-        rises from -0.5 to 0.5 over its bin, and is constant outside.
+        rises from -0.5 to 0.5 over its bin, and is constant outside. "auto" stands for
+        "piecewise", unless :class:`DistilledClassifier` sets it to "standard" in its
+        ``fit``.
     n_bins : int, default=16
         The largest number of bins of a column, at least 3, for
         ``numeric="piecewise"``. Equal quantiles are merged, so that a column of few
@@ -188,7 +190,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     dates_: _Dates
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "numeric": [StrOptions({"standard", "piecewise"})],
+        "numeric": [StrOptions({"standard", "piecewise", "auto"})],
         "n_bins": [Interval(Integral, _MIN_BINS, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 1, None, closed="left")],

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,27 @@ _PASSES, _PASSES_WITH_EXTRA = 60, 200
 # With few rows it takes at least this many steps, as a pass is only a few.
 _MIN_STEPS = 300
 
-# The weight decay of a student that leaves it open, if nobody knows a better one.
-_WEIGHT_DECAY = 0.1
-
 # The last step of a training may break a net whose last loss was sound: this many rows
 # are run through it to see.
 _CHECKED_ROWS = 256
+
+
+@dataclass(frozen=True)
+class LeftOpen:
+    """The values of parameters that a student leaves open.
+
+    The defaults are for a training of which nothing else is known.
+
+    Attributes
+    ----------
+    weight_decay : float
+        The weight decay.
+    numeric : {"standard", "piecewise"}
+        The encoding of numbers.
+    """
+
+    weight_decay: float = 0.1
+    numeric: str = "piecewise"
 
 
 def net_of(student: Any) -> NeuralNetClassifier:
@@ -91,7 +107,7 @@ def train_student(
     *,
     seed: int,
     epochs: int | None = None,
-    weight_decay: float | None = None,
+    left_open: LeftOpen | None = None,
     watch: Callable[[Any, int], Sequence[Callback]] = lambda student, n_epochs: (),
 ) -> None:
     """Fit the student's preprocessing, unless it is fitted, and train its net.
@@ -112,17 +128,14 @@ def train_student(
         Seeds weights and batches.
     epochs : int, default=None
         How many epochs to train on from where the net is. None is a fit.
-    weight_decay : float, default=None
-        That of a student that leaves it open.
+    left_open : LeftOpen, default=None
+        What is set where the student leaves it open; None stands for the defaults.
     watch : callable
         Returns the callbacks that watch the training, given the student and how many
         epochs a fit has.
     """
     net = net_of(student)
-    if net.max_epochs is None:
-        net.set_params(max_epochs=_n_epochs(rows, net.batch_size))
-    if getattr(net, "optimizer__weight_decay", 0.0) is None:
-        net.set_params(optimizer__weight_decay=weight_decay or _WEIGHT_DECAY)
+    _settle(student, rows, left_open or LeftOpen())
     _hold_out_what_there_is(net.train_split, rows)
     X = _net_rows(student, rows)
     n_classes = rows.soft.shape[1]
@@ -171,6 +184,24 @@ def _train_with_others(
         for name, weight in net.module_.named_parameters():
             weight.copy_(torch.as_tensor(weights[name]))
     return True
+
+
+def _settle(student: Any, rows: TransferSet, left_open: LeftOpen) -> None:
+    """Set the parameters that a student leaves open."""
+    net = net_of(student)
+    if net.max_epochs is None:
+        net.set_params(max_epochs=_n_epochs(rows, net.batch_size))
+    if getattr(net, "optimizer__weight_decay", 0.0) is None:
+        net.set_params(optimizer__weight_decay=left_open.weight_decay)
+    if numeric_of(student) == "auto":
+        student[0].set_params(numeric=left_open.numeric)
+
+
+def numeric_of(student: Any) -> str | None:
+    """Return how the first step of a student encodes numbers, if it says so."""
+    return (
+        getattr(student[0], "numeric", None) if isinstance(student, Pipeline) else None
+    )
 
 
 def _hold_out_what_there_is(split: Any, rows: TransferSet) -> None:

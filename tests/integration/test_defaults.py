@@ -116,6 +116,34 @@ def test_weight_decay_is_as_given_or_a_tenth(teacher, rows, student, params, exp
     assert decay(trained(teacher, rows, student, **params)) == expected
 
 
+def encoding(clf):
+    return clf.student_["preprocess"].numeric
+
+
+def test_encoding_is_chosen_by_how_well_nets_predict_labels():
+    X = np.random.default_rng(0).normal(size=(N_ROWS, 6))
+    smooth, stepped = X.sum(axis=1) > 0, np.abs(X[:, 0]) > 0.7
+    forest = RandomForestClassifier(10, random_state=0)
+    for y, expected in [(smooth, "standard"), (stepped, "piecewise")]:
+        clf = trained(forest.fit(X, y), (X, y))
+        assert encoding(clf) == expected
+        assert clf.student is None
+    student = make_student(numeric="piecewise")
+    assert encoding(trained(forest.fit(X, smooth), (X, smooth), student)) == "piecewise"
+
+
+def test_encoding_is_piecewise_where_no_nets_predict_labels(teacher, rows):
+    X, _ = rows
+    smooth = X.sum(axis=1) > 0
+    student = make_student()
+    assert (
+        encoding(trained(teacher, (X, smooth), student, augmenter=None)) == "piecewise"
+    )
+    clf = DistilledClassifier(teacher, student, random_state=0)
+    assert encoding(clf.partial_fit(X, rows[1])) == "piecewise"
+    assert student["preprocess"].numeric == "auto"
+
+
 def test_labels_count_on_made_rows_unless_alpha_is_1(teacher, rows):
     X, y = rows
     flipped = X, 1 - y

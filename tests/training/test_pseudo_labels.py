@@ -39,10 +39,10 @@ def completed(rows, **params):
     return rows, temperature
 
 
-def decay_of(rows):
+def left_open(rows, **params):
     student = make_student((16,), early_stopping=True, validation_fraction=0.5)
     kwargs = {"seed": 0, "calibrate": False, "remember": False}
-    return with_pseudo_labels(rows, student, **kwargs)[2]
+    return with_pseudo_labels(rows, student, **kwargs | params)[2]
 
 
 def test_extra_rows_get_the_probabilities_of_a_net_that_learned_the_labels():
@@ -116,7 +116,7 @@ def test_pseudo_labels_are_the_mean_of_nets_that_differ(monkeypatch):
     labels_of = _pseudo_labels._labels_of
     monkeypatch.setattr(_pseudo_labels, "_labels_of", watched)
     rows, _ = completed(transfer_set())
-    probas = np.stack([proba for proba, _ in single])
+    probas = np.stack([proba for proba, *_ in single])
     assert len(np.unique(probas[:, 0, 0])) == len(probas) > 1
     assert_allclose(rows.pseudo_labels, probas.mean(axis=0), rtol=1e-6)
 
@@ -157,4 +157,25 @@ def test_noisy_labels_ask_for_more_weight_decay():
     rng = np.random.default_rng(0)
     noisy.hard[:N_OWN] = rng.integers(0, 2, size=N_OWN)
     clean.hard[:N_OWN] = clean.X[:, 0] > 0
-    assert 0.05 <= decay_of(clean) < 0.2 < decay_of(noisy) <= 1
+    decays = [left_open(rows).weight_decay for rows in (clean, noisy)]
+    assert 0.05 <= decays[0] < 0.2 < decays[1] <= 1
+
+
+def smooth_and_stepped():
+    """Return rows whose labels a line separates, and others with many steps."""
+    smooth, stepped = transfer_set(), transfer_set()
+    smooth.hard[:N_OWN] = smooth.X.sum(axis=1) > 0
+    stepped.hard[:N_OWN] = np.abs(stepped.X[:, 0]) > 0.7
+    return smooth, stepped
+
+
+def test_encoding_that_is_left_open_is_standard_where_it_predicts_labels_better():
+    smooth, stepped = smooth_and_stepped()
+    assert left_open(smooth).numeric == "standard"
+    assert left_open(stepped).numeric == "piecewise"
+
+
+@pytest.mark.parametrize("numeric", ["standard", "piecewise"])
+def test_encoding_that_is_set_is_kept(numeric):
+    for rows in smooth_and_stepped():
+        assert left_open(rows, numeric=numeric).numeric == numeric

@@ -215,14 +215,22 @@ def make_teacher(name, X, seed):
 
 
 def tables(records):
-    """Return the tables by title: three for each teacher and size of the student."""
+    """Return the tables by title: a summary of all teachers, and two for each."""
     found = {}
-    for setting, group in records.groupby(["teacher", "hidden", "max rows"]):
-        teacher, hidden, max_rows = setting
-        title = f"{teacher}, {hidden}, {max_rows} rows"
-        found[f"models, {title}"] = by_model(group, ["teacher", HONEST, *ARMS])
-        found[f"differences, {title}"] = differences(group)
-        found[f"summary, {title}"] = summary(group)
+    for (hidden, max_rows), setting in records.groupby(["hidden", "max rows"]):
+        title = f"{hidden}, {max_rows} rows"
+        teachers = dict(list(setting.groupby("teacher")))
+        parts = [
+            summary(group).assign(teacher=teacher)
+            for teacher, group in teachers.items()
+        ]
+        table = pd.concat(parts)
+        found[f"summary, {title}"] = table[["teacher", *table.columns[:-1]]]
+        for teacher, group in teachers.items():
+            found[f"models, {teacher}, {title}"] = by_model(
+                group, ["teacher", HONEST, *ARMS]
+            )
+            found[f"differences, {teacher}, {title}"] = differences(group)
     return found
 
 

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skdistill import DistilledClassifier, make_student, soft_labels
 from skdistill.model_selection import GridSearchCV
+from tests.pages import code_blocks
 
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
@@ -98,3 +99,28 @@ def test_training_from_blocks_holds_one_of_them(iris, iris_forest):
         for number, block in enumerate(blocks.to_delayed().ravel()):
             clf.partial_fit(block.compute(), y[50 * number : 50 * (number + 1)])
     assert clf.score(X, y) > 0.9
+
+
+def test_the_code_of_the_page_on_clusters_runs(
+    client, iris, iris_forest, small, monkeypatch
+):
+    rows, labels = (da.from_array(part, chunks=50) for part in iris)
+    stored = {}
+    monkeypatch.setattr("dask.distributed.Client", lambda address: client)
+    monkeypatch.setattr(da, "from_zarr", lambda name: rows.rechunk((50, 4)))
+    monkeypatch.setattr(
+        da.Array, "to_zarr", lambda self, name: stored.update({name: self.compute()})
+    )
+    names = {
+        "clf": small(iris_forest),
+        "grid": {"alpha": [0.5, 1.0]},
+        "forest": iris_forest,
+        "X": rows.rechunk((50, 4)),
+        "y": labels,
+        "classes": np.unique(iris[1]),
+    }
+    for code in code_blocks("howto/cluster.rst"):
+        exec(code, names)
+    assert names["search"].best_score_ > 0.5
+    assert_allclose(stored["soft_labels.zarr"], soft_labels(iris_forest, iris[0]))
+    assert names["clf"].score(*iris) > 0.5

@@ -3,11 +3,18 @@
 import importlib
 import pkgutil
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_iris
+from sklearn.naive_bayes import GaussianNB
 
 import skdistill
+from skdistill import DistilledClassifier, make_student
+from tests.pages import code_blocks
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -36,6 +43,48 @@ def test_the_code_of_the_readme_runs_as_it_stands(capsys):
     exec(code, {})
     teacher, student = map(float, capsys.readouterr().out.split())
     assert min(teacher, student) > 0.9
+
+
+def test_the_code_with_a_model_of_keras_runs():
+    X, y = load_iris(return_X_y=True)
+    proba = GaussianNB().fit(X, y).predict_proba
+    names = {"keras_model": SimpleNamespace(predict=proba)}
+    (code,) = code_blocks("howto/own_loop.rst")
+    exec(code, names)
+    assert_array_equal(names["teacher"].predict_proba(X), proba(X))
+
+
+def test_the_code_with_a_foundation_model_runs(monkeypatch, tmp_path):
+    X, y = load_iris(return_X_y=True)
+    model = SimpleNamespace(TabPFNClassifier=GaussianNB)
+    monkeypatch.setitem(sys.modules, "tabpfn", model)
+    monkeypatch.chdir(tmp_path)
+    names = {"X": X, "y": y}
+    (code,) = code_blocks("howto/foundation_model.rst")
+    exec(code, names)
+    assert names["clf"].score(X, y) > 0.9
+    assert any(tmp_path.joinpath("soft_labels").iterdir())
+
+
+def test_the_code_with_a_progress_bar_runs(capsys):
+    pytest.importorskip("sklearn.callback", reason="since scikit-learn 1.9")
+    X, y = load_iris(return_X_y=True)
+    teacher, student = GaussianNB().fit(X, y), make_student((8,), max_epochs=2)
+    clf = DistilledClassifier(teacher, student, augmenter=None)
+    (code,) = code_blocks("guide/training.rst")
+    exec(code, {"clf": clf, "X_train": X, "y_train": y})
+    assert "DistilledClassifier" in capsys.readouterr().out
+
+
+def test_all_other_code_of_the_documentation_is_a_doctest():
+    pages = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.rst")]
+    with_code = {page for page in pages if code_blocks(page)}
+    assert with_code == {
+        "guide/training.rst",
+        "howto/cluster.rst",  # runs with the tests of dask
+        "howto/foundation_model.rst",
+        "howto/own_loop.rst",
+    }
 
 
 def test_both_readmes_have_the_same_code_and_table():

@@ -73,7 +73,7 @@ def spread(values):
     """Return the mean and the standard deviation."""
     if values.isna().all():
         return ""
-    digits = 4 if values.abs().max() < 10 else 0
+    digits = 3 if values.abs().max() < 10 else 0
     return f"{values.mean():,.{digits}f} ± {values.std(ddof=0):,.{digits}f}"
 
 

@@ -81,6 +81,7 @@ ARMS = {
     "calibrated on folds": ({"calibrate_teacher": "out_of_fold"}, {}),
     "soft labels alone": ({"alpha": 1.0}, {}),
     "standard input": ({}, {"numeric": "standard"}),
+    "piecewise input": ({}, {"numeric": "piecewise"}),
     "periodic input": ({}, {"numeric": "periodic"}),
     "temperature 2": ({"temperature": 2.0}, {}),
     "auto": ({"temperature": "auto", "alpha": "auto"}, {}),
@@ -95,6 +96,9 @@ ARMS = {
     ),
 }
 METRICS = ["accuracy", "log loss", "agreement", "fit s", "bytes", "row us"]
+
+# How the README calls the teacher, the honest net and the student.
+NAMES = ["teacher", HONEST, "student"]
 
 KEY = ["teacher", "hidden", "max rows", "data", "model", "seed"]
 
@@ -215,7 +219,7 @@ def make_teacher(name, X, seed):
 
 
 def tables(records):
-    """Return the tables by title: a summary of all teachers, and two for each."""
+    """Return the tables by title: a summary of all teachers, and three for each."""
     found = {}
     for (hidden, max_rows), setting in records.groupby(["hidden", "max rows"]):
         title = f"{hidden}, {max_rows} rows"
@@ -227,11 +231,22 @@ def tables(records):
         table = pd.concat(parts)
         found[f"summary, {title}"] = table[["teacher", *table.columns[:-1]]]
         for teacher, group in teachers.items():
+            found[f"default, {teacher}, {title}"] = default_student(group)
             found[f"models, {teacher}, {title}"] = by_model(
                 group, ["teacher", HONEST, *ARMS]
             )
             found[f"differences, {teacher}, {title}"] = differences(group)
     return found
+
+
+def default_student(records):
+    """Return accuracy and log loss of the teacher, the honest net and the student."""
+    columns = {}
+    for metric in ("accuracy", "log loss"):
+        wide = records.pivot_table(metric, "data", "model", spread)
+        for model, name in zip(("teacher", HONEST, "default"), NAMES, strict=True):
+            columns[f"{metric}: {name}"] = wide[model]
+    return pd.DataFrame(columns).reset_index()
 
 
 def by_model(records, models):

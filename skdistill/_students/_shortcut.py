@@ -84,21 +84,31 @@ class Shortcut:
         median = self.statistics[0]
         return np.ascontiguousarray(np.where(np.isnan(block), median, block))
 
+    @property
+    def n_outputs(self) -> int:
+        """The number of output columns."""
+        return len(self.sources) + sum(map(len, self.columns_of))
+
+    def places(self, strings: list[list[str | None]]) -> list[NDArray[np.int32]]:
+        """Return in which output column each level is; -1 is that of no column."""
+        return [
+            np.array([columns.get(level, -1) for level in column], dtype=np.int32)
+            for columns, column in zip(self.columns_of, strings, strict=True)
+        ]
+
     def __call__(
-        self, block: NDArray[Any], strings: list[list[str | None]]
+        self, block: NDArray[Any], places: list[NDArray[np.int32]]
     ) -> NDArray[np.float32]:
         """Return the output columns of the imputed numeric and the other columns."""
         if not self.columns_of and block.size <= BATCH_VALUES:  # faster for a row
             return self._encoded(block).astype(np.float32, copy=False)
         n_numbers = len(self.sources)
-        width = n_numbers + sum(map(len, self.columns_of))
-        out = np.zeros((len(block), width), np.float32)
+        out = np.zeros((len(block), self.n_outputs), np.float32)
         n_rows = BATCH_VALUES // max(1, n_numbers) + 1
         for start in range(0, len(block), n_rows):
             batch = slice(start, start + n_rows)
             out[batch, :n_numbers] = self._encoded(block[batch])
-        for columns, column in zip(self.columns_of, strings, strict=True):
-            hot = np.array([columns.get(level, -1) for level in column])
+        for hot in places:
             rows = np.flatnonzero(hot >= 0)
             out[rows, hot[rows]] = 1
         return out

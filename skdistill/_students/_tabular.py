@@ -275,11 +275,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         """
         if not hasattr(self, "transformer_"):  # the full check is slow for one row
             check_is_fitted(self)
-        if is_frame(X):
-            block, strings = self._read_frame(X)
-        else:
-            block, strings = self._read_array(X), []
-        return self._shortcut(block, strings)
+        return self._shortcut(*self._read(X))
 
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
@@ -454,6 +450,16 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         order = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))
         known = [v for v in order if counts[v] >= least][: self.max_categories]
         return sorted(known, key=lambda v: (v is None, v or ""))
+
+    def _read(self, X: Any) -> tuple[NDArray[Any], list[NDArray[np.int32]]]:
+        """Return the numeric columns, and for the others the places of their levels.
+
+        This is all that the outputs are made of, each row's of its own values.
+        """
+        if not is_frame(X):
+            return self._read_array(X), []
+        block, strings = self._read_frame(X)
+        return block, self._shortcut.places(strings)
 
     def _read_frame(self, X: Any) -> tuple[NDArray[Any], list[list[str | None]]]:
         """Return the numeric columns of a data frame, and the others as strings."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from skorch.dataset import Dataset, unpack_data
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
+from skdistill._training._encoded import EncodedRows
 from skdistill._training._prediction import to_tensor
 
 
@@ -46,7 +46,7 @@ class Collate:
         self.at_once = type(dataset) is Dataset and collate_fn is default_collate
         if self.at_once:
             self.X, self.y = dataset.X, torch.tensor(dataset.y)
-            if not issparse(self.X):  # no copy: the batches are copies
+            if isinstance(self.X, np.ndarray):  # no copy: the batches are copies
                 self.X = torch.from_numpy(np.require(self.X, requirements="W"))
 
     def __call__(self, rows: list[int]) -> tuple[Any, Any, Tensor]:
@@ -58,9 +58,18 @@ class Collate:
 
     def inputs(self, rows: Tensor) -> Tensor:
         """Return the inputs of some rows, where they are made in one step."""
-        if issparse(self.X):
-            return to_tensor(self.X[rows.numpy()])
-        return self.X.index_select(0, rows)
+        if isinstance(self.X, Tensor):
+            return self.X.index_select(0, rows)
+        return to_tensor(self.X[rows.numpy()])
+
+    def batches(self, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
+        """Yield the same, batch by batch."""
+        if isinstance(self.X, EncodedRows):  # each call takes a while by itself
+            X = self.X[rows.numpy()]
+            for start in range(0, len(X), batch_size):
+                yield to_tensor(X[start : start + batch_size])
+        else:
+            yield from map(self.inputs, rows.split(batch_size))
 
 
 class NumberedBatches:

@@ -102,10 +102,10 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
             teacher = LogitGradient(targets, loader.batch_size)
         else:
             teacher = _Autograd(net, parts, y.split(loader.batch_size))
-        for rows in parts:
+        for X in loader.collate_fn.batches(block, loader.batch_size):
             for pace in pacers:
                 pace(net, training=True)
-            X = as_weights(module, loader.collate_fn.inputs(rows).to(net.device))
+            X = as_weights(module, X.to(net.device))
             for parameter in parameters:
                 parameter.grad = None
             outputs = module(X)

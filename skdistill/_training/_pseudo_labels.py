@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skdistill._teachers._calibration import matching_temperature
+from skdistill._training._encoded import net_rows
 from skdistill._training._objective import Objective
-from skdistill._training._prediction import proba, transform
+from skdistill._training._prediction import proba
 from skdistill._training._train import LeftOpen, net_of, train_student
 from skdistill._transfer._store import store
 from skdistill._transfer._transfer_set import TransferSet
@@ -159,7 +160,7 @@ def _labels_of(
     """
     train_student(student, own, _LABELS_ALONE, seed=seed)
     net = net_of(student)
-    labels = proba(net, transform(student, extra)).to(torch.float32).numpy()
+    labels = proba(net, net_rows(student, [extra])).to(torch.float32).numpy()
     losses = net.history[:, "valid_loss"]
     best = int(np.argmin(losses))
     return labels, best + 1, losses[best]

@@ -19,6 +19,7 @@ from skorch.callbacks import (
 )
 from torch.utils.data import DataLoader
 
+from skdistill._training._encoded import EncodedRows
 from skdistill._training._epoch import PACERS, is_unobserved
 from skdistill._training._gradient import has_gradient
 from skdistill._training._loss import BatchLoss
@@ -52,11 +53,13 @@ def trainee_of(net: Any, X: Any, rows: TransferSet) -> Trainee:
     ----------
     net : skorch.NeuralNetClassifier
         Is initialized here; with the hooks of the training in front of its class.
-    X : ndarray
+    X : ndarray or EncodedRows
         The inputs of the rows.
     rows : TransferSet
         What the net is to learn.
     """
+    if isinstance(X, EncodedRows):
+        raise Alone("the rows are so many that they are encoded batch by batch")
     if net.warm_start:
         raise Alone("the student has warm_start")
     if "batch_size" in net.get_params_for("iterator_train"):

@@ -16,11 +16,12 @@ from sklearn.utils.validation import _num_samples
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
 
+from skdistill._training._encoded import encodes_rows_alone, net_rows
 from skdistill._training._hooks import Distillation, describe, distilling
 from skdistill._training._lockstep import current_task
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
-from skdistill._training._prediction import forward, net_input, transform
+from skdistill._training._prediction import forward, net_input
 from skdistill._training._stacking import Alone, trainee_of
 from skdistill._training._threads import one_thread_if_small
 from skdistill._transfer._transfer_set import TransferSet
@@ -217,19 +218,17 @@ def _hold_out_what_there_is(split: Any, rows: TransferSet) -> None:
 
 def _net_rows(student: Any, rows: TransferSet) -> Any:
     """Return the rows as the student's net takes them."""
-    X = rows.X
+    extra = [] if rows.extra is None else [rows.extra]
     with noting(_NOTE):
-        if isinstance(student, Pipeline) and len(student.steps) > 1:
-            if net_of(student).initialized_:
-                X = transform(student, X)
-            else:
-                head = student[:-1]
-                X = head.fit_transform(X, rows.hard[: _num_samples(X)])
+        has_head = isinstance(student, Pipeline) and len(student.steps) > 1
+        if has_head and not net_of(student).initialized_:
+            head, y = student[:-1], rows.hard[: _num_samples(rows.X)]
+            if not encodes_rows_alone(student):
+                own = net_input(head.fit_transform(rows.X, y))
                 student.steps[:-1] = head.steps
-        if rows.extra is None:
-            return net_input(X)
-        extra = net_input(transform(student, rows.extra))
-        return stacked([net_input(X), extra])
+                return stacked([own, *(net_rows(student, [part]) for part in extra)])
+            head.fit(rows.X, y)
+        return net_rows(student, [rows.X, *extra])
 
 
 def _n_epochs(rows: TransferSet, batch_size: int) -> int:

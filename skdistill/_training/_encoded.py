@@ -1,0 +1,147 @@
+"""Rows as a net takes them: encoded all at once, or, where they are many, as needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, gen_batches
+from sklearn.utils.validation import _num_samples
+from skorch.dataset import Dataset
+from torch.utils.data import DataLoader
+
+from skdistill._students._tabular import TabularPreprocessor
+from skdistill._training._prediction import net_input, transform
+from skdistill.utils._frames import is_frame, native, stacked
+
+# The largest array of encoded rows, in bytes. The piecewise encoding makes six columns
+# of one, so that all rows of a large table would take several times its memory.
+MAX_BYTES = 2**27
+
+# So many rows of a data frame are read at once: the strings of all would be many.
+_FRAME_ROWS = 2**16
+
+
+class EncodedRows:
+    """Looks like the array of all encoded rows, and encodes those that are asked for.
+
+    It keeps what the preprocessing reads of the rows. Of a contiguous array of floats
+    without missing values that is the array itself.
+
+    Parameters
+    ----------
+    preprocess : TabularPreprocessor
+        Fitted.
+    parts : sequence of array-like or data frame
+        The rows, of which each part comes below the one before.
+
+    Attributes
+    ----------
+    shape : tuple of (int, int)
+        The number of rows and of encoded columns.
+    ndim : int
+        2.
+    dtype : dtype
+        float32.
+    """
+
+    ndim, dtype = 2, np.dtype(np.float32)
+
+    def __init__(self, preprocess: TabularPreprocessor, parts: Sequence[Any]) -> None:
+        self.encode = preprocess._shortcut
+        read = [_read(preprocess, part) for part in parts]
+        self.numbers = [numbers for numbers, _ in read]
+        self.levels = list(zip(*(levels for _, levels in read), strict=True))
+        self.shape = (sum(map(len, self.numbers)), self.encode.n_outputs)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> NDArray[np.float32]:
+        """Return some rows, given a slice or integers from 0, or one row."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        elif np.ndim(rows) == 0:
+            return self[[rows]][0]
+        rows = np.asarray(rows)
+        levels = [_taken(parts, rows) for parts in self.levels]
+        return self.encode(_taken(self.numbers, rows), levels)
+
+
+def net_rows(student: Any, parts: Sequence[Any]) -> Any:
+    """Return rows as the net of a fitted student takes them, as one array.
+
+    Parameters
+    ----------
+    student : skorch.NeuralNetClassifier or Pipeline
+        Its preprocessing is fitted.
+    parts : sequence of array-like, sparse matrix or data frame
+        The rows, of which each part comes below the one before.
+
+    Returns
+    -------
+    rows : ndarray, CSR matrix or EncodedRows
+        Finite, float32.
+    """
+    if encodes_rows_alone(student):
+        n_rows = sum(map(_num_samples, parts))
+        if is_large(student[0], n_rows):
+            return EncodedRows(student[0], parts)
+    return stacked([net_input(transform(student, part)) for part in parts])
+
+
+def encodes_rows_alone(student: Any) -> bool:
+    """Tell whether a student's preprocessing is one that :class:`EncodedRows` takes.
+
+    All transformers work row by row once they are fitted. But in training, what
+    ``fit_transform`` returns counts, which is something else for scikit-learn's
+    TargetEncoder; and some take longer than a step of the net. Both are known of our
+    own. A net's own dataset or loader may do with the rows what an array alone can.
+    """
+    if not isinstance(student, Pipeline) or len(student.steps) != 2:
+        return False
+    (_, head), (_, net) = student.steps
+    stock = net.dataset is Dataset and net.iterator_valid is DataLoader
+    return stock and type(head) is TabularPreprocessor
+
+
+def is_large(preprocess: TabularPreprocessor, n_rows: int) -> bool:
+    """Tell whether so many encoded rows would take too much memory."""
+    n_values: int = n_rows * preprocess._shortcut.n_outputs
+    return n_values * EncodedRows.dtype.itemsize > MAX_BYTES
+
+
+def _read(
+    preprocess: TabularPreprocessor, X: Any
+) -> tuple[NDArray[Any], list[NDArray[np.int32]]]:
+    """Return what a preprocessing reads of rows, checked."""
+    if not is_frame(X):
+        return preprocess._read(X)
+    X = native(X)
+    batches = list(gen_batches(_num_samples(X), _FRAME_ROWS))
+    some = preprocess._read(_safe_indexing(X, batches[0]))
+    numbers, *levels = (
+        np.empty((_num_samples(X), *column.shape[1:]), column.dtype)
+        for column in (some[0], *some[1])
+    )
+    for batch in batches:
+        numbers[batch], of_batch = preprocess._read(_safe_indexing(X, batch))
+        for column, values in zip(levels, of_batch, strict=True):
+            column[batch] = values
+    return numbers, levels
+
+
+def _taken(parts: Sequence[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Return some rows of arrays, counted as if these were one."""
+    if len(parts) == 1:
+        return parts[0].take(rows, axis=0)
+    found = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)
+    start = 0
+    for part in parts:
+        here = np.flatnonzero((rows >= start) & (rows < start + len(part)))
+        found[here] = part[rows[here] - start]
+        start += len(part)
+    return found

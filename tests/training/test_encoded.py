@@ -1,0 +1,242 @@
+"""Rows that are encoded as they are needed do the same as an array of all of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, TargetEncoder
+from skorch.callbacks import Callback
+from skorch.dataset import Dataset
+
+from skdistill import DistilledClassifier, TabularPreprocessor, make_student
+from skdistill._training import _encoded
+from skdistill._training._encoded import EncodedRows, net_rows
+from skdistill._training._lockstep import Lockstep
+from skdistill._training._train import net_of
+from skdistill._transfer._transfer_set import TransferSet
+from tests.conftest import tiny_net
+from tests.training.conftest import assert_same_weights, train
+
+N_OWN, N_EXTRA = 400, 150
+
+
+def array(n_rows, seed=0):
+    X = np.random.default_rng(seed).normal(size=(n_rows, 4)).astype(np.float32)
+    X[3, 1] = np.nan
+    return X
+
+
+def frame(n_rows, seed=0):
+    X = pd.DataFrame(array(n_rows, seed)).add_prefix("x")
+    X.insert(1, "job", np.resize(["cook", "clerk", None], n_rows))
+    X["due"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(n_rows), "D")
+    return X
+
+
+def polars_frame(n_rows, seed=0):
+    return pytest.importorskip("polars").from_pandas(frame(n_rows, seed))
+
+
+def arrow_table(n_rows, seed=0):
+    return pytest.importorskip("pyarrow").table(frame(n_rows, seed))
+
+
+KINDS = pytest.mark.parametrize("kind", [array, frame, polars_frame, arrow_table])
+
+
+@pytest.fixture
+def encode_as_needed(monkeypatch):
+    """Return a function that lets any number of rows be encoded as needed."""
+
+    def begin():
+        monkeypatch.setattr(_encoded, "MAX_BYTES", 0)
+        monkeypatch.setattr(_encoded, "_FRAME_ROWS", 64)
+
+    return begin
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Return a list of the EncodedRows that are made."""
+    found = []
+
+    class Spied(EncodedRows):
+        def __init__(self, *args):
+            super().__init__(*args)
+            found.append(self)
+
+    monkeypatch.setattr(_encoded, "EncodedRows", Spied)
+    return found
+
+
+def transfer_set(kind, has_extra):
+    n_rows = N_OWN + N_EXTRA * has_extra
+    soft = np.random.default_rng(2).normal(size=(n_rows, 3)).astype(np.float32)
+    extra = kind(N_EXTRA, seed=1) if has_extra else None
+    return TransferSet(kind(N_OWN), soft, soft.argmax(axis=1), extra=extra)
+
+
+class Listens(Callback):
+    """Lets skorch itself run the epochs."""
+
+    def on_batch_end(self, net, **kwargs):
+        pass
+
+
+def student(**params):
+    return make_student((8,), max_epochs=3, batch_size=48, **params)
+
+
+# The array that it looks like
+
+
+@KINDS
+def test_rows_are_those_of_the_array(kind):
+    preprocess = TabularPreprocessor(numeric="piecewise").fit(kind(N_OWN))
+    parts = [kind(N_OWN), kind(N_EXTRA, seed=1)]
+    rows = EncodedRows(preprocess, parts)
+    expected = np.concatenate([preprocess.transform(part) for part in parts])
+    assert (rows.shape, len(rows)) == (expected.shape, N_OWN + N_EXTRA)
+    assert (rows.ndim, rows.dtype) == (expected.ndim, expected.dtype)
+    chosen = np.random.default_rng(0).integers(len(rows), size=200)
+    for some in (
+        chosen,
+        chosen.tolist(),
+        slice(None),
+        slice(390, 420),
+        slice(-3, None),
+    ):
+        assert_array_equal(rows[some], expected[some], strict=True)
+    assert_array_equal(rows[405], expected[405], strict=True)
+    assert rows[:0].shape == (0, rows.shape[1])
+
+
+def test_rows_of_levels_alone_have_no_numbers():
+    X = frame(60)[["job"]]
+    preprocess = TabularPreprocessor().fit(X)
+    rows = EncodedRows(preprocess, [X, X[:7]])
+    assert_array_equal(rows[[0, 1, 66]], preprocess.transform(X.iloc[[0, 1, 6]]))
+
+
+def test_an_array_without_missing_values_is_not_copied():
+    X = array(N_OWN)[10:]
+    preprocess = TabularPreprocessor(numeric="piecewise").fit(X)
+    assert np.shares_memory(EncodedRows(preprocess, [X]).numbers[0], X)
+
+
+# Training
+
+
+@pytest.mark.parametrize("has_extra", [False, True], ids=["own", "extra"])
+@pytest.mark.parametrize("stops", [False, True], ids=["all", "early stopping"])
+@pytest.mark.parametrize("listens", [False, True], ids=["fast", "skorch"])
+@KINDS
+def test_weights_are_those_that_the_array_gives(
+    kind, listens, stops, has_extra, encode_as_needed, made
+):
+    rows = transfer_set(kind, has_extra)
+    one, other = student(early_stopping=stops), student(early_stopping=stops)
+    if listens:
+        for each in (one, other):
+            net_of(each).callbacks.append(Listens())
+    train(one, rows)
+    assert not made
+    encode_as_needed()
+    train(other, rows)
+    assert len(made) == 1
+    assert_same_weights(net_of(one), net_of(other))
+    for name in ["train_loss"] + ["valid_loss"] * stops:
+        assert net_of(one).history[:, name] == net_of(other).history[:, name]
+
+
+@KINDS
+def test_a_further_epoch_is_the_same(kind, encode_as_needed, made):
+    rows = transfer_set(kind, has_extra=False)
+    one, other = train(student(), rows), train(student(), rows)
+    train(one, rows, epochs=1)
+    encode_as_needed()
+    train(other, rows, epochs=1)
+    assert made
+    assert_same_weights(net_of(one), net_of(other))
+
+
+def test_a_whole_fit_is_the_same(encode_as_needed, made):
+    X = array(N_OWN)[4:]
+    y = (X[:, 0] > 0).astype(int)
+    teacher = LogisticRegression().fit(X, y)
+    one, other = (
+        DistilledClassifier(teacher, student(), random_state=seed) for seed in (0, 0)
+    )
+    one.fit(X, y)
+    expected = one.predict_proba(X), one.predict_log_proba(X), one.predict(X)
+    encode_as_needed()
+    other.fit(X, y)
+    assert_same_weights(net_of(one.student_), net_of(other.student_))
+    found = other.predict_proba(X), other.predict_log_proba(X), other.predict(X)
+    for a, b in zip(found, expected, strict=True):
+        assert_array_equal(a, b, strict=True)
+
+
+def test_rows_that_cannot_be_read_fail_before_the_training(encode_as_needed, begun):
+    X = np.ones((N_OWN, 4))
+    X[::2] = 0
+    extra = X[:9].copy()
+    extra[5, 2] = 1e300
+    soft = np.zeros((N_OWN + 9, 2), np.float32)
+    rows = TransferSet(X, soft, soft.argmax(axis=1), extra=extra)
+    net = student()
+    net_of(net).callbacks.append(begun)
+    encode_as_needed()
+    with pytest.raises(ValueError, match="infinity or a value too large") as error:
+        train(net, rows)
+    assert "Raised by the student, which gets X" in error.value.__notes__[0]
+    assert begun.epochs == []
+
+
+def test_such_a_net_is_trained_by_itself(encode_as_needed):
+    encode_as_needed()
+    lockstep = Lockstep()
+    rows = transfer_set(array, has_extra=False)
+    (task,) = lockstep.run([lambda: train(student(), rows)])
+    task.get()
+    assert "encoded batch by batch" in str(dict(lockstep.alone))
+
+
+# When
+
+
+def target_encoded(net):
+    return make_pipeline(TargetEncoder(cv=3), net)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda net: net,
+        target_encoded,
+        lambda net: make_pipeline(TabularPreprocessor(), StandardScaler(), net),
+        lambda net: make_pipeline(
+            TabularPreprocessor(),
+            net.set_params(dataset=type("Own", (Dataset,), {})),
+        ),
+    ],
+    ids=["net", "another transformer", "two steps", "own dataset"],
+)
+def test_other_students_get_an_array(wrap, encode_as_needed, made):
+    encode_as_needed()
+    X = array(N_OWN)[4:]
+    soft = np.stack([X[:, 0], -X[:, 0]], axis=1)
+    net = tiny_net(module__n_features=4, module__n_classes=2)
+    trained = wrap(net)
+    train(trained, TransferSet(X, soft, soft.argmax(axis=1)))
+    assert isinstance(net_rows(trained, [X]), np.ndarray)
+    assert not made
+
+
+def test_few_rows_are_an_array(made):
+    rows = transfer_set(array, has_extra=False)
+    trained = train(student(), rows)
+    assert isinstance(net_rows(trained, [rows.X]), np.ndarray)
+    assert not made

@@ -50,7 +50,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     ``X`` and which the teacher labels. In their second term, the mean probabilities of
     four nets that were trained on the labels alone take the place of ``y``
     (pseudo-labels [3]_). What the student leaves open follows from these nets: the
-    weight decay and the encoding of numbers (see :func:`make_student`).
+    weight decay and the encoding of numbers (see :func:`make_student`). Of many rows,
+    the nets learn from 100,000 at random, and the student goes over fewer times, so
+    that the time for both is bounded.
 
     Set ``teacher``, ``student``, ``temperature`` and ``alpha`` first. The parameters
     after them are about the losses (``loss`` to ``student_layer``), the soft labels

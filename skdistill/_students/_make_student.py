@@ -97,7 +97,9 @@ def make_student(
         stands for 60 on the training rows alone. With rows beyond them, it stands for
         as many steps as 200 passes over the training rows take: a student that sees
         more rows can train for longer before it overfits. With few rows, there are at
-        least 300 steps.
+        least 300 steps. With many, the passes together go over 5,120,000 rows, 20,000
+        steps of the default batch size, but over each row at least once. There are as
+        many from 25,600 training rows on, or from 85,000 without made rows.
     batch_size : int, default=256
         The number of rows in a training step; -1 for all rows (``net__batch_size``).
     weight_decay : float, default=None

@@ -32,6 +32,9 @@ _N_NETS, _ENCODINGS = 4, ("piecewise", "standard")
 # better students, also where nets with less data than a student has do without.
 _SHARE_OF_LOSS = 0.6
 
+# They learn from at most so many rows, as the student needs them before it can begin.
+_MAX_ROWS = 100_000
+
 # The weight decay of a student, times the best epoch of the nets that learn the labels;
 # and the range of the weight decay.
 _DECAY_TIMES_EPOCH, _DECAYS = 3.0, (0.05, 1.0)
@@ -47,7 +50,9 @@ class PseudoLabels:
         The class probabilities of the rows without labels: the mean of the nets.
     best_epoch, valid_loss : dict of str to float
         By encoding, the mean epoch after which a net began to overfit, counted from 1;
-        and the mean loss of the rows that were held out, at the end of that epoch.
+        and the mean loss of the rows that were held out, at the end of that epoch. An
+        epoch is a pass over the rows that the net learned from. If these are a part of
+        all rows, nets of all would overfit after more passes, not after fewer.
     """
 
     proba: NDArray[np.float32]
@@ -135,10 +140,10 @@ def with_pseudo_labels(
 
 def _label(student: Any, own: TransferSet, extra: Any, seed: int) -> PseudoLabels:
     """Return the mean of nets that learn the labels, and how they did."""
-    found = []
-    for i, own_seed in enumerate(
-        np.random.RandomState(seed).randint(2**31 - 1, size=_N_NETS)
-    ):
+    draws, found = np.random.RandomState(seed), []
+    seeds = draws.randint(2**31 - 1, size=_N_NETS)
+    own = _some_of(own, draws)
+    for i, own_seed in enumerate(seeds):
         one = clone(student).set_params(preprocess__numeric=_ENCODINGS[i % 2])
         found.append(_labels_of(one, own, extra, own_seed))
     labels, epochs, losses = zip(*found, strict=True)
@@ -149,6 +154,15 @@ def _label(student: Any, own: TransferSet, extra: Any, seed: int) -> PseudoLabel
     return PseudoLabels(
         np.mean(labels, axis=0), by_encoding(epochs), by_encoding(losses)
     )
+
+
+def _some_of(own: TransferSet, draws: np.random.RandomState) -> TransferSet:
+    """Return rows with labels: all of them, or as many at random as nets learn from."""
+    if len(own) <= _MAX_ROWS:
+        return own
+    labeled = np.flatnonzero(own.weight_of_labels)
+    n_rows = min(len(labeled), _MAX_ROWS)
+    return own.part(np.sort(draws.choice(labeled, n_rows, replace=False)))
 
 
 def _labels_of(

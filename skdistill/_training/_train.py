@@ -39,6 +39,10 @@ _NOTE = (
 # training rows, without and with rows beyond them.
 _PASSES, _PASSES_WITH_EXTRA = 60, 200
 
+# It goes over no more rows than this in all, 20,000 batches of 256, so that the time of
+# a training is bounded. With 20,000 training rows and 100,000 made ones, it is less.
+_MAX_ROWS = 20_000 * 256
+
 # With few rows it takes at least this many steps, as a pass is only a few.
 _MIN_STEPS = 300
 
@@ -235,12 +239,14 @@ def _n_epochs(rows: TransferSet, batch_size: int) -> int:
     """Return over how many epochs a student learns that leaves it open.
 
     There are as many steps as passes over the training rows alone would take: further
-    rows bear more of them before a student overfits.
+    rows bear more of them before a student overfits. Of very many rows, one pass is
+    enough.
     """
     n_own, n_rows = _num_samples(rows.X), len(rows)
     passes = _PASSES if n_rows == n_own else _PASSES_WITH_EXTRA
     n_batches = math.ceil(n_rows / batch_size) if batch_size > 0 else 1
-    return max(round(passes * n_own / n_rows), math.ceil(_MIN_STEPS / n_batches))
+    n_epochs = min(round(passes * n_own / n_rows), _MAX_ROWS // n_rows)
+    return max(n_epochs, math.ceil(_MIN_STEPS / n_batches))
 
 
 def _set_widths(student: Any, X: Any, n_classes: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._answers import Answer
@@ -74,13 +75,19 @@ class TransferSet:
 
     def own(self) -> TransferSet:
         """Return the rows of X alone."""
-        n_own = _num_samples(self.X)
+        return self._with_targets_of(slice(_num_samples(self.X)), self.X)
+
+    def part(self, rows: NDArray[np.intp]) -> TransferSet:
+        """Return some of the rows of X, by their numbers."""
+        return self._with_targets_of(rows, _safe_indexing(self.X, rows))
+
+    def _with_targets_of(self, rows: Any, X: Any) -> TransferSet:
         parts = {
-            name: value[:n_own] if isinstance(value, np.ndarray) else value
+            name: value[rows] if isinstance(value, np.ndarray) else value
             for name in ("soft", "hard", "soft_weight", "hard_weight", "features")
             for value in [getattr(self, name)]
         }
-        return TransferSet(self.X, **parts)
+        return TransferSet(X, **parts)
 
     def with_pseudo_labels(self, proba: NDArray[np.float32]) -> TransferSet:
         """Return the same with hard targets for the extra rows."""

@@ -179,3 +179,60 @@ def test_encoding_that_is_left_open_is_standard_where_it_predicts_labels_better(
 def test_encoding_that_is_set_is_kept(numeric):
     for rows in smooth_and_stepped():
         assert left_open(rows, numeric=numeric).numeric == numeric
+
+
+# Many rows
+
+
+@pytest.fixture
+def learned(monkeypatch):
+    """Return a list of the rows that each net learned from."""
+    found = []
+
+    def watched(student, own, *args):
+        found.append(own)
+        return labels_of(student, own, *args)
+
+    labels_of = _pseudo_labels._labels_of
+    monkeypatch.setattr(_pseudo_labels, "_labels_of", watched)
+    monkeypatch.setattr(_pseudo_labels, "_MAX_ROWS", 50)
+    return found
+
+
+def test_nets_learn_from_some_of_many_rows(learned):
+    given = transfer_set(classes=(0, 3))
+    rows, _ = completed(given)
+    some = learned[0]
+    assert [len(own) for own in learned] == [50] * _pseudo_labels._N_NETS
+    numbers = [np.flatnonzero((row == given.X).all(axis=1)).item() for row in some.X]
+    assert numbers == sorted(set(numbers)) != list(range(50))
+    assert_array_equal(some.hard, given.hard[numbers])
+    assert rows.pseudo_labels.shape == (N_EXTRA, 4)
+    is_second = rows.pseudo_labels[:, 3] > 0.5
+    assert np.mean(is_second == (rows.extra[:, 0] > 0)) > 0.8
+
+
+def test_the_seed_says_which_rows(learned):
+    for seed in (0, 0, 1):
+        completed(transfer_set(), seed=seed)
+    one, same, other = (own.X for own in learned[:: _pseudo_labels._N_NETS])
+    assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+def test_rows_that_weigh_nothing_are_not_among_them(learned):
+    weight = np.zeros(N_OWN)
+    weight[::4] = 1
+    completed(transfer_set(hard_weight=weight))
+    assert len(learned[0]) == N_OWN // 4
+    assert_array_equal(learned[0].hard_weight, 1)
+
+
+def test_a_pass_over_some_rows_counts_as_a_pass_over_all(learned, monkeypatch):
+    given = transfer_set()
+    monkeypatch.setattr(
+        _pseudo_labels,
+        "_labels_of",
+        lambda student, own, extra, seed: (np.full((N_EXTRA, 2), 0.5), 20, 0.3),
+    )
+    assert left_open(given).weight_decay == pytest.approx(3 / 20)

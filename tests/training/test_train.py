@@ -19,7 +19,7 @@ from skorch.dataset import ValidSplit
 from torch import nn
 
 from skdistill._training._prediction import net_input, transform
-from skdistill._training._train import net_of
+from skdistill._training._train import _n_epochs, net_of
 from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import TinyModule, tiny_net
 from tests.training.conftest import assert_same_weights, differ, train, weights_of
@@ -184,6 +184,25 @@ def test_a_student_that_can_fit_reproduces_its_teacher():
     soft = TransferSet(X, np.log(proba).astype(np.float32), np.zeros(5, int))
     train(net, soft, alpha=1.0, temperature=4.0)
     assert_allclose(net.predict_proba(X), proba, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("n_own", "n_extra", "batch_size", "n_epochs"),
+    [
+        (20_000, 0, 256, 60),
+        (20_000, 100_000, 256, 33),  # as many steps as 200 passes without extra rows
+        (20_000, 100_000, 32, 33),
+        (1_000_000, 100_000, 256, 4),  # 20,000 steps are less than 5 passes
+        (1_000_000, 0, 1024, 5),
+        (6_000_000, 0, 256, 1),
+        (1_000_000, 0, -1, 300),  # of one step each
+    ],
+)
+def test_a_net_that_leaves_it_open_goes_over_a_limited_number_of_rows(
+    n_own, n_extra, batch_size, n_epochs
+):
+    X, hard = np.empty((n_own, 0)), np.broadcast_to(0, n_own + n_extra)
+    assert _n_epochs(TransferSet(X, X, hard), batch_size) == n_epochs
 
 
 # What the net is told and given

@@ -1,6 +1,9 @@
 """The rows that a student learns from: two targets each, and a weight for both."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -21,6 +24,10 @@ def rows(y=Y, columns=CLASSES, classes=CLASSES, X=X, **params):
     return make_transfer_set(X, y, answer, classes=np.array(classes), **params)
 
 
+def arrow(X):
+    return pa.Table.from_pandas(pd.DataFrame(X))
+
+
 def test_soft_targets_are_logits_in_the_order_of_the_classes():
     made = rows(columns=["c", "a", "b"])
 
@@ -38,6 +45,18 @@ def test_rows_and_features_are_handed_on():
     assert made.X is X
     assert made.features is X
     assert len(made) == 4
+
+
+@pytest.mark.parametrize("kind", [np.array, pd.DataFrame, pl.DataFrame, arrow])
+def test_some_rows_keep_their_targets(kind):
+    made = rows(X=kind(X), sample_weight=np.arange(1.0, 5.0), extra=kind(X))
+    some = made.part(np.array([1, 3]))
+
+    assert type(some.X) is type(made.X)
+    assert_array_equal(np.asarray(some.X), X[[1, 3]])
+    for name in ("soft", "hard", "soft_weight", "hard_weight"):
+        assert_array_equal(getattr(some, name), getattr(made, name)[[1, 3]])
+    assert (len(some), some.extra) == (2, None)
 
 
 def test_all_rows_weigh_the_same_without_weights():

@@ -287,7 +287,7 @@ class BaseDistiller(
             # The tags of some teachers, such as pipelines, do not tell all they take.
             self.__dict__.pop("_allow_nan", None)
             tags = get_tags(self).input_tags
-            self._allow_nan = tags.allow_nan or (tabular and np.isnan(X).any())
+            self._allow_nan = tags.allow_nan or (tabular and np.isnan(X.min()))
         return X
 
     def _fits_teacher(self) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
@@ -26,8 +28,10 @@ from skdistill.utils._validation import (
     require_target,
 )
 
-# How much one call of a teacher's predict_proba may return.
+# How much one call of a teacher's predict_proba may return, and how many values it may
+# get: the teacher's copy of these takes up to 128 MiB.
 _CHUNK_BYTES = 32 * 2**20
+_CHUNK_VALUES = 2**24
 
 
 def ask(teacher: Any, X: Any, verbose: int = 0) -> Answer:
@@ -47,8 +51,7 @@ def ask(teacher: Any, X: Any, verbose: int = 0) -> Answer:
     check = check_log_proba if are_logits else check_proba
     name = f"teacher {type(teacher).__name__}"
     n_classes = len(getattr(teacher, "classes_", ())) or 1000
-    size = max(1, _CHUNK_BYTES // (8 * n_classes))
-    chunks = list(gen_batches(_num_samples(X), size))
+    chunks = list(gen_batches(_num_samples(X), _chunk_size(X, n_classes)))
     parts = []
     for chunk in shown(chunks, "soft labels", verbose):
         rows = private_copy(X if len(chunks) == 1 else _safe_indexing(X, chunk))
@@ -56,6 +59,7 @@ def ask(teacher: Any, X: Any, verbose: int = 0) -> Answer:
         with noting(_note(teacher)), _generators(teacher, 0):
             answer = method(rows)
         parts.append(check(_one_output(answer, _num_samples(rows), name), name))
+        del rows  # before there are the next ones
     values = np.concatenate(parts)
     classes = getattr(teacher, "classes_", np.arange(values.shape[1]))
     if len(classes) != values.shape[1]:
@@ -171,6 +175,13 @@ def private_copy(X: Any) -> Any:
     if hasattr(X, "shape") and hasattr(X, "copy"):
         return X.copy()
     return X.clone() if hasattr(X, "clone") else X  # polars
+
+
+def _chunk_size(X: Any, n_classes: int) -> int:
+    """Return for how many rows at once a teacher is asked, at least one."""
+    n_values = X.nnz if issparse(X) else math.prod(getattr(X, "shape", ()))
+    most = _CHUNK_VALUES * _num_samples(X) // max(n_values, 1)
+    return max(1, min(_CHUNK_BYTES // (8 * n_classes), most))
 
 
 def _one_output(answer: Any, n_rows: int, name: str) -> NDArray[Any]:

@@ -65,20 +65,29 @@ def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the outputs of a net's module in evaluation mode, on the CPU."""
     if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
         is_double = dtype_of(net.module_) == torch.float64
-        outputs = list(net.forward_iter(X.astype(np.float64) if is_double else X))
-    else:
-        n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
-        outputs = [
-            _evaluate(net, to_tensor(X[start : start + n_rows]))
-            for start in range(0, X.shape[0], n_rows)
-        ]
-    outputs = [first(output).detach().cpu() for output in outputs]
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+        given = X.astype(np.float64) if is_double else X
+        return torch.cat([_on_cpu(output) for output in net.forward_iter(given)])
+    n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
+    outputs = _on_cpu(_evaluate(net, to_tensor(X[:n_rows])))
+    if n_rows >= X.shape[0]:
+        return outputs
+    # Into one tensor: many small ones would keep the allocator from using the memory
+    # of the inputs between them again, hundreds of MiB of it.
+    whole = outputs.new_empty((X.shape[0], *outputs.shape[1:]))
+    whole[:n_rows] = outputs
+    for start in range(n_rows, X.shape[0], n_rows):
+        rows = slice(start, start + n_rows)
+        whole[rows] = _on_cpu(_evaluate(net, to_tensor(X[rows])))
+    return whole
 
 
 def first(output: Any) -> Tensor:
     """Return what counts of a module's output: of a tuple, the first."""
     return output[0] if isinstance(output, tuple) else output
+
+
+def _on_cpu(output: Any) -> Tensor:
+    return first(output).detach().cpu()
 
 
 def to_tensor(X: Any) -> Tensor:

@@ -133,8 +133,22 @@ def test_chunks_are_bounded_and_give_the_answer_of_one_call(
     assert spy.sizes == [41, 41, 8]  # of 3 classes x 8 bytes
 
 
-def test_chunk_holds_a_row_at_least(data, monkeypatch):
-    monkeypatch.setattr(_asking, "_CHUNK_BYTES", 1)
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+def test_chunks_have_a_limited_number_of_values(container, data, monkeypatch):
+    rows = container(data[0])
+    whole = ask(Spy(), rows).values
+    monkeypatch.setattr(_asking, "_CHUNK_VALUES", 160)
+    spy = Spy()
+
+    chunked = ask(spy, rows).values
+
+    assert_array_equal(chunked, whole)
+    assert spy.sizes == [40, 40, 10]  # of 4 values
+
+
+@pytest.mark.parametrize("limit", ["_CHUNK_BYTES", "_CHUNK_VALUES"])
+def test_chunk_holds_a_row_at_least(limit, data, monkeypatch):
+    monkeypatch.setattr(_asking, limit, 1)
     spy = Spy()
 
     ask(spy, data[0])

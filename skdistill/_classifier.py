@@ -151,7 +151,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         Makes new rows from the training rows. The teacher labels them, and the student
         learns from these soft labels too. "auto" means
         :class:`~skdistill.augmentation.MUNGE`, with 10 new rows for each training row,
-        or fewer if there are more than 10,000 training rows. It makes rows if the
+        or fewer if there are more than 10,000 training rows: 100,000 in all, of 100,000
+        training rows at random if there are more. It makes rows if the
         student accepts all tables, as :func:`make_student` does, and not if ``alpha``
         is 0, if ``teacher_proba`` is passed, if ``X`` is sparse, or if the student sets
         rows aside for validation. With it, the student comes much closer to the

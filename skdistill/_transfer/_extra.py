@@ -16,7 +16,7 @@ from sklearn.utils.validation import _num_samples
 
 from skdistill._teachers._asking import private_copy
 from skdistill._transfer._store import store
-from skdistill.augmentation import MUNGE
+from skdistill.augmentation import MUNGE, Mixture, Mixup
 from skdistill.augmentation._table import Table
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._frames import column_names, is_frame, is_pandas, native
@@ -24,6 +24,8 @@ from skdistill.utils._frames import column_names, is_frame, is_pandas, native
 # augmenter="auto" makes this many rows, or 10 for each training row if that is less: a
 # large table shows a student enough rows by itself.
 _AUTO_ROWS, _AUTO_COPIES = 100_000, 10.0
+
+_OF_TWO_ROWS = (MUNGE, Mixup, Mixture)
 
 
 class TransferRows:
@@ -84,12 +86,27 @@ def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
     n_rows = _n_made(augmenter, X)
 
     def make() -> MadeRows:
-        made = augmenter.sample(private_copy(X), n_rows, seed)
-        _check_made(made, X, n_rows, f"the augmenter {type(augmenter).__name__}")
+        sources = _sources(augmenter, X, n_rows, seed)
+        made = augmenter.sample(private_copy(sources), n_rows, seed)
+        _check_made(made, sources, n_rows, f"the augmenter {type(augmenter).__name__}")
         return MadeRows(np.asarray(made) if isinstance(X, np.ndarray) else made)
 
     mark = fingerprint("made rows", augmenter, X, seed)
     return make().X if mark is None else store.get(mark.checksum, make).X
+
+
+def _sources(augmenter: Any, X: Any, n_rows: int, seed: int) -> Any:
+    """Return the rows to make others of: if there are many, some at random.
+
+    Our own augmenters make a row of two others. Of a table of a million rows they would
+    need several copies, and minutes, to look for the neighbors of rows that no row is
+    made of.
+    """
+    most = max(n_rows, _AUTO_ROWS)
+    if not isinstance(augmenter, _OF_TWO_ROWS) or _num_samples(X) <= most:
+        return X
+    draws = np.random.RandomState(seed)
+    return _safe_indexing(X, np.sort(draws.choice(_num_samples(X), most, False)))
 
 
 def unwrapped_transfer(X_transfer: Any, X: Any) -> Any:

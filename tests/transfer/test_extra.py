@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 from scipy.sparse import csr_matrix
 
 from skdistill import TransferRows
+from skdistill._transfer import _extra
 from skdistill._transfer._extra import (
     explain_failure,
     made_rows,
@@ -126,6 +127,57 @@ def test_rows_of_an_augmenter_that_cannot_be_pickled_are_made_each_time():
         made_rows(augmenter, X, 0)
 
     assert seen == [12, 12]
+
+
+@pytest.fixture
+def given_rows(monkeypatch):
+    """Return a list of the rows that a MUNGE gets, of at most ten it needs."""
+    monkeypatch.setattr(_extra, "_AUTO_ROWS", 10)
+    found = []
+
+    def sample(self, X, *args):
+        found.append(X)
+        return own(self, X, *args)
+
+    own = MUNGE.sample
+    monkeypatch.setattr(MUNGE, "sample", sample)
+    return found
+
+
+MANY = np.random.default_rng(0).normal(size=(40, 2))
+
+
+@pytest.mark.parametrize("kind", [np.array, pd.DataFrame, pl.DataFrame])
+def test_rows_are_made_of_some_of_many(kind, given_rows):
+    made = made_rows(MUNGE(n_copies=0.1), kind(MANY), 3)
+    made_rows(MUNGE(n_copies=0.1), kind(MANY), 4)
+    one, other = map(np.asarray, given_rows)
+
+    assert type(made) is type(given_rows[0]) is type(kind(MANY))
+    assert len(made) == 4
+    assert one.shape == other.shape == (10, 2)
+    assert len(np.unique(one, axis=0)) == 10
+    assert np.isin(one, MANY).all()
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize(("n_copies", "n_sources"), [(0.5, 20), (1, 40), (3, 40)])
+def test_of_no_fewer_rows_than_are_made(n_copies, n_sources, given_rows):
+    made_rows(MUNGE(n_copies=n_copies), MANY, 0)
+
+    assert len(given_rows[0]) == n_sources
+
+
+def test_augmenter_of_the_person_gets_all_rows(given_rows):
+    seen = []
+
+    def make(X, n_rows):
+        seen.append(len(X))
+        return first_row(X, n_rows)
+
+    made_rows(Augmenter(make), MANY, 0)
+
+    assert seen == [40]
 
 
 def test_augmenter_cannot_change_the_rows_of_the_person():

@@ -129,7 +129,8 @@ def floats(
             block = convert(X, positions, dtype)
     except Exception as error:  # polars has exceptions of its own
         raise ValueError(f"a column of numbers is none of floats: {error}") from error
-    too_large = np.abs(block) > np.finfo(np.float32).max
+    bound = np.finfo(np.float32).max
+    too_large = (block > bound) | (block < -bound)
     problems = [(too_large, "infinity or a value too large for float32")]
     if not allow_nan:
         problems.append((np.isnan(block), "NaN, which the model does not replace"))

@@ -1,9 +1,11 @@
 """Measure the peak memory of a fit on many rows, above the data that it is given.
 
-There are a float32 array of 1,000,000 x 50, or one that is mapped from a file, a fitted
-teacher, and no made rows. Each fit runs in a process of its own, for one epoch:
+There are a float32 array of 1,000,000 x 50, or one that is mapped from a file, and a
+fitted teacher. Each fit runs in a process of its own, either for one epoch and without
+made rows, or the default fit, with made rows, nets that learn the labels, and as many
+epochs as the student takes by itself. Then all rows are predicted:
 
-    python benchmarks/memory.py --numeric standard piecewise
+    python benchmarks/memory.py --fits one-epoch default --numeric standard piecewise
 """
 
 import json
@@ -12,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from functools import partial
+from itertools import product
 from pathlib import Path
 from time import perf_counter, sleep
 
@@ -21,6 +25,8 @@ from _report import argument_parser, report
 
 MIB = 2**20
 
+FITS, KINDS = ("one-epoch", "default"), ("array", "memmap")
+
 
 def main():
     args = parse_args()
@@ -29,11 +35,10 @@ def main():
         return
     with tempfile.TemporaryDirectory() as folder:
         rows = []
-        for numeric in args.numeric:
-            for kind in ("array", "memmap"):
-                command = [sys.executable, __file__, *sys.argv[1:]]
-                command += ["--one", kind, numeric, folder]
-                rows.append(json.loads(subprocess.check_output(command)))
+        for fit, numeric, kind in product(args.fits, args.numeric, args.data):
+            command = [sys.executable, __file__, *sys.argv[1:]]
+            command += ["--one", fit, numeric, kind, folder]
+            rows.append(json.loads(subprocess.check_output(command)))
     title = f"{args.rows} rows, {args.columns} columns"
     report(args.output, {title: pd.DataFrame(rows)})
 
@@ -43,32 +48,30 @@ def measure(args):
 
     from skdistill import DistilledClassifier, make_student
 
-    kind, numeric, folder = args.one
+    fit, numeric, kind, folder = args.one
     X = rows(args, kind, Path(folder))
     y = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(np.int64)
     teacher = LogisticRegression().fit(X[:1000], y[:1000])
-    student = make_student(numeric=numeric, max_epochs=1, batch_size=1024)
-    clf = DistilledClassifier(
-        teacher,
-        student,
-        augmenter=None,
-        random_state=0,
-    )
-    clf.fit(X[:5000], y[:5000])  # loads what is loaded once
+    clf = DistilledClassifier(teacher, make_student(numeric=numeric), random_state=0)
+    if fit == "one-epoch":
+        clf.set_params(augmenter=None)
+        clf.set_params(student__net__max_epochs=1, student__net__batch_size=1024)
+    clf.fit(X[:2000], y[:2000])  # loads what is loaded once
     data = resident()
-    peak = Peak()
-    start = perf_counter()
-    with peak:
-        clf.fit(X, y)
-    seconds = perf_counter() - start
-    above = peak.value - data
     row = {
-        "data": kind,
+        "fit": fit,
         "numeric": numeric,
+        "data": kind,
         "data, MiB": f"{X.nbytes / MIB:.0f}",
-        "peak above the data, MiB": f"{above / MIB:.0f}",
-        "seconds": f"{seconds:.1f}",
     }
+    for step in (partial(clf.fit, X, y), partial(clf.predict_proba, X)):
+        name = "fit" if step.func == clf.fit else "predict"
+        start, peak = perf_counter(), Peak()
+        with peak:
+            step()
+        row[f"{name}: peak above the data, MiB"] = f"{(peak.value - data) / MIB:.0f}"
+        row[f"{name}: seconds"] = f"{perf_counter() - start:.1f}"
+    row["epochs"] = len(clf.history_)
     print(json.dumps(row))
 
 
@@ -108,7 +111,11 @@ def parse_args():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=50)
     parser.add_argument("--numeric", nargs="+", default=["standard", "piecewise"])
-    parser.add_argument("--one", nargs=3, metavar=("KIND", "NUMERIC", "FOLDER"))
+    parser.add_argument("--fits", nargs="+", choices=FITS, default=FITS[:1])
+    parser.add_argument("--data", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument(
+        "--one", nargs=4, metavar=("FIT", "NUMERIC", "DATA", "FOLDER"), help="a fit"
+    )
     return parser.parse_args()
 
 

@@ -16,11 +16,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._base import BaseDistiller, may_train_on
-from skdistill._students._tabular import TabularPreprocessor
+from skdistill._students._encoded_rows import is_large, is_preprocessor
 from skdistill._teachers._answers import Answer
-from skdistill._training._encoded import is_large, net_rows
 from skdistill._training._history import TrainingHistory
-from skdistill._training._prediction import log_proba, net_input, proba
+from skdistill._training._prediction import log_proba, net_input, net_rows, proba
 from skdistill._training._train import net_of
 from skdistill._transfer._labels import reconcile
 from skdistill._transfer._methods import METHODS
@@ -583,7 +582,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         if not isinstance(student, Pipeline):
             return student, net_input(X) if plain is None else plain
         (_, first), (_, net) = student.steps[0], student.steps[-1]
-        is_ours = len(student) == 2 and isinstance(first, TabularPreprocessor)
+        is_ours = len(student) == 2 and is_preprocessor(first)
         if plain is not None and is_ours and not is_large(first, len(plain)):
             return net, first.transform(X)  # which is as a net takes it
         if named == is_frame(X):

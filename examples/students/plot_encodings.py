@@ -37,7 +37,8 @@ forest = RandomForestClassifier(300, random_state=0).fit(X_train, y_train)
 # Three encodings
 # ---------------
 # "piecewise" adds 16 inputs to each column, from which the net learns bends. It is the
-# default, unless nets that learn the labels do better without (``numeric="auto"``). "periodic" adds waves whose frequencies are learned. "standard" adds nothing.
+# default, unless nets that learn the labels do better without (``numeric="auto"``).
+# "periodic" adds waves whose frequencies are learned. "standard" adds nothing.
 
 models = {"forest": forest}
 for numeric in ["standard", "piecewise", "periodic"]:

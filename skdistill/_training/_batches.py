@@ -11,7 +11,7 @@ from skorch.dataset import Dataset, unpack_data
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from skdistill._training._encoded import EncodedRows
+from skdistill._students._encoded_rows import EncodedRows
 from skdistill._training._prediction import to_tensor
 
 

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skdistill._teachers._calibration import matching_temperature
-from skdistill._training._encoded import net_rows
 from skdistill._training._objective import Objective
-from skdistill._training._prediction import proba
+from skdistill._training._prediction import net_rows, proba
 from skdistill._training._train import LeftOpen, net_of, train_student
 from skdistill._transfer._store import store
 from skdistill._transfer._transfer_set import TransferSet

@@ -19,7 +19,7 @@ from skorch.callbacks import (
 )
 from torch.utils.data import DataLoader
 
-from skdistill._training._encoded import EncodedRows
+from skdistill._students._encoded_rows import EncodedRows
 from skdistill._training._epoch import PACERS, is_unobserved
 from skdistill._training._gradient import has_gradient
 from skdistill._training._loss import BatchLoss

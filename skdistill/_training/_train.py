@@ -16,12 +16,16 @@ from sklearn.utils.validation import _num_samples
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
 
-from skdistill._training._encoded import encodes_rows_alone, net_rows
 from skdistill._training._hooks import Distillation, describe, distilling
 from skdistill._training._lockstep import current_task
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
-from skdistill._training._prediction import forward, net_input
+from skdistill._training._prediction import (
+    encodes_rows_alone,
+    forward,
+    net_input,
+    net_rows,
+)
 from skdistill._training._stacking import Alone, trainee_of
 from skdistill._training._threads import one_thread_if_small
 from skdistill._transfer._transfer_set import TransferSet

@@ -11,9 +11,11 @@ from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 
 from skdistill import DistilledClassifier, TabularPreprocessor, make_student
-from skdistill._training import _encoded
-from skdistill._training._encoded import EncodedRows, net_rows
+from skdistill._students import _encoded_rows
+from skdistill._students._encoded_rows import EncodedRows
+from skdistill._training import _prediction
 from skdistill._training._lockstep import Lockstep
+from skdistill._training._prediction import net_rows
 from skdistill._training._train import net_of
 from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import tiny_net
@@ -51,8 +53,8 @@ def encode_as_needed(monkeypatch):
     """Return a function that lets any number of rows be encoded as needed."""
 
     def begin():
-        monkeypatch.setattr(_encoded, "MAX_BYTES", 0)
-        monkeypatch.setattr(_encoded, "_FRAME_ROWS", 64)
+        monkeypatch.setattr(_encoded_rows, "MAX_BYTES", 0)
+        monkeypatch.setattr(_encoded_rows, "_FRAME_ROWS", 64)
 
     return begin
 
@@ -67,7 +69,7 @@ def made(monkeypatch):
             super().__init__(*args)
             found.append(self)
 
-    monkeypatch.setattr(_encoded, "EncodedRows", Spied)
+    monkeypatch.setattr(_prediction, "EncodedRows", Spied)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Rows as a net takes them: encoded all at once, or, where they are many, as needed."""
+"""Large tables, whose rows are encoded when a net needs them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, gen_batches
 from sklearn.utils.validation import _num_samples
-from skorch.dataset import Dataset
-from torch.utils.data import DataLoader
 
 from skdistill._students._tabular import TabularPreprocessor
-from skdistill._training._prediction import net_input, transform
-from skdistill.utils._frames import is_frame, native, stacked
+from skdistill.utils._frames import is_frame, native
 
 # The largest array of encoded rows, in bytes. The piecewise encoding makes six columns
-# of one, so that all rows of a large table would take several times its memory.
-MAX_BYTES = 2**27
+# of one, so that all rows of a large table would take several times its memory. Rows
+# that are one array can be learned by several nets together.
+MAX_BYTES = 2**28
 
 # So many rows of a data frame are read at once: the strings of all would be many.
 _FRAME_ROWS = 2**16
@@ -71,41 +68,9 @@ class EncodedRows:
         return self.encode(_taken(self.numbers, rows), levels)
 
 
-def net_rows(student: Any, parts: Sequence[Any]) -> Any:
-    """Return rows as the net of a fitted student takes them, as one array.
-
-    Parameters
-    ----------
-    student : skorch.NeuralNetClassifier or Pipeline
-        Its preprocessing is fitted.
-    parts : sequence of array-like, sparse matrix or data frame
-        The rows, of which each part comes below the one before.
-
-    Returns
-    -------
-    rows : ndarray, CSR matrix or EncodedRows
-        Finite, float32.
-    """
-    if encodes_rows_alone(student):
-        n_rows = sum(map(_num_samples, parts))
-        if is_large(student[0], n_rows):
-            return EncodedRows(student[0], parts)
-    return stacked([net_input(transform(student, part)) for part in parts])
-
-
-def encodes_rows_alone(student: Any) -> bool:
-    """Tell whether a student's preprocessing is one that :class:`EncodedRows` takes.
-
-    All transformers work row by row once they are fitted. But in training, what
-    ``fit_transform`` returns counts, which is something else for scikit-learn's
-    TargetEncoder; and some take longer than a step of the net. Both are known of our
-    own. A net's own dataset or loader may do with the rows what an array alone can.
-    """
-    if not isinstance(student, Pipeline) or len(student.steps) != 2:
-        return False
-    (_, head), (_, net) = student.steps
-    stock = net.dataset is Dataset and net.iterator_valid is DataLoader
-    return stock and type(head) is TabularPreprocessor
+def is_preprocessor(step: Any) -> bool:
+    """Tell whether a step of a student is one that :class:`EncodedRows` takes."""
+    return type(step) is TabularPreprocessor
 
 
 def is_large(preprocess: TabularPreprocessor, n_rows: int) -> bool:

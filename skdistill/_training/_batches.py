@@ -14,6 +14,10 @@ from torch.utils.data import DataLoader, default_collate
 from skdistill._students._encoded_rows import EncodedRows
 from skdistill._training._prediction import to_tensor
 
+# The share of the free memory of a GPU that inputs may take: the net, its gradients and
+# the outputs of its layers need the rest.
+_SHARE_OF_FREE = 0.5
+
 
 class NumberedRows(Dataset):
     """A net's dataset, whose batches can be told by their row numbers.
@@ -56,10 +60,15 @@ class Collate:
         X, y = unpack_data(self.collate_fn([self.dataset[row] for row in rows]))
         return X, y, numbers
 
+    def move_to(self, device: torch.device) -> None:
+        """Keep the inputs on a GPU, if they are one tensor and it has room for them."""
+        if isinstance(self.X, Tensor):
+            self.X = moved_if_it_fits(self.X, device)
+
     def inputs(self, rows: Tensor) -> Tensor:
         """Return the inputs of some rows, where they are made in one step."""
         if isinstance(self.X, Tensor):
-            return self.X.index_select(0, rows)
+            return self.X.index_select(0, rows.to(self.X.device))
         return to_tensor(self.X[rows.numpy()])
 
     def batches(self, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
@@ -70,6 +79,14 @@ class Collate:
                 yield to_tensor(X[start : start + batch_size])
         else:
             yield from map(self.inputs, rows.split(batch_size))
+
+
+def moved_if_it_fits(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a copy on a GPU that has room for it; otherwise the tensor itself."""
+    if device.type != "cuda" or tensor.device.type == "cuda":
+        return tensor
+    free, _ = torch.cuda.mem_get_info(device)
+    return tensor.to(device) if tensor.nbytes <= _SHARE_OF_FREE * free else tensor
 
 
 class NumberedBatches:

@@ -89,6 +89,7 @@ def run_epoch(net: Any, batches: NumberedBatches) -> Iterator[dict[str, float]]:
     loader: Any = batches.loader
     loss, module, optimizer = net.distillation_.loss, net.module_, net.optimizer_
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    loader.collate_fn.move_to(parameters[0].device)
     callbacks = [callback for _, callback in net.callbacks_]
     pacers = [c.on_batch_begin for c in callbacks if type(c).on_batch_begin in PACERS]
     n_batches = max(1, _ROWS_AT_ONCE // loader.batch_size)

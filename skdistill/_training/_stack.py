@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from skdistill._training._batches import moved_if_it_fits
 from skdistill._training._gradient import LogitGradient, Targets, targets_of
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
@@ -109,10 +110,11 @@ class _Stack:
         self.one = self.trainees[0]
         self.device = torch.device(self.one.device)
         self.losses = [BatchLoss(t.objective, t.rows) for t in self.trainees]
-        self.inputs = {
-            id(t.X): torch.from_numpy(np.require(t.X, requirements=["W"]))
-            for t in self.trainees
-        }
+        self.inputs: dict[int, Tensor] = {}
+        for trainee in self.trainees:
+            if id(trainee.X) not in self.inputs:
+                X = torch.from_numpy(np.require(trainee.X, requirements=["W"]))
+                self.inputs[id(trainee.X)] = moved_if_it_fits(X, self.device)
         self.y = [torch.from_numpy(t.rows.hard) for t in self.trainees]
         self.generators: dict[bytes, torch.Generator] = {}
         for trainee in self.trainees:
@@ -224,7 +226,8 @@ class _Stack:
         for trainee, order in zip(self.trainees, block, strict=True):
             key = id(trainee.X), order.data_ptr()
             if key not in found:
-                found[key] = self.inputs[id(trainee.X)].index_select(0, order)
+                X = self.inputs[id(trainee.X)]
+                found[key] = X.index_select(0, order.to(X.device))
             rows.append(found[key])
         return torch.stack(rows).to(self.device)
 

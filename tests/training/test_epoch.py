@@ -444,3 +444,10 @@ def test_callbacks_that_do_nothing_at_training_batches_cost_nothing(
 ):
     net = train(own_net(callbacks=[callback]), rows)
     assert len(fast_epochs) == len(net.history) == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_the_same_student(rows):
+    nets = [net_of(train(default_student(device=d), rows)) for d in ("cpu", "cuda")]
+    expected, found = (net.predict_proba(rows.X) for net in nets)
+    assert_allclose(found, expected, atol=1e-3)

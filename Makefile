@@ -68,13 +68,14 @@ bench: $(VENV)/.installed-test ## measure time and memory, in a few minutes
 	@$(RUN) benchmarks/fit_time.py
 	@$(RUN) benchmarks/checksum_time.py
 	@$(RUN) benchmarks/search_time.py --rows 4000 --trees 100 --epochs 10
-	@$(RUN) benchmarks/memory.py --numeric standard
+	@$(RUN) benchmarks/memory.py --data array
 
 .PHONY: bench-full
 bench-full: bench ## measure the quality of students too, in some hours
 	@$(RUN) benchmarks/quality.py
 	@$(RUN) benchmarks/peers.py
 	@$(RUN) benchmarks/losses.py
+	@$(RUN) benchmarks/memory.py --fits default
 	@OMP_NUM_THREADS=1 $(RUN) benchmarks/deploy.py
 
 .PHONY: lowest

@@ -34,13 +34,14 @@ def main():
         measure(args)
         return
     with tempfile.TemporaryDirectory() as folder:
-        rows = []
-        for fit, numeric, kind in product(args.fits, args.numeric, args.data):
-            command = [sys.executable, __file__, *sys.argv[1:]]
-            command += ["--one", fit, numeric, kind, folder]
-            rows.append(json.loads(subprocess.check_output(command)))
-    title = f"{args.rows} rows, {args.columns} columns"
-    report(args.output, {title: pd.DataFrame(rows)})
+        for fit in args.fits:
+            rows = []
+            for numeric, kind in product(args.numeric, args.data):
+                command = [sys.executable, __file__, *sys.argv[1:]]
+                command += ["--one", fit, numeric, kind, folder]
+                rows.append(json.loads(subprocess.check_output(command)))
+            title = f"{fit}, {args.rows} rows, {args.columns} columns"
+            report(args.output, {title: pd.DataFrame(rows)}, variant=fit)
 
 
 def measure(args):
@@ -59,7 +60,6 @@ def measure(args):
     clf.fit(X[:2000], y[:2000])  # loads what is loaded once
     data = resident()
     row = {
-        "fit": fit,
         "numeric": numeric,
         "data": kind,
         "data, MiB": f"{X.nbytes / MIB:.0f}",

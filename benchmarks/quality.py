@@ -224,12 +224,9 @@ def tables(records):
     for (hidden, max_rows), setting in records.groupby(["hidden", "max rows"]):
         title = f"{hidden}, {max_rows} rows"
         teachers = dict(list(setting.groupby("teacher")))
-        parts = [
-            summary(group).assign(teacher=teacher)
-            for teacher, group in teachers.items()
-        ]
-        table = pd.concat(parts)
-        found[f"summary, {title}"] = table[["teacher", *table.columns[:-1]]]
+        parts = {teacher: summary(group) for teacher, group in teachers.items()}
+        table = pd.concat(parts, names=["teacher"]).reset_index("teacher")
+        found[f"summary, {title}"] = table
         for teacher, group in teachers.items():
             found[f"default, {teacher}, {title}"] = default_student(group)
             found[f"models, {teacher}, {title}"] = by_model(
@@ -291,9 +288,8 @@ def summary(records):
                 "smallest difference": f"{difference.min():+.4f} "
                 f"({difference.idxmin()})",
                 "log loss smaller on": (loss[model] < 0).sum(),
-                f"gap closed, {len(wide)} sets with a gap of 1 point": interval(
-                    difference[wide] / gap[wide]
-                ),
+                "sets with a gap of a point": len(wide),
+                "share of it closed": interval(difference[wide] / gap[wide]),
                 "fit s, median": f"{seconds[model].median():.1f}",
             }
         )

@@ -1,5 +1,7 @@
 """Rows that are encoded as they are needed do the same as an array of all of them."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from skdistill._students import _encoded_rows
 from skdistill._students._encoded_rows import EncodedRows
 from skdistill._training import _prediction
 from skdistill._training._lockstep import Lockstep
-from skdistill._training._prediction import net_rows
+from skdistill._training._prediction import net_rows, proba
 from skdistill._training._train import net_of
 from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import tiny_net
@@ -195,6 +197,24 @@ def test_rows_that_cannot_be_read_fail_before_the_training(encode_as_needed, beg
         train(net, rows)
     assert "Raised by the student, which gets X" in error.value.__notes__[0]
     assert begun.epochs == []
+
+
+@pytest.mark.parametrize("as_needed", [False, True])
+def test_arrays_together_are_smaller_than_all_encoded_rows(as_needed, encode_as_needed):
+    X = np.random.default_rng(0).normal(size=(30_000, 16)).astype(np.float32)
+    soft = np.stack([X[:, 0], -X[:, 0]], axis=1)
+    rows = TransferSet(X, soft, soft.argmax(axis=1))
+    if as_needed:
+        encode_as_needed()
+    tracemalloc.start()
+    try:
+        trained = train(make_student((8,), max_epochs=1), rows)
+        proba(net_of(trained), net_rows(trained, [X]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    encoded = 4 * trained[0].transform(X[:1]).size * len(X)
+    assert (peak < 0.75 * encoded) == as_needed
 
 
 def test_such_a_net_is_trained_by_itself(encode_as_needed):

@@ -15,8 +15,9 @@ from skdistill.utils._frames import is_frame, native
 
 # The largest array of encoded rows, in bytes. The piecewise encoding makes six columns
 # of one, so that all rows of a large table would take several times its memory. Rows
-# that are one array can be learned by several nets together.
-MAX_BYTES = 2**28
+# that are one array can be learned by several nets together: those of 20,000 rows of 50
+# columns and 100,000 made rows are.
+MAX_BYTES = 192 * 2**20
 
 # So many rows of a data frame are read at once: the strings of all would be many.
 _FRAME_ROWS = 2**16

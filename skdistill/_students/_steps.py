@@ -49,15 +49,37 @@ def quantiles(block: NDArray[Any], n_bins: int) -> Edges:
 
     They are values of the column, so that one of few different values has few bins.
     """
-    shares = np.linspace(0, 1, n_bins + 1)
     edges = {}
     for i, column in enumerate(block.T):
         known = column[~np.isnan(column)]
         if len(known):
-            ends = np.unique(np.quantile(known, shares, method="inverted_cdf"))
+            ends = _ends(known, n_bins)
             if len(ends) > 2:
                 edges[i] = ends
     return edges
+
+
+def _ends(values: NDArray[Any], n_bins: int) -> NDArray[Any]:
+    """Return where bins with about as many rows each end.
+
+    Where most rows have the same value, such as the 0 of amounts that few rows have,
+    most quantiles are equal. The bins that are missing then have the same number of the
+    rows with other values.
+    """
+    ends = np.unique(_quantiles(values, np.linspace(0, 1, n_bins + 1)))
+    if len(ends) - 1 >= n_bins / 2:
+        return ends
+    while n_missing := n_bins + 1 - len(ends):
+        others = values[~np.isin(values, ends)]
+        if len(others) == 0:
+            break
+        more = _quantiles(others, np.linspace(0, 1, n_missing + 2)[1:-1])
+        ends = np.union1d(ends, more)
+    return ends
+
+
+def _quantiles(values: NDArray[Any], shares: NDArray[np.float64]) -> NDArray[Any]:
+    return np.quantile(values, shares, method="inverted_cdf")
 
 
 def numeric_steps(

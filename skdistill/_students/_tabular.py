@@ -97,7 +97,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     n_bins : int, default=16
         The largest number of bins of a column, at least 3, for
         ``numeric="piecewise"``. Equal quantiles are merged, so that a column of few
-        different values has fewer. A column that would have only one bin, as a binary
+        different values has fewer. Where fewer than half of the bins would be left, as
+        most rows have one value, further bins lie between quantiles of the other
+        values. A column that would have only one bin, as a binary
         or a constant one, gets none: the standardized value says the same. All columns
         share 256 bins, so that the net stays small for a wide table: if k columns have
         bins, each has at most 256 / k, and none has any where that is less than 3.

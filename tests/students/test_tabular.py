@@ -757,6 +757,15 @@ def piecewise(**parameters):
     return TabularPreprocessor(numeric="piecewise", **parameters)
 
 
+def test_bins_lie_where_values_are_if_most_are_the_same():
+    amounts = np.r_[np.zeros(92), np.arange(1, 9)]
+    preprocess = piecewise(n_bins=4).fit(amounts[:, np.newaxis])
+    X_out = preprocess.transform([[0], [3], [8]])
+    # The quantiles are 0, 0, 0, 0 and 8; those of the others are 2, 4 and 6.
+    expected = [[0, 0, 0, 0], [1, 0.5, 0, 0], [1, 1, 1, 1]]
+    assert_allclose(X_out[:, 1:], np.array(expected) - 0.5, atol=1e-6)
+
+
 def test_bins_are_piecewise_linear_between_quantiles():
     X = np.random.default_rng(0).lognormal(size=(401, 2))
     X[::9, 1] = np.nan

@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -51,15 +49,6 @@ def test_cka_agrees_with_numpy(n_samples, teacher_width):
     student, teacher, _ = batch(n_samples, 5, teacher_width + 1)
     expected = cka_numpy(student.detach().numpy(), teacher.numpy())
     assert_allclose(CKA(student, teacher).detach(), expected, rtol=1e-9)
-
-
-def test_cka_of_independent_features_is_about_1():
-    rng = np.random.default_rng(0)
-    losses = [
-        CKA(*(torch.tensor(rng.normal(size=(32, 256))) for _ in range(2)))
-        for _ in range(50)
-    ]
-    assert abs(np.mean(losses) - 1) < 0.02
 
 
 @pytest.mark.parametrize("n_samples", [2, 3])
@@ -194,14 +183,6 @@ def test_vid_starts_at_a_variance_of_5_for_each_of_the_teachers_features():
     assert_allclose(variances(module), 5, rtol=1e-6)
 
 
-def test_vid_of_a_good_prediction_is_negative():
-    student, _, _ = batch()
-    module = vid()
-    set_variances(module, 5 * [0.1])
-    value = module(student, module.student(student)).detach()
-    assert_allclose(value, math.log(0.1) / 2, rtol=1e-9)
-
-
 def test_vid_keeps_its_variance_away_from_0():
     student, teacher, _ = batch(dtype=torch.float32)
     module = vid(dtype=torch.float32)
@@ -210,23 +191,3 @@ def test_vid_keeps_its_variance_away_from_0():
     expected = vid_numpy(module, student, teacher)
     assert_allclose(value.detach(), expected, rtol=1e-5)
     assert gradient(value, student).isfinite().all()
-
-
-def test_vid_learns_which_features_cannot_be_predicted():
-    rng = np.random.default_rng(64)
-    student, noise = (torch.tensor(rng.normal(size=(64, n))) for n in (3, 1))
-    predictable = student @ torch.tensor([[1.0], [-2.0], [0.5]]).double()
-    teacher = torch.cat([predictable, noise], dim=1)
-    module = VIDLoss().learned(3, 2).double()
-    with torch.no_grad():
-        module.student.weight.zero_()
-    optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
-    for _ in range(200):
-        optimizer.zero_grad()
-        module(student, teacher).backward()
-        optimizer.step()
-    known, unknown = variances(module)
-    assert known < 0.1 < 0.5 < unknown
-    # The best variance is that of what the map leaves unexplained.
-    left = (module.student(student) - teacher).square().mean(dim=0)
-    assert_allclose(unknown, left[1].item(), rtol=0.1)

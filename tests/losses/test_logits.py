@@ -70,20 +70,6 @@ def kl_numpy(student, teacher, y, temperature, weights=None):
     return temperature**2 * np.average(rows, weights=weights)
 
 
-@pytest.mark.parametrize("temperature", [0.1, 2.0, 1000.0])
-def test_gradient_is_the_difference_of_probabilities(temperature):
-    student, teacher, _, weights = batch(26)
-    for weight in (None, weights):
-        share = torch.ones(8) / 8 if weight is None else weight / weight.sum()
-        p_student, p_teacher = (
-            F.softmax(z.detach() / temperature, dim=1) for z in (student, teacher)
-        )
-        grad = gradient(KLLoss()(student, teacher, temperature, weight), student)
-        assert_allclose(
-            grad, share[:, None] * temperature * (p_student - p_teacher), atol=1e-12
-        )
-
-
 logits = arrays(np.float64, (4, 3), elements=st.floats(-30, 30))
 fast = settings(max_examples=50, deadline=None)
 
@@ -282,13 +268,6 @@ def test_jsd_at_its_ends_passes_gradcheck(beta):
     assert torch.autograd.gradcheck(
         lambda z: JSDLoss(beta)(z, teacher, 2.0, weights), student
     )
-
-
-def test_logit_mse_is_twice_the_limit_of_kl():
-    student, teacher, _, weights = batch(26)
-    limit = KLLoss()(student, teacher, 1e5, weights)
-    loss = LogitMSELoss()(student, teacher, weights)
-    assert_allclose(loss.detach(), 2 * limit.detach(), rtol=1e-3)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

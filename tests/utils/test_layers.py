@@ -309,16 +309,13 @@ def test_layer_that_returns_a_tuple_is_refused():
         caught(module, torch.randn(N_ROWS, 2, 4), "0")
 
 
-@pytest.mark.parametrize("layer", ["unused", None])
-def test_layer_that_is_not_called_is_refused(layer, X):
-    with pytest.raises(ValueError, match=r"is not called.*teacher_features="):
+# As with a module that has no linear layer, only a name can help the default.
+@pytest.mark.parametrize(
+    ("layer", "error"), [("unused", ValueError), (None, NoFeaturesError)]
+)
+def test_layer_that_is_not_called_is_refused(layer, error, X):
+    with pytest.raises(error, match=r"is not called.*teacher_features="):
         caught(Bypassing(), X, layer)
-
-
-def test_default_without_a_call_of_a_linear_layer_counts_as_no_features(X):
-    # As with a module that has none, only a name can help.
-    with pytest.raises(NoFeaturesError, match="teacher_features="):
-        caught(Bypassing(), X)
 
 
 def test_features_are_taken_once(X):

@@ -22,7 +22,7 @@ from skdistill._teachers._features import FeatureQuestion, teacher_features
 from skdistill._teachers._leaves import N_LEAF_FEATURES
 from skdistill.utils._layers import NoFeaturesError
 from tests.conftest import TinyModule, tiny_net
-from tests.kinds import hist_boosting, perceptron, scaled, small_forest
+from tests.kinds import Tokens, hist_boosting, perceptron, scaled, small_forest
 
 QUESTION = FeatureQuestion("auto", required=True)
 
@@ -68,17 +68,6 @@ class OwnClassifier(TinyModule):
 
     def predict_proba(self, X):
         return self(torch.tensor(X, dtype=torch.float32)).softmax(1).detach().numpy()
-
-
-class Tokens(nn.Module):
-    """Its linear layer sees several rows for each row."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(2, 3)
-
-    def forward(self, X):
-        return self.layer(X.reshape(-1, 2)).reshape(len(X), 2, 3).mean(dim=1)
 
 
 @pytest.fixture(autouse=True)

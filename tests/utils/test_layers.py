@@ -8,6 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from skdistill.utils._layers import NoFeaturesError, Watch, as_weights, dtype_of
+from tests.conftest import hooks
 
 N_ROWS = 5
 
@@ -107,15 +108,6 @@ def caught(module, X, layer=None):
     with watching:
         module(X)
     return watching.take(len(X))
-
-
-def hooks(module):
-    return [
-        hook
-        for part in module.modules()
-        for kept in (part._forward_hooks, part._forward_pre_hooks)
-        for hook in kept.values()
-    ]
 
 
 # What is caught

@@ -216,7 +216,9 @@ NAMES_CLASSES = {
     "first chunk of teacher_proba": lambda names: DistilledClassifier().partial_fit(
         X, y, names, teacher_proba=PROBA
     ),
-    "TorchTeacher": lambda names: TorchTeacher(nn.Linear(4, 2), names).predict(X),
+    "TorchTeacher": lambda names: by_function(
+        TorchTeacher(nn.Linear(4, 2), names), X, y
+    ),
 }
 
 

@@ -32,9 +32,8 @@ def asks_anew(teacher, X, change):
 @pytest.fixture
 def other_labels(data32):
     """Return other labels of the rows of ``data32``."""
-    X, _ = data32
-    noise = np.random.default_rng(0).normal(size=len(X))
-    return np.digitize(X[:, 0] + 0.3 * noise, [-0.5, 0.5])
+    noise = np.random.default_rng(0).normal(size=len(data32[0]))
+    return np.digitize(data32[0][:, 0] + 0.3 * noise, [-0.5, 0.5])
 
 
 # Refits and writes in place
@@ -257,15 +256,14 @@ CELLS = {
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_cell_of_a_notebook_that_was_run_again_after_a_change(kind, data32):
-    X, _ = data32
     for scale in (1.0, 2.0):
         names = {"np": np, "TorchTeacher": TorchTeacher, "__name__": "__main__"}
         exec(textwrap.dedent(CELLS[kind]).format(scale), names)
         teacher = names["teacher"]
 
-        labels = soft_labels(teacher, X)
+        labels = soft_labels(teacher, data32[0])
 
-        assert_allclose(labels, teacher.predict_proba(X), rtol=1e-5)
+        assert_allclose(labels, teacher.predict_proba(data32[0]), rtol=1e-5)
 
 
 def test_function_whose_model_was_refitted(data32, other_labels):
@@ -334,13 +332,12 @@ class OwnSplitter:
     ],
 )
 def test_other_options(first, second, data32):
-    X, y = data32
-    expected = soft_labels(LogisticRegression(), X, y, random_state=0, **second)
+    expected = soft_labels(LogisticRegression(), *data32, random_state=0, **second)
     store.clear()
 
-    soft_labels(LogisticRegression(), X, y, random_state=0, **first)
+    soft_labels(LogisticRegression(), *data32, random_state=0, **first)
 
-    labels = soft_labels(LogisticRegression(), X, y, random_state=0, **second)
+    labels = soft_labels(LogisticRegression(), *data32, random_state=0, **second)
     assert_array_equal(labels, expected)
 
 
@@ -355,12 +352,11 @@ def test_other_labels_of_an_unfitted_teacher(data32, other_labels):
 
 
 def test_other_parameters_of_a_fitted_teacher_fit_other_folds(data32):
-    X, y = data32
-    teacher = LogisticRegression().fit(X, y)
-    soft_labels(teacher, X, y, cv=2, random_state=0)
+    teacher = LogisticRegression().fit(*data32)
+    soft_labels(teacher, *data32, cv=2, random_state=0)
 
     teacher.set_params(C=0.01)
 
-    expected = soft_labels(LogisticRegression(C=0.01), X, y, cv=2)
-    labels = soft_labels(teacher, X, y, cv=2, random_state=0)
+    expected = soft_labels(LogisticRegression(C=0.01), *data32, cv=2)
+    labels = soft_labels(teacher, *data32, cv=2, random_state=0)
     assert_allclose(labels, expected, atol=1e-6)

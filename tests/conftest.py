@@ -36,9 +36,7 @@ class TinyModule(nn.Sequential):
 
     def __init__(self, n_features=2, n_classes=2, n_hidden=8):
         super().__init__(
-            nn.Linear(n_features, n_hidden),
-            nn.ReLU(),
-            nn.Linear(n_hidden, n_classes),
+            nn.Linear(n_features, n_hidden), nn.ReLU(), nn.Linear(n_hidden, n_classes)
         )
 
 

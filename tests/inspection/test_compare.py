@@ -259,9 +259,7 @@ def test_classes_name_the_columns_of_a_fitted_teacher(data, others):
     codes = GaussianNB().fit(X, encoder.transform(names))
     weights = [1.0, 0.0][: 1 + len(others)]
     clf = distilled(
-        [WithoutFit(codes), *others],
-        teacher_weights=weights,
-        classes=encoder.classes_,
+        [WithoutFit(codes), *others], teacher_weights=weights, classes=encoder.classes_
     )
     results = compare(clf, X, names, cv=2).results
     score = codes.score(X, encoder.transform(names))

@@ -5,9 +5,7 @@ import pytest
 import torch
 import xgboost
 from numpy.testing import assert_array_equal
-from sklearn.ensemble import (
-    VotingClassifier,
-)
+from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler

@@ -402,8 +402,7 @@ def test_dates_are_no_numbers_at_prediction(
 
 
 @pytest.mark.parametrize(
-    ("dtype", "error"),
-    [("datetime64[s]", ValueError), ("timedelta64[s]", TypeError)],
+    ("dtype", "error"), [("datetime64[s]", ValueError), ("timedelta64[s]", TypeError)]
 )
 def test_missing_dates_are_no_missing_numbers(dtype, error):
     preprocess = TabularPreprocessor().fit(pd.DataFrame({"age": [1, 2], "job": "x"}))
@@ -649,10 +648,7 @@ def test_file_holds_plain_scikit_learn_alone(frame, numeric):
     untrusted = sio.get_untrusted_types(data=file)
     # scikit-learn 1.6 names the columns of a remainder by a list of its own.
     own = [name for name in untrusted if not name.endswith("_RemainderColsList")]
-    assert own == [
-        "numpy.dtype",
-        "skdistill._students._tabular.TabularPreprocessor",
-    ]
+    assert own == ["numpy.dtype", "skdistill._students._tabular.TabularPreprocessor"]
     again = sio.loads(file, trusted=untrusted)
     assert_array_equal(again.transform(X), preprocess.transform(X))
 

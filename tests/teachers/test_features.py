@@ -455,8 +455,7 @@ def test_question_that_is_not_required_gets_what_there_is(forest, data):
 
 @pytest.mark.parametrize("required", [True, False])
 @pytest.mark.parametrize(
-    "make_teacher",
-    [small_forest, LogisticRegression, perceptron, hist_boosting],
+    "make_teacher", [small_forest, LogisticRegression, perceptron, hist_boosting]
 )
 def test_layer_of_what_is_no_torch_module_is_refused(make_teacher, required, data):
     teacher = make_teacher().fit(*data)

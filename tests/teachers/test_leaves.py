@@ -8,10 +8,7 @@ import pytest
 import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    GradientBoostingClassifier,
-)
+from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
@@ -70,10 +67,7 @@ TREES = {
     ),
     "HistGradientBoosting": (hist_boosting, staged_values),
     "LightGBM": (lightgbm_classifier, leaves_by_booster),
-    "XGBoost": (
-        xgboost_classifier,
-        apply,
-    ),
+    "XGBoost": (xgboost_classifier, apply),
 }
 
 

@@ -227,9 +227,7 @@ def test_outputs_of_another_shape_are_refused(module):
 
 @pytest.mark.parametrize("ask", ["predict_proba", "hidden_features"])
 @pytest.mark.parametrize(
-    "params",
-    [{"output": "odds"}, {"batch_size": 0}, {"batch_size": 2.5}],
-    ids=str,
+    "params", [{"output": "odds"}, {"batch_size": 0}, {"batch_size": 2.5}], ids=str
 )
 def test_parameters_of_a_wrong_type_or_range_are_refused_by_name(params, ask):
     teacher = TorchTeacher(**{"module": nn.Linear(2, 2), "classes": [0, 1]} | params)

@@ -645,12 +645,7 @@ def test_out_of_fold_features_are_turned_and_averaged(cv, fitted, data):
     expected = np.where(times, total / np.maximum(times, 1), like)
 
     labels = answered(
-        whole if fitted else perceptron(),
-        X,
-        y,
-        "out_of_fold",
-        cv=cv,
-        features=FEATURES,
+        whole if fitted else perceptron(), X, y, "out_of_fold", cv=cv, features=FEATURES
     )
 
     assert labels.features.dtype == np.float32
@@ -733,10 +728,5 @@ def test_width_that_differs_between_folds_is_refused(data):
 
     with pytest.raises(ValueError, match="width 2 in a fold and 3 for all rows"):
         answered(
-            KNeighborsClassifier(),
-            X,
-            y,
-            "out_of_fold",
-            cv=KFold(3),
-            features=question,
+            KNeighborsClassifier(), X, y, "out_of_fold", cv=KFold(3), features=question
         )

@@ -1,5 +1,6 @@
 """The one algorithm of fit and partial_fit: input, failures, and what goes on."""
 
+import contextlib
 import copy
 import math
 import os
@@ -504,6 +505,16 @@ FAILURES = {
 STOPS = (ArithmeticError, ValueError, KeyboardInterrupt)
 
 
+@contextlib.contextmanager
+def fails(clf, X, errors=STOPS, match=None):
+    """Check that something fails and leaves a fitted estimator as it was."""
+    before, proba = state_of(clf), clf.predict_proba(X)
+    with pytest.raises(errors, match=match):
+        yield
+    assert state_of(clf) == before
+    assert_array_equal(clf.predict_proba(X), proba)
+
+
 @METHODS
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_first_training_that_fails_leaves_nothing(data, forest, failure, method):
@@ -517,26 +528,18 @@ def test_a_first_training_that_fails_leaves_nothing(data, forest, failure, metho
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_fit_that_fails_leaves_a_fitted_one_as_it_was(data, forest, failure):
-    X, y = data
-    clf = distilled(forest).fit(X, y)
-    before, proba = state_of(clf), clf.predict_proba(X)
-    clf.set_params(**FAILURES[failure])
-    with pytest.raises(STOPS):
-        clf.fit(X, y)
-    assert state_of(clf) == before
-    assert_array_equal(clf.predict_proba(X), proba)
+    clf = distilled(forest).fit(*data)
+    with fails(clf, data[0]):
+        clf.set_params(**FAILURES[failure]).fit(*data)
 
 
 def test_a_fit_on_other_data_that_fails_leaves_a_fitted_one_as_it_was(data, forest):
     X, y = data
     clf = distilled(forest).fit(X, y)
-    before, proba = state_of(clf), clf.predict_proba(X)
-    clf.set_params(teacher=LogisticRegression(), loss=failing_loss)
     frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
-    with pytest.raises(ArithmeticError, match="stop"):
+    with fails(clf, X, ArithmeticError, "stop"):
+        clf.set_params(teacher=LogisticRegression(), loss=failing_loss)
         clf.fit(frame, np.array(["a", "b", "c"])[y])
-    assert state_of(clf) == before
-    assert_array_equal(clf.predict_proba(X), proba)
 
 
 @pytest.mark.parametrize("method", ["partial_fit", "fit"], ids=["partial_fit", "warm"])
@@ -545,13 +548,8 @@ def test_a_further_training_that_fails_leaves_the_attributes_as_they_were(
     data, forest, failure, method
 ):
     clf = distilled(forest, tiny_net(max_epochs=2, warm_start=True)).fit(*data)
-    before, proba = state_of(clf), clf.predict_proba(data[0])
-    clf.set_params(**FAILURES[failure])
-    with pytest.raises(STOPS):
-        getattr(clf, method)(*data)
-    assert state_of(clf) == before
-    # No step was made, so that it predicts as before.
-    assert_array_equal(clf.predict_proba(data[0]), proba)
+    with fails(clf, data[0]):  # before its first step
+        getattr(clf.set_params(**FAILURES[failure]), method)(*data)
 
 
 @pytest.mark.parametrize(
@@ -569,11 +567,8 @@ def test_bad_later_chunks_are_refused_and_leave_the_student_alone(
     data, forest, spoil, message
 ):
     clf = distilled(forest).partial_fit(*data)
-    before, proba = state_of(clf), clf.predict_proba(data[0])
-    with pytest.raises(ValueError, match=message):
+    with fails(clf, data[0], ValueError, message):
         clf.partial_fit(*spoil(*data))
-    assert state_of(clf) == before
-    assert_array_equal(clf.predict_proba(data[0]), proba)
 
 
 # Chunks

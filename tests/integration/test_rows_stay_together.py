@@ -47,25 +47,20 @@ def distill(teacher, **params):
 @pytest.mark.parametrize(
     "params",
     [
-        pytest.param({}, id="in order"),
-        pytest.param({"iterator_train__shuffle": True}, id="shuffled"),
-        pytest.param(
-            {
-                "batch_size": 8,
-                "iterator_train__shuffle": True,
-                "iterator_train__drop_last": True,
-            },
-            id="last batch dropped",
-        ),
-        pytest.param(
-            {
-                "iterator_train__sampler": torch.utils.data.WeightedRandomSampler(
-                    [1.0] * N_ROWS, 2 * N_ROWS
-                )
-            },
-            id="drawn with replacement",
-        ),
+        {},
+        {"iterator_train__shuffle": True},
+        {
+            "batch_size": 8,
+            "iterator_train__shuffle": True,
+            "iterator_train__drop_last": True,
+        },
+        {
+            "iterator_train__sampler": torch.utils.data.WeightedRandomSampler(
+                [1.0] * N_ROWS, 2 * N_ROWS
+            )
+        },
     ],
+    ids=["in order", "shuffled", "last batch dropped", "drawn with replacement"],
 )
 @pytest.mark.parametrize("made_beforehand", [True, False])
 def test_each_row_keeps_its_own_soft_labels(params, made_beforehand, rows):

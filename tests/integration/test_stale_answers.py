@@ -75,39 +75,16 @@ def fill_the_leaves_of_a_stage(boosting):
 @pytest.mark.parametrize(
     ("kind", "write"),
     [
-        pytest.param("forest", fill_the_values_of_a_tree, id="forest"),
-        pytest.param("histogram boosting", fill_the_leaves_of_a_stage, id="boosting"),
-        pytest.param(
-            "logistic regression",
-            lambda teacher: np.negative(teacher.coef_, out=teacher.coef_),
-            id="coef_",
-        ),
-        pytest.param(
-            "logistic regression",
-            lambda teacher: teacher.intercept_.__setitem__(1, 0.5),
-            id="one intercept",
-        ),
-        pytest.param(
-            "perceptron",
-            lambda teacher: teacher.coefs_[1].__setitem__((0, 0), 3.0),
-            id="one weight of a perceptron",
-        ),
-        pytest.param(
-            "pipeline",
-            lambda teacher: teacher[0].mean_.__iadd__(0.5),
-            id="step of a pipeline",
-        ),
-        pytest.param(
-            "net",
-            lambda teacher: teacher.module_[0].weight.data.mul_(2.0),
-            id="weights of a net",
-        ),
-        pytest.param(
-            "without fit",
-            lambda teacher: teacher.fitted.coef_.__imul__(2.0),
-            id="what a wrapper holds",
-        ),
+        ("forest", fill_the_values_of_a_tree),
+        ("histogram boosting", fill_the_leaves_of_a_stage),
+        ("logistic regression", lambda teacher: teacher.coef_.__imul__(-1.0)),
+        ("logistic regression", lambda teacher: teacher.intercept_.__setitem__(1, 0.5)),
+        ("perceptron", lambda teacher: teacher.coefs_[1].__setitem__((0, 0), 3.0)),
+        ("pipeline", lambda teacher: teacher[0].mean_.__iadd__(0.5)),
+        ("net", lambda teacher: teacher.module_[0].weight.data.mul_(2.0)),
+        ("without fit", lambda teacher: teacher.fitted.coef_.__imul__(2.0)),
     ],
+    ids=["tree", "stage", "coef_", "intercept", "weight", "step", "net", "wrapper"],
 )
 def test_array_of_the_fitted_state_that_was_written_in_place(kind, write, data32):
     teacher = FITTED[kind](*data32)

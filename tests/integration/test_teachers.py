@@ -127,16 +127,11 @@ def test_teacher_that_overwrites_rows_teaches_what_a_well_behaved_one_does(
 @pytest.mark.parametrize(
     ("make_teacher", "classes"),
     [
-        pytest.param(
-            lambda X, y: LogisticRegression().fit(X, y), None, id="by its classes_"
-        ),
-        pytest.param(
-            lambda X, y: WithoutFit(LogisticRegression().fit(X, y)),
-            NAMES,
-            id="by classes=",
-        ),
-        pytest.param(lambda X, y: LogisticRegression(), NAMES, id="unfitted"),
+        (lambda X, y: LogisticRegression().fit(X, y), None),
+        (lambda X, y: WithoutFit(LogisticRegression().fit(X, y)), NAMES),
+        (lambda X, y: LogisticRegression(), NAMES),
     ],
+    ids=["by its classes_", "by classes=", "unfitted"],
 )
 def test_codes_from_a_voting_classifier_find_their_columns(
     make_teacher, classes, data32

@@ -134,33 +134,17 @@ def search(estimator, parameter="alpha"):
 @pytest.mark.parametrize(
     ("wrap", "inside"),
     [
-        pytest.param(scaled, lambda t: t[-1], id="pipeline"),
-        pytest.param(
-            lambda mlp: make_pipeline(MinMaxScaler(), scaled(mlp)),
-            lambda t: t[-1][-1],
-            id="nested pipelines",
-        ),
-        pytest.param(
-            lambda mlp: make_pipeline("passthrough", scaled(mlp)),
-            lambda t: t[-1][-1],
-            id="passthrough",
-        ),
-        pytest.param(
-            lambda mlp: make_pipeline(scaled(mlp)),
-            lambda t: t[-1][-1],
-            id="no step before the last",
-        ),
-        pytest.param(
+        (scaled, lambda t: t[-1]),
+        (lambda mlp: make_pipeline(MinMaxScaler(), scaled(mlp)), lambda t: t[-1][-1]),
+        (lambda mlp: make_pipeline("passthrough", scaled(mlp)), lambda t: t[-1][-1]),
+        (lambda mlp: make_pipeline(scaled(mlp)), lambda t: t[-1][-1]),
+        (
             lambda mlp: search(scaled(mlp), "mlpclassifier__alpha"),
             lambda t: t.best_estimator_[-1],
-            id="search",
         ),
-        pytest.param(
-            lambda mlp: scaled(search(mlp)),
-            lambda t: t[-1].best_estimator_,
-            id="search in a pipeline",
-        ),
+        (lambda mlp: scaled(search(mlp)), lambda t: t[-1].best_estimator_),
     ],
+    ids=["pipeline", "nested", "passthrough", "alone", "search", "search inside"],
 )
 @pytest.mark.parametrize("frozen", [False, True])
 def test_last_step_gives_the_features_of_what_reaches_it(wrap, inside, frozen, data):

@@ -290,15 +290,11 @@ def test_one_hot_labels_of_a_teacher_that_gives_features_do_not_warn():
 @pytest.mark.parametrize(
     "make_proba",
     [
-        pytest.param(
-            lambda y: np.tile([0.5, 0.3, 0.2], (len(y), 1)), id="the same for all"
-        ),
-        pytest.param(lambda y: np.eye(3)[(y + 1) % 3] * 0.7 + 0.1, id="always wrong"),
-        pytest.param(
-            lambda y: np.random.default_rng(1).permutation(np.eye(3)[y]) * 0.7 + 0.1,
-            id="rows in another order",
-        ),
+        lambda y: np.tile([0.5, 0.3, 0.2], (len(y), 1)),
+        lambda y: np.eye(3)[(y + 1) % 3] * 0.7 + 0.1,
+        lambda y: np.random.default_rng(1).permutation(np.eye(3)[y]) * 0.7 + 0.1,
     ],
+    ids=["the same for all", "always wrong", "rows in another order"],
 )
 @pytest.mark.parametrize("alone", [True, False])
 def test_teacher_at_chance_level_warns(alone, make_proba):

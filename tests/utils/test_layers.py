@@ -116,14 +116,11 @@ def caught(module, X, layer=None):
 @pytest.mark.parametrize(
     ("layer", "by_hand"),
     [
-        pytest.param("0", lambda net, X: X @ net[0].weight.T + net[0].bias, id="first"),
-        pytest.param(
-            "1",
-            lambda net, X: (X @ net[0].weight.T + net[0].bias).clamp(min=0),
-            id="hidden",
-        ),
-        pytest.param("2", lambda net, X: net(X), id="last"),
+        ("0", lambda net, X: X @ net[0].weight.T + net[0].bias),
+        ("1", lambda net, X: (X @ net[0].weight.T + net[0].bias).clamp(min=0)),
+        ("2", lambda net, X: net(X)),
     ],
+    ids=["first", "hidden", "last"],
 )
 def test_named_layer_gives_its_output(layer, by_hand, X):
     module = perceptron()
@@ -337,18 +334,11 @@ def test_features_of_a_pass_before_are_forgotten(X):
 @pytest.mark.parametrize(
     ("reshape", "shape"),
     [
-        pytest.param(nn.Flatten(0), r"\(20,\)", id="flat"),
-        pytest.param(
-            nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (10, 2))),
-            r"\(10, 2\)",
-            id="two for each row",
-        ),
-        pytest.param(
-            nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (1, 20))),
-            r"\(1, 20\)",
-            id="one for all rows",
-        ),
+        (nn.Flatten(0), r"\(20,\)"),
+        (nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (10, 2))), r"\(10, 2\)"),
+        (nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (1, 20))), r"\(1, 20\)"),
     ],
+    ids=["flat", "two for each row", "one for all rows"],
 )
 def test_output_must_have_a_row_for_each(reshape, shape, X):
     module = nn.Sequential(reshape)

@@ -231,11 +231,8 @@ def test_what_does_not_name_classes_is_refused(kind, use):
 @pytest.mark.parametrize("call", [by_function, by_estimator])
 @pytest.mark.parametrize(
     "empty",
-    [
-        pytest.param(X[:0], id="array"),
-        pytest.param(pd.DataFrame(X[:0]), id="pandas"),
-        pytest.param(pl.DataFrame(X[:0], schema=list("abcd")), id="polars"),
-    ],
+    [X[:0], pd.DataFrame(X[:0]), pl.DataFrame(X[:0], schema=list("abcd"))],
+    ids=["array", "pandas", "polars"],
 )
 def test_no_rows_are_refused_as_scikit_learn_does(call, empty):
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
 from torch import nn
 
+from skdistill import DistilledClassifier, make_student
 from skdistill._transfer._store import store
 
 # More threads only slow down nets of this size, above all where tests run in parallel.
@@ -25,6 +28,7 @@ settings.register_profile("fuzz", max_examples=5000, print_blob=True, **every_ca
 settings.load_profile("fixed")
 
 LIBRARIES = ["pandas", "polars"]
+NAMES = np.array(["ash", "birch", "cedar"])
 
 
 class TinyModule(nn.Sequential):
@@ -32,10 +36,19 @@ class TinyModule(nn.Sequential):
 
     def __init__(self, n_features=2, n_classes=2, n_hidden=8):
         super().__init__(
-            nn.Linear(n_features, n_hidden),
-            nn.ReLU(),
-            nn.Linear(n_hidden, n_classes),
+            nn.Linear(n_features, n_hidden), nn.ReLU(), nn.Linear(n_hidden, n_classes)
         )
+
+
+class Lookup(nn.Module):
+    """Has a parameter for each row of X, which says its number in column 3."""
+
+    def __init__(self, n_rows):
+        super().__init__()
+        self.logits = nn.Embedding(n_rows, 3)
+
+    def forward(self, X):
+        return self.logits(X[:, 3].long())
 
 
 class FittedTeacher(ClassifierMixin, BaseEstimator):
@@ -55,6 +68,13 @@ class FittedTeacher(ClassifierMixin, BaseEstimator):
         return self
 
 
+class RowTeacher(FittedTeacher):
+    """Says of each row what is written in the row: the softmax of its first columns."""
+
+    def predict_proba(self, X):
+        return softmax(np.asarray(X)[:, :3], axis=1)
+
+
 def tiny_net(**params):
     """Return an unfitted net that learns a hundred rows within a few epochs."""
     defaults = {
@@ -69,6 +89,28 @@ def tiny_net(**params):
         "verbose": 0,
     }
     return NeuralNetClassifier(**defaults | params)
+
+
+def small_student(**params):
+    """Return the default student, small and quick."""
+    defaults = {"max_epochs": 5, "batch_size": 32, "lr": 0.03}
+    return make_student((8,), **defaults | params)
+
+
+def distilled(teacher=None, student=None, **params):
+    """Return an unfitted classifier, by default with a small and quick student."""
+    student = tiny_net() if student is None else student
+    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
+
+
+def hooks(module):
+    """Return the hooks around the forward passes of a module and of its parts."""
+    return [
+        hook
+        for part in module.modules()
+        for kept in (part._forward_hooks, part._forward_pre_hooks)
+        for hook in kept.values()
+    ]
 
 
 def table():
@@ -119,6 +161,28 @@ def forest(data):
     return RandomForestClassifier(
         n_estimators=10, min_samples_leaf=3, random_state=0
     ).fit(*data)
+
+
+@pytest.fixture(scope="session")
+def named_forest(data):
+    """Return a forest that was fitted on names of the classes."""
+    X, y = data
+    return RandomForestClassifier(10, min_samples_leaf=3, random_state=0).fit(
+        X, NAMES[y]
+    )
+
+
+@pytest.fixture
+def begun():
+    """Return a callback that lists the epochs that were begun, of any net."""
+
+    class Begun(Callback):
+        epochs = []
+
+        def on_epoch_begin(self, net, **kwargs):
+            self.epochs.append(len(net.history))
+
+    return Begun
 
 
 @pytest.fixture(autouse=True)

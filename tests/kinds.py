@@ -52,6 +52,17 @@ class NotOfScikitLearn:
         return self.model_.predict_proba(X)
 
 
+class Tokens(nn.Module):
+    """Its linear layer sees several rows for each row, so that it has no features."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, X):
+        return self.layer(X.reshape(-1, 2)).reshape(len(X), 2, 3).mean(dim=1)
+
+
 def small_forest(**params):
     defaults = {"n_estimators": 10, "min_samples_leaf": 3, "random_state": 0}
     return RandomForestClassifier(**defaults | params)

@@ -204,7 +204,7 @@ def test_other_words_are_refused(data):
 
 
 def test_a_file_keeps_the_choice(data):
-    clf = auto().fit(*data)
+    clf = auto(random_state=None).fit(*data)
     loaded = pickle.loads(pickle.dumps(clf))
     assert (loaded.temperature_, loaded.alpha_) == (clf.temperature_, clf.alpha_)
     assert not hasattr(loaded, "auto_results_")

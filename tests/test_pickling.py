@@ -113,15 +113,6 @@ def test_the_teacher_fitted_inside_is_not_in_the_file():
     assert b"sklearn.ensemble" not in pickle.dumps(clf)
 
 
-def test_the_search_for_alpha_is_not_in_the_file():
-    forest = RandomForestClassifier(5, random_state=0)
-    student = make_student((4,), max_epochs=1)
-    clf = DistilledClassifier(forest, student, alpha="auto", augmenter=None).fit(X, y)
-    loaded = pickle.loads(pickle.dumps(clf))
-    assert not hasattr(loaded, "auto_results_")
-    assert loaded.alpha_ == clf.alpha_
-
-
 def test_making_a_file_leaves_the_living_estimator_whole(forest, fitted):
     pickle.dumps(fitted)
     assert fitted.teacher is forest
@@ -343,13 +334,6 @@ def test_another_build_of_the_same_version_does_not_warn(fitted, monkeypatch):
     public = torch.__version__.partition("+")[0]
     monkeypatch.setattr(torch, "__version__", f"{public}+cu999")
     pickle.loads(file)
-
-
-def test_preprocessing_of_a_loaded_pipeline_is_fitted(forest):
-    student = make_pipeline(StandardScaler(), make_student(max_epochs=2)[-1])
-    clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
-    loaded = pickle.loads(pickle.dumps(clf))
-    assert_array_equal(loaded.student_[0].mean_, clf.student_[0].mean_)
 
 
 @pytest.mark.parametrize("piped", [False, True])

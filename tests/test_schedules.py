@@ -2,7 +2,7 @@ import math
 import pickle
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.base import clone
@@ -11,7 +11,6 @@ from skdistill.schedules import CosineSchedule, LinearSchedule
 
 SCHEDULES = [LinearSchedule, CosineSchedule]
 
-fast = settings(max_examples=50, deadline=None)
 values = st.floats(-1e6, 1e6)
 lengths = st.integers(1, 300)
 
@@ -38,7 +37,6 @@ def test_values_worked_out_by_hand(schedule, expected):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@fast
 @given(start=values, stop=values, n_epochs=st.integers(2, 300))
 def test_starts_in_the_first_epoch_and_stops_in_the_last(
     schedule, start, stop, n_epochs
@@ -50,7 +48,6 @@ def test_starts_in_the_first_epoch_and_stops_in_the_last(
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@fast
 @given(start=values, stop=values, max_epochs=lengths, n_epochs=st.none() | lengths)
 def test_moves_one_way_between_start_and_stop(
     schedule, start, stop, max_epochs, n_epochs
@@ -72,18 +69,6 @@ def test_n_epochs_of_its_own_count_instead_of_the_training(max_epochs, schedule)
 @pytest.mark.parametrize(("n_epochs", "max_epochs"), [(None, 1), (1, 1), (1, 30)])
 def test_a_single_epoch_has_the_value_of_stop(n_epochs, max_epochs, schedule):
     assert schedule(8.0, 2.0, n_epochs)(0, max_epochs) == 2.0
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_same_start_and_stop_make_a_constant(schedule):
-    assert run(schedule(0.3, 0.3), 7) == 7 * [0.3]
-
-
-def test_cosine_is_slower_than_linear_at_both_ends():
-    linear, cosine = (run(schedule(0.0, 1.0), 9) for schedule in SCHEDULES)
-    assert all(c < x for c, x in zip(cosine[1:4], linear[1:4], strict=True))
-    assert all(c > x for c, x in zip(cosine[5:8], linear[5:8], strict=True))
-    assert_allclose(cosine[4], linear[4])
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -109,10 +94,3 @@ def test_copies_run_the_same_course(copied, schedule):
     assert copy is not original
     assert copy.get_params() == {"start": 8.0, "stop": 2.0, "n_epochs": 4}
     assert run(copy, 6) == run(original, 6)
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_set_params_changes_the_course(schedule):
-    changed = schedule(8.0, 2.0).set_params(start=4.0, stop=1.0, n_epochs=3)
-    assert run(changed, 5) == run(schedule(4.0, 1.0, 3), 5)
-    assert (changed(0, 5), changed(2, 5)) == (4.0, 1.0)

@@ -123,51 +123,41 @@ def there(column):
     return column.dropna().tolist() if hasattr(column, "iloc") else column.drop_nulls()
 
 
-@augmenters
-@pytest.mark.parametrize("kind", PANDAS_NUMBERS)
-def test_numbers_in_pandas(kind, augmenter):
-    X = pd.DataFrame({kind: PANDAS_NUMBERS[kind], "other": NUMBERS})
+def of_both(pandas, polars):
+    """Parametrize a test by the columns of both libraries."""
+    named = {f"pandas {kind}": column for kind, column in pandas.items()}
+    named |= {f"polars {kind}": column for kind, column in polars.items()}
+    return pytest.mark.parametrize("column", named.values(), ids=named)
 
+
+def rows_of(column, augmenter):
+    """Return a frame with a column and numbers, and rows made of it."""
+    library = pd if isinstance(column, pd.Series) else pl
+    X = library.DataFrame({"column": column, "other": NUMBERS})
     made = augmenter.sample(X, 70, random_state=0)
-
-    assert made.dtypes.equals(X.dtypes)
+    assert types_of(made) == types_of(X)
     assert len(made) == 70
-    check_numbers(there(made[kind]), there(X[kind]))
+    return X, made
+
+
+def types_of(frame):
+    return frame.dtypes.to_dict() if isinstance(frame, pd.DataFrame) else frame.schema
 
 
 @augmenters
-@pytest.mark.parametrize("kind", PANDAS_LEVELS)
-def test_levels_in_pandas(kind, augmenter):
-    X = pd.DataFrame({kind: PANDAS_LEVELS[kind], "other": NUMBERS})
+@of_both(PANDAS_NUMBERS, POLARS_NUMBERS)
+def test_numbers_stay_in_range(column, augmenter):
+    X, made = rows_of(column, augmenter)
 
-    made = augmenter.sample(X, 70, random_state=0)
-
-    assert made.dtypes.equals(X.dtypes)
-    assert len(made) == 70
-    assert reprs(made[kind].tolist()) <= reprs(X[kind].tolist())
+    check_numbers(there(made["column"]), there(X["column"]))
 
 
 @augmenters
-@pytest.mark.parametrize("kind", POLARS_NUMBERS)
-def test_numbers_in_polars(kind, augmenter):
-    X = pl.DataFrame({kind: POLARS_NUMBERS[kind], "other": NUMBERS})
+@of_both(PANDAS_LEVELS, POLARS_LEVELS)
+def test_levels_are_those_that_were_there(column, augmenter):
+    X, made = rows_of(column, augmenter)
 
-    made = augmenter.sample(X, 70, random_state=0)
-
-    assert made.schema == X.schema
-    assert len(made) == 70
-    check_numbers(there(made[kind]), there(X[kind]))
-
-
-@augmenters
-@pytest.mark.parametrize("kind", POLARS_LEVELS)
-def test_levels_in_polars(kind, augmenter):
-    X = pl.DataFrame({kind: POLARS_LEVELS[kind], "other": NUMBERS})
-
-    made = augmenter.sample(X, 70, random_state=0)
-
-    assert made.schema == X.schema
-    assert reprs(made[kind].to_list()) <= reprs(X[kind].to_list())
+    assert reprs(list(made["column"])) <= reprs(list(X["column"]))
 
 
 HOUR = dt.timedelta(hours=1)

@@ -129,16 +129,6 @@ def test_what_a_new_process_cannot_load_is_told(monkeypatch, data):
 
 @pytest.mark.usefixtures("no_process")
 class TestWeights:
-    def test_of_a_deeper_student(self):
-        rng = np.random.default_rng(0)
-        X, P = rng.standard_normal((20, 32)), rng.dirichlet(np.ones(5), 20)
-        net = make_student(numeric="standard", max_epochs=1)
-        clf = DistilledClassifier(
-            student=net, alpha=1, classes=range(5), random_state=0
-        ).fit(X, teacher_proba=P)
-        n_weights = 32 * 64 + 64 * 64 + 64 * 5
-        assert weights_of(clf, X) == (n_weights + 64 + 64 + 5, n_weights)
-
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     @pytest.mark.parametrize(
         ("model", "expected"),

@@ -147,20 +147,6 @@ def test_declarations_of_other_types(change):
         assert_refused_or_sound(model.SerializeToString(), X)
 
 
-def test_functions_that_call_each_other():
-    model = array_model()
-    for depth in range(24):
-        called = helper.make_node(f"f{depth + 1}", ["x"], ["y"], domain="own")
-        again = helper.make_node(f"f{depth + 1}", ["y"], ["z"], domain="own")
-        function = model.functions.add(name=f"f{depth}", domain="own")
-        function.input.append("x")
-        function.output.append("z")
-        function.node.extend([called, again])
-    in_front(node("f0", "own"))(model)
-    with pytest.raises(ValueError, match="functions of its own"):
-        OnnxClassifier(model.SerializeToString()).fit()
-
-
 def test_names_that_are_there_twice():
     model = array_model()
     model.graph.initializer.append(tensor("weights", np.ones((2, 3))))

@@ -15,10 +15,6 @@ import pytest
 from onnx import helper
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone, is_classifier
-from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill import DistilledClassifier, make_student
@@ -181,17 +177,6 @@ def test_repr_is_short(tmp_path):
         "OnnxClassifier(model=<1000000 bytes>)"
     )
     assert repr(OnnxClassifier("a.onnx")) == "OnnxClassifier(model='a.onnx')"
-
-
-def test_works_in_scikit_learn(student):
-    y = student.predict(np.tile(X, (5, 1)))
-    pipeline = make_pipeline(FunctionTransformer(), student)
-
-    scores = cross_val_score(pipeline, np.tile(X, (5, 1)), y, cv=2)
-    np.testing.assert_array_equal(scores, 1)
-    frozen = FrozenEstimator(student).fit(X, [1, 1, 1, 1])
-    np.testing.assert_array_equal(frozen.predict(X), student.predict(X))
-    assert len(student._repr_html_()) < 100_000
 
 
 def test_is_a_teacher(student):

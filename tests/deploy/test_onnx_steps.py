@@ -164,12 +164,11 @@ def test_missing_values_are_taken_where_the_estimator_takes_them(data):
 
 
 def test_missing_values_are_taken_where_some_column_takes_them(data):
-    X, y = data
     steps = ColumnTransformer(
         [("some", SimpleImputer(), [1]), ("other", StandardScaler(), [0, 2, 3])]
     )
-    clf = distilled(make_pipeline(steps, tiny_net(max_epochs=2)), X, y)
-    rows = X.copy()
+    clf = distilled(make_pipeline(steps, tiny_net(max_epochs=2)), *data)
+    rows = data[0].copy()
     rows[0, 1] = np.nan
     made = to_onnx(clf)
     assert_same(made, clf, rows)

@@ -152,11 +152,6 @@ class TestFiles:
         assert to_onnx(net_student, kind(path)) == path.read_bytes()
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_relative_path(self, net_student, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        data = to_onnx(net_student, "model.onnx")
-        assert (tmp_path / "model.onnx").read_bytes() == data
-
     def test_link_stays_a_link(self, net_student, tmp_path):
         link, path = tmp_path / "link.onnx", tmp_path / "model.onnx"
         link.symlink_to(path)

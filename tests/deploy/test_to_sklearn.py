@@ -182,8 +182,7 @@ class TestFrames:
         clf, X = fitted_frame
         other_order = X[X.columns[::-1]].assign(more=1)
         np.testing.assert_array_equal(
-            to_sklearn(clf).predict_proba(other_order),
-            to_sklearn(clf).predict_proba(X),
+            to_sklearn(clf).predict_proba(other_order), to_sklearn(clf).predict_proba(X)
         )
 
     def test_levels_never_seen_and_rows_all_missing(self, fitted_frame):
@@ -646,13 +645,7 @@ def test_file_is_small(n_classes):
 
 
 # What MLPClassifier has after a fit that ours has not.
-TRAINING = {
-    "_best_coefs",
-    "_best_intercepts",
-    "_optimizer",
-    "_random_state",
-    "loss_",
-}
+TRAINING = {"_best_coefs", "_best_intercepts", "_optimizer", "_random_state", "loss_"}
 
 
 class TestFittedAttributes:

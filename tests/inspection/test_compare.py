@@ -6,7 +6,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
@@ -252,13 +251,6 @@ def test_teachers_with_open_seeds_differ(data):
     assert scores(alone, "teacher") != scores(both, "teacher")
 
 
-def test_a_list_of_forests_out_of_bag(data, count_calls):
-    calls = count_calls(RandomForestClassifier, "fit")
-    forests = [small_forest(n_estimators=30, random_state=seed) for seed in range(2)]
-    compare(distilled(forests, soft_labels="out_of_bag"), *data, cv=2)
-    assert calls["fit"] == 4
-
-
 @pytest.mark.parametrize("others", [[], [GaussianNB()]], ids=["alone", "beside one"])
 def test_classes_name_the_columns_of_a_fitted_teacher(data, others):
     X, y = data
@@ -267,9 +259,7 @@ def test_classes_name_the_columns_of_a_fitted_teacher(data, others):
     codes = GaussianNB().fit(X, encoder.transform(names))
     weights = [1.0, 0.0][: 1 + len(others)]
     clf = distilled(
-        [WithoutFit(codes), *others],
-        teacher_weights=weights,
-        classes=encoder.classes_,
+        [WithoutFit(codes), *others], teacher_weights=weights, classes=encoder.classes_
     )
     results = compare(clf, X, names, cv=2).results
     score = codes.score(X, encoder.transform(names))
@@ -493,8 +483,3 @@ def test_what_is_refused(data, tmp_path, fits, clf, params, error, message):
     with pytest.raises(error, match=message):
         compare(clf, **{"X": X, "y": y} | params)
     assert len(fits) == n_fits
-
-
-def test_a_calibrated_svm_is_a_teacher(data):
-    clf = distilled(CalibratedClassifierCV(LinearSVC(), cv=2))
-    assert compare(clf, *data, cv=2).results["teacher"]["accuracy"].min() > 0.5

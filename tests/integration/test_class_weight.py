@@ -94,13 +94,6 @@ def test_rows_without_labels_weigh_by_the_teacher(rows):
     )
 
 
-def test_balance_needs_labels(rows):
-    X, y = rows
-    clf = distilled(GaussianNB().fit(X, y), alpha=1, class_weight="balanced")
-    with pytest.raises(ValueError, match="class_weight='balanced' requires y"):
-        clf.fit(X)
-
-
 def test_the_default_student_finds_more_of_a_balanced_rare_class(rare):
     X, y = rare
     found = {}

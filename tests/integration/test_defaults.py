@@ -62,16 +62,6 @@ def test_the_default_call_is_this_one(teacher, rows):
     assert_array_equal(proba(default, rows), proba(explicit, rows))
 
 
-@pytest.mark.parametrize("n_rows", [20_000, 200_000])
-def test_large_tables_have_fewer_copies(n_rows):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_rows, 1)).astype(np.float32)
-    teacher = LogisticRegression().fit(X, X[:, 0] > 0)
-    student = make_student((), numeric="standard", max_epochs=1, batch_size=-1)
-    clf = DistilledClassifier(teacher, student, alpha=1.0, calibrate_teacher=None)
-    assert n_rows_of(clf.fit(X, X[:, 0] > 0)) == n_rows + 100_000
-
-
 @pytest.mark.parametrize(
     ("n_rows", "augmenter", "n_epochs"),
     [

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
@@ -117,19 +116,6 @@ def test_the_student_is_compared_with_the_features_of_the_teacher(
     assert_allclose(seen.teacher[-1], expected(fitted, X), rtol=1e-4, atol=1e-5)
 
 
-def test_rows_that_share_leaves_of_a_forest_have_similar_features(data, forest):
-    X, y = data
-    seen = Seen()
-    clf = distilled(forest, sgd_net(), feature_loss=seen).fit(X, y)
-    features = seen.teacher[-1]
-    leaves = forest.apply(X)
-    shared = (leaves[:, None] == leaves[None]).mean(axis=2)
-    assert features.shape == (90, 64)
-    assert np.corrcoef((features @ features.T).ravel(), shared.ravel())[0, 1] > 0.95
-    clf.partial_fit(X[20:50], y[20:50])
-    assert_allclose(seen.teacher[-1], features[20:50], atol=1e-4)
-
-
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("soft_labels", ["in_sample", "out_of_fold"])
 def test_a_teacher_that_is_fitted_inside_gives_features(data, soft_labels):
@@ -166,21 +152,9 @@ def test_a_shift_of_all_logits_of_a_row_is_no_relation(data, relation):
 
 @RELATIONS
 def test_relations_can_be_learned_from_teacher_proba(data, relation):
-    X, y = data
-    linear = LogisticRegression().fit(X, y)
+    linear = LogisticRegression().fit(*data)
     told = distilled(relation_loss=relation, proba_clip=CLIP)
-    told.fit(X, y, teacher_proba=linear.predict_proba(X))
-    asked = distilled(linear, relation_loss=relation, proba_clip=CLIP).fit(X, y)
+    told.fit(*data, teacher_proba=linear.predict_proba(data[0]))
+    asked = distilled(linear, relation_loss=relation, proba_clip=CLIP).fit(*data)
     name = "train_loss_relation"
     assert_allclose(column(told, name), column(asked, name), rtol=1e-4)
-
-
-def test_sparse_rows_are_compared_as_dense_ones(data):
-
-    X, y = data
-    mlp, params = mlp_on(X, y), {"feature_loss": "hint", "relation_loss": "rkd"}
-    dense, thin = (
-        distilled(mlp, **params).fit(rows, y).predict_proba(rows)
-        for rows in (X, csr_matrix(X))
-    )
-    assert_allclose(dense, thin, rtol=1e-4, atol=1e-6)

@@ -14,18 +14,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdistill import DistilledClassifier, make_student, soft_labels
-from tests.conftest import tiny_net
-
-
-def distilled(teacher=None, student=None, **params):
-    """Return an unfitted classifier, by default with a small and quick student."""
-    student = tiny_net() if student is None else student
-    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
-
-
-def small_student():
-    return make_student(hidden_layer_sizes=(8,), max_epochs=5, batch_size=32, lr=0.03)
+from skdistill import DistilledClassifier, soft_labels
+from tests.conftest import distilled, small_student, tiny_net
 
 
 @pytest.mark.parametrize("output", ["pandas", "polars"])
@@ -171,11 +161,3 @@ def test_dates_and_numbers_in_each_others_place(column, values, message):
     clf = distilled(teacher_of_dates(), small_student()).fit(X, y)
     with pytest.raises(ValueError, match=message):
         clf.predict(X[:3].assign(**{column: values}))
-
-
-def test_chunks_of_dates():
-    X, y = frame_of_dates()
-    clf = distilled(teacher_of_dates().fit(X, y), small_student())
-    for rows in (slice(120), slice(120, None)):
-        clf.partial_fit(X[rows], y[rows])
-    assert clf.predict_proba(X).shape == (240, 2)

@@ -9,14 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
-from skdistill import DistilledClassifier
-from tests.conftest import tiny_net
-
-
-def distilled(teacher=None, student=None, **params):
-    """Return an unfitted classifier, by default with a small and quick student."""
-    student = tiny_net() if student is None else student
-    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
+from tests.conftest import distilled
 
 
 def permuted(proba):
@@ -40,11 +33,10 @@ def requesting(clf, routing):
 def test_a_search_in_two_processes_takes_soft_labels_without_teacher(
     routing, data, forest
 ):
-    X, y = data
     clf = requesting(distilled(), routing)
     one, two = (
         GridSearchCV(clf, {"alpha": [0.0, 0.5]}, cv=3, n_jobs=n, error_score="raise")
-        .fit(X, y, teacher_proba=forest.predict_proba(X))
+        .fit(*data, teacher_proba=forest.predict_proba(data[0]))
         .cv_results_
         for n in (1, 2)
     )
@@ -93,14 +85,6 @@ def test_sample_weight_reaches_student_and_teacher(search, routing, data):
     best = model.best_estimator_ if search else model
     assert not (model.predict(X) == 0).any()
     assert best["clf"].teacher_.class_prior_[0] < 1e-5
-
-
-def test_routing_refuses_what_was_not_requested(data, forest):
-    X, y = data
-    with sklearn.config_context(enable_metadata_routing=True):
-        model = Pipeline([("clf", distilled())])
-        with pytest.raises(ValueError, match="not explicitly set as requested"):
-            model.fit(X, y, teacher_proba=forest.predict_proba(X))
 
 
 @pytest.mark.parametrize("meta", ["bag", "vote"])

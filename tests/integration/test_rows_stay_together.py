@@ -4,37 +4,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from scipy.special import softmax
 from sklearn.model_selection import GridSearchCV, KFold
 from skorch.dataset import ValidSplit
-from torch import nn
 
 from skdistill import DistilledClassifier
-from tests.conftest import FittedTeacher, tiny_net
+from tests.conftest import Lookup, RowTeacher, tiny_net
 
 N_ROWS = 30
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:the teacher's balanced accuracy:UserWarning"
 )
-
-
-class RowTeacher(FittedTeacher):
-    """Says of each row what is written in the row: the softmax of its first columns."""
-
-    def predict_proba(self, X):
-        return softmax(np.asarray(X)[:, :3], axis=1)
-
-
-class Lookup(nn.Module):
-    """Has a parameter for each row of X, which says its number in column 3."""
-
-    def __init__(self, n_rows):
-        super().__init__()
-        self.logits = nn.Embedding(n_rows, 3)
-
-    def forward(self, X):
-        return self.logits(X[:, 3].long())
 
 
 @pytest.fixture
@@ -67,25 +47,20 @@ def distill(teacher, **params):
 @pytest.mark.parametrize(
     "params",
     [
-        pytest.param({}, id="in order"),
-        pytest.param({"iterator_train__shuffle": True}, id="shuffled"),
-        pytest.param(
-            {
-                "batch_size": 8,
-                "iterator_train__shuffle": True,
-                "iterator_train__drop_last": True,
-            },
-            id="last batch dropped",
-        ),
-        pytest.param(
-            {
-                "iterator_train__sampler": torch.utils.data.WeightedRandomSampler(
-                    [1.0] * N_ROWS, 2 * N_ROWS
-                )
-            },
-            id="drawn with replacement",
-        ),
+        {},
+        {"iterator_train__shuffle": True},
+        {
+            "batch_size": 8,
+            "iterator_train__shuffle": True,
+            "iterator_train__drop_last": True,
+        },
+        {
+            "iterator_train__sampler": torch.utils.data.WeightedRandomSampler(
+                [1.0] * N_ROWS, 2 * N_ROWS
+            )
+        },
     ],
+    ids=["in order", "shuffled", "last batch dropped", "drawn with replacement"],
 )
 @pytest.mark.parametrize("made_beforehand", [True, False])
 def test_each_row_keeps_its_own_soft_labels(params, made_beforehand, rows):

@@ -86,12 +86,13 @@ def test_unfitted_teacher_is_fitted_once_per_training_set(random_state, data32, 
 
 
 def test_random_state_that_is_none_draws_another_teacher_each_time(data32):
-    X, y = data32
     forest = RandomForestClassifier(3, max_depth=3)
     clf = student(forest, random_state=None)
 
-    first, second = (clf.fit(X, y).teacher_.predict_proba(X) for _ in range(2))
-    labels = [soft_labels(forest, X, y) for _ in range(2)]
+    first, second = (
+        clf.fit(*data32).teacher_.predict_proba(data32[0]) for _ in range(2)
+    )
+    labels = [soft_labels(forest, *data32) for _ in range(2)]
 
     assert np.any(first != second)
     assert np.any(labels[0] != labels[1])
@@ -99,11 +100,11 @@ def test_random_state_that_is_none_draws_another_teacher_each_time(data32):
 
 
 def test_folds_that_are_drawn_anew_are_not_remembered(data32):
-    X, y = data32
     cv = KFold(3, shuffle=True)
 
     labels = [
-        soft_labels(LogisticRegression(), X, y, cv=cv, random_state=0) for _ in range(2)
+        soft_labels(LogisticRegression(), *data32, cv=cv, random_state=0)
+        for _ in range(2)
     ]
 
     assert np.any(labels[0] != labels[1])

@@ -32,9 +32,8 @@ def asks_anew(teacher, X, change):
 @pytest.fixture
 def other_labels(data32):
     """Return other labels of the rows of ``data32``."""
-    X, _ = data32
-    noise = np.random.default_rng(0).normal(size=len(X))
-    return np.digitize(X[:, 0] + 0.3 * noise, [-0.5, 0.5])
+    noise = np.random.default_rng(0).normal(size=len(data32[0]))
+    return np.digitize(data32[0][:, 0] + 0.3 * noise, [-0.5, 0.5])
 
 
 # Refits and writes in place
@@ -76,39 +75,16 @@ def fill_the_leaves_of_a_stage(boosting):
 @pytest.mark.parametrize(
     ("kind", "write"),
     [
-        pytest.param("forest", fill_the_values_of_a_tree, id="forest"),
-        pytest.param("histogram boosting", fill_the_leaves_of_a_stage, id="boosting"),
-        pytest.param(
-            "logistic regression",
-            lambda teacher: np.negative(teacher.coef_, out=teacher.coef_),
-            id="coef_",
-        ),
-        pytest.param(
-            "logistic regression",
-            lambda teacher: teacher.intercept_.__setitem__(1, 0.5),
-            id="one intercept",
-        ),
-        pytest.param(
-            "perceptron",
-            lambda teacher: teacher.coefs_[1].__setitem__((0, 0), 3.0),
-            id="one weight of a perceptron",
-        ),
-        pytest.param(
-            "pipeline",
-            lambda teacher: teacher[0].mean_.__iadd__(0.5),
-            id="step of a pipeline",
-        ),
-        pytest.param(
-            "net",
-            lambda teacher: teacher.module_[0].weight.data.mul_(2.0),
-            id="weights of a net",
-        ),
-        pytest.param(
-            "without fit",
-            lambda teacher: teacher.fitted.coef_.__imul__(2.0),
-            id="what a wrapper holds",
-        ),
+        ("forest", fill_the_values_of_a_tree),
+        ("histogram boosting", fill_the_leaves_of_a_stage),
+        ("logistic regression", lambda teacher: teacher.coef_.__imul__(-1.0)),
+        ("logistic regression", lambda teacher: teacher.intercept_.__setitem__(1, 0.5)),
+        ("perceptron", lambda teacher: teacher.coefs_[1].__setitem__((0, 0), 3.0)),
+        ("pipeline", lambda teacher: teacher[0].mean_.__iadd__(0.5)),
+        ("net", lambda teacher: teacher.module_[0].weight.data.mul_(2.0)),
+        ("without fit", lambda teacher: teacher.fitted.coef_.__imul__(2.0)),
     ],
+    ids=["tree", "stage", "coef_", "intercept", "weight", "step", "net", "wrapper"],
 )
 def test_array_of_the_fitted_state_that_was_written_in_place(kind, write, data32):
     teacher = FITTED[kind](*data32)
@@ -257,15 +233,14 @@ CELLS = {
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_cell_of_a_notebook_that_was_run_again_after_a_change(kind, data32):
-    X, _ = data32
     for scale in (1.0, 2.0):
         names = {"np": np, "TorchTeacher": TorchTeacher, "__name__": "__main__"}
         exec(textwrap.dedent(CELLS[kind]).format(scale), names)
         teacher = names["teacher"]
 
-        labels = soft_labels(teacher, X)
+        labels = soft_labels(teacher, data32[0])
 
-        assert_allclose(labels, teacher.predict_proba(X), rtol=1e-5)
+        assert_allclose(labels, teacher.predict_proba(data32[0]), rtol=1e-5)
 
 
 def test_function_whose_model_was_refitted(data32, other_labels):
@@ -334,13 +309,12 @@ class OwnSplitter:
     ],
 )
 def test_other_options(first, second, data32):
-    X, y = data32
-    expected = soft_labels(LogisticRegression(), X, y, random_state=0, **second)
+    expected = soft_labels(LogisticRegression(), *data32, random_state=0, **second)
     store.clear()
 
-    soft_labels(LogisticRegression(), X, y, random_state=0, **first)
+    soft_labels(LogisticRegression(), *data32, random_state=0, **first)
 
-    labels = soft_labels(LogisticRegression(), X, y, random_state=0, **second)
+    labels = soft_labels(LogisticRegression(), *data32, random_state=0, **second)
     assert_array_equal(labels, expected)
 
 
@@ -355,12 +329,11 @@ def test_other_labels_of_an_unfitted_teacher(data32, other_labels):
 
 
 def test_other_parameters_of_a_fitted_teacher_fit_other_folds(data32):
-    X, y = data32
-    teacher = LogisticRegression().fit(X, y)
-    soft_labels(teacher, X, y, cv=2, random_state=0)
+    teacher = LogisticRegression().fit(*data32)
+    soft_labels(teacher, *data32, cv=2, random_state=0)
 
     teacher.set_params(C=0.01)
 
-    expected = soft_labels(LogisticRegression(C=0.01), X, y, cv=2)
-    labels = soft_labels(teacher, X, y, cv=2, random_state=0)
+    expected = soft_labels(LogisticRegression(C=0.01), *data32, cv=2)
+    labels = soft_labels(teacher, *data32, cv=2, random_state=0)
     assert_allclose(labels, expected, atol=1e-6)

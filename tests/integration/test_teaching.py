@@ -6,39 +6,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_moons
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import LinearSVC
-from torch import nn
 
 from skdistill import DistilledClassifier
-from tests.conftest import tiny_net
-
-
-def distilled(teacher=None, student=None, **params):
-    """Return an unfitted classifier, by default with a small and quick student."""
-    student = tiny_net() if student is None else student
-    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
-
-
-class Oracle:
-    """A teacher without ``fit``, as a wrapper of some other library may be."""
-
-    classes_ = np.array([0, 1, 2])
-
-    def __init__(self, forest):
-        self.forest = forest
-
-    def predict_proba(self, X):
-        return self.forest.predict_proba(X)
-
-
-def forest_on(X, y):
-    return RandomForestClassifier(10, min_samples_leaf=3, random_state=0).fit(X, y)
+from tests.conftest import distilled, tiny_net
+from tests.kinds import WithoutFitWithClasses
 
 
 def notes_of(error):
@@ -53,18 +30,17 @@ def test_an_unfitted_teacher_sees_the_training_rows_of_a_fold_alone(data):
         assert_array_equal(fitted.teacher_._fit_X, X[train])
 
 
-def test_the_teacher_gets_the_rows_as_they_came(data):
-    X, y = data
+def test_the_teacher_gets_the_rows_as_they_came(data, forest):
     seen = []
 
-    class Spy(Oracle):
+    class Spy(WithoutFitWithClasses):
         def predict_proba(self, X):
             seen.append(X)
-            return self.forest.predict_proba(X)
+            return super().predict_proba(X)
 
     student = make_pipeline(StandardScaler(), tiny_net())
-    distilled(Spy(forest_on(X, y)), student).fit(X, y)
-    assert_array_equal(seen[0], X)
+    distilled(Spy(forest), student).fit(*data)
+    assert_array_equal(seen[0], data[0])
 
 
 def test_probabilities_of_several_teachers_are_averaged_by_weight(data, forest):
@@ -74,71 +50,6 @@ def test_probabilities_of_several_teachers_are_averaged_by_weight(data, forest):
     mean = 0.75 * forest.predict_proba(X) + 0.25 * other.predict_proba(X)
     apart = distilled().fit(X, y, teacher_proba=mean)
     assert_allclose(together.predict_proba(X), apart.predict_proba(X), atol=1e-5)
-
-
-def test_assistants_can_be_chained(data, forest):
-    X, y = data
-    assistant = distilled(forest, alpha=1.0)
-    chained = distilled(assistant, alpha=1.0).fit(X, y)
-    assert chained.teacher_.teacher is forest
-    assert np.mean(chained.predict(X) == chained.teacher_.predict(X)) > 0.9
-
-
-@pytest.mark.parametrize(
-    ("teacher", "error", "message"),
-    [
-        (lambda X, y: None, ValueError, "there is no teacher.*teacher_proba="),
-        (lambda X, y: GaussianNB, TypeError, "GaussianNB; pass an instance"),
-        (lambda X, y: LinearSVC(), TypeError, "CalibratedClassifierCV"),
-        (lambda X, y: LinearSVC().fit(X, y), TypeError, "CalibratedClassifierCV"),
-        (lambda X, y: LinearRegression(), TypeError, "is a regressor"),
-        (lambda X, y: nn.Linear(4, 3), TypeError, r"TorchTeacher\(module, classes="),
-        (lambda X, y: [], ValueError, "list of teachers is empty"),
-        (lambda X, y: [GaussianNB(), None], TypeError, "classifier, got None"),
-        (lambda X, y: forest_on(X[:, :2], y), ValueError, "student's into student="),
-        (lambda X, y: forest_on(X, y + 1), ValueError, "may be codes.*classes="),
-        (
-            lambda X, y: forest_on(X, np.c_[y, y]),
-            ValueError,
-            "a teacher of one label per row",
-        ),
-        (
-            lambda X, y: forest_on(X, np.c_[y, y % 2]),
-            ValueError,
-            "a teacher of one label per row",
-        ),
-        (
-            lambda X, y: KNeighborsClassifier().fit(X, np.eye(3, dtype=int)[y]),
-            ValueError,
-            "a teacher of one label per row",
-        ),
-    ],
-    ids=[
-        "none",
-        "class",
-        "unfitted without probabilities",
-        "fitted without probabilities",
-        "regressor",
-        "module",
-        "empty list",
-        "none in list",
-        "other features",
-        "codes or labels",
-        "multi-output",
-        "multi-output of several widths",
-        "multilabel",
-    ],
-)
-def test_what_cannot_teach_is_refused_with_a_way_out(teacher, error, message, data):
-    X, y = data
-    with pytest.raises(error, match=message):
-        distilled(teacher(X, y)).fit(X, y)
-
-
-@pytest.mark.parametrize("weights", [[1], [1, 2, 3], [-1, 2], [0, 0], [1, np.nan]])
-def test_weights_that_average_nothing_are_refused(weights, data, forest):
-    with pytest.raises(ValueError, match="teacher_weights"):
-        distilled([forest, forest], teacher_weights=weights).fit(*data)
 
 
 @pytest.mark.parametrize("fitted", [False, True])

@@ -2,8 +2,15 @@
 
 import numpy as np
 import torch
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 SIXTEEN_BITS = [torch.bfloat16, torch.float16]
+
+# Rounded, so that no squares of differences underflow.
+entries = st.floats(-30, 30).map(lambda x: round(x, 3))
+features = arrays(np.float64, (6, 3), elements=entries).map(torch.tensor)
+scales = st.floats(0.01, 100)
 
 
 def batch(n_samples=8, width=5, teacher_width=5, dtype=torch.float64):

@@ -87,39 +87,17 @@ def learned(loss, width=5, teacher_width=5, dtype=torch.float64):
 # Our own
 
 
-@pytest.mark.parametrize(
-    ("parameter", "names"),
-    [
-        (
-            "loss",
-            {
-                "kl": KLLoss,
-                "logit_mse": LogitMSELoss,
-                "dkd": DKDLoss,
-                "dist": DISTLoss,
-                "nkd": NKDLoss,
-                "standardized": StandardizedLoss,
-                "jsd": JSDLoss,
-            },
-        ),
-        (
-            "feature_loss",
-            {"hint": HintLoss, "cosine": CosineLoss, "cka": CKALoss, "vid": VIDLoss},
-        ),
-        (
-            "relation_loss",
-            {
-                "rkd": RKDLoss,
-                "similarity": SimilarityLoss,
-                "pkt": PKTLoss,
-                "contrastive": ContrastiveLoss,
-            },
-        ),
-    ],
-)
-def test_a_name_stands_for_an_object_of_its_own_with_the_defaults(parameter, names):
-    assert LOSSES[parameter] == names
-    for name, cls in names.items():
+NAMES = {
+    "loss": ["kl", "logit_mse", "dkd", "dist", "nkd", "standardized", "jsd"],
+    "feature_loss": ["hint", "cosine", "cka", "vid"],
+    "relation_loss": ["rkd", "similarity", "pkt", "contrastive"],
+}
+
+
+def test_a_name_stands_for_an_object_of_its_own_with_the_defaults():
+    named = [(parameter, name) for parameter in NAMES for name in NAMES[parameter]]
+    for (parameter, name), known in zip(named, OBJECTS, strict=True):
+        cls = type(known)
         loss = as_loss(parameter, name)
         assert type(loss) is cls
         assert loss.get_params() == cls().get_params()
@@ -128,9 +106,8 @@ def test_a_name_stands_for_an_object_of_its_own_with_the_defaults(parameter, nam
 
 
 def test_just_the_losses_with_a_name_are_public():
-    named = {cls.__name__ for known in LOSSES.values() for cls in known.values()}
-    assert set(losses.__all__) == named
-    assert named == {type(loss).__name__ for loss in OBJECTS}
+    assert {parameter: [*known] for parameter, known in LOSSES.items()} == NAMES
+    assert set(losses.__all__) == {type(loss).__name__ for loss in OBJECTS}
 
 
 @EACH_LOSS
@@ -296,33 +273,23 @@ def test_losses_on_features_get_neither_labels_nor_temperature(keyword, paramete
     assert not loss.needs_labels
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        with_epoch,
-        lambda s, t, epoch: with_epoch(s, t, epoch),
-        lambda s, t, *, epoch: with_epoch(s, t, epoch),
-        lambda s, t, epoch=1: with_epoch(s, t, epoch),
-        functools.partial(lambda scale, s, t, epoch: with_epoch(s, t, epoch), 2.0),
-        Methods().loss,
-        Methods.static,
-        Own(),
-        Scaled(),
-    ],
-    ids=[
-        "def",
-        "lambda",
-        "keyword",
-        "default",
-        "partial",
-        "method",
-        "static",
-        "object",
-        "module",
-    ],
-)
+WAYS_TO_WRITE = {
+    "def": with_epoch,
+    "lambda": lambda s, t, epoch: with_epoch(s, t, epoch),
+    "keyword": lambda s, t, *, epoch: with_epoch(s, t, epoch),
+    "default": lambda s, t, epoch=1: with_epoch(s, t, epoch),
+    "partial": functools.partial(lambda n, s, t, epoch: with_epoch(s, t, epoch), 2.0),
+    "method": Methods().loss,
+    "static": Methods.static,
+    "object": Own(),
+    "module": Scaled(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_WRITE)
 @EACH_PARAMETER
-def test_keywords_are_found_however_a_function_is_written(parameter, loss):
+def test_keywords_are_found_however_a_function_is_written(parameter, way):
+    loss = WAYS_TO_WRITE[way]
     adapted = as_loss(parameter, loss)
     assert adapted.keywords == ("epoch",)
     student, teacher, _ = batch()

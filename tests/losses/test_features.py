@@ -1,15 +1,12 @@
-import math
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 
 from skdistill.losses import CKALoss, CosineLoss, HintLoss, VIDLoss
-from tests.losses.conftest import batch, gradient, rotation
+from tests.losses.conftest import batch, features, gradient, rotation, scales
 
 HINT, COSINE, CKA = HintLoss(), CosineLoss(), CKALoss()
 
@@ -51,15 +48,6 @@ def test_cka_agrees_with_numpy(n_samples, teacher_width):
     student, teacher, _ = batch(n_samples, 5, teacher_width + 1)
     expected = cka_numpy(student.detach().numpy(), teacher.numpy())
     assert_allclose(CKA(student, teacher).detach(), expected, rtol=1e-9)
-
-
-def test_cka_of_independent_features_is_about_1():
-    rng = np.random.default_rng(0)
-    losses = [
-        CKA(*(torch.tensor(rng.normal(size=(32, 256))) for _ in range(2)))
-        for _ in range(50)
-    ]
-    assert abs(np.mean(losses) - 1) < 0.02
 
 
 @pytest.mark.parametrize("n_samples", [2, 3])
@@ -105,14 +93,6 @@ def test_cosine_with_a_row_of_zeros_is_0(zero):
     assert gradient(loss, student).abs().max() < 10
 
 
-# Rounded, so that no squares of differences underflow.
-entries = st.floats(-30, 30).map(lambda x: round(x, 3))
-features = arrays(np.float64, (6, 3), elements=entries).map(torch.tensor)
-scales = st.floats(0.01, 100)
-fast = settings(max_examples=50, deadline=None)
-
-
-@fast
 @given(features, scales, scales)
 def test_cosine_is_invariant_to_the_scale_of_a_row(student, scale, teacher_scale):
     _, teacher, _ = batch(6, 3, 3)
@@ -123,7 +103,6 @@ def test_cosine_is_invariant_to_the_scale_of_a_row(student, scale, teacher_scale
     )
 
 
-@fast
 @given(scales, st.floats(-30, 30), st.integers(0, 100))
 def test_cka_is_invariant_to_rotation_scale_and_translation(scale, offset, seed):
     student, teacher, _ = batch(width=4, teacher_width=6)
@@ -194,14 +173,6 @@ def test_vid_starts_at_a_variance_of_5_for_each_of_the_teachers_features():
     assert_allclose(variances(module), 5, rtol=1e-6)
 
 
-def test_vid_of_a_good_prediction_is_negative():
-    student, _, _ = batch()
-    module = vid()
-    set_variances(module, 5 * [0.1])
-    value = module(student, module.student(student)).detach()
-    assert_allclose(value, math.log(0.1) / 2, rtol=1e-9)
-
-
 def test_vid_keeps_its_variance_away_from_0():
     student, teacher, _ = batch(dtype=torch.float32)
     module = vid(dtype=torch.float32)
@@ -210,23 +181,3 @@ def test_vid_keeps_its_variance_away_from_0():
     expected = vid_numpy(module, student, teacher)
     assert_allclose(value.detach(), expected, rtol=1e-5)
     assert gradient(value, student).isfinite().all()
-
-
-def test_vid_learns_which_features_cannot_be_predicted():
-    rng = np.random.default_rng(64)
-    student, noise = (torch.tensor(rng.normal(size=(64, n))) for n in (3, 1))
-    predictable = student @ torch.tensor([[1.0], [-2.0], [0.5]]).double()
-    teacher = torch.cat([predictable, noise], dim=1)
-    module = VIDLoss().learned(3, 2).double()
-    with torch.no_grad():
-        module.student.weight.zero_()
-    optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
-    for _ in range(200):
-        optimizer.zero_grad()
-        module(student, teacher).backward()
-        optimizer.step()
-    known, unknown = variances(module)
-    assert known < 0.1 < 0.5 < unknown
-    # The best variance is that of what the map leaves unexplained.
-    left = (module.student(student) - teacher).square().mean(dim=0)
-    assert_allclose(unknown, left[1].item(), rtol=0.1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
@@ -70,22 +70,7 @@ def kl_numpy(student, teacher, y, temperature, weights=None):
     return temperature**2 * np.average(rows, weights=weights)
 
 
-@pytest.mark.parametrize("temperature", [0.1, 2.0, 1000.0])
-def test_gradient_is_the_difference_of_probabilities(temperature):
-    student, teacher, _, weights = batch(26)
-    for weight in (None, weights):
-        share = torch.ones(8) / 8 if weight is None else weight / weight.sum()
-        p_student, p_teacher = (
-            F.softmax(z.detach() / temperature, dim=1) for z in (student, teacher)
-        )
-        grad = gradient(KLLoss()(student, teacher, temperature, weight), student)
-        assert_allclose(
-            grad, share[:, None] * temperature * (p_student - p_teacher), atol=1e-12
-        )
-
-
 logits = arrays(np.float64, (4, 3), elements=st.floats(-30, 30))
-fast = settings(max_examples=50, deadline=None)
 
 
 def kl_rows_numpy(p, q):
@@ -282,13 +267,6 @@ def test_jsd_at_its_ends_passes_gradcheck(beta):
     assert torch.autograd.gradcheck(
         lambda z: JSDLoss(beta)(z, teacher, 2.0, weights), student
     )
-
-
-def test_logit_mse_is_twice_the_limit_of_kl():
-    student, teacher, _, weights = batch(26)
-    limit = KLLoss()(student, teacher, 1e5, weights)
-    loss = LogitMSELoss()(student, teacher, weights)
-    assert_allclose(loss.detach(), 2 * limit.detach(), rtol=1e-3)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -508,7 +486,6 @@ def value(name, student, teacher, temperature):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@fast
 @given(student=logits, teacher=logits, temperature=some_temperatures)
 def test_loss_is_never_negative(name, student, teacher, temperature):
     loss = value(name, student, teacher, temperature)
@@ -516,7 +493,6 @@ def test_loss_is_never_negative(name, student, teacher, temperature):
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)
-@fast
 @given(student=logits, temperature=some_temperatures)
 def test_loss_is_zero_where_equal(name, student, temperature):
     loss = value(name, student, student, temperature)
@@ -532,7 +508,6 @@ row_shifts = arrays(np.float64, (4, 1), elements=st.integers(-30, 30).map(float)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@fast
 @given(
     student=quarters, teacher=quarters, shift=row_shifts, temperature=some_temperatures
 )
@@ -547,7 +522,6 @@ def test_loss_is_invariant_to_a_shift_of_a_row(
         assert_allclose(value(name, *pair, temperature), loss, rtol, atol)
 
 
-@fast
 @given(quarters, quarters, st.sampled_from([0.25, 3.0, 1000.0]), some_temperatures)
 def test_standardized_is_invariant_to_a_scale(student, teacher, scale, temperature):
     loss = value("standardized", student, teacher, temperature)
@@ -556,7 +530,6 @@ def test_standardized_is_invariant_to_a_scale(student, teacher, scale, temperatu
     assert_allclose(scaled, loss, rtol=1e-9, atol=atol)
 
 
-@fast
 @given(logits, logits, some_temperatures)
 def test_jsd_is_symmetric_and_at_most_log_2(student, teacher, temperature):
     loss = value("jsd", student, teacher, temperature)

@@ -9,10 +9,9 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 
-from skdistill import DistilledClassifier, make_student
 from skdistill.metrics import agreement, fidelity_scorer, kl_to_teacher
 
 
@@ -106,19 +105,6 @@ def test_weights_count(forest, bayes, data):
     agrees = forest.predict(data[0]) == bayes.predict(data[0])
     scorer = fidelity_scorer(forest)
     assert scorer(bayes, data[0], sample_weight=agrees.astype(float)) == 1
-
-
-def test_students_in_parallel(forest, data):
-    clf = DistilledClassifier(forest, make_student((4,), max_epochs=1), random_state=0)
-    scores = cross_validate(
-        clf,
-        *data,
-        scoring=fidelity_scorer(forest),
-        cv=2,
-        n_jobs=2,
-        error_score="raise",
-    )
-    assert ((scores["test_score"] >= 0) & (scores["test_score"] <= 1)).all()
 
 
 def test_copies_refer_to_the_same_teacher(forest):

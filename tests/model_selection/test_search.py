@@ -61,9 +61,8 @@ def both(estimator, grid, data, fit_params=None, own=GridSearchCV, **options):
     """Return the scores by our search and by scikit-learn's search of that name."""
     options = {"cv": 3, "scoring": "neg_log_loss", "error_score": "raise"} | options
     theirs = getattr(model_selection, own.__name__)
-    X, y = data
     return [
-        search(estimator, grid, **options).fit(X, y, **fit_params or {}).cv_results_
+        search(estimator, grid, **options).fit(*data, **fit_params or {}).cv_results_
         for search in (own, theirs)
     ]
 
@@ -341,12 +340,11 @@ def test_others_are_trained_one_by_one(params, reason, data, forest, stacks):
 
 @pytest.mark.filterwarnings("ignore:(\n.*fits failed|One or more of the test)")
 def test_a_candidate_that_diverges_leaves_the_others_alone(data, forest):
-    X, y = data
     grid = {"student__lr": [0.01, 1e30]}
     search = GridSearchCV(distilled(forest), grid, cv=3, scoring="neg_log_loss")
-    scores = search.fit(X, y).cv_results_["mean_test_score"]
+    scores = search.fit(*data).cv_results_["mean_test_score"]
     assert np.isnan(scores[1])
-    alone = search.set_params(param_grid={"student__lr": [0.01]}).fit(X, y)
+    alone = search.set_params(param_grid={"student__lr": [0.01]}).fit(*data)
     assert_allclose(scores[0], alone.cv_results_["mean_test_score"][0], rtol=1e-5)
 
 

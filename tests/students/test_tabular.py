@@ -6,6 +6,8 @@ import decimal
 import pickle
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
@@ -16,17 +18,6 @@ from skdistill import TabularPreprocessor
 from skdistill.utils._dates import PARTS, date_parts
 from skdistill.utils._frames import native
 from tests.conftest import LIBRARIES, table
-
-
-@pytest.fixture
-def pd():
-    return pytest.importorskip("pandas")
-
-
-@pytest.fixture
-def pl():
-    return pytest.importorskip("polars")
-
 
 either_encoding = pytest.mark.parametrize("numeric", ["standard", "piecewise"])
 
@@ -70,7 +61,7 @@ def test_missing_number_becomes_the_median(frame, values):
 @pytest.mark.parametrize(
     "dtype", ["int8", "uint16", "Int64", "float32", "Float32", "object", "float64"]
 )
-def test_numeric_dtypes_of_pandas_give_the_same(pd, dtype):
+def test_numeric_dtypes_of_pandas_give_the_same(dtype):
     values = pd.DataFrame({"a": [1, 2, 3, 250 % 127]})
     expected = TabularPreprocessor().fit_transform(values)
     assert_array_equal(
@@ -79,43 +70,34 @@ def test_numeric_dtypes_of_pandas_give_the_same(pd, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["UInt8", "Int64", "Float32", "Decimal", "Int16"])
-def test_numeric_dtypes_of_polars_give_the_same(pl, dtype):
+def test_numeric_dtypes_of_polars_give_the_same(dtype):
     values = pl.DataFrame({"a": [1, 2, 3, 123]})
     expected = TabularPreprocessor().fit_transform(values)
     cast = values.cast(pl.Decimal(10, 2) if dtype == "Decimal" else getattr(pl, dtype))
     assert_array_equal(TabularPreprocessor().fit_transform(cast), expected)
 
 
-@pytest.mark.parametrize("missing", ["nan", "None", "NA"])
-def test_nullable_and_object_numbers_know_missing(pd, missing):
-    value = {"nan": np.nan, "None": None, "NA": pd.NA}[missing]
-    expected = TabularPreprocessor().fit_transform(np.array([[1.0], [np.nan], [7.0]]))
-    for dtype in ["Int64", "Float64", "object"]:
-        X = pd.DataFrame({"a": pd.Series([1, value, 7], dtype=dtype)})
-        assert_array_equal(TabularPreprocessor().fit_transform(X), expected)
+NUMBERS_WITH_MISSING = {
+    f"{dtype} with {missing}": pd.Series([1, missing, 0], dtype=dtype)
+    for dtype in ("Int64", "Float64", "object")
+    for missing in (np.nan, None, pd.NA)
+} | {
+    "decimals": pd.Series([decimal.Decimal(1), None, decimal.Decimal(0)]),
+    "boolean": pd.Series([True, None, False], dtype="boolean"),
+}
 
 
-def test_object_column_of_decimals_is_numeric(pd):
-    values = [decimal.Decimal("1.5"), None, decimal.Decimal(4)]
-    X = pd.DataFrame({"a": pd.Series(values, dtype=object)})
-    assert_array_equal(
-        TabularPreprocessor().fit_transform(X),
-        TabularPreprocessor().fit_transform(pd.DataFrame({"a": [1.5, None, 4.0]})),
-    )
+@pytest.mark.parametrize("kind", NUMBERS_WITH_MISSING)
+def test_numbers_of_any_kind_know_missing(kind):
+    X = pd.DataFrame({"a": NUMBERS_WITH_MISSING[kind]})
+    expected = TabularPreprocessor().fit_transform(np.array([[1.0], [np.nan], [0.0]]))
+    assert_array_equal(TabularPreprocessor().fit_transform(X), expected)
 
 
 def test_booleans_with_missing_are_zero_and_one(frame):
     yes_no = TabularPreprocessor().fit_transform(frame({"a": [True, None, False]}))
     zero_one = TabularPreprocessor().fit_transform(frame({"a": [1.0, None, 0.0]}))
     assert_allclose(yes_no, zero_one, atol=1e-6)
-
-
-def test_nullable_booleans_of_pandas_are_zero_and_one(pd):
-    X = pd.DataFrame({"a": pd.array([True, None, False, True], dtype="boolean")})
-    assert_array_equal(
-        TabularPreprocessor().fit_transform(X),
-        TabularPreprocessor().fit_transform(np.array([[1.0], [np.nan], [0], [1]])),
-    )
 
 
 def test_float64_equals_its_float32_cast_where_float32_was_fitted():
@@ -130,12 +112,8 @@ CONTAINERS = {
     "array": lambda X: X,
     "integers": lambda X: X.astype(np.int64),
     "list": lambda X: X.tolist(),
-    **{
-        library: lambda X, library=library: pytest.importorskip(library).DataFrame(
-            dict(zip("ab", X.T, strict=True))
-        )
-        for library in LIBRARIES
-    },
+    "pandas": lambda X: pd.DataFrame(X, columns=["a", "b"]),
+    "polars": lambda X: pl.DataFrame(X, schema=["a", "b"]),
 }
 
 
@@ -215,7 +193,7 @@ def test_levels_are_one_hot_and_missing_is_one_of_them(frame):
 
 @pytest.mark.parametrize("missing", ["nan", "None", "NA", "NaT"])
 @pytest.mark.parametrize("dtype", ["object", "category", "string"])
-def test_missing_strings_have_one_form(pd, missing, dtype):
+def test_missing_strings_have_one_form(missing, dtype):
     value = {"nan": np.nan, "None": None, "NA": pd.NA, "NaT": pd.NaT}[missing]
     X = pd.DataFrame({"a": pd.Series(["x", value, "y"], dtype=dtype)})
     fitted = TabularPreprocessor().fit(pd.DataFrame({"a": ["x", None, "y"]}))
@@ -224,7 +202,7 @@ def test_missing_strings_have_one_form(pd, missing, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["String", "Categorical", "Enum"])
-def test_dtypes_of_strings_in_polars_give_the_same(pl, dtype):
+def test_dtypes_of_strings_in_polars_give_the_same(dtype):
     dtype = pl.Enum(["y", "x"]) if dtype == "Enum" else getattr(pl, dtype)
     X = pl.DataFrame({"a": pl.Series(["x", None, "y"], dtype=dtype)})
     assert_array_equal(
@@ -270,7 +248,7 @@ def test_unique_strings_leave_nothing_behind(frame):
     assert b"person" not in pickle.dumps(preprocess)
 
 
-def test_integer_categories_are_levels_and_match_plain_numbers(pd):
+def test_integer_categories_are_levels_and_match_plain_numbers():
     codes = pd.DataFrame({"a": pd.Categorical([10, 20, 10])})
     preprocess = TabularPreprocessor().fit(codes)
     assert preprocess.get_feature_names_out().tolist() == ["a_10", "a_20"]
@@ -282,7 +260,7 @@ def test_integer_categories_are_levels_and_match_plain_numbers(pd):
     assert TabularPreprocessor().fit_transform(intervals).shape == (3, 2)
 
 
-def test_mixed_column_is_strings_in_fit_and_transform(pd):
+def test_mixed_column_is_strings_in_fit_and_transform():
     X = pd.DataFrame({"a": pd.Series([1, "1", 2.0, "b", None, 1], dtype=object)})
     out = TabularPreprocessor().fit_transform(X)
     assert_array_equal(out.argmax(axis=1), [0, 0, 1, 2, 3, 0])
@@ -296,7 +274,7 @@ def test_all_missing_strings_are_left_out(frame):
 
 
 @either_encoding
-def test_both_libraries_give_identical_output(pd, pl, numeric):
+def test_both_libraries_give_identical_output(numeric):
     X = table()
     fitted = TabularPreprocessor(numeric=numeric).fit(pd.DataFrame(X))
     expected = fitted.transform(pd.DataFrame(X))
@@ -308,7 +286,7 @@ def test_both_libraries_give_identical_output(pd, pl, numeric):
     )
 
 
-def test_pyarrow_gives_the_same(pd):
+def test_pyarrow_gives_the_same():
     pa = pytest.importorskip("pyarrow")
     X = pd.DataFrame(table())
     fitted = TabularPreprocessor().fit(X)
@@ -346,9 +324,8 @@ def test_plain_scikit_learn_parts_give_the_same(frame, numeric):
     prepared["job"] = np.array(
         [np.nan if v is None else v for v in X["job"]], dtype=object
     )
-    pandas = pytest.importorskip("pandas")
     assert_allclose(
-        preprocess.transformer_.transform(pandas.DataFrame(prepared)),
+        preprocess.transformer_.transform(pd.DataFrame(prepared)),
         preprocess.transform(frame(X)),
         atol=1e-6,
     )
@@ -369,28 +346,25 @@ def test_plain_scikit_learn_parts_of_an_array_give_the_same(numeric, dtype):
     )
 
 
-def test_wrong_columns_are_errors_as_in_scikit_learn(pd):
+def test_wrong_columns_are_errors_as_in_scikit_learn():
     X = pd.DataFrame(table())
     preprocess = TabularPreprocessor().fit(X)
-    with pytest.raises(ValueError, match="feature names should match"):
-        preprocess.transform(X[X.columns[::-1]])
-    with pytest.raises(ValueError, match="feature names should match"):
-        preprocess.transform(X.rename(columns={"job": "work"}))
-    with pytest.raises(ValueError, match="feature names should match"):
-        preprocess.transform(X.drop(columns="job"))
+    for wrong in (X[X.columns[::-1]], X.drop(columns="job")):
+        with pytest.raises(ValueError, match="feature names should match"):
+            preprocess.transform(wrong)
 
 
-def test_columns_without_string_names_go_by_position(pd):
+def test_names_that_repeat_are_refused():
+    with pytest.raises(ValueError, match="unique"):
+        TabularPreprocessor().fit(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+def test_columns_without_string_names_go_by_position():
     X = pd.DataFrame({0: [1.0, 2.0, 3.0], 1: ["x", "y", "x"]})
     preprocess = TabularPreprocessor().fit(X)
     assert not hasattr(preprocess, "feature_names_in_")
     assert preprocess.get_feature_names_out().tolist() == ["x0", "x1_x", "x1_y"]
     assert_array_equal(preprocess.transform(X)[:, 1:], [[1, 0], [0, 1], [1, 0]])
-
-
-def test_names_that_repeat_are_refused(pd):
-    with pytest.raises(ValueError, match="unique"):
-        TabularPreprocessor().fit(pd.DataFrame([[1, 2]], columns=["a", "a"]))
 
 
 def test_array_after_a_frame_of_strings_is_refused(frame):
@@ -428,10 +402,9 @@ def test_dates_are_no_numbers_at_prediction(
 
 
 @pytest.mark.parametrize(
-    ("dtype", "error"),
-    [("datetime64[s]", ValueError), ("timedelta64[s]", TypeError)],
+    ("dtype", "error"), [("datetime64[s]", ValueError), ("timedelta64[s]", TypeError)]
 )
-def test_missing_dates_are_no_missing_numbers(pd, dtype, error):
+def test_missing_dates_are_no_missing_numbers(dtype, error):
     preprocess = TabularPreprocessor().fit(pd.DataFrame({"age": [1, 2], "job": "x"}))
     for n_rows in (1, 200):
         X = pd.DataFrame({"age": np.full(n_rows, "NaT", dtype), "job": "x"})
@@ -513,7 +486,7 @@ def test_numbers_and_strings_are_no_dates(frame, value):
         preprocess.transform(frame({"born": [value, None]}))
 
 
-def test_dates_mixed_with_strings_are_refused(pd):
+def test_dates_mixed_with_strings_are_refused():
     with pytest.raises(TypeError, match="Column 'born' holds values of type datetime"):
         TabularPreprocessor().fit(pd.DataFrame({"born": [BORN[0], "x"]}))
 
@@ -528,7 +501,7 @@ def test_names_of_parts_give_way_to_those_of_columns(frame):
     assert_allclose(out[:, 1], (years - years.mean()) / years.std(), rtol=1e-5)
 
 
-def test_dates_without_string_names_go_by_position(pd):
+def test_dates_without_string_names_go_by_position():
     X = pd.DataFrame({0: [1.0, 2.0, 3.0], 7: BORN[1:]})
     preprocess = TabularPreprocessor().fit(X)
     names = preprocess.get_feature_names_out().tolist()
@@ -544,7 +517,7 @@ def test_array_after_a_frame_of_dates_is_refused(frame):
         preprocess.transform(np.zeros((1, 1)))
 
 
-def test_dates_are_read_by_the_clock_of_the_zone_of_fit(pd, pl):
+def test_dates_are_read_by_the_clock_of_the_zone_of_fit():
     X = pd.DataFrame({"born": pd.Series(BORN).dt.tz_localize("Europe/Berlin")})
     naive = TabularPreprocessor().fit_transform(pd.DataFrame({"born": BORN}))
     preprocess = TabularPreprocessor().fit(X)
@@ -555,7 +528,7 @@ def test_dates_are_read_by_the_clock_of_the_zone_of_fit(pd, pl):
 
 
 @pytest.mark.parametrize("zones", [(None, "UTC"), ("UTC", None)])
-def test_dates_with_and_without_a_zone_do_not_mix(pd, pl, zones):
+def test_dates_with_and_without_a_zone_do_not_mix(zones):
     fitted, given = (
         pd.DataFrame({"born": pd.Series(BORN).dt.tz_localize(zone)}) for zone in zones
     )
@@ -609,7 +582,7 @@ def test_input_is_never_changed(kind):
     if kind == "array":
         X = np.array([X["height"], X["children"]], dtype=np.float32).T
     elif kind == "categories":
-        X = pytest.importorskip("pandas").DataFrame(X)
+        X = pd.DataFrame(X)
         X = X.astype({"job": "category", "married": object, "children": "Int64"})
     else:
         X = pytest.importorskip(kind).DataFrame(X)
@@ -623,7 +596,7 @@ def test_input_is_never_changed(kind):
 
 @pytest.mark.parametrize("n_rows", [1, 50, 200])
 @pytest.mark.parametrize("missing", [None, np.nan, np.float32("nan")], ids=repr)
-def test_all_strings_missing_make_a_frame_of_numbers(pd, missing, n_rows):
+def test_all_strings_missing_make_a_frame_of_numbers(missing, n_rows):
     fitted = pd.DataFrame({"age": [1.0, 2.0, 3.0], "job": ["x", "y", "x"]})
     preprocess = TabularPreprocessor().fit(fitted)
     rows = pd.DataFrame([{"age": 2.0, "job": missing}] * n_rows)
@@ -632,22 +605,8 @@ def test_all_strings_missing_make_a_frame_of_numbers(pd, missing, n_rows):
     pd.testing.assert_frame_equal(rows, before)
 
 
-def test_array_after_a_frame_of_names_warns(pd):
-    X = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [3.0, 2.0, 1.0]})
-    preprocess = TabularPreprocessor().fit(X)
-    with pytest.warns(UserWarning, match="X does not have valid feature names"):
-        out = preprocess.transform(X.to_numpy())
-    assert_array_equal(preprocess.transform(X), out)
-
-
-def test_array_of_another_width_is_refused():
-    preprocess = TabularPreprocessor().fit(np.ones((2, 2)))
-    with pytest.raises(ValueError, match=r"X has 3 features, but .* expecting 2"):
-        preprocess.transform(np.ones((2, 3)))
-
-
 @either_encoding
-def test_array_after_an_unnamed_frame_with_a_column_left_out(pd, numeric):
+def test_array_after_an_unnamed_frame_with_a_column_left_out(numeric):
     X = pd.DataFrame({0: [1.0, 2.0, 4.0], 1: [None] * 3, 2: [3.0, 2.0, 1.0]})
     preprocess = TabularPreprocessor(numeric=numeric).fit(X)
     rows = X.to_numpy(np.float32)
@@ -689,17 +648,13 @@ def test_file_holds_plain_scikit_learn_alone(frame, numeric):
     untrusted = sio.get_untrusted_types(data=file)
     # scikit-learn 1.6 names the columns of a remainder by a list of its own.
     own = [name for name in untrusted if not name.endswith("_RemainderColsList")]
-    assert own == [
-        "numpy.dtype",
-        "skdistill._students._tabular.TabularPreprocessor",
-    ]
+    assert own == ["numpy.dtype", "skdistill._students._tabular.TabularPreprocessor"]
     again = sio.loads(file, trusted=untrusted)
     assert_array_equal(again.transform(X), preprocess.transform(X))
 
 
 @pytest.mark.parametrize("output", ["pandas", "polars"])
-def test_output_is_an_array_whatever_scikit_learn_is_set_to(pd, output):
-    pytest.importorskip(output)
+def test_output_is_an_array_whatever_scikit_learn_is_set_to(output):
     X = pd.DataFrame(table())
     numbers = X[["height"]].to_numpy()
     with config_context(transform_output=output):
@@ -743,7 +698,7 @@ def test_values_whose_sum_overflows_and_missing_ones_are_prepared(dtype, value):
     )
 
 
-def test_plain_steps_make_the_same_where_they_compute_in_double_precision(pd):
+def test_plain_steps_make_the_same_where_they_compute_in_double_precision():
     rng = np.random.default_rng(0)
     large = (1e6 + rng.integers(-9, 9, 500)).astype(np.float32)
     X = pd.DataFrame({"large": large, "whole": rng.integers(0, 9, 500)})

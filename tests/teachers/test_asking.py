@@ -94,14 +94,13 @@ def test_answer_is_what_the_teacher_says(kind, data32):
 
 @pytest.mark.parametrize("output", ["logits", "proba"])
 def test_logits_are_asked_of_who_gives_them(output, data32):
-    X, _ = data32
     module = nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))
     teacher = TorchTeacher(module, classes=[0, 1, 2], output=output)
 
-    answer = ask(teacher, X)
+    answer = ask(teacher, data32[0])
 
     assert answer.are_logits == (output == "logits")
-    assert_allclose(answer.proba, teacher.predict_proba(X), atol=1e-6)
+    assert_allclose(answer.proba, teacher.predict_proba(data32[0]), atol=1e-6)
 
 
 def test_probabilities_are_asked_of_a_classifier_with_a_predict_logits(data):
@@ -156,31 +155,17 @@ def test_chunk_holds_a_row_at_least(limit, data, monkeypatch):
     assert spy.sizes == [1] * 90
 
 
-def test_progress_is_shown_on_request(data, capsys, bars_at_once):
-    ask(Spy(), data[0])
-    assert capsys.readouterr().err == ""
-
-    ask(Spy(), data[0], verbose=1)
-
-    assert "soft labels" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        pytest.param(
-            np.full((89, 3), 1 / 3), r"shape \(89, 3\) for 90 rows", id="a row less"
-        ),
-        pytest.param(np.full(90, 0.5), r"shape \(90,\) for 90 rows", id="flat"),
-        pytest.param(
-            [np.full((90, 2), 0.5)] * 2, "for several outputs", id="several outputs"
-        ),
-        pytest.param(
-            np.full((90, 2), 0.5), "has 3 classes and gives 2 columns", id="columns"
-        ),
-        pytest.param(np.full((90, 3), 0.5), "must sum to 1", id="no probabilities"),
-        pytest.param(np.full((90, 3), np.nan), "contains NaN", id="NaN"),
+        (np.full((89, 3), 1 / 3), r"shape \(89, 3\) for 90 rows"),
+        (np.full(90, 0.5), r"shape \(90,\) for 90 rows"),
+        ([np.full((90, 2), 0.5)] * 2, "for several outputs"),
+        (np.full((90, 2), 0.5), "has 3 classes and gives 2 columns"),
+        (np.full((90, 3), 0.5), "must sum to 1"),
+        (np.full((90, 3), np.nan), "contains NaN"),
     ],
+    ids=["a row less", "flat", "several", "columns", "no probabilities", "NaN"],
 )
 def test_what_is_no_answer_is_refused(answer, message, data):
     with pytest.raises(ValueError, match=f"teacher Giving.*{message}"):
@@ -207,11 +192,10 @@ def test_error_of_a_teacher_says_whose_it_is(call, data):
 
 
 def test_error_of_a_fit_says_on_how_many_rows_and_classes_it_was(data):
-    X, y = data
     teacher = CalibratedClassifierCV(LogisticRegression(), cv=50)
 
     with pytest.raises(ValueError, match="less than 50 examples") as error:
-        fit(teacher, X, y, None)
+        fit(teacher, *data, None)
 
     assert "on 90 rows with 3 classes. It gets X and y" in error.value.__notes__[0]
 

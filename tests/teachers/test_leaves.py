@@ -8,12 +8,8 @@ import pytest
 import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    GradientBoostingClassifier,
-)
+from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skdistill._teachers import _leaves
@@ -22,7 +18,6 @@ from skdistill._teachers._leaves import N_LEAF_FEATURES, leaves_of
 from tests.kinds import (
     hist_boosting,
     lightgbm_classifier,
-    scaled,
     small_forest,
     xgboost_classifier,
 )
@@ -72,10 +67,7 @@ TREES = {
     ),
     "HistGradientBoosting": (hist_boosting, staged_values),
     "LightGBM": (lightgbm_classifier, leaves_by_booster),
-    "XGBoost": (
-        xgboost_classifier,
-        apply,
-    ),
+    "XGBoost": (xgboost_classifier, apply),
 }
 
 
@@ -99,11 +91,9 @@ def shares(leaves):
 
 
 def test_leaves_become_features_of_a_fixed_width_and_scale(trees, data):
-    X, _ = data
+    features, reduction = teacher_features(trees[0], data[0], "auto")
 
-    features, reduction = teacher_features(trees[0], X, "auto")
-
-    assert features.shape == (len(X), N_LEAF_FEATURES)
+    assert features.shape == (len(data[0]), N_LEAF_FEATURES)
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
     assert np.square(features).mean() == pytest.approx(1, rel=1e-3)
@@ -111,9 +101,7 @@ def test_leaves_become_features_of_a_fixed_width_and_scale(trees, data):
 
 
 def test_leaves_are_reduced_alike_each_time(trees, data):
-    X, _ = data
-
-    assert_array_equal(features_of(trees[0], X), features_of(trees[0], X))
+    assert_array_equal(features_of(trees[0], data[0]), features_of(trees[0], data[0]))
 
 
 def test_rows_that_share_all_leaves_have_equal_features(trees, data):
@@ -145,10 +133,9 @@ def test_inner_products_follow_the_share_of_trees_in_which_rows_meet(trees, data
 
 def test_reduction_of_other_rows_gives_a_row_the_same_features(trees, data):
     teacher, _ = trees
-    X, _ = data
-    before, reduction = teacher_features(teacher, X[:60], "auto")
+    before, reduction = teacher_features(teacher, data[0][:60], "auto")
 
-    after, same = teacher_features(teacher, X[:29:-1], "auto", reduction)
+    after, same = teacher_features(teacher, data[0][:29:-1], "auto", reduction)
 
     assert same is reduction
     assert after.shape == (60, N_LEAF_FEATURES)
@@ -168,13 +155,11 @@ def test_reduction_of_other_rows_matters(forest, data):
     "n_rows", [2, 5, N_LEAF_FEATURES - 1, N_LEAF_FEATURES, N_LEAF_FEATURES + 1]
 )
 def test_few_rows_get_the_full_width(n_rows, forest, data):
-    X, _ = data
-
-    features, reduction = teacher_features(forest, X[:n_rows], "auto")
+    features, reduction = teacher_features(forest, data[0][:n_rows], "auto")
 
     assert features.shape == (n_rows, N_LEAF_FEATURES)
     assert np.square(features).mean() == pytest.approx(1, rel=1e-3)
-    assert features_of(forest, X, reduction=reduction).shape[1] == N_LEAF_FEATURES
+    assert features_of(forest, data[0], reduction=reduction).shape[1] == N_LEAF_FEATURES
 
 
 @pytest.mark.parametrize(
@@ -205,11 +190,10 @@ def test_rows_that_all_share_their_leaves_have_finite_features(
 def test_features_are_the_same_whatever_scikit_learn_is_set_to_give(
     output, forest, data
 ):
-    X, _ = data
-    expected = features_of(forest, X)
+    expected = features_of(forest, data[0])
 
     with config_context(transform_output=output):
-        features, reduction = teacher_features(forest, X, "auto")
+        features, reduction = teacher_features(forest, data[0], "auto")
 
     assert_array_equal(features, expected)
     assert np.ndim(reduction.scale) == 0
@@ -242,22 +226,11 @@ def test_categories_of_a_frame_reach_the_trees(make_teacher, data):
     assert closeness[same].mean() > 2 * abs(closeness[~same].mean())
 
 
-def test_pipeline_hands_transformed_rows_to_trees(data):
-    X, y = data
-    teacher = scaled(small_forest()).fit(X, y)
-
-    features = features_of(teacher, X)
-
-    inside = features_of(teacher[-1], StandardScaler().fit_transform(X))
-    assert_array_equal(features, inside)
-
-
 def test_leaves_are_numbers_for_each_tree(trees, data):
     teacher, numbers_of = trees
-    X, _ = data
-    expected = numbers_of(X)
+    expected = numbers_of(data[0])
 
-    found = leaves_of(teacher, X).numbers
+    found = leaves_of(teacher, data[0]).numbers
 
     assert found.dtype == np.int64
     assert found.shape == expected.shape

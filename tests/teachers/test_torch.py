@@ -61,12 +61,13 @@ def test_logits_become_probabilities(data32):
 
 
 def test_probabilities_pass_unchanged_and_have_no_logits(data32):
-    X, _ = data32
     module = nn.Sequential(linear_module(), nn.Softmax(dim=1))
     teacher = TorchTeacher(module, classes=[0, 1, 2], output="proba")
 
     assert_allclose(
-        teacher.predict_proba(X), module(torch.tensor(X)).detach(), rtol=1e-6
+        teacher.predict_proba(data32[0]),
+        module(torch.tensor(data32[0])).detach(),
+        rtol=1e-6,
     )
     assert not teacher.gives_logits
 
@@ -131,10 +132,9 @@ def test_callable_with_gradients_is_detached():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_module_gets_rows_in_its_own_dtype(dtype, data32):
-    X, _ = data32
     spy = Spy().to(dtype)
 
-    proba = TorchTeacher(spy, classes=[0, 1, 2]).predict_proba(X)
+    proba = TorchTeacher(spy, classes=[0, 1, 2]).predict_proba(data32[0])
 
     assert spy.inputs[0].dtype == dtype
     assert proba.dtype == np.float64
@@ -154,11 +154,10 @@ def test_module_without_parameters_gets_float32():
 
 
 def test_module_is_asked_in_evaluation_mode_without_gradients(data32):
-    X, _ = data32
     spy = Spy()
     mean = spy.norm.running_mean.clone()
 
-    TorchTeacher(spy, classes=[0, 1, 2]).predict_proba(X)
+    TorchTeacher(spy, classes=[0, 1, 2]).predict_proba(data32[0])
 
     assert spy.modes == [[False] * 4]
     assert spy.grads == [False]
@@ -168,12 +167,11 @@ def test_module_is_asked_in_evaluation_mode_without_gradients(data32):
 
 @pytest.mark.parametrize("frozen_norm", [True, False])
 def test_training_mode_of_each_part_is_restored(frozen_norm, data32):
-    X, _ = data32
     spy = Spy().train()
     spy.norm.train(not frozen_norm)
     before = [part.training for part in spy.modules()]
 
-    TorchTeacher(spy, classes=[0, 1, 2]).predict_proba(X)
+    TorchTeacher(spy, classes=[0, 1, 2]).predict_proba(data32[0])
 
     assert [part.training for part in spy.modules()] == before
 
@@ -188,14 +186,13 @@ def test_training_mode_is_restored_after_an_error():
 
 
 def test_batches_bound_what_the_module_sees_and_change_nothing(data32):
-    X, _ = data32
     spy = Spy()
-    whole = TorchTeacher(spy, classes=[0, 1, 2]).predict_proba(X)
+    whole = TorchTeacher(spy, classes=[0, 1, 2]).predict_proba(data32[0])
     spy.inputs.clear()
 
     teacher = TorchTeacher(spy, classes=[0, 1, 2], batch_size=50)
 
-    assert_allclose(teacher.predict_proba(X), whole, rtol=1e-6)
+    assert_allclose(teacher.predict_proba(data32[0]), whole, rtol=1e-6)
     assert [len(batch) for batch in spy.inputs] == [50, 40]
 
 
@@ -230,9 +227,7 @@ def test_outputs_of_another_shape_are_refused(module):
 
 @pytest.mark.parametrize("ask", ["predict_proba", "hidden_features"])
 @pytest.mark.parametrize(
-    "params",
-    [{"output": "odds"}, {"batch_size": 0}, {"batch_size": 2.5}],
-    ids=str,
+    "params", [{"output": "odds"}, {"batch_size": 0}, {"batch_size": 2.5}], ids=str
 )
 def test_parameters_of_a_wrong_type_or_range_are_refused_by_name(params, ask):
     teacher = TorchTeacher(**{"module": nn.Linear(2, 2), "classes": [0, 1]} | params)

@@ -5,7 +5,6 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
-from skorch.callbacks import Callback
 from torch import nn
 
 from skdistill import DistilledClassifier
@@ -39,9 +38,9 @@ def sgd_net(**params):
     return tiny_net(**defaults | params)
 
 
-def distilled(teacher=None, net=None, **params):
-    net = tiny_net(max_epochs=3) if net is None else net
-    return DistilledClassifier(teacher, net, **{"random_state": 0} | params)
+def distilled(teacher=None, student=None, **params):
+    student = tiny_net(max_epochs=3) if student is None else student
+    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
 
 
 def column(clf, name):
@@ -69,19 +68,6 @@ def differ(one, other):
 
 def tensor(values):
     return torch.tensor(np.asarray(values), dtype=torch.float32)
-
-
-@pytest.fixture
-def begun():
-    """Return a callback that lists the epochs that were begun, of any net."""
-
-    class Begun(Callback):
-        epochs = []
-
-        def on_epoch_begin(self, net, **kwargs):
-            self.epochs.append(len(net.history))
-
-    return Begun
 
 
 def train(student, rows, seed=0, epochs=None, callbacks=(), **params):

@@ -8,11 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from skdistill import DistilledClassifier
-from skdistill._training._gradient import (
-    LogitGradient,
-    has_gradient,
-    targets_of,
-)
+from skdistill._training._gradient import LogitGradient, has_gradient, targets_of
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
 from skdistill._transfer._transfer_set import TransferSet

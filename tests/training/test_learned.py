@@ -30,26 +30,17 @@ from tests.training.conftest import (
 
 
 class Own:
-    """A loss of the person's own that learns, and keeps the modules it makes."""
-
-    def __init__(self, level=0.5):
-        self.level, self.modules, self.starts, self.widths = level, [], [], []
-
-    def learned(self, n_student_features, n_teacher_features):
-        self.widths.append((n_student_features, n_teacher_features))
-        self.modules.append(Quantile(*self.widths[-1], self.level))
-        self.starts.append(copy.deepcopy(self.modules[-1]))
-        return self.modules[-1]
-
-
-class Searched(BaseEstimator):
-    """A loss of the person's own with parameters as scikit-learn has them."""
+    """A loss of the person's own that learns."""
 
     def __init__(self, level=0.5):
         self.level = level
 
     def learned(self, n_student_features, n_teacher_features):
         return Quantile(n_student_features, n_teacher_features, self.level)
+
+
+class Searched(Own, BaseEstimator):
+    """A loss of the person's own with parameters as scikit-learn has them."""
 
 
 class Quantile(nn.Module):
@@ -284,24 +275,6 @@ def test_a_loss_that_a_warm_start_meets_first_is_trained_too(data, forest, start
     fresh.set_params(feature_loss="hint").fit(*data)
     assert len(clf.history_) == 2
     assert differ(modules_of(clf), starts.seen[-1])
-
-
-def test_other_features_of_the_teacher_make_another_map(data, forest):
-    loss = Own()
-    clf = distilled(forest, feature_loss=loss).partial_fit(*data)
-    first = weights_of(loss.modules[0])
-    clf.set_params(teacher_features=lambda teacher, X: X[:, :2]).partial_fit(*data)
-    assert [width for _, width in loss.widths] == [64, 2]
-    assert_array_equal(weights_of(loss.modules[0])[0], first[0])
-    assert differ(loss.modules[1], loss.starts[1])
-
-
-@pytest.mark.parametrize("loss", [Searched, Own])
-def test_other_parameters_of_a_loss_start_anew(data, forest, loss):
-    clf = distilled(forest, tiny_net(max_epochs=1))
-    for level in (0.1, 0.2, 0.3):
-        clf.set_params(feature_loss=loss(level)).partial_fit(*data)
-        assert modules_of(clf).losses["feature_loss_0"].level == level
 
 
 @pytest.mark.parametrize(

@@ -187,22 +187,6 @@ def test_a_batch_whose_weights_are_all_zero_counts_0(hidden):
     assert features.grad is None or (features.grad == 0).all()
 
 
-@pytest.mark.parametrize("parameter", ["loss", "feature_loss", "relation_loss"])
-def test_a_loss_without_weights_gets_the_rows_that_have_one(parameter):
-    def own(student, teacher):
-        assert len(student) == len(teacher)
-        return student.mean() * len(student)
-
-    # Row 3 weighs nothing; row 4 has no label, and its soft label counts.
-    without_label = WEIGHT * (np.arange(8) != 4)
-    loss = begun(transfer_set(WEIGHT, without_label, KNOWN), **{parameter: own})
-    hidden = parameter != "loss"
-    _, shown = of_batch(loss, features=FEATURES if hidden else None)
-    side = FEATURES if hidden else STUDENT
-    name = f"loss_{parameter.removesuffix('_loss') if hidden else 'soft'}"
-    assert_close(shown[name], side[ROWS != 3].mean() * 4)
-
-
 def test_losses_get_the_labels_temperature_weights_and_epoch():
     seen = {}
 

@@ -183,17 +183,6 @@ def test_a_term_is_the_weighted_value_of_its_loss(weight):
     assert_close(value_of("kl", weight=weight), expected)
 
 
-def test_a_loss_gets_just_the_keywords_that_it_takes():
-    seen = {}
-
-    def own(student, teacher, y, epoch):
-        seen.update(y=y, epoch=epoch)
-        return student.sum()
-
-    value_of(own)
-    assert_close(seen, {"y": torch.arange(4) % 3, "epoch": 7})
-
-
 WEIGHT = torch.tensor([1.0, 0.0, 1e-30, 0.0])
 
 

@@ -6,9 +6,6 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
-from sklearn.datasets import load_digits
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.preprocessing import StandardScaler
 
 from skdistill._teachers._answers import Answer
 from skdistill._transfer._labels import (
@@ -28,7 +25,6 @@ from skdistill._transfer._labels import (
         pytest.param([0, 1, 2], None, [0, 1, 2], [0, 1, 2], id="no labels"),
         pytest.param([2, 0, 1], None, [2, 0, 1], [0, 1, 2], id="no labels, unsorted"),
         pytest.param([0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1, 2], id="equal"),
-        pytest.param([0, 1, 2], [2, 0, 2], [0, 1, 2], [0, 1, 2], id="subset"),
         pytest.param([0, 1, 2], [1, 1], [0, 1, 2], [0, 1, 2], id="one label"),
         pytest.param([3, 1, 5], [1, 5], [3, 1, 5], [1, 3, 5], id="unsorted"),
         pytest.param(
@@ -48,7 +44,6 @@ from skdistill._transfer._labels import (
         pytest.param(
             ["b", "a"], ["a", "c"], ["b", "a"], ["a", "b", "c"], id="more strings"
         ),
-        pytest.param([-1, 1], [-1, 1], [-1, 1], [-1, 1], id="signs"),
         pytest.param(
             [False, True], [True, False], [False, True], [False, True], id="bools"
         ),
@@ -82,7 +77,6 @@ def test_columns_are_named_as_the_labels_are(
             "class.*classes=",
             id="other strings",
         ),
-        pytest.param([10, 20], [30, 40], "share no class", id="other ints"),
         pytest.param(["a", "b"], [1, 2, 3], "share no class", id="too many codes"),
         pytest.param([0, 1], ["a", "b"], "share no class", id="strings for codes"),
         pytest.param(list(range(9)), list("abcdefgh"), "and more", id="many classes"),
@@ -119,19 +113,6 @@ def test_auto_clip_stays_a_small_positive_probability(n_classes):
 
 def test_number_as_clip_is_taken_as_it_is():
     assert resolve_clip(0.01, 26) == 0.01
-
-
-@pytest.mark.parametrize(
-    ("proba_clip", "kept"), [(2e-3, [0.957, 0.472, 0.184]), (1e-4, [0.990, 0.8, 0.503])]
-)
-def test_fixed_clip_acts_as_a_temperature(proba_clip, kept):
-    for n_classes, mass in zip([2, 26, 100], kept, strict=True):
-        one_hot = np.eye(n_classes, dtype=np.float32)[:1]
-        logits = to_logits(
-            Answer(one_hot, np.arange(n_classes)), np.arange(n_classes), proba_clip
-        )
-        softened = softmax(logits.astype(float) / 2, axis=1)
-        assert softened[0, 0] == pytest.approx(mass, abs=2e-3)
 
 
 def test_logits_of_probabilities_are_their_logarithm():
@@ -194,31 +175,19 @@ def columns_of(proba, y=CODES, classes=None):
 
 
 @pytest.mark.parametrize(
-    ("proba", "message"),
+    ("shape", "message"),
     [
-        pytest.param(np.full((90, 3), np.nan), "teacher_proba contains NaN", id="NaN"),
-        pytest.param(
-            np.full((90, 3), 0.5), "must sum to 1; one is off by 0.5", id="sum"
-        ),
-        pytest.param(
-            np.full((89, 3), 1 / 3),
-            r"shape \(89, 3\), expected \(90, 3\): a row per sample",
-            id="a row less",
-        ),
-        pytest.param(
-            np.full((90, 2), 0.5),
-            r"expected \(90, 3\).*distinct labels of y.*classes=",
-            id="a column less",
-        ),
-        pytest.param(np.full(90, 0.5), r"shape \(90,\), expected", id="flat"),
-        pytest.param(
-            np.full((90, 3, 1), 1 / 3), r"shape \(90, 3, 1\), expected", id="deep"
-        ),
+        ((90, 3), "must sum to 1; one is off by 0.5"),
+        ((89, 3), r"shape \(89, 3\), expected \(90, 3\): a row per sample"),
+        ((90, 2), r"expected \(90, 3\).*distinct labels of y.*classes="),
+        ((90,), r"shape \(90,\), expected"),
+        ((90, 3, 1), r"shape \(90, 3, 1\), expected"),
     ],
+    ids=str,
 )
-def test_what_is_no_label_for_each_row_is_refused(proba, message):
+def test_what_is_no_label_for_each_row_is_refused(shape, message):
     with pytest.raises(ValueError, match=message):
-        columns_of(proba)
+        columns_of(np.full(shape, 0.5))
 
 
 @pytest.mark.parametrize("container", [list, pd.DataFrame, pl.DataFrame, np.float16])
@@ -321,15 +290,11 @@ def test_one_hot_labels_of_a_teacher_that_gives_features_do_not_warn():
 @pytest.mark.parametrize(
     "make_proba",
     [
-        pytest.param(
-            lambda y: np.tile([0.5, 0.3, 0.2], (len(y), 1)), id="the same for all"
-        ),
-        pytest.param(lambda y: np.eye(3)[(y + 1) % 3] * 0.7 + 0.1, id="always wrong"),
-        pytest.param(
-            lambda y: np.random.default_rng(1).permutation(np.eye(3)[y]) * 0.7 + 0.1,
-            id="rows in another order",
-        ),
+        lambda y: np.tile([0.5, 0.3, 0.2], (len(y), 1)),
+        lambda y: np.eye(3)[(y + 1) % 3] * 0.7 + 0.1,
+        lambda y: np.random.default_rng(1).permutation(np.eye(3)[y]) * 0.7 + 0.1,
     ],
+    ids=["the same for all", "always wrong", "rows in another order"],
 )
 @pytest.mark.parametrize("alone", [True, False])
 def test_teacher_at_chance_level_warns(alone, make_proba):
@@ -340,16 +305,6 @@ def test_teacher_at_chance_level_warns(alone, make_proba):
 def test_teacher_that_was_fitted_on_the_rows_has_learned_little():
     with pytest.warns(UserWarning, match="has learned little .* class_weight='bal"):
         look_at(np.tile([0.8, 0.1, 0.1], (90, 1)), CODES, fitted_here=True)
-
-
-def test_teacher_of_scaled_rows_that_is_a_little_above_chance_warns():
-    X, y = load_digits(return_X_y=True)
-    forest = RandomForestClassifier(20, random_state=0).fit(X, y)
-    scaled = StandardScaler().fit_transform(X)
-    assert 0.15 < forest.score(scaled, y) < 0.35
-
-    with pytest.warns(UserWarning, match="level of 0.100: it was probably fitted on"):
-        look_at(forest.predict_proba(scaled), y)
 
 
 def right_on(n_right, n_rows, n_classes):

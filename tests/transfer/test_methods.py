@@ -89,13 +89,12 @@ def features_of(teacher, X, reduction=None):
     "teacher", [LogisticRegression(), RandomForestClassifier(5, max_depth=3)]
 )
 def test_in_sample_is_what_the_fitted_teacher_says(teacher, method, data):
-    X, y = data
-    teacher = sklearn.clone(teacher).fit(X, y)
+    teacher = sklearn.clone(teacher).fit(*data)
 
-    labels = soft_labels(teacher, X, y, method=method)
+    labels = soft_labels(teacher, *data, method=method)
 
     assert labels.dtype == np.float32
-    assert_array_equal(labels, teacher.predict_proba(X).astype(np.float32))
+    assert_array_equal(labels, teacher.predict_proba(data[0]).astype(np.float32))
 
 
 def test_in_sample_fits_a_clone_of_an_unfitted_teacher_on_all_rows():
@@ -178,25 +177,14 @@ def test_overlapping_held_out_sets_are_averaged_by_how_often(data):
 
 
 def test_out_of_fold_equals_cross_val_predict(data):
-    X, y = data
     teacher = LogisticRegression()
 
-    labels = soft_labels(teacher, X, y, cv=5)
+    labels = soft_labels(teacher, *data, cv=5)
 
     expected = sklearn.model_selection.cross_val_predict(
-        teacher, X, y, cv=5, method="predict_proba"
+        teacher, *data, cv=5, method="predict_proba"
     )
     assert_allclose(labels, expected, atol=1e-6)
-
-
-def test_out_of_fold_keeps_string_labels_and_frames(data):
-    X, y = data
-    frame = pd.DataFrame(X, columns=list("abcd"))
-    names = np.array(["x", "y", "z"])
-
-    labels = soft_labels(LogisticRegression(), frame, names[y], cv=3)
-
-    assert_allclose(labels, soft_labels(LogisticRegression(), X, y, cv=3), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -297,12 +285,11 @@ def test_no_folds_at_all_are_refused(data):
 
 
 def test_fold_that_holds_out_no_row_labels_none(data):
-    X, y = data
-    pairs = list(StratifiedKFold(3).split(X, y))
+    pairs = list(StratifiedKFold(3).split(*data))
 
-    answer = answered(GaussianNB(), X, y, "out_of_fold", cv=[*pairs, (range(9), [])])
+    answer = answered(GaussianNB(), *data, "out_of_fold", cv=[*pairs, (range(9), [])])
 
-    expected = answered(GaussianNB(), X, y, "out_of_fold", cv=3)
+    expected = answered(GaussianNB(), *data, "out_of_fold", cv=3)
     assert_array_equal(answer.values, expected.values)
 
 
@@ -359,13 +346,12 @@ def test_fewer_rows_than_folds_are_labeled(y):
 
 
 def test_folds_in_threads_give_the_labels_of_one_after_the_other(data):
-    X, y = data
     teacher = RandomForestClassifier(3, max_depth=3)
-    one = soft_labels(teacher, X, y, cv=4, random_state=0)
+    one = soft_labels(teacher, *data, cv=4, random_state=0)
     store.clear()
 
     with parallel_config(backend="threading"):
-        two = soft_labels(teacher, X, y, cv=4, random_state=0, n_jobs=2)
+        two = soft_labels(teacher, *data, cv=4, random_state=0, n_jobs=2)
 
     assert_array_equal(one, two)
 
@@ -465,11 +451,9 @@ def forest(**params):
     ids=lambda teacher: type(teacher).__name__,
 )
 def test_out_of_bag_is_the_decision_of_the_trees_that_left_the_row_out(teacher, data):
-    X, y = data
+    labels = soft_labels(teacher, *data, method="out_of_bag", random_state=0)
 
-    labels = soft_labels(teacher, X, y, method="out_of_bag", random_state=0)
-
-    reference = sklearn.clone(teacher).set_params(oob_score=True).fit(X, y)
+    reference = sklearn.clone(teacher).set_params(oob_score=True).fit(*data)
     assert_allclose(labels, reference.oob_decision_function_, rtol=1e-6)
     assert not hasattr(teacher, "estimators_")
 
@@ -520,34 +504,22 @@ def test_out_of_bag_passes_sample_weight_on(data):
     assert_allclose(labels, reference.oob_decision_function_, rtol=1e-6)
 
 
+@pytest.mark.parametrize("wrap", [make_pipeline, clone], ids=["pipeline", "forest"])
+def test_out_of_bag_refuses_a_fitted_forest(wrap, data):
+    with pytest.raises(ValueError, match="needs an unfitted forest"):
+        soft_labels(wrap(forest()).fit(*data), *data, method="out_of_bag")
+
+
 @pytest.mark.parametrize(
-    ("make_teacher", "message"),
+    ("teacher", "message"),
     [
-        pytest.param(
-            lambda X, y: forest().fit(X, y), "needs an unfitted forest", id="fitted"
-        ),
-        pytest.param(
-            lambda X, y: make_pipeline(forest()).fit(X, y),
-            "needs an unfitted forest",
-            id="fitted pipeline",
-        ),
-        pytest.param(
-            lambda X, y: ExtraTreesClassifier(3),
-            "bootstrap=True, got ExtraTreesClassifier; use 'out_of_fold'",
-            id="without bootstrap",
-        ),
-        pytest.param(
-            lambda X, y: LogisticRegression(),
-            "needs a forest .* got LogisticRegression; use 'out_of_fold'",
-            id="no forest",
-        ),
+        (ExtraTreesClassifier(3), "bootstrap=True, got ExtraTreesClassifier"),
+        (LogisticRegression(), "needs a forest .* got LogisticRegression"),
     ],
 )
-def test_out_of_bag_refuses_what_has_no_bags(make_teacher, message, data):
-    X, y = data
-
-    with pytest.raises(ValueError, match=message):
-        soft_labels(make_teacher(X, y), X, y, method="out_of_bag")
+def test_out_of_bag_refuses_what_has_no_bags(teacher, message, data):
+    with pytest.raises(ValueError, match=f"{message}; use 'out_of_fold'"):
+        soft_labels(teacher, *data, method="out_of_bag")
 
 
 # All of them
@@ -595,14 +567,13 @@ def test_fitted_teacher_is_asked_without_weights_or_warning(data):
 
 @pytest.mark.parametrize("method", ["out_of_fold", "out_of_bag"])
 def test_chunks_change_no_held_out_label(method, data, monkeypatch):
-    X, y = data
     teacher = RandomForestClassifier(2, max_depth=2, random_state=0)
     params = {"method": method, "cv": ShuffleSplit(2, test_size=0.4, random_state=0)}
-    whole = soft_labels(teacher, X, y, **params)
+    whole = soft_labels(teacher, *data, **params)
     store.clear()
     monkeypatch.setattr(_asking, "_CHUNK_BYTES", 200)
 
-    assert_array_equal(soft_labels(teacher, X, y, **params), whole)
+    assert_array_equal(soft_labels(teacher, *data, **params), whole)
 
 
 # Features
@@ -674,29 +645,11 @@ def test_out_of_fold_features_are_turned_and_averaged(cv, fitted, data):
     expected = np.where(times, total / np.maximum(times, 1), like)
 
     labels = answered(
-        whole if fitted else perceptron(),
-        X,
-        y,
-        "out_of_fold",
-        cv=cv,
-        features=FEATURES,
+        whole if fitted else perceptron(), X, y, "out_of_fold", cv=cv, features=FEATURES
     )
 
     assert labels.features.dtype == np.float32
     assert_allclose(labels.features, expected, atol=1e-3)
-
-
-@FITTABLE
-def test_out_of_fold_features_resemble_those_in_sample(teacher, data):
-    X, y = data
-    cv = KFold(3, shuffle=True, random_state=0)
-    inside = answered(teacher, X, y, "in_sample", features=FEATURES).features
-
-    held_out = answered(teacher, X, y, "out_of_fold", cv=cv, features=FEATURES)
-
-    assert held_out.features.shape == inside.shape
-    assert (np.abs(held_out.features - inside).max(axis=1) > 1e-3).all()
-    assert np.corrcoef(held_out.features.ravel(), inside.ravel())[0, 1] > 0.6
 
 
 def test_rows_never_held_out_have_the_features_of_the_whole_teacher(data):
@@ -775,10 +728,5 @@ def test_width_that_differs_between_folds_is_refused(data):
 
     with pytest.raises(ValueError, match="width 2 in a fold and 3 for all rows"):
         answered(
-            KNeighborsClassifier(),
-            X,
-            y,
-            "out_of_fold",
-            cv=KFold(3),
-            features=question,
+            KNeighborsClassifier(), X, y, "out_of_fold", cv=KFold(3), features=question
         )

@@ -40,27 +40,15 @@ def says_the_row(n_classes):
     return TorchTeacher(lambda X: X, classes=np.arange(n_classes), output="proba")
 
 
-def test_labels_need_no_y_where_the_teacher_is_fitted(data):
-    X, y = data
-    teacher = LogisticRegression().fit(X, y)
-
-    labels = soft_labels(teacher, X)
-
-    assert labels.dtype == np.float32
-    assert_array_equal(labels, soft_labels(teacher, X, y))
-    assert_allclose(labels, teacher.predict_proba(X), atol=1e-6)
-
-
 @pytest.mark.parametrize("proba_clip", [None, 1e-6])
 def test_changing_the_result_changes_no_later_one(proba_clip, data):
-    X, y = data
-    teacher = LogisticRegression().fit(X, y)
-    first = soft_labels(teacher, X, y, proba_clip=proba_clip)
+    teacher = LogisticRegression().fit(*data)
+    first = soft_labels(teacher, *data, proba_clip=proba_clip)
     expected = first.copy()
 
     first[:] = 0
 
-    assert_array_equal(soft_labels(teacher, X, y, proba_clip=proba_clip), expected)
+    assert_array_equal(soft_labels(teacher, *data, proba_clip=proba_clip), expected)
 
 
 @pytest.mark.parametrize(
@@ -126,27 +114,23 @@ def test_classes_name_the_columns_of_a_fitted_teacher(wrap, data):
 
 
 def test_classes_do_not_name_the_columns_of_a_teacher_fitted_here(data):
-    X, y = data
+    labels = soft_labels(LogisticRegression(), *data, classes=[2, 1, 0])
 
-    labels = soft_labels(LogisticRegression(), X, y, classes=[2, 1, 0])
-
-    assert_array_equal(labels, soft_labels(LogisticRegression(), X, y))
+    assert_array_equal(labels, soft_labels(LogisticRegression(), *data))
 
 
 def test_teacher_without_classes_asks_for_them(data):
-    X, y = data
-    teacher = WithoutFit(LogisticRegression().fit(X, y))
+    teacher = WithoutFit(LogisticRegression().fit(*data))
 
     with pytest.raises(ValueError, match=r"WithoutFit has no classes_.*classes="):
-        soft_labels(teacher, X, y)
+        soft_labels(teacher, *data)
 
 
 def test_count_of_classes_is_held_against_the_columns(data):
-    X, y = data
-    teacher = LogisticRegression().fit(X, y)
+    teacher = LogisticRegression().fit(*data)
 
     with pytest.raises(ValueError, match=r"has 2 labels, teacher .* gives 3 columns"):
-        soft_labels(teacher, X, y, classes=[0, 1])
+        soft_labels(teacher, *data, classes=[0, 1])
 
 
 # The clip
@@ -172,11 +156,10 @@ def test_auto_clip_depends_on_the_number_of_classes():
 @pytest.mark.parametrize("params", [{}, {"cv": 3}, {"method": "out_of_bag"}], ids=str)
 @pytest.mark.parametrize("make_state", [int, np.random.RandomState])
 def test_open_random_states_are_drawn_from_ours(make_state, params, data):
-    X, y = data
     teacher = RandomForestClassifier(3, max_depth=3)
 
     def labels(seed):
-        return soft_labels(teacher, X, y, random_state=make_state(seed), **params)
+        return soft_labels(teacher, *data, random_state=make_state(seed), **params)
 
     first, other = labels(0), labels(1)
     store.clear()
@@ -188,19 +171,17 @@ def test_open_random_states_are_drawn_from_ours(make_state, params, data):
 
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_random_state_of_the_teacher_is_left_alone(seed, data):
-    X, y = data
     teacher = RandomForestClassifier(3, max_depth=3, random_state=5)
 
-    labels = soft_labels(teacher, X, y, random_state=seed)
+    labels = soft_labels(teacher, *data, random_state=seed)
 
-    assert_allclose(labels, clone(teacher).fit(X, y).predict_proba(X), atol=1e-6)
+    assert_allclose(labels, clone(teacher).fit(*data).predict_proba(data[0]), atol=1e-6)
 
 
 def test_teachers_of_a_list_draw_different_seeds(data):
-    X, y = data
     one = RandomForestClassifier(1, max_depth=3)
 
-    first, second = label([one, one], Question(X, y, random_state=0)).teacher
+    first, second = label([one, one], Question(*data, random_state=0)).teacher
 
     assert first.random_state != second.random_state
 
@@ -317,10 +298,11 @@ def test_other_functions_are_asked_anew(data):
 
 
 def test_other_layers_are_asked_anew(data32):
-    X, y = data32
-    teacher = net(max_epochs=1).fit(X, y)
+    teacher = net(max_epochs=1).fit(*data32)
 
-    widths = [features(teacher, X, how).shape[1] for how in ("auto", "0", "2", "auto")]
+    widths = [
+        features(teacher, data32[0], how).shape[1] for how in ("auto", "0", "2", "auto")
+    ]
 
     assert widths == [8, 8, 3, 8]
 
@@ -347,11 +329,10 @@ def test_features_that_were_missing_are_still_an_error_where_required(data):
 
 
 def test_question_that_is_not_to_be_remembered_is_asked_each_time(data, asked):
-    X, y = data
-    teacher = LogisticRegression().fit(X, y)
+    teacher = LogisticRegression().fit(*data)
 
     for _ in range(2):
-        label(teacher, Question(X, remember=False))
+        label(teacher, Question(data[0], remember=False))
 
     assert asked["predict_proba"] == 2
     assert store.nbytes == 0
@@ -385,8 +366,7 @@ DRAWS = KFold(2, shuffle=True)
 def test_memory_that_keeps_nothing_is_said_with_the_reason(
     teacher, how, reason, data, tmp_path
 ):
-    X, y = data
-    question = Question(X, y, memory=tmp_path, **how)
+    question = Question(*data, memory=tmp_path, **how)
 
     with pytest.warns(UserWarning, match=f"memory does not keep .* as .*{reason}"):
         label(teacher, question)

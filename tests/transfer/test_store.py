@@ -42,22 +42,6 @@ def ask_for(small, keys):
     return missed
 
 
-def test_answer_is_asked_for_once():
-    small = AnswerStore()
-
-    first = small.get("a", answer)
-
-    assert small.get("a", fail).values is first.values
-
-
-def test_keys_have_answers_of_their_own():
-    small = AnswerStore()
-    for value in (1.0, 2.0):
-        small.get(str(value), lambda value=value: answer(value=value))
-
-    assert [small.get(key, fail).values[0, 0] for key in ("1.0", "2.0")] == [1, 2]
-
-
 def test_cleared_store_is_empty():
     small = AnswerStore()
     small.get("a", answer)
@@ -79,14 +63,6 @@ def test_teacher_that_was_fitted_is_handed_out_and_not_kept():
 
 
 # How much is kept
-
-
-def test_bytes_are_counted():
-    small = AnswerStore()
-    for key in "ab":
-        small.get(key, lambda: answer(100))
-
-    assert small.nbytes == 200
 
 
 @pytest.mark.parametrize(("n_bytes", "kept"), [(100, True), (104, False)])

@@ -208,11 +208,3 @@ def test_pseudo_labels_weigh_as_soft_labels():
     labeled = made.with_pseudo_labels(PROBA[2:].astype(np.float32))
 
     assert_array_equal(labeled.hard_weight, made.soft_weight)
-
-
-def test_weights_of_the_person_are_left_alone():
-    weight = np.array([1.0, 3.0, 0.0, 4.0])
-
-    rows(sample_weight=weight)
-
-    assert weight.tolist() == [1, 3, 0, 4]

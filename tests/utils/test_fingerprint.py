@@ -17,8 +17,7 @@ import torch
 from numpy.ma import masked_array
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold, PredefinedSplit
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.model_selection import KFold
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
@@ -117,9 +116,6 @@ def test_copies_of_a_teacher_have_one_fingerprint(kind, data32):
         pytest.param(["x", np.nan], ["x", "nan"], id="NaN and text"),
         pytest.param(["x", None], ["x", np.nan], id="None and NaN"),
         pytest.param(["x", pd.NA], ["x", np.nan], id="NA and NaN"),
-        pytest.param(
-            ["a", "b", None, np.nan], ["a", "b", np.nan, np.nan], id="one None less"
-        ),
         pytest.param([True, "x"], [1, "x"], id="bool and integer"),
         pytest.param([1.0, "x"], [1, "x"], id="float and integer"),
     ],
@@ -166,15 +162,6 @@ def test_order_of_the_objects_counts():
     X = numbers()
 
     assert checksum(X, X + 1) != checksum(X + 1, X)
-
-
-@pytest.mark.parametrize(
-    ("mask", "other"), [([1, 0, 0], [0, 1, 0]), ([1, 0, 0], [0, 0, 0])]
-)
-def test_other_mask_has_another_fingerprint(mask, other):
-    X = [1.0, 1.0, 1.0]
-
-    assert checksum(masked_array(X, mask)) != checksum(masked_array(X, other))
 
 
 @pytest.mark.parametrize(
@@ -246,14 +233,6 @@ def test_changed_sparse_rows_have_another_fingerprint(change):
     assert checksum(change(X)) != checksum(X)
 
 
-def test_split_of_a_few_other_rows_has_another_fingerprint():
-    folds = np.arange(1000) % 5
-    moved = folds.copy()
-    moved[[500, 501]] = moved[[501, 500]]
-
-    assert checksum(PredefinedSplit(moved)) != checksum(PredefinedSplit(folds))
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -276,24 +255,6 @@ def test_tensor_counts_by_its_values_dtype_and_shape(change, request):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.bool, torch.complex64])
 def test_tensors_of_any_dtype_have_a_fingerprint(dtype):
     assert checksum(torch.ones(2, dtype=dtype)) != checksum(torch.zeros(2, dtype=dtype))
-
-
-def test_tree_of_neighbors_counts_by_its_rows():
-    X = numbers()[:, :4]
-    first = KNeighborsClassifier(algorithm="kd_tree").fit(X, X[:, 0] > 0)
-    second = KNeighborsClassifier(algorithm="kd_tree").fit(X[::-1], X[:, 0] > 0)
-
-    assert checksum(first._tree) != checksum(second._tree)
-
-
-def test_further_training_of_a_net_changes_its_fingerprint(data32):
-    X, y = data32
-    trained = net(max_epochs=1).fit(X, y)
-    before = checksum(trained)
-
-    trained.partial_fit(X, y)
-
-    assert checksum(trained) != before
 
 
 def test_what_a_net_keeps_for_training_alone_does_not_count(data32):
@@ -325,64 +286,29 @@ def cell(source, **names):
     return names
 
 
-@pytest.mark.parametrize(
-    ("source", "changed"),
-    [
-        pytest.param("def ask(X): return X * 1", "def ask(X): return X * 2", id="code"),
-        pytest.param(
-            "def ask(X, by=1): return X * by",
-            "def ask(X, by=2): return X * by",
-            id="default",
-        ),
-        pytest.param(
-            "by = 1\ndef ask(X): return X * by",
-            "by = 2\ndef ask(X): return X * by",
-            id="global",
-        ),
-        pytest.param(
-            "def by(): return 1\ndef ask(X): return X * by()",
-            "def by(): return 2\ndef ask(X): return X * by()",
-            id="function that it calls",
-        ),
-        pytest.param(
-            "def make(by): return lambda X: X * by\nask = make(1)",
-            "def make(by): return lambda X: X * by\nask = make(2)",
-            id="closure",
-        ),
-        pytest.param(
-            """
-            class Model:
-                def __call__(self, X): return X * 1
-            ask = Model()
-            """,
-            """
-            class Model:
-                def __call__(self, X): return X * 2
-            ask = Model()
-            """,
-            id="class of an object",
-        ),
-        pytest.param(
-            """
-            class Model:
-                by = 1
-                def __call__(self, X): return X * self.by
-            ask = Model()
-            """,
-            """
-            class Model:
-                by = 2
-                def __call__(self, X): return X * self.by
-            ask = Model()
-            """,
-            id="attribute of the class of an object",
-        ),
-    ],
-)
-def test_code_of_a_notebook_that_was_defined_anew_has_another_fingerprint(
-    source, changed
-):
-    first, second = cell(source)["ask"], cell(changed)["ask"]
+OWN_CODE = {
+    "code": "def ask(X): return X * {}",
+    "default": "def ask(X, by={}): return X * by",
+    "global": "by = {}\ndef ask(X): return X * by",
+    "function that it calls": "def by(): return {}\ndef ask(X): return X * by()",
+    "closure": "def make(by): return lambda X: X * by\nask = make({})",
+    "class of an object": """
+        class Model:
+            def __call__(self, X): return X * {}
+        ask = Model()
+        """,
+    "attribute of the class of an object": """
+        class Model:
+            by = {}
+            def __call__(self, X): return X * self.by
+        ask = Model()
+        """,
+}
+
+
+@pytest.mark.parametrize("kind", OWN_CODE)
+def test_code_of_a_notebook_that_was_defined_anew_has_another_fingerprint(kind):
+    first, second = (cell(OWN_CODE[kind].format(by))["ask"] for by in (1, 2))
 
     assert checksum(first) == checksum(first)
     assert checksum(first) != checksum(second)

@@ -8,6 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from skdistill.utils._layers import NoFeaturesError, Watch, as_weights, dtype_of
+from tests.conftest import hooks
 
 N_ROWS = 5
 
@@ -109,29 +110,17 @@ def caught(module, X, layer=None):
     return watching.take(len(X))
 
 
-def hooks(module):
-    return [
-        hook
-        for part in module.modules()
-        for kept in (part._forward_hooks, part._forward_pre_hooks)
-        for hook in kept.values()
-    ]
-
-
 # What is caught
 
 
 @pytest.mark.parametrize(
     ("layer", "by_hand"),
     [
-        pytest.param("0", lambda net, X: X @ net[0].weight.T + net[0].bias, id="first"),
-        pytest.param(
-            "1",
-            lambda net, X: (X @ net[0].weight.T + net[0].bias).clamp(min=0),
-            id="hidden",
-        ),
-        pytest.param("2", lambda net, X: net(X), id="last"),
+        ("0", lambda net, X: X @ net[0].weight.T + net[0].bias),
+        ("1", lambda net, X: (X @ net[0].weight.T + net[0].bias).clamp(min=0)),
+        ("2", lambda net, X: net(X)),
     ],
+    ids=["first", "hidden", "last"],
 )
 def test_named_layer_gives_its_output(layer, by_hand, X):
     module = perceptron()
@@ -309,16 +298,13 @@ def test_layer_that_returns_a_tuple_is_refused():
         caught(module, torch.randn(N_ROWS, 2, 4), "0")
 
 
-@pytest.mark.parametrize("layer", ["unused", None])
-def test_layer_that_is_not_called_is_refused(layer, X):
-    with pytest.raises(ValueError, match=r"is not called.*teacher_features="):
+# As with a module that has no linear layer, only a name can help the default.
+@pytest.mark.parametrize(
+    ("layer", "error"), [("unused", ValueError), (None, NoFeaturesError)]
+)
+def test_layer_that_is_not_called_is_refused(layer, error, X):
+    with pytest.raises(error, match=r"is not called.*teacher_features="):
         caught(Bypassing(), X, layer)
-
-
-def test_default_without_a_call_of_a_linear_layer_counts_as_no_features(X):
-    # As with a module that has none, only a name can help.
-    with pytest.raises(NoFeaturesError, match="teacher_features="):
-        caught(Bypassing(), X)
 
 
 def test_features_are_taken_once(X):
@@ -348,18 +334,11 @@ def test_features_of_a_pass_before_are_forgotten(X):
 @pytest.mark.parametrize(
     ("reshape", "shape"),
     [
-        pytest.param(nn.Flatten(0), r"\(20,\)", id="flat"),
-        pytest.param(
-            nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (10, 2))),
-            r"\(10, 2\)",
-            id="two for each row",
-        ),
-        pytest.param(
-            nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (1, 20))),
-            r"\(1, 20\)",
-            id="one for all rows",
-        ),
+        (nn.Flatten(0), r"\(20,\)"),
+        (nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (10, 2))), r"\(10, 2\)"),
+        (nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (1, 20))), r"\(1, 20\)"),
     ],
+    ids=["flat", "two for each row", "one for all rows"],
 )
 def test_output_must_have_a_row_for_each(reshape, shape, X):
     module = nn.Sequential(reshape)

@@ -71,7 +71,7 @@ def main():
     for data in args.datasets:
         X, y = load(data)
         y = np.unique(y, return_inverse=True)[1]
-        for seed in range(args.seeds):
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
             for record in run(X, y, seed, args):
                 record |= {"data": data, "seed": seed}
                 store(args.output, "peers", record | setting, KEY)
@@ -90,6 +90,7 @@ def parse_args():
     tables = [n for n in [*OPENML, *FOLDER_ONLY] if n not in ("mnist", "adult_frame")]
     parser.add_argument("--datasets", nargs="+", default=tables, choices=tables)
     parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--max-rows", type=int, default=8000, help="of training")
     parser.add_argument("--teacher", default="blend", choices=TEACHERS)
     parser.add_argument("--models", nargs="+", default=[*FITTED], choices=FITTED)

@@ -222,7 +222,8 @@ class Deployed:
         return self.predictor.predict(as_frame(X), as_pandas=False)
 
     def predict_proba(self, X):
-        return self.predictor.predict_proba(as_frame(X), as_pandas=False)
+        # Distilled binary LightGBM is a regression, which may leave 0 to 1.
+        return self.predictor.predict_proba(as_frame(X), as_pandas=False).clip(0, 1)
 
     def __getstate__(self):
         # size() counts what is pickled, and these files are what gets deployed.

@@ -179,30 +179,11 @@ def warn_if_uninformative(
         kind, recall = "weighted", np.average(right, weights=weight)
     chance = 1 / len(present)
     if _is_suspicious(recall, chance, right.mean(), counts):
-        n_classes = logits.shape[1]
-        are_codes = found is not None and found.tolist() == list(range(n_classes))
-        says_others = np.mean(logits.argmax(axis=1) > 1) > _SAYS_OTHERS
-        if are_codes and present.tolist() == [0, 1] and says_others:
-            raise ValueError(
-                f"y has the labels 0 and 1 alone, the teacher knows {n_classes} "
-                "classes, and says others than y: y may be the codes that "
-                "OneVsRestClassifier or OneVsOneClassifier makes of groups of classes, "
-                "which a fitted teacher of all classes cannot label. Pass an unfitted "
-                "teacher. If 0 and 1 are two of its classes, name all with classes="
-            )
-        reason = (
-            "it was probably fitted on features prepared in another way, or the labels "
-            "or the rows of teacher_proba are in another order. A teacher gets the X "
-            "given to fit as it is"
-        )
-        if fitted_here:
-            reason = (
-                "it has learned little from these rows. Try another teacher, or "
-                "class_weight='balanced' if a class is rare"
-            )
+        if found is not None and present.tolist() == [0, 1]:
+            _refuse_groups(logits, found)
         warn(
             f"the teacher's {kind} accuracy on (X, y) is {recall:.3f}, near the "
-            f"chance level of {chance:.3f}: {reason}"
+            f"chance level of {chance:.3f}: {_reason(fitted_here)}"
         )
     top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
     if alone and right.mean() > 0.999 and top.mean() > 0.995:
@@ -211,6 +192,37 @@ def warn_if_uninformative(
             "add on the rows that it was trained on. Use "
             "soft_labels='out_of_fold' or 'out_of_bag', or other rows"
         )
+
+
+def _refuse_groups(logits: NDArray[np.float32], found: NDArray[Any]) -> None:
+    """Raise a ValueError where the labels 0 and 1 seem to stand for groups of classes.
+
+    Then the teacher, whose classes are all ``found``, often names another of them.
+    """
+    n_classes = logits.shape[1]
+    says_others = np.mean(logits.argmax(axis=1) > 1) > _SAYS_OTHERS
+    if found.tolist() == list(range(n_classes)) and says_others:
+        raise ValueError(
+            f"y has the labels 0 and 1 alone, the teacher knows {n_classes} classes, "
+            "and says others than y: y may be the codes that OneVsRestClassifier or "
+            "OneVsOneClassifier makes of groups of classes, which a fitted teacher of "
+            "all classes cannot label. Pass an unfitted teacher. If 0 and 1 are two of "
+            "its classes, name all with classes="
+        )
+
+
+def _reason(fitted_here: bool) -> str:
+    """Return why a teacher may be no better than chance, and what to do."""
+    if fitted_here:
+        return (
+            "it has learned little from these rows. Try another teacher, or "
+            "class_weight='balanced' if a class is rare"
+        )
+    return (
+        "it was probably fitted on features prepared in another way, or the labels or "
+        "the rows of teacher_proba are in another order. A teacher gets the X given to "
+        "fit as it is"
+    )
 
 
 def _is_suspicious(

@@ -100,6 +100,9 @@ METRICS = ["accuracy", "log loss", "agreement", "fit s", "bytes", "row us"]
 # How the README calls the teacher, the honest net and the student.
 NAMES = ["teacher", HONEST, "student"]
 
+# Of these there is a summary; the other students are compared with the default.
+COMPARED = ["teacher", HONEST, "default", "plain"]
+
 KEY = ["teacher", "hidden", "max rows", "data", "model", "seed"]
 
 
@@ -219,13 +222,13 @@ def make_teacher(name, X, seed):
 
 
 def tables(records):
-    """Return the tables by title: a summary of all teachers, and three for each."""
+    """Return the tables by title: a summary of all teachers, and some for each."""
     found = {}
     for (hidden, max_rows), setting in records.groupby(["hidden", "max rows"]):
         title = f"{hidden}, {max_rows} rows"
         teachers = dict(list(setting.groupby("teacher")))
-        parts = {teacher: summary(group) for teacher, group in teachers.items()}
-        table = pd.concat(parts, names=["teacher"]).reset_index("teacher")
+        of_each = {teacher: summary(group) for teacher, group in teachers.items()}
+        table = pd.concat(of_each, names=["teacher"]).reset_index("teacher")
         found[f"summary, {title}"] = table
         for teacher, group in teachers.items():
             found[f"default, {teacher}, {title}"] = default_student(group)
@@ -233,6 +236,8 @@ def tables(records):
                 group, ["teacher", HONEST, *ARMS]
             )
             found[f"differences, {teacher}, {title}"] = differences(group)
+            if (table := parts(group)) is not None:
+                found[f"parts, {teacher}, {title}"] = table
     return found
 
 
@@ -253,10 +258,10 @@ def by_model(records, models):
     return groups[METRICS].agg(spread).assign(seeds=groups.size()).reset_index()
 
 
-def paired(records, metric):
-    """Return the differences to the honest net: a row for each data set and seed."""
+def paired(records, metric, baseline=HONEST):
+    """Return the differences to a model: a row for each data set and seed."""
     wide = records.set_index(["data", "seed", "model"])[metric].unstack("model")
-    return wide.drop(columns=HONEST).sub(wide[HONEST], axis=0)
+    return wide.drop(columns=baseline).sub(wide[baseline], axis=0)
 
 
 def differences(records):
@@ -269,8 +274,32 @@ def differences(records):
     return pd.DataFrame(columns).reset_index()
 
 
+def parts(records):
+    """Compare the other students with the default: means over seeds, then over data.
+
+    Return None where there are none.
+    """
+    others = [arm for arm in ARMS if arm in set(records["model"]) - {*COMPARED}]
+    if not others:
+        return None
+    accuracy, loss = (
+        paired(records, metric, "default")[others].groupby("data").mean()
+        for metric in ("accuracy", "log loss")
+    )
+    return pd.DataFrame(
+        {
+            "student": others,
+            "data sets": [accuracy[arm].count() for arm in others],
+            "accuracy": [interval(accuracy[arm]) for arm in others],
+            "log loss": [interval(loss[arm]) for arm in others],
+            "log loss smaller on": [(loss[arm] < 0).sum() for arm in others],
+        }
+    )
+
+
 def summary(records):
     """Compare the models with the honest net: means over seeds, then over data sets."""
+    records = records[records["model"].isin(COMPARED)]
     accuracy, loss = (
         paired(records, metric).groupby("data").mean()
         for metric in ("accuracy", "log loss")

@@ -18,7 +18,7 @@ from skdistill._auto import is_auto
 from skdistill._classifier import DistilledClassifier
 from skdistill._students._make_student import make_student
 from skdistill._teachers._asking import fit, seeded_clone
-from skdistill._training._train import net_of
+from skdistill._training._train import net_of, numeric_of
 from skdistill._transfer._class_weight import weights_of_rows
 from skdistill.utils._unwrap import listed
 from skdistill.utils._validation import is_fitted
@@ -78,7 +78,7 @@ def fit_models(
         seconds["teacher"] = _fit_teachers(teachers, weighted)
         student.set_params(classes=names_of_columns(clf))
         seconds["student"] = _fit_student(student, teachers, train)
-    twin = _twin(clf, student.classes_, y, seed)
+    twin = _twin(student, y, seed)
     proba = _softened(y, student.classes_)
     seconds["labels alone"] = _timed(twin.fit, *train, proba)
     models = {"teacher": teachers, "labels alone": [twin], "student": [student]}
@@ -99,11 +99,14 @@ def _fit_teachers(teachers: list[Any], train: Rows) -> float:
     return sum(seconds) if seconds else np.nan
 
 
-def _twin(
-    clf: DistilledClassifier, classes: NDArray[Any], y: NDArray[Any], seed: int
-) -> DistilledClassifier:
-    """Return the student's net for labels alone, which keeps its best epoch."""
+def _twin(clf: DistilledClassifier, y: NDArray[Any], seed: int) -> DistilledClassifier:
+    """Return the net of a fitted student for labels alone, which keeps its best epoch.
+
+    If the student has left its encoding open, the net gets what was chosen for it.
+    """
     student = make_student() if clf.student is None else clone(clf.student)
+    if numeric_of(student) == "auto":
+        student[0].set_params(numeric=numeric_of(clf.student_))
     net = net_of(student)
     if net.train_split is None:
         counts = np.unique(y, return_counts=True)[1]
@@ -115,7 +118,7 @@ def _twin(
     return DistilledClassifier(
         student=student,
         alpha=0.0,
-        classes=classes,
+        classes=clf.classes_,
         class_weight=clf.class_weight,
         random_state=seed,
     )

@@ -317,10 +317,10 @@ def test_the_net_on_labels_has_the_shape_of_the_student(data, fits, student):
         net = clf.student_[-1] if hasattr(clf.student_, "steps") else clf.student_
         return [p.shape for p in net.module_.parameters()]
 
-    one, two = twins(fits)
-    assert "train_loss_soft" not in one.history_[-1]
-    others = [clf for clf in fits if clf.teacher is not None]
-    assert shapes(one) == shapes(two) == shapes(others[0])
+    students = [clf for clf in fits if clf.teacher is not None]
+    for twin, taught in zip(twins(fits), students, strict=True):
+        assert "train_loss_soft" not in twin.history_[-1]
+        assert shapes(twin) == shapes(taught)
 
 
 class Wreck(Callback):

@@ -1,5 +1,6 @@
 """What the documentation promises: its code runs, and it names all that is public."""
 
+import csv
 import importlib
 import pkgutil
 import re
@@ -91,6 +92,13 @@ def test_both_readmes_have_the_same_code_and_table():
     assert blocks("README.md") == blocks("README.zh-CN.md")
     tables = [re.findall(r"^\|.*$", text(name), re.MULTILINE) for name in READMES]
     assert tables[0] == tables[1] != []
+
+
+def test_the_table_of_the_readme_is_the_one_that_was_measured():
+    path = "benchmarks/results/quality_default_blend_64-64_8000_rows.csv"
+    _, *measured = csv.reader(text(path).splitlines())
+    _, _, *shown = re.findall(r"^\| (.*) \|$", text("README.md"), re.MULTILINE)
+    assert [row.split(" | ") for row in shown] == measured
 
 
 @pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md"])

@@ -94,7 +94,7 @@ NETS = {
         optimizer__momentum=0.9,
         lr=0.01,
     ),
-    "piecewise": small_student(),
+    "piecewise": small_student(numeric="piecewise"),
     "periodic": small_student(numeric="periodic", activation="tanh"),
 }
 
@@ -151,7 +151,9 @@ def test_folds_of_unequal_size_are_in_stacks_of_their_own(data, forest, stacks):
         make_pipeline(
             StandardScaler(), distilled(LogisticRegression(), soft_labels="out_of_fold")
         ),
-        make_pipeline(distilled(LogisticRegression(), small_student(), cv=3)),
+        make_pipeline(
+            distilled(LogisticRegression(), small_student(numeric="piecewise"), cv=3)
+        ),
     ],
     ids=["in-sample", "out-of-fold", "default student"],
 )

@@ -312,13 +312,12 @@ def summary(records):
         rows.append(
             {
                 "model": model,
-                "data sets": difference.count(),
-                "accuracy, mean difference (95 % interval)": interval(difference),
+                "gap closed (95 % interval)": interval(difference[wide] / gap[wide]),
+                "sets with a gap of a point": f"{len(wide)} of {len(gap)}",
+                "accuracy, difference": interval(difference),
                 "smallest difference": f"{difference.min():+.4f} "
                 f"({difference.idxmin()})",
                 "log loss smaller on": (loss[model] < 0).sum(),
-                "sets with a gap of a point": len(wide),
-                "share of it closed": interval(difference[wide] / gap[wide]),
                 "fit s, median": f"{seconds[model].median():.1f}",
             }
         )

@@ -23,7 +23,7 @@ _LABELS_ALONE = Objective(temperature=1.0, alpha=0.0, loss=())
 
 # How many nets learn the labels, and how they read numbers, in turn. Their mean is more
 # exact than one: with four, students were .2 points more accurate in the mean of ten
-# data sets than with one, and with both encodings another .2 points.
+# data sets than with one, and with both encodings another .1 points.
 _N_NETS, _ENCODINGS = 4, ("piecewise", "standard")
 
 # A student that leaves its encoding open gets standardized values alone where a net

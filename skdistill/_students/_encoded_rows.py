@@ -17,7 +17,7 @@ from skdistill.utils._frames import is_frame, native
 # of one, so that all rows of a large table would take several times its memory. Rows
 # that are one array can be learned by several nets together: those of 20,000 rows of 50
 # columns and 100,000 made rows are.
-MAX_BYTES = 192 * 2**20
+MAX_BYTES = 160 * 2**20
 
 # So many rows of a data frame are read at once: the strings of all would be many.
 _FRAME_ROWS = 2**16
@@ -87,17 +87,16 @@ def _read(
     if not is_frame(X):
         return preprocess._read(X)
     X = native(X)
-    batches = list(gen_batches(_num_samples(X), _FRAME_ROWS))
-    some = preprocess._read(_safe_indexing(X, batches[0]))
-    numbers, *levels = (
-        np.empty((_num_samples(X), *column.shape[1:]), column.dtype)
-        for column in (some[0], *some[1])
-    )
-    for batch in batches:
-        numbers[batch], of_batch = preprocess._read(_safe_indexing(X, batch))
-        for column, values in zip(levels, of_batch, strict=True):
-            column[batch] = values
-    return numbers, levels
+    n_rows = _num_samples(X)
+    whole: list[NDArray[Any]] = []
+    for batch in gen_batches(n_rows, _FRAME_ROWS):
+        numbers, levels = preprocess._read(_safe_indexing(X, batch))
+        read = [numbers, *levels]
+        if not whole:
+            whole = [np.empty((n_rows, *part.shape[1:]), part.dtype) for part in read]
+        for column, part in zip(whole, read, strict=True):
+            column[batch] = part
+    return whole[0], whole[1:]
 
 
 def _taken(parts: Sequence[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from skdistill import DistilledClassifier
 from skdistill._training._objective import Objective
 from skdistill._training._train import train_student
 from skdistill._transfer._transfer_set import TransferSet
+from tests import conftest
 from tests.conftest import tiny_net
 
 
@@ -40,7 +41,7 @@ def sgd_net(**params):
 
 def distilled(teacher=None, student=None, **params):
     student = tiny_net(max_epochs=3) if student is None else student
-    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
+    return conftest.distilled(teacher, student, **params)
 
 
 def column(clf, name):

@@ -1,8 +1,9 @@
 """The data sets of the benchmarks.
 
-If the environment variable SKDISTILL_DATA is set, they are read from the folder that it
-names. The folder has a file NAME.npz (X, y, classes) for each data set, and
-adult.csv.gz (target: income). Otherwise they are fetched from OpenML.
+Some are scikit-learn's own. If the environment variable SKDISTILL_DATA is set, the
+others are read from the folder that it names. The folder has a file NAME.npz (X, y,
+classes) for each data set, and adult.csv.gz (target: income). Otherwise they are
+fetched from OpenML.
 """
 
 import os
@@ -10,7 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import fetch_openml
+from sklearn.datasets import (
+    fetch_openml,
+    load_breast_cancer,
+    load_digits,
+    load_iris,
+    load_wine,
+)
 
 # The name and version on OpenML.
 OPENML = {
@@ -25,6 +32,12 @@ OPENML = {
 }
 # These are read from a folder alone.
 FOLDER_ONLY = ["flights_late", "marketing", "sqf", "texture"]
+BUNDLED = {
+    "breast_cancer": load_breast_cancer,
+    "digits": load_digits,
+    "iris": load_iris,
+    "wine": load_wine,
+}
 
 
 def load(name):
@@ -33,6 +46,9 @@ def load(name):
     X is a float32 array, in which categories are encoded as integers. For
     "adult_frame", X is a DataFrame with strings and missing values.
     """
+    if name in BUNDLED:
+        data = BUNDLED[name]()
+        return data.data.astype(np.float32), data.target_names.astype(str)[data.target]
     folder = os.environ.get("SKDISTILL_DATA")
     if folder is not None:
         return _from_folder(name, Path(folder))

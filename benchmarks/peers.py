@@ -72,7 +72,7 @@ def main():
         X, y = load(data)
         y = np.unique(y, return_inverse=True)[1]
         for seed in range(args.first_seed, args.first_seed + args.seeds):
-            for record in run(X, y, seed, args):
+            for record in run(data, X, y, seed, args):
                 record |= {"data": data, "seed": seed}
                 store(args.output, "peers", record | setting, KEY)
                 print(data, seed, record["model"], flush=True)
@@ -97,9 +97,9 @@ def parse_args():
     return parser.parse_args()
 
 
-def run(X, y, seed, args):
+def run(data, X, y, seed, args):
     """Yield a record of metrics for each model of one split."""
-    X, X_test, y, y_test = split(X, y, seed, args.max_rows)
+    X, X_test, y, y_test = split(data, X, y, seed, args.max_rows)
     teacher = make_teacher(args.teacher, X, seed)
     _, seconds = timed(teacher.fit, X, y)
     teacher_pred = teacher.predict(X_test)

@@ -24,7 +24,12 @@ from skdistill._training._train import net_of
 from skdistill._transfer._labels import reconcile
 from skdistill._transfer._methods import METHODS
 from skdistill.utils._frames import is_frame
-from skdistill.utils._validation import all_fitted, check_classes, plain_rows
+from skdistill.utils._validation import (
+    all_fitted,
+    check_classes,
+    has_known_columns,
+    plain_rows,
+)
 
 
 class DistilledClassifier(ClassifierMixin, BaseDistiller):
@@ -577,7 +582,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         named = hasattr(self, "feature_names_in_")
         n_features = getattr(self, "n_features_in_", None)  # texts have none
         plain = None if named else plain_rows(X, n_features)
-        if plain is None:
+        if plain is None and not has_known_columns(self, X):
             X = self._check_X(X, reset=False)
         if not isinstance(student, Pipeline):
             return student, net_input(X) if plain is None else plain

@@ -44,7 +44,11 @@ from skdistill.utils._frames import (
     labels,
     native,
 )
-from skdistill.utils._validation import check_not_empty, plain_rows
+from skdistill.utils._validation import (
+    check_not_empty,
+    has_known_columns,
+    plain_rows,
+)
 
 # How many bins all columns may have together: before 64 hidden units, their weights
 # are 64 KiB. A column whose share is less than three bins gets none.
@@ -465,9 +469,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     def _read_frame(self, X: Any) -> tuple[NDArray[Any], list[list[str | None]]]:
         """Return the numeric columns of a data frame, and the others as strings."""
-        check_frame(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        check_not_empty(X)
+        if not has_known_columns(self, X):
+            check_frame(X)
+            validate_data(self, X, reset=False, skip_check_array=True)
+            check_not_empty(X)
         X, shortcut = native(X), self._shortcut
         block = floats(X, [i for i in shortcut.numeric if i < self.n_features_in_])
         if self.dates_:

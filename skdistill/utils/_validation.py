@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from skdistill.utils._frames import check_frame
+from skdistill.utils._frames import check_frame, column_names, is_frame
 
 # Each number of a row whose sum of squares is less than this is finite in float32.
 _SAFE_SQUARES = 1e38
@@ -154,6 +154,17 @@ def check_source(estimator: Any, teacher_proba: Any, X_transfer: Any) -> None:
             "calibrate_teacher=None, and calibrate teacher_proba before, as "
             "soft_labels(..., calibrate_teacher=...) does"
         )
+
+
+def has_known_columns(model: Any, X: Any) -> bool:
+    """Tell whether ``X`` is a data frame of some rows with the columns of ``fit``.
+
+    Then its form needs no other check, which for a row takes longer than a small net.
+    """
+    names = getattr(model, "feature_names_in_", None)
+    if names is None or not is_frame(X) or X.shape[0] == 0:
+        return False
+    return column_names(X) == names.tolist()
 
 
 def check_not_empty(X: Any) -> None:

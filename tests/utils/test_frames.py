@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 from skdistill.utils._frames import (
     check_frame,
+    column_names,
     floats,
     is_frame,
     kind_of,
@@ -37,6 +38,13 @@ def test_native_converts_other_libraries_alone():
     for X in (pd.DataFrame({"a": [1]}), pl.DataFrame({"a": [1]})):
         assert native(X) is X
     assert isinstance(native(pa.table({"a": [1]})), pd.DataFrame)
+
+
+def test_names_of_columns_may_be_those_of_attributes(frame):
+    assert column_names(frame({"column_names": [1, 2], "iloc": [3, 4]})) == [
+        "column_names",
+        "iloc",
+    ]
 
 
 def test_columns_are_told_apart(frame):

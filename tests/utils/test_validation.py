@@ -21,6 +21,7 @@ from skdistill.utils._validation import (
     check_proba,
     check_target,
     check_teacher_weights,
+    has_known_columns,
     is_fitted,
     plain_rows,
     require_target,
@@ -419,3 +420,14 @@ def test_probabilities_up_to_rounding_pass_as_float32(proba):
 def test_what_is_no_probability_is_refused(proba, message):
     with pytest.raises(ValueError, match=message):
         check_proba(np.array(proba), "teacher_proba")
+
+
+def test_frame_of_known_columns_needs_no_other_check(frame):
+    class Model:
+        feature_names_in_ = np.array(["a", "b"], dtype=object)
+
+    assert has_known_columns(Model(), frame({"a": [1], "b": ["x"]}))
+    for other in ({"b": [1], "a": [1]}, {"a": [1]}, {"a": [], "b": []}):
+        assert not has_known_columns(Model(), frame(other))
+    assert not has_known_columns(Model(), np.ones((1, 2)))
+    assert not has_known_columns(object(), frame({"a": [1], "b": [2]}))

@@ -31,7 +31,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-from _data import FOLDER_ONLY, OPENML, load
+from _data import FOLDER_ONLY, OPENML
 from _report import argument_parser, report, store
 from lightgbm import LGBMClassifier
 from quality import TEACHERS, by_model, make_teacher, measured, size, split, timed
@@ -69,10 +69,8 @@ def main():
         "date": datetime.date.today(),
     }
     for data in args.datasets:
-        X, y = load(data)
-        y = np.unique(y, return_inverse=True)[1]
         for seed in range(args.first_seed, args.first_seed + args.seeds):
-            for record in run(data, X, y, seed, args):
+            for record in run(data, seed, args):
                 record |= {"data": data, "seed": seed}
                 store(args.output, "peers", record | setting, KEY)
                 print(data, seed, record["model"], flush=True)
@@ -97,9 +95,11 @@ def parse_args():
     return parser.parse_args()
 
 
-def run(data, X, y, seed, args):
+def run(data, seed, args):
     """Yield a record of metrics for each model of one split."""
-    X, X_test, y, y_test = split(data, X, y, seed, args.max_rows)
+    X, X_test, y, y_test = split(data, seed, args.max_rows)
+    classes = np.unique(y)
+    y, y_test = np.searchsorted(classes, y), np.searchsorted(classes, y_test)
     teacher = make_teacher(args.teacher, X, seed)
     _, seconds = timed(teacher.fit, X, y)
     teacher_pred = teacher.predict(X_test)

@@ -21,6 +21,7 @@ measures nothing and only makes the report.
 import datetime
 import io
 import warnings
+from collections import Counter
 from functools import partial
 from time import perf_counter
 
@@ -117,9 +118,8 @@ def main():
     }
     for teacher in args.teachers:
         for data in args.datasets:
-            X, y = load(data)
             for seed in range(args.first_seed, args.first_seed + args.seeds):
-                for record in run(data, X, y, teacher, seed, args):
+                for record in run(data, teacher, seed, args):
                     record |= {"teacher": teacher, "data": data, "seed": seed}
                     store(args.output, "quality", record | setting, KEY)
                     print(teacher, data, seed, record["model"], flush=True)
@@ -140,9 +140,9 @@ def parse_args():
     return parser.parse_args()
 
 
-def run(data, X, y, teacher_name, seed, args):
+def run(data, teacher_name, seed, args):
     """Yield a record of metrics for each model of one split."""
-    X, X_test, y, y_test = split(data, X, y, seed, args.max_rows)
+    X, X_test, y, y_test = split(data, seed, args.max_rows)
     teacher = make_teacher(teacher_name, X, seed)
     _, seconds = timed(teacher.fit, X, y)
     teacher_pred = teacher.predict(X_test)
@@ -198,14 +198,15 @@ def chosen(model):
     return found | {"encoding": model.student_[0].numeric}
 
 
-def split(data, X, y, seed, max_rows):
-    """Return training and test rows; no choice has seen the test rows.
+def split(data, seed, max_rows):
+    """Return training and test rows of a data set; no choice has seen the test rows.
 
     Choices were made on the first rows of this permutation: trials were trained on 60 %
     of all rows, or 6,000, and scored on half of the others, or 3,000. Of scikit-learn's
     own data sets, which are small, no row was used for choices, so each seed has other
     test rows.
     """
+    X, y = load(data)
     if data in BUNDLED:
         return train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
     rows = np.random.default_rng(1).permutation(len(y))
@@ -254,6 +255,7 @@ def tables(records):
                 group, ["teacher", HONEST, *ARMS]
             )
             found[f"differences, {teacher}, {title}"] = differences(group)
+            found[f"choices, {teacher}, {title}"] = choices(group)
             if (table := parts(group)) is not None:
                 found[f"parts, {teacher}, {title}"] = table
     return found
@@ -313,6 +315,32 @@ def parts(records):
             "log loss smaller on": [(loss[arm] < 0).sum() for arm in others],
         }
     )
+
+
+def choices(records):
+    """Return what students chose by themselves, and in how many fits."""
+    rows = []
+    for data, group in records.groupby("data"):
+        default, auto = (group[group["model"] == arm] for arm in ("default", "auto"))
+        auto = auto.dropna(subset=["temperature", "alpha"])
+        values = auto["temperature"], auto["alpha"]
+        chosen = [f"{t:g} / {a:g}" for t, a in zip(*values, strict=True)]
+        rows.append(
+            {
+                "data": data,
+                "encoding": counted(default["encoding"].dropna()),
+                "teacher temperature": spread(default["teacher temperature"]),
+                "auto: temperature / alpha": counted(chosen),
+                "auto: fit s": spread(auto["fit s"]),
+                "default: fit s": spread(default["fit s"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def counted(values):
+    """Return values, each with the number of times that it is there."""
+    return ", ".join(f"{value} ({n})" for value, n in Counter(values).most_common())
 
 
 def summary(records):

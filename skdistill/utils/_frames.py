@@ -26,12 +26,16 @@ def is_frame(X: Any) -> bool:
 
 def column_names(X: Any) -> list[Any]:
     """Return the names of a data frame's columns."""
-    return list(X.columns if _is_native(X) else X.column_names)
+    if is_pandas(X):  # where column_names may be a column
+        return list(X.columns)
+    return list(getattr(X, "column_names", X.columns))  # the first in pyarrow
 
 
 def native(X: Any) -> Any:
     """Return a data frame as one of pandas or polars, the libraries known here."""
-    return X if _is_native(X) else X.to_pandas(date_as_object=False)
+    if is_pandas(X) or hasattr(X, "to_series"):
+        return X
+    return X.to_pandas(date_as_object=False)
 
 
 def stacked(parts: list[Any]) -> Any:
@@ -249,8 +253,3 @@ def column_at(X: Any, position: int) -> Any:
 
 def is_pandas(X: Any) -> bool:
     return hasattr(X, "iloc")
-
-
-def _is_native(X: Any) -> bool:
-    """Tell whether a data frame is one of pandas or polars."""
-    return is_pandas(X) or hasattr(X, "to_series")

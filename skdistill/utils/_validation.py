@@ -162,9 +162,9 @@ def has_known_columns(model: Any, X: Any) -> bool:
     Then its form needs no other check, which for a row takes longer than a small net.
     """
     names = getattr(model, "feature_names_in_", None)
-    if names is None or not is_frame(X) or X.shape[0] == 0:
+    if names is None or not is_frame(X):
         return False
-    return column_names(X) == names.tolist()
+    return column_names(X) == names.tolist() and len(X) > 0
 
 
 def check_not_empty(X: Any) -> None:

@@ -54,6 +54,7 @@ from skdistill.utils._validation import (
     check_not_empty,
     check_source,
     check_target,
+    noting,
     require_target,
 )
 from skdistill.utils._warnings import warn
@@ -394,7 +395,8 @@ class BaseDistiller(
             extra.append(made_rows(augmenter, question.X, seed))
         if X_transfer is not None:
             X_transfer = unwrapped_transfer(X_transfer, question.X)
-            X_transfer = self._check_X(X_transfer, reset=False)
+            with noting("(X is X_transfer here.)"):
+                X_transfer = self._check_X(X_transfer, reset=False)
             if objective.asks_teacher:
                 extra.append(X_transfer)
         return replace(

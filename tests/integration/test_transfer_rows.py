@@ -368,8 +368,9 @@ def test_columns_have_to_be_those_of_X(data32):
     frame = pd.DataFrame(X, columns=list("abcd"))
     clf = DistilledClassifier(LogisticRegression(), make_student(max_epochs=1))
 
-    with pytest.raises(ValueError, match="feature names should match"):
+    with pytest.raises(ValueError, match="feature names should match") as error:
         clf.fit(frame, y, X_transfer=frame[:20].rename(columns={"a": "z"}))
+    assert error.value.__notes__ == ["(X is X_transfer here.)"]
     with pytest.raises(ValueError, match="X has 3 features, but"):
         quick(LogisticRegression()).fit(X, y, X_transfer=X[:20, :3])
     with pytest.raises(ValueError, match="contains NaN"):

@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn.base import BaseEstimator
+from sklearn.utils._repr_html.estimator import _VisualBlock
 
 from skdistill._pickling import LeftOut
 from skdistill._students._make_student import make_student
 from skdistill.utils._unwrap import listed
-
-try:
-    from sklearn.utils._repr_html.estimator import _VisualBlock
-except ImportError:  # scikit-learn 1.6
-    from sklearn.utils._estimator_html_repr import _VisualBlock
 
 
 class Diagram(BaseEstimator):

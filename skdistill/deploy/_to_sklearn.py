@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import UserList
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.compose import ColumnTransformer
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from torch import nn
@@ -250,29 +248,12 @@ def _pipeline(parts: Parts, mlp: MLPClassifier) -> Pipeline:
         _, last = last_step(steps[-1][1])
         if hasattr(last, "set_output"):
             last.set_output(transform="default")  # MLPClassifier knows no names
-        if isinstance(last, ColumnTransformer):
-            _set_plain_remainder(last)
     elif hasattr(parts.classifier, "feature_names_in_"):
         mlp.feature_names_in_ = parts.classifier.feature_names_in_.copy()
     name = "mlp"
     while name in dict(steps):
         name += "_"
     return Pipeline([*steps, (name, mlp)])
-
-
-def _set_plain_remainder(transformer: ColumnTransformer) -> None:
-    """Let the columns that are left over be a list.
-
-    scikit-learn 1.6 has a type of its own for them, which skops does not trust.
-    """
-
-    def plain(step: tuple[str, Any, Any]) -> tuple[str, Any, Any]:
-        name, transform, columns = step
-        own_type = isinstance(columns, UserList)
-        return name, transform, list(columns.data) if own_type else columns
-
-    transformer._remainder = plain(transformer._remainder)
-    transformer.transformers_[-1] = plain(transformer.transformers_[-1])
 
 
 def _check_net(

@@ -39,24 +39,24 @@ class LockstepBackend(ParallelBackendBase):
 
     def submit(self, func: Callable[[], Any], callback: Any = None) -> _Submitted:
         """Put a task into the queue."""
-        submitted = _Submitted(func, callback)
+        submitted = _Submitted(self, func, callback)
         self.queue.append(submitted)
         return submitted
 
     apply_async = submit  # its name before joblib 1.5
 
-    def retrieve_result(self, out: _Submitted, timeout: float | None = None) -> Any:
-        """Run all waves up to that of a task, and return its result."""
-        while out.task is None:
+    def run_until(self, submitted: _Submitted) -> Task:
+        """Run all waves up to that of a task, and return the task."""
+        while submitted.task is None:
             wave = [
                 self.queue.popleft() for _ in range(min(self.n_tasks, len(self.queue)))
             ]
-            tasks = self.lockstep.run([submitted.function for submitted in wave])
-            for submitted, task in zip(wave, tasks, strict=True):
-                submitted.task = task
-            for submitted in wave:
-                submitted.callback(submitted)
-        return out.task.get()
+            tasks = self.lockstep.run([one.function for one in wave])
+            for one, task in zip(wave, tasks, strict=True):
+                one.task = task
+            for one in wave:
+                one.callback(one)
+        return submitted.task
 
     def get_nested_backend(self) -> Any:
         """Return the person's own backend."""
@@ -66,6 +66,12 @@ class LockstepBackend(ParallelBackendBase):
 class _Submitted:
     """A task of joblib's, before and after it has run."""
 
-    def __init__(self, function: Callable[[], Any], callback: Any) -> None:
-        self.function, self.callback = function, callback
+    def __init__(
+        self, backend: LockstepBackend, function: Callable[[], Any], callback: Any
+    ) -> None:
+        self.backend, self.function, self.callback = backend, function, callback
         self.task: Task | None = None
+
+    def get(self, timeout: float | None = None) -> Any:
+        """Return the result, by which joblib starts to wait for it."""
+        return self.backend.run_until(self).get()

@@ -2,7 +2,9 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from sklearn.utils.fixes import parse_version
 
 from skdistill import make_student
 from skdistill.deploy import OnnxClassifier, _int8, to_onnx
@@ -93,6 +95,11 @@ def test_int8_of_images(image_student):
 @pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
 def test_int8_of_encoded_numbers(data, numeric):
     clf = distilled(make_student((64, 64), numeric=numeric), *data)
+    is_old = parse_version(onnxruntime.__version__) < parse_version("1.32")
+    if is_old and numeric == "periodic":
+        with pytest.raises(ValueError, match="use quantize=None"):
+            to_onnx(clf, quantize="int8", sample=data[0])
+        return
     made = to_onnx(clf, quantize="int8", sample=data[0])
     report = int8_report(made)
     assert len(made) < 0.75 * report["bytes_float32"]

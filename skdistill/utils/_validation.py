@@ -39,11 +39,13 @@ def is_fitted(teacher: Any) -> bool:
         return False
     if not hasattr(teacher, "fit"):
         return hasattr(teacher, "predict_proba")
+    if not hasattr(teacher, "__sklearn_tags__"):  # not made by scikit-learn's rules
+        return hasattr(teacher, "classes_")
     try:
         check_is_fitted(teacher)
     except NotFittedError:
         return False
-    except (AttributeError, TypeError):  # not made by scikit-learn's rules
+    except (AttributeError, TypeError):  # it inherits from mixins alone
         return hasattr(teacher, "classes_")
     return True
 

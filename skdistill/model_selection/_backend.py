@@ -72,6 +72,6 @@ class _Submitted:
         self.backend, self.function, self.callback = backend, function, callback
         self.task: Task | None = None
 
-    def get(self, timeout: float | None = None) -> Any:
+    def get(self) -> Any:
         """Return the result, by which joblib starts to wait for it."""
         return self.backend.run_until(self).get()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from numbers import Integral
 from time import perf_counter
 from typing import Any
@@ -15,7 +14,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import _safe_indexing, check_random_state
 
-from skdistill._training._lockstep import Lockstep
+from skdistill._training._train import train
 from skdistill._transfer._class_weight import weights_of_rows
 from skdistill._transfer._extra import TransferRows
 from skdistill.utils._fingerprint import unchanged
@@ -99,19 +98,18 @@ def choose(
         held_out = (*estimator.calibrate_teacher, None, None)
     else:
         _warn_if_flattered(estimator)
-        train, test = _split(y, trial.random_state, names[0])
-        held_out = tuple(_rows_of(part, test) for part in by_row)
-        by_row = tuple(_rows_of(part, train) for part in by_row)
-
-    def score(candidate: dict[str, float]) -> float:
-        fitted = clone(trial).set_params(**candidate)
-        fitted.fit(*by_row, X_transfer=X_transfer)
-        return _score(fitted, *held_out[:3])
+        rest, held = _split(y, trial.random_state, names[0])
+        held_out = tuple(_rows_of(part, held) for part in by_row)
+        by_row = tuple(_rows_of(part, rest) for part in by_row)
 
     candidates, start = _candidates(names), perf_counter()
+    trials = [clone(trial).set_params(**candidate) for candidate in candidates]
     with unchanged(fitted_teachers(estimator)):
-        tasks = Lockstep().run([partial(score, candidate) for candidate in candidates])
-    scores = [task.get() for task in tasks]
+        prepared = [one._prepare(*by_row, X_transfer) for one in trials]
+    train([lesson for lesson, _ in prepared])
+    for one, (lesson, state) in zip(trials, prepared, strict=True):
+        one._finish(lesson, state)
+    scores = [_score(one, *held_out[:3]) for one in trials]
     seconds = [(perf_counter() - start) / len(candidates)] * len(candidates)
     results = {
         "params": candidates,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
@@ -24,18 +27,14 @@ from skdistill._params import TeacherParams
 from skdistill._pickling import LeftOut, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._students._make_student import make_student
+from skdistill._students._student import LeftOpen, net_of, numeric_of
 from skdistill._teachers._answers import Answer
 from skdistill._teachers._calibration import resolve_calibration
 from skdistill._teachers._features import FeatureQuestion
+from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective
 from skdistill._training._pseudo_labels import with_pseudo_labels
-from skdistill._training._train import (
-    LeftOpen,
-    learning,
-    net_of,
-    numeric_of,
-    train_student,
-)
+from skdistill._training._train import make_lesson, train_or_hold_back
 from skdistill._transfer._class_weight import weights_of_classes, weights_of_rows
 from skdistill._transfer._extra import (
     made_rows,
@@ -76,6 +75,8 @@ class TrainingState:
         How the leaves of its trees were reduced to these.
     fitted : estimator, list of estimators or None
         The teacher that was fitted inside.
+    temperature : float, list of float or None
+        What the logits of the teacher were divided by.
     """
 
     draws: np.random.RandomState
@@ -83,6 +84,7 @@ class TrainingState:
     asked: Any = None
     reduction: Any = None
     fitted: Any = None
+    temperature: Any = None
 
     def remember(self, answer: Answer, teacher: Any) -> None:
         """Keep what later chunks of the data need of an answer."""
@@ -98,6 +100,23 @@ def may_train_on(estimator: BaseDistiller) -> bool:
     raise AttributeError(
         "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
     )
+
+
+@contextmanager
+def _unchanged_by_errors(estimator: BaseDistiller) -> Iterator[None]:
+    """Give an estimator its former attributes back if its fit fails.
+
+    A net cannot learn in torch's inference mode, which is off meanwhile.
+    """
+    attributes: Any = vars(estimator)
+    before = dict(attributes)
+    try:
+        with torch.inference_mode(False):
+            yield
+    except BaseException:
+        attributes.clear()
+        attributes.update(before)
+        raise
 
 
 class BaseDistiller(
@@ -122,52 +141,76 @@ class BaseDistiller(
         *,
         incremental: bool = False,
     ) -> None:
-        """Check the input, ask the teacher, and train the student on its answer.
+        """Prepare what the student is to learn, train it, and set the attributes.
 
         ``incremental`` trains the student that is there on for one epoch.
         """
-        with FitTasks(self, X, y, incremental) as tasks, learning(self):
+        data = (X, y, sample_weight, teacher_proba, X_transfer)
+        with FitTasks(self, X, y, incremental) as tasks, _unchanged_by_errors(self):
             if not incremental:
-                self._choose(X, y, sample_weight, teacher_proba, X_transfer)
-            is_new = not (incremental and hasattr(self, "student_"))
-            student = self._student_to_train(is_new, incremental)
-            objective = self._objective(student, y, teacher_proba, incremental)
-            X, y, sample_weight = self._check_data(
-                X, y, sample_weight, teacher_proba, X_transfer, reset=is_new
+                self._choose(*data)
+            lesson, state = self._prepare(
+                *data, classes, incremental=incremental, ask=tasks.label
             )
-            state, teacher_seed, seed = self._begin(student, is_new)
-            extra = None
-            if teacher_proba is not None:
-                columns = self._proba_columns(classes, incremental)
-                answer = from_proba(teacher_proba, X, y, columns)
-            else:
-                features = self._feature_question(objective, state)
-                question = self._question(X, y, sample_weight, features, incremental)
-                question = self._with_extra(question, X_transfer, objective, student)
-                extra = question.extra
-                question = replace(question, random_state=teacher_seed)
-                answer = tasks.label(lambda: label(self.teacher, question))
-            state.remember(answer, self.teacher)
-            if is_new:
-                state.columns = self._name_classes(answer, y, classes)
-            answer = replace(answer, classes=state.columns)
-            rows = self._transfer_set(X, y, sample_weight, extra, answer)
-            self._warn_about(rows, objective)
-            rows, found, left_open = self._completed(student, rows, objective, seed)
-            temperature = answer.temperature if found is None else found
-            train_student(
-                student,
-                rows,
-                objective,
-                seed=seed,
-                epochs=1 if incremental else None,
-                left_open=left_open,
-                watch=tasks.train,
-            )
-            self.student_, self._state = student, state
-            self.__dict__.pop("teacher_temperature_", None)
-            if temperature is not None:
-                self.teacher_temperature_ = temperature
+            lesson.callbacks = tasks.train(lesson.student, lesson.net.max_epochs)
+            train_or_hold_back(self, lesson)
+            self._finish(lesson, state)
+
+    def _prepare(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        teacher_proba: Any,
+        X_transfer: Any,
+        classes: ArrayLike | None = None,
+        *,
+        incremental: bool = False,
+        ask: Callable[[Callable[[], Answer]], Answer] = lambda label: label(),
+    ) -> tuple[Lesson, TrainingState]:
+        """Check the data, ask the teacher, and return what the student is to learn."""
+        is_new = not (incremental and hasattr(self, "student_"))
+        student = self._student_to_train(is_new, incremental)
+        objective = self._objective(student, y, teacher_proba, incremental)
+        X, y, sample_weight = self._check_data(
+            X, y, sample_weight, teacher_proba, X_transfer, reset=is_new
+        )
+        state, teacher_seed, seed = self._begin(student, is_new)
+        extra = None
+        if teacher_proba is not None:
+            columns = self._proba_columns(classes, incremental)
+            answer = from_proba(teacher_proba, X, y, columns)
+        else:
+            features = self._feature_question(objective, state)
+            question = self._question(X, y, sample_weight, features, incremental)
+            question = self._with_extra(question, X_transfer, objective, student)
+            extra = question.extra
+            question = replace(question, random_state=teacher_seed)
+            answer = ask(lambda: label(self.teacher, question))
+        state.remember(answer, self.teacher)
+        if is_new:
+            state.columns = self._name_classes(answer, y, classes)
+        answer = replace(answer, classes=state.columns)
+        rows = self._transfer_set(X, y, sample_weight, extra, answer)
+        self._warn_about(rows, objective)
+        rows, found, left_open = self._completed(student, rows, objective, seed)
+        state.temperature = answer.temperature if found is None else found
+        lesson = make_lesson(
+            student,
+            rows,
+            objective,
+            seed=seed,
+            n_epochs=1 if incremental else None,
+            left_open=left_open,
+        )
+        return lesson, state
+
+    def _finish(self, lesson: Lesson, state: TrainingState) -> None:
+        """Set the attributes of a fitted estimator."""
+        self.student_, self._state = lesson.student, state
+        self.__dict__.pop("teacher_temperature_", None)
+        if state.temperature is not None:
+            self.teacher_temperature_ = state.temperature
 
     @property
     def teacher_(self) -> Any:

@@ -17,10 +17,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill._base import BaseDistiller, may_train_on
 from skdistill._students._encoded_rows import is_large, is_preprocessor
+from skdistill._students._inputs import net_input, net_rows
+from skdistill._students._student import net_of
 from skdistill._teachers._answers import Answer
 from skdistill._training._history import TrainingHistory
-from skdistill._training._prediction import log_proba, net_input, net_rows, proba
-from skdistill._training._train import net_of
+from skdistill._training._prediction import log_proba, proba
 from skdistill._transfer._labels import reconcile
 from skdistill._transfer._methods import METHODS
 from skdistill.utils._frames import is_frame

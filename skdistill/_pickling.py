@@ -14,8 +14,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from skdistill import __version__
+from skdistill._students._student import net_of
 from skdistill._training._prediction import is_trimmed, trimmed
-from skdistill._training._train import net_of
 from skdistill.utils._warnings import warn
 
 # Attributes that prediction does not need.

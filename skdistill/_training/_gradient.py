@@ -13,21 +13,21 @@ from torch.nn import CrossEntropyLoss
 from torch.nn import functional as F
 
 from skdistill._training._loss import BatchLoss, agrees, positive
+from skdistill._training._objective import Objective
 from skdistill.losses import KLLoss
 from skdistill.losses._logits import MAX_FLOAT32_TEMPERATURE
 
 
-def has_gradient(loss: BatchLoss, criterion: Any, device: Any = "cpu") -> bool:
-    """Tell whether :class:`LogitGradient` knows the loss of an epoch."""
-    terms = loss.objective.loss
+def has_gradient(objective: Objective, net: Any) -> bool:
+    """Tell whether :class:`OutputGradient` knows the loss of a net."""
+    terms, criterion = objective.loss, net.criterion_
     if len(terms) != 1 or type(terms[0].loss) is not KLLoss:
         return False
-    temperature = _temperature(loss)
+    own = terms[0].loss.temperature
     return (
-        isinstance(temperature, Real)
-        and 0 < float(temperature) < math.inf
-        # Apple's GPUs have no float64.
-        and not (_is_high(float(temperature)) and torch.device(device).type == "mps")
+        (own is None or (isinstance(own, Real) and 0 < float(own) < math.inf))
+        # Apple's GPUs have no float64, in which the loss at high temperatures is.
+        and torch.device(net.device or "cpu").type != "mps"
         and type(criterion) is CrossEntropyLoss
         and criterion.weight is None
         and (criterion.reduction, criterion.ignore_index, criterion.label_smoothing)
@@ -41,10 +41,10 @@ class Targets:
 
     Attributes
     ----------
-    logits : Tensor of shape (n_rows, n_classes)
+    soft : Tensor of shape (n_rows, n_classes)
         The teacher's logits.
-    labels : Tensor of shape (n_rows, n_classes), or None
-        The hard targets as probabilities. None if alpha is 1.
+    hard : Tensor of shape (n_rows, n_classes)
+        The hard targets as probabilities.
     best : Tensor of shape (n_rows,)
         The class that the teacher names.
     soft_weight, hard_weight : Tensor of shape (n_rows,)
@@ -53,8 +53,8 @@ class Targets:
         Those of the loss; the last one is the weight of its term.
     """
 
-    logits: Tensor
-    labels: Tensor | None
+    soft: Tensor
+    hard: Tensor
     best: Tensor
     soft_weight: Tensor
     hard_weight: Tensor
@@ -63,9 +63,7 @@ class Targets:
     term_weight: float | Tensor
 
 
-def targets_of(
-    loss: BatchLoss, rows: Tensor, y: Tensor, device: Any, *, labels: bool = False
-) -> Targets:
+def targets_of(loss: BatchLoss, rows: Tensor, device: Any) -> Targets:
     """Return what the rows of an epoch teach.
 
     Parameters
@@ -74,33 +72,46 @@ def targets_of(
         The loss, in one of its epochs.
     rows : Tensor of shape (n_rows,)
         The numbers of the rows in the transfer set.
-    y : Tensor of shape (n_rows,)
-        Their hard targets.
     device : str, torch.device or None
         Where the student computes.
-    labels : bool, default=False
-        Whether to return the hard targets even if alpha is 1.
     """
-    found = None
-    if labels or loss.alpha < 1:
-        found = loss.hard_targets(rows, y, loss.soft.shape[1]).to(device)
     soft_weight, hard_weight = (
         torch.as_tensor(weight).expand(len(loss.soft))[rows].to(device)
         for weight in (loss.soft_weight, loss.hard_weight)
     )
+    term = loss.objective.loss[0]
+    own = term.loss.temperature
     return Targets(
-        logits=loss.soft[rows].to(device),
-        labels=found,
+        soft=loss.soft[rows].to(device),
+        hard=loss.hard_targets(rows).to(device),
         best=loss.best[rows].to(device),
         soft_weight=soft_weight,
         hard_weight=hard_weight,
-        temperature=float(_temperature(loss)),
+        temperature=float(loss.temperature if own is None else own),
         alpha=loss.alpha,
-        term_weight=loss.objective.loss[0].weight,
+        term_weight=term.weight,
     )
 
 
-class LogitGradient:
+def side_by_side(targets: list[Targets], batch_size: int) -> Targets:
+    """Return the targets of several nets batch by batch, and in a batch net by net."""
+    if len(targets) == 1:
+        return targets[0]
+
+    def interleaved(name: str) -> Any:
+        parts = [getattr(one, name) for one in targets]
+        if not isinstance(parts[0], Tensor):
+            if len(set(parts)) == 1:
+                return parts[0]
+            like = targets[0].soft_weight
+            parts = [torch.full_like(like, part) for part in parts]
+        both = torch.stack([part.unflatten(0, (-1, batch_size)) for part in parts])
+        return both.transpose(0, 1).flatten(0, 2)
+
+    return Targets(**{name: interleaved(name) for name in vars(targets[0])})
+
+
+class OutputGradient:
     r"""The gradient of the loss of some batches, one step after the other.
 
     With the weights :math:`w` of a row and the sum :math:`W` of
@@ -123,29 +134,27 @@ class LogitGradient:
     targets : Targets
         What the rows teach.
     batch_size : int
-        How many rows a batch has; the last one may have fewer.
+        How many rows a batch has.
     n_batches : int, default=1
         How many batches a step has: one for each student that learns beside others.
     """
 
     def __init__(self, targets: Targets, batch_size: int, n_batches: int = 1) -> None:
-        self.batch_size, self.n_rows = batch_size, batch_size * n_batches
+        self.batch_size, self.n_batches = batch_size, n_batches
         self.temperature, self.term_weight = targets.temperature, targets.term_weight
         self.dtype = torch.float64 if _is_high(self.temperature) else torch.float32
-        self.labels = None
-        if targets.labels is not None:
-            self.labels = targets.labels.T.to(self.dtype).contiguous()
-        logits = targets.logits.T.to(self.dtype)
-        self.proba = torch.softmax(logits / self.temperature, dim=0)
+        self.hard = targets.hard.T.to(self.dtype).contiguous()
+        soft = targets.soft.T.to(self.dtype)
+        self.soft = torch.softmax(soft / self.temperature, dim=0)
         self.best = targets.best
         self.soft_weight, self.hard_weight = targets.soft_weight, targets.hard_weight
-        soft = targets.alpha * self.soft_weight
-        hard = (1 - targets.alpha) * self.hard_weight
-        whole = positive(self._sums(soft + hard)).repeat_interleave(batch_size)
-        whole = whole[: len(self.best)]
-        self.soft, self.hard = soft / whole, hard / whole
+        soft_share = targets.alpha * self.soft_weight
+        hard_share = (1 - targets.alpha) * self.hard_weight
+        whole = positive(self._sums(soft_share + hard_share))
+        whole = whole.repeat_interleave(batch_size)
+        self.soft_share, self.hard_share = soft_share / whole, hard_share / whole
         self.steps = self._prepare()
-        self.logits: list[Tensor] = []
+        self.kept: list[Tensor] = []
 
     def _prepare(self) -> list[tuple[Tensor, list[tuple[Any, Tensor]]]]:
         """Return the constants of each step.
@@ -153,56 +162,63 @@ class LogitGradient:
         These are the part of the gradient without the student, and for each temperature
         the factor of the student's probabilities in each row.
         """
-        factor = self.term_weight * self.temperature * self.soft
-        constant = -factor * self.proba
-        softmaxes = [(self.temperature, factor)]
-        if self.labels is not None:
-            constant = constant - self.hard * self.labels
-            if isinstance(self.temperature, float) and self.temperature == 1:
-                softmaxes = [(1.0, factor + self.hard)]
-            else:
-                softmaxes.append((1.0, self.hard))
-        starts = range(0, len(self.best), self.n_rows)
-        steps = [slice(start, start + self.n_rows) for start in starts]
+        factor = self.term_weight * self.temperature * self.soft_share
+        constant = -factor * self.soft - self.hard_share * self.hard
+        softmaxes = [(self.temperature, factor), (1.0, self.hard_share)]
+        if isinstance(self.temperature, float) and self.temperature == 1:
+            softmaxes = [(1.0, factor + self.hard_share)]
+        n_rows = self.batch_size * self.n_batches
+        starts = range(0, len(self.best), n_rows)
+        steps = [slice(start, start + n_rows) for start in starts]
         return [
             (constant[:, step], [(_of(t, step), f[step]) for t, f in softmaxes])
             for step in steps
         ]
 
-    def backward(self, logits: Tensor) -> None:
-        """Propagate the gradient of the next step from the student's logits."""
-        gradient, softmaxes = self.steps[len(self.logits)]
-        z = logits.detach()
-        z = z.to(torch.promote_types(z.dtype, self.dtype)).T.contiguous()
-        self.logits.append(z)
+    def backward(self, outputs: Tensor) -> None:
+        """Propagate the gradient of the next step from the student's outputs."""
+        gradient, softmaxes = self.steps[len(self.kept)]
+        z = self.keep(outputs)
         for temperature, factor in softmaxes:
             p = torch.softmax(z / temperature, dim=0)
             gradient = torch.addcmul(gradient, factor, p)
-        logits.backward(gradient.T.to(logits.dtype))
+        outputs.backward(gradient.T.to(outputs.dtype))
+
+    def keep(self, outputs: Tensor) -> Tensor:
+        """Keep outputs of the next batches for the values; return them transposed."""
+        z = outputs.detach()
+        z = z.to(torch.promote_types(z.dtype, self.dtype)).T.contiguous()
+        self.kept.append(z)
+        return z
+
+    def outputs(self) -> Tensor:
+        """Return the outputs, of shape (n_batches, n_rows, n_classes)."""
+        z = torch.cat(self.kept, dim=1).unflatten(
+            1, (-1, self.n_batches, self.batch_size)
+        )
+        return z.permute(2, 1, 3, 0).flatten(1, 2)
 
     def values(self) -> dict[str, Tensor]:
         """Return the loss of each batch, and what :class:`BatchLoss` shows of it."""
-        z = torch.cat(self.logits, dim=1)
+        z = torch.cat(self.kept, dim=1)
         log_p = torch.log_softmax(z / self.temperature, dim=0)
-        soft = F.kl_div(log_p, self.proba, reduction="none").sum(dim=0)
+        soft = F.kl_div(log_p, self.soft, reduction="none").sum(dim=0)
         soft = self.term_weight * self.temperature**2 * soft
+        hard = -(self.hard * torch.log_softmax(z, dim=0)).sum(dim=0)
         same = agrees(z.T, self.best).float()
-        found = {"loss_soft": self._means(soft, self.soft_weight)}
-        total = self._sums(self.soft * soft)
-        if self.labels is not None:
-            hard = -(self.labels * torch.log_softmax(z, dim=0)).sum(dim=0)
-            found["loss_hard"] = self._means(hard, self.hard_weight)
-            total = total + self._sums(self.hard * hard)
-        agreement = self._means(same, torch.ones_like(same))
-        return found | {"agreement": agreement, "loss": total}
+        return {
+            "loss_soft": self._means(soft, self.soft_weight),
+            "loss_hard": self._means(hard, self.hard_weight),
+            "agreement": self._means(same, torch.ones_like(same)),
+            "loss": self._sums(self.soft_share * soft + self.hard_share * hard),
+        }
 
     def _means(self, values: Tensor, weight: Tensor) -> Tensor:
         return self._sums(weight * values) / positive(self._sums(weight))
 
     def _sums(self, values: Tensor) -> Tensor:
         """Return the sum of each batch."""
-        whole = F.pad(values, (0, -len(values) % self.batch_size))
-        return whole.view(-1, self.batch_size).sum(dim=1)
+        return values.view(-1, self.batch_size).sum(dim=1)
 
 
 def _is_high(temperature: float | Tensor) -> bool:
@@ -212,8 +228,3 @@ def _is_high(temperature: float | Tensor) -> bool:
 
 def _of(value: Any, step: slice) -> Any:
     return value[step] if isinstance(value, Tensor) else value
-
-
-def _temperature(loss: BatchLoss) -> Any:
-    own = loss.objective.loss[0].loss.temperature
-    return loss.temperature if own is None else own

@@ -7,10 +7,8 @@ they would by themselves, and the mixin adds the teacher's terms to the loss.
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
-import opcode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +20,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from skdistill._training._batches import Collate, NumberedBatches, NumberedRows
-from skdistill._training._epoch import is_unobserved, run_epoch
 from skdistill._training._learned import LearnedLosses
 from skdistill._training._loss import BatchLoss, weighted_mean
 from skdistill._training._outputs import check_outputs, student_logits
@@ -37,8 +34,6 @@ else:
 
 # What a net has while it trains, besides what is its own.
 _WHILE_TRAINING = ("distillation_", "batch_", "watch_")
-
-_RAISE = opcode.opmap["RAISE_VARARGS"]
 
 _PARTS = (
     "loss_soft",
@@ -65,8 +60,6 @@ class Distillation:
         Some rows of the net's input.
     callbacks : sequence of skorch.callbacks.Callback
         Watch the training, besides the net's own.
-    interruption : KeyboardInterrupt or None
-        The person's, which skorch takes for the end of the training.
     """
 
     loss: BatchLoss
@@ -74,7 +67,6 @@ class Distillation:
     n_classes: int
     example: Any
     callbacks: Sequence[Callback] = ()
-    interruption: KeyboardInterrupt | None = None
 
 
 @contextmanager
@@ -215,15 +207,6 @@ class DistillingMixin(_Net):
             for callback in self.distillation_.callbacks:
                 getattr(callback, method_name)(self, **cb_kwargs)
 
-    def fit_loop(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().fit_loop(*args, **kwargs)
-        except KeyboardInterrupt as interruption:
-            # skorch takes every one for the end of the training.
-            if not _is_raised_by_callback(interruption):
-                self.distillation_.interruption = interruption
-            raise
-
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         dataset = super().get_dataset(X, y)
         if y is None:
@@ -263,28 +246,11 @@ class DistillingMixin(_Net):
         self.batch_ = ("valid", getattr(batch, "rows", None))
         return super().validation_step(batch, **fit_params)
 
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **params: Any
-    ) -> None:
+    def run_single_epoch(self, iterator: Any, *args: Any, **kwargs: Any) -> None:
         loader = getattr(iterator, "loader", iterator)
         n_rows = getattr(loader, "batch_size", None)
         with one_thread_if_small(self.module_, n_rows):
-            stock = step_fn == self.train_step and not params
-            if not (stock and is_unobserved(self, iterator)):
-                super().run_single_epoch(iterator, training, prefix, step_fn, **params)
-                return
-            parts = (self.module_, self.optimizer_)
-            before = copy.deepcopy([part.state_dict() for part in parts])
-            found = self.history[-1]["batches"]
-            for values in run_epoch(self, iterator):
-                try:
-                    _check_finite(self, values)
-                except ValueError:  # Steps were made on what is not finite.
-                    for part, state in zip(parts, before, strict=True):
-                        part.load_state_dict(state)
-                    raise
-                found.append(values)
-            self.history.record("train_batch_count", len(found))
+            super().run_single_epoch(iterator, *args, **kwargs)
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         phase, rows = self.batch_
@@ -300,7 +266,7 @@ class DistillingMixin(_Net):
         loss, shown = self.loss_(rows, features, y_pred, y_true, *args, **kwargs)
         values = {f"{phase}_{name}": value.item() for name, value in shown.items()}
         if phase == "train":
-            _check_finite(self, values | {"train_loss": loss.item()})
+            check_finite(self, values | {"train_loss": loss.item()})
         for name, value in values.items():
             self.history.record_batch(name, value)
         return loss
@@ -329,35 +295,17 @@ class DistillingMixin(_Net):
         return self.distillation_.loss(student, y_true, rows, hard_loss, features)
 
 
-def describe(net: Any, loss: BatchLoss) -> str:
+def describe(net: Any, temperature: float) -> str:
     """Return at which temperature and learning rate a training is."""
     rates = sorted({group["lr"] for group in net.optimizer_.param_groups})
     return (
-        f"temperature {loss.temperature:g} and learning rate "
+        f"temperature {temperature:g} and learning rate "
         f"{', '.join(f'{float(rate):g}' for rate in rates)}"
     )
 
 
 def _itself(net: Any) -> Any:
     return net
-
-
-def _is_raised_by_callback(interruption: KeyboardInterrupt) -> bool:
-    """Tell whether a callback has raised it to end the training, and not the person.
-
-    The person's comes in the middle of whatever is computed, not from a statement
-    ``raise``.
-    """
-    place = interruption.__traceback__
-    in_callback = False
-    while place is not None and place.tb_next is not None:
-        in_callback |= place.tb_frame.f_code.co_name == "notify"
-        place = place.tb_next
-    return (
-        in_callback
-        and place is not None
-        and place.tb_frame.f_code.co_code[place.tb_lasti] == _RAISE
-    )
 
 
 @contextmanager
@@ -384,12 +332,12 @@ def _check_taught(features: Tensor, watch: Watch) -> None:
         )
 
 
-def _check_finite(net: Any, values: dict[str, float]) -> None:
+def check_finite(net: Any, values: dict[str, float]) -> None:
     broken = {name: v for name, v in values.items() if not math.isfinite(v)}
     if "train_loss" not in broken:
         return
     raise ValueError(
         f"the student's loss is not finite in epoch {len(net.history)}, at "
-        f"{describe(net, net.distillation_.loss)}: {broken}. Lower the learning rate "
-        "or scale X"
+        f"{describe(net, net.distillation_.loss.temperature)}: {broken}. Lower the "
+        "learning rate or scale X"
     )

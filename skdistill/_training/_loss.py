@@ -55,6 +55,7 @@ class BatchLoss:
     def __init__(self, objective: Objective, rows: TransferSet) -> None:
         self.objective = objective
         self.soft = torch.from_numpy(np.require(rows.soft, requirements=["C", "W"]))
+        self.hard = torch.from_numpy(rows.hard)
         self.best = self.soft.argmax(dim=1)
         self.soft_weight = _tensor(rows.soft_weight)
         self.hard_weight = _tensor(rows.hard_weight)
@@ -169,9 +170,10 @@ class BatchLoss:
         terms = self.objective.loss
         return _sum(term(term.loss, student, teacher, **offered) for term in terms)
 
-    def hard_targets(self, rows: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    def hard_targets(self, rows: Tensor) -> Tensor:
         """Return the hard targets of rows as probabilities of the classes."""
-        targets = F.one_hot(y, n_classes).to(torch.float32)
+        n_classes = self.soft.shape[1]
+        targets = F.one_hot(self.hard[rows], n_classes).to(torch.float32)
         if self.pseudo_labels is not None:
             extra = rows >= self.n_own
             targets[extra] = self.pseudo_labels[rows[extra] - self.n_own]

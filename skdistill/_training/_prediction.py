@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
-from sklearn.utils.validation import _num_samples
 from skorch import NeuralNet, NeuralNetClassifier
 from skorch.dataset import Dataset
 from skorch.history import History
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from skdistill._students._encoded_rows import EncodedRows, is_large, is_preprocessor
 from skdistill._training._threads import one_thread_if_small
-from skdistill.utils._frames import stacked
 from skdistill.utils._layers import as_weights, dtype_of
-from skdistill.utils._validation import plain_rows
 
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
 _FORWARD_SIZE = 2**20
@@ -42,64 +35,6 @@ def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
         if _gives_logits(net):
             return torch.log_softmax(forward(net, X).double(), dim=1)
         return torch.log(proba(net, X))
-
-
-def transform(student: Any, X: Any) -> Any:
-    """Apply the fitted preprocessing of a student, if it has some."""
-    if isinstance(student, Pipeline):
-        # Step by step: Pipeline.transform costs as much as the net for a single row.
-        for _, step in student.steps[:-1]:
-            if step is not None and step != "passthrough":
-                X = step.transform(X)
-    return X
-
-
-def net_input(X: Any) -> Any:
-    """Return rows as a net takes them: float32, dense or CSR, finite."""
-    rows = plain_rows(X)
-    if rows is not None:
-        return rows
-    with np.errstate(over="ignore"):  # what overflows is reported as infinite
-        return check_array(
-            X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True
-        )
-
-
-def net_rows(student: Any, parts: Sequence[Any]) -> Any:
-    """Return rows as the net of a fitted student takes them, as one array.
-
-    Parameters
-    ----------
-    student : skorch.NeuralNetClassifier or Pipeline
-        Its preprocessing is fitted.
-    parts : sequence of array-like, sparse matrix or data frame
-        The rows, of which each part comes below the one before.
-
-    Returns
-    -------
-    rows : ndarray, CSR matrix or EncodedRows
-        Finite, float32.
-    """
-    if encodes_rows_alone(student):
-        n_rows = sum(map(_num_samples, parts))
-        if is_large(student[0], n_rows):
-            return EncodedRows(student[0], parts)
-    return stacked([net_input(transform(student, part)) for part in parts])
-
-
-def encodes_rows_alone(student: Any) -> bool:
-    """Tell whether a student's preprocessing is one that :class:`EncodedRows` takes.
-
-    All transformers work row by row once they are fitted. But in training, what
-    ``fit_transform`` returns counts, which is something else for scikit-learn's
-    TargetEncoder; and some take longer than a step of the net. Both are known of our
-    own. A net's own dataset or loader may do with the rows what an array alone can.
-    """
-    if not isinstance(student, Pipeline) or len(student.steps) != 2:
-        return False
-    (_, head), (_, net) = student.steps
-    stock = net.dataset is Dataset and net.iterator_valid is DataLoader
-    return stock and is_preprocessor(head)
 
 
 def forward(net: NeuralNetClassifier, X: Any) -> Tensor:

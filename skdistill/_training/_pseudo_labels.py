@@ -11,15 +11,18 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from skdistill._students._inputs import net_rows
+from skdistill._students._student import LeftOpen
 from skdistill._teachers._calibration import matching_temperature
-from skdistill._training._objective import Objective
-from skdistill._training._prediction import net_rows, proba
-from skdistill._training._train import LeftOpen, net_of, train_student
+from skdistill._training._lesson import Lesson
+from skdistill._training._objective import Objective, terms_of
+from skdistill._training._prediction import proba
+from skdistill._training._train import make_lesson, train
 from skdistill._transfer._store import store
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._fingerprint import fingerprint
 
-_LABELS_ALONE = Objective(temperature=1.0, alpha=0.0, loss=())
+_LABELS_ALONE = Objective(temperature=1.0, alpha=0.0, loss=terms_of("loss", "kl"))
 
 # How many nets learn the labels, and how they read numbers, in turn. Their mean is more
 # exact than one: with four, students were .2 points more accurate in the mean of ten
@@ -139,12 +142,18 @@ def with_pseudo_labels(
 
 def _label(student: Any, own: TransferSet, extra: Any, seed: int) -> PseudoLabels:
     """Return the mean of nets that learn the labels, and how they did."""
-    draws, found = np.random.RandomState(seed), []
-    seeds = draws.randint(2**31 - 1, size=_N_NETS)
+    draws = np.random.RandomState(seed)
+    seeds = draws.randint(2**31 - 1, size=_N_NETS).tolist()
     own = _some_of(own, draws)
+    lessons = []
     for i, own_seed in enumerate(seeds):
-        one = clone(student).set_params(preprocess__numeric=_ENCODINGS[i % 2])
-        found.append(_labels_of(one, own, extra, own_seed))
+        one = clone(student).set_params(
+            preprocess__numeric=_ENCODINGS[i % 2],
+            net__callbacks__valid_acc=None,  # nobody asks for it
+        )
+        lessons.append(make_lesson(one, own, _LABELS_ALONE, seed=own_seed))
+    train(lessons)
+    found = [_labels_of(lesson, extra) for lesson in lessons]
     labels, epochs, losses = zip(*found, strict=True)
 
     def by_encoding(values: Sequence[float]) -> dict[str, float]:
@@ -164,16 +173,13 @@ def _some_of(own: TransferSet, draws: np.random.RandomState) -> TransferSet:
     return own.part(np.sort(draws.choice(labeled, n_rows, replace=False)))
 
 
-def _labels_of(
-    student: Any, own: TransferSet, extra: Any, seed: int
-) -> tuple[NDArray[np.float32], int, float]:
-    """Return the probabilities of a net that learns the labels.
+def _labels_of(lesson: Lesson, extra: Any) -> tuple[NDArray[np.float32], int, float]:
+    """Return the probabilities of a net that has learned the labels.
 
     Also return its best epoch, and the loss of the rows held out at its end.
     """
-    train_student(student, own, _LABELS_ALONE, seed=seed)
-    net = net_of(student)
-    labels = proba(net, net_rows(student, [extra])).to(torch.float32).numpy()
+    net = lesson.net
+    labels = proba(net, net_rows(lesson.student, [extra])).to(torch.float32).numpy()
     losses = net.history[:, "valid_loss"]
     best = int(np.argmin(losses))
     return labels, best + 1, losses[best]

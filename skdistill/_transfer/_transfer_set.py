@@ -73,6 +73,15 @@ class TransferSet:
         """The weight of the hard target of each row."""
         return np.broadcast_to(np.float32(self.hard_weight), len(self))
 
+    @property
+    def n_extra(self) -> int:
+        """How many rows are beyond those of X."""
+        return len(self) - _num_samples(self.X)
+
+    def without_inputs(self) -> TransferSet:
+        """Return what the rows teach, alone."""
+        return replace(self, X=None, extra=None)
+
     def own(self) -> TransferSet:
         """Return the rows of X alone."""
         return self._with_targets_of(slice(_num_samples(self.X)), self.X)

@@ -17,8 +17,8 @@ from skorch.utils import noop
 from skdistill._auto import is_auto
 from skdistill._classifier import DistilledClassifier
 from skdistill._students._make_student import make_student
+from skdistill._students._student import net_of, numeric_of
 from skdistill._teachers._asking import fit, seeded_clone
-from skdistill._training._train import net_of, numeric_of
 from skdistill._transfer._class_weight import weights_of_rows
 from skdistill.utils._unwrap import listed
 from skdistill.utils._validation import is_fitted

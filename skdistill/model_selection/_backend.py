@@ -1,62 +1,109 @@
-"""A backend of joblib whose tasks have their nets trained together."""
+"""A backend of joblib whose fits have their nets trained together."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+import copy
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
+from joblib import parallel_config
 from joblib.parallel import ParallelBackendBase
 
-from skdistill._training._lockstep import Lockstep, Task
+from skdistill._training._lesson import Lesson
+from skdistill._training._train import holding_back, train_all
+from skdistill.utils._fingerprint import fingerprint
+from skdistill.utils._unwrap import last_step
+
+# What a fit is asked for, while its net waits to be trained: nothing but the fit.
+_FIT_ALONE = {
+    "scorer": lambda estimator, X, y=None, **params: 0.0,
+    "error_score": "raise",
+    "return_train_score": False,
+    "verbose": 0,
+    "callback_ctx": None,
+}
 
 
-class LockstepBackend(ParallelBackendBase):
-    """Runs the tasks of :class:`joblib.Parallel` in waves, each in lockstep.
+class TogetherBackend(ParallelBackendBase):
+    """Runs the fits of a search in waves, and trains the nets of a wave together.
+
+    scikit-learn's searches call a function that fits and scores an estimator, for each
+    candidate and each fold. A wave calls it twice for each of them: first the students
+    are prepared, and are not trained; then, with all of them trained, ``fit`` of the
+    estimators returns what is there, and they are scored.
 
     Parameters
     ----------
-    lockstep : Lockstep
-        Trains the nets.
     n_tasks : int
-        How many tasks a wave has, 2 or more.
+        How many fits a wave has, 2 or more.
+    processes : tuple
+        The backend and the number of jobs for the training of nets.
     nested : tuple
-        The backend and the number of jobs for what the tasks themselves run in
-        parallel.
+        The backend and the number of jobs for what the fits themselves run in parallel.
+
+    Attributes
+    ----------
+    alone : Counter of str
+        Why nets were trained by themselves.
     """
 
     supports_sharedmem = True
     uses_threads = True
 
-    def __init__(self, lockstep: Lockstep, n_tasks: int, nested: Any) -> None:
+    def __init__(self, n_tasks: int, processes: Any, nested: Any) -> None:
         super().__init__(nesting_level=0)
-        self.lockstep, self.n_tasks, self.nested = lockstep, n_tasks, nested
+        self.n_tasks, self.processes, self.nested = n_tasks, processes, nested
         self.queue: deque[_Submitted] = deque()
+        self.alone: Counter[str] = Counter()
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """Return how many tasks are run side by side."""
+        """Return how many fits are in a wave."""
         return self.n_tasks
 
-    def submit(self, func: Callable[[], Any], callback: Any = None) -> _Submitted:
+    def submit(self, func: Any, callback: Any = None) -> _Submitted:
         """Put a task into the queue."""
-        submitted = _Submitted(self, func, callback)
-        self.queue.append(submitted)
-        return submitted
+        self.queue.append(_Submitted(self, func, callback))
+        return self.queue[-1]
 
     apply_async = submit  # its name before joblib 1.5
 
-    def run_until(self, submitted: _Submitted) -> Task:
-        """Run all waves up to that of a task, and return the task."""
-        while submitted.task is None:
-            wave = [
-                self.queue.popleft() for _ in range(min(self.n_tasks, len(self.queue)))
-            ]
-            tasks = self.lockstep.run([one.function for one in wave])
-            for one, task in zip(wave, tasks, strict=True):
-                one.task = task
+    def run_until(self, submitted: _Submitted) -> None:
+        """Run all waves up to that of a task."""
+        while submitted.results is None:
+            n_tasks = min(self.n_tasks, len(self.queue))
+            self._run([self.queue.popleft() for _ in range(n_tasks)])
+
+    def _run(self, wave: Sequence[_Submitted]) -> None:
+        backend, n_jobs = self.nested
+        with parallel_config(backend=backend, n_jobs=n_jobs):
             for one in wave:
-                one.callback(one)
-        return submitted.task
+                one.prepare()
+        lessons = [lesson for one in wave for lesson in one.lessons]
+        seconds = self._train(lessons) / max(1, len(lessons))
+        with parallel_config(backend=backend, n_jobs=n_jobs):
+            for one in wave:
+                one.finish(seconds)
+        for one in wave:
+            one.callback(one)
+
+    def _train(self, lessons: list[Lesson]) -> float:
+        """Train the nets, of equal ones only the first; return the time."""
+        start = perf_counter()
+        firsts: dict[Any, Lesson] = {}
+        equal = [firsts.setdefault(_mark(lesson), lesson) for lesson in lessons]
+        backend, n_jobs = self.processes
+        with parallel_config(backend=backend, n_jobs=n_jobs):
+            train_all(list(firsts.values()), n_jobs)
+        for lesson, like in zip(lessons, equal, strict=True):
+            if lesson is not like:
+                vars(lesson.net).update(copy.deepcopy(vars(like.net)))
+                lesson.error = like.error
+            if like.alone is not None:
+                self.alone[like.alone] += 1
+        return perf_counter() - start
 
     def get_nested_backend(self) -> Any:
         """Return the person's own backend."""
@@ -64,14 +111,121 @@ class LockstepBackend(ParallelBackendBase):
 
 
 class _Submitted:
-    """A task of joblib's, before and after it has run."""
+    """A task of joblib's: calls of the function that fits and scores."""
 
-    def __init__(
-        self, backend: LockstepBackend, function: Callable[[], Any], callback: Any
-    ) -> None:
-        self.backend, self.function, self.callback = backend, function, callback
-        self.task: Task | None = None
+    def __init__(self, backend: TogetherBackend, func: Any, callback: Any) -> None:
+        self.backend, self.callback = backend, callback
+        self.fits = [_Fit(*call) for call in func.items]
+        self.results: list[Any] | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def lessons(self) -> list[Lesson]:
+        return [lesson for fit in self.fits for lesson in fit.lessons]
+
+    def prepare(self) -> None:
+        for fit in self.fits:
+            fit.prepare()
+
+    def finish(self, seconds: float) -> None:
+        self.results = []
+        try:
+            self.results = [fit.finish(seconds) for fit in self.fits]
+        except Exception as error:
+            self.error = error
 
     def get(self) -> Any:
-        """Return the result, by which joblib starts to wait for it."""
-        return self.backend.run_until(self).get()
+        """Return the results, by which joblib starts to wait for them."""
+        self.backend.run_until(self)
+        if self.error is not None:
+            raise self.error
+        return self.results
+
+
+class _Fit:
+    """A call of the function that fits an estimator and scores it.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+    args : tuple
+        The estimator, and the rows and labels of all folds.
+    kwargs : dict
+        How to fit and score.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        self.function, self.args, self.kwargs = function, args, kwargs
+        self.lessons: list[Lesson] = []
+        self.fit_time = 0.0
+
+    def prepare(self) -> None:
+        """Fit the estimator, but for the training of its net.
+
+        An error is left to the second call, which meets it again.
+        """
+        _, last = last_step(self.args[0])
+        alone = {k: v for k, v in _FIT_ALONE.items() if k in self.kwargs}
+        try:
+            with holding_back(last) as lessons:
+                done = self.function(*self.args, **self.kwargs | alone)
+        except Exception:
+            return
+        self.lessons, self.fit_time = lessons, done["fit_time"]
+
+    def finish(self, seconds: float) -> Any:
+        """Score the estimator, whose net is trained now."""
+        if not self.lessons:
+            return self.function(*self.args, **self.kwargs)
+        estimator = self.args[0]
+        error = next((one.error for one in self.lessons if one.error), None)
+        methods = {
+            "set_params": lambda **params: estimator,
+            "fit": lambda *args, **params: _given(estimator, error),
+        }
+        for name, method in methods.items():
+            setattr(estimator, name, _once(estimator, name, method))
+        try:
+            result = self.function(*self.args, **self.kwargs)
+        finally:
+            for name in methods:
+                vars(estimator).pop(name, None)
+        result["fit_time"] += self.fit_time + seconds * len(self.lessons)
+        return result
+
+
+def _given(estimator: Any, error: BaseException | None) -> Any:
+    if error is not None:
+        raise error
+    return estimator
+
+
+def _once(estimator: Any, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method in place of that of an estimator, which has its own afterwards.
+
+    Scorers see the estimator as it is, which may pickle it.
+    """
+
+    def call(*args: Any, **params: Any) -> Any:
+        vars(estimator).pop(name, None)
+        return method(*args, **params)
+
+    return call
+
+
+def _mark(lesson: Lesson) -> Any:
+    """Return what is equal for lessons that make equal students."""
+    objective, rows = lesson.objective, lesson.rows
+    n_epochs = lesson.net.max_epochs
+    schedule = []
+    for epoch in range(n_epochs):
+        alpha = objective.at_epoch("alpha", epoch, n_epochs) if rows.has_labels else 1.0
+        temperature = objective.at_epoch("temperature", epoch, n_epochs)
+        schedule.append((alpha, (temperature, objective.loss) if alpha > 0 else None))
+    others = replace(objective, temperature=None, alpha=None, loss=())
+    net = lesson.net.get_params(deep=False)
+    mark = fingerprint(net, lesson.X, vars(rows), schedule, others, lesson.seed)
+    return id(lesson) if mark is None else mark.checksum

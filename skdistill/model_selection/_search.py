@@ -13,9 +13,8 @@ from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.utils.validation import _num_samples
 
-from skdistill._training._lockstep import Lockstep
-from skdistill._training._stacking import MAX_NETS
-from skdistill.model_selection._backend import LockstepBackend
+from skdistill._training._stacks import MAX_NETS
+from skdistill.model_selection._backend import TogetherBackend
 from skdistill.utils._fingerprint import unchanged
 from skdistill.utils._validation import fitted_teachers
 from skdistill.utils._warnings import warn
@@ -46,25 +45,26 @@ class _TrainsTogether:
         UserWarning
             If students were trained one by one, with the reasons.
         """
-        with _in_lockstep(self, X):
+        with _together(self, X):
             return super().fit(X, y, **params)  # type: ignore[misc]
 
 
 @contextmanager
-def _in_lockstep(search: Any, X: Any) -> Iterator[None]:
+def _together(search: Any, X: Any) -> Iterator[None]:
     backend, n_jobs = get_active_backend()
-    lockstep = Lockstep(n_jobs if search.n_jobs is None else search.n_jobs, backend)
+    n_jobs = n_jobs if search.n_jobs is None else search.n_jobs
     # Two stacks for each process, as they may be of unequal size.
-    n_tasks = 2 * MAX_NETS * effective_n_jobs(lockstep.n_jobs)
+    n_tasks = 2 * MAX_NETS * effective_n_jobs(n_jobs)
     n_values = _num_samples(X) * np.prod(getattr(X, "shape", (1,))[1:], dtype=int)
     n_tasks = max(2, min(n_tasks, _MAX_VALUES // max(1, n_values)))
-    waves = LockstepBackend(lockstep, n_tasks, get_active_backend(prefer="threads"))
+    nested = get_active_backend(prefer="threads")
+    waves = TogetherBackend(n_tasks, (backend, n_jobs), nested)
     with unchanged(fitted_teachers(search.estimator)), parallel_config(backend=waves):
         yield
-    if lockstep.alone:
-        reasons = "; ".join(f"{why} ({n})" for why, n in lockstep.alone.most_common())
+    if waves.alone:
+        reasons = "; ".join(f"{why} ({n})" for why, n in waves.alone.most_common())
         warn(
-            f"{lockstep.alone.total()} of the fits trained their students one by one: "
+            f"{waves.alone.total()} of the fits trained their students one by one: "
             f"{reasons}"
         )
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier
 
 from skdistill import DistilledClassifier, make_student
-from skdistill._training._train import net_of
+from skdistill._students._student import net_of
 from skdistill.augmentation import MUNGE
 
 N_ROWS = 200

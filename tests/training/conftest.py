@@ -5,11 +5,13 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
+from skorch.callbacks import Callback
 from torch import nn
 
 from skdistill import DistilledClassifier
+from skdistill._training import _train
 from skdistill._training._objective import Objective
-from skdistill._training._train import train_student
+from skdistill._training._train import make_lesson
 from skdistill._transfer._transfer_set import TransferSet
 from tests import conftest
 from tests.conftest import tiny_net
@@ -26,6 +28,13 @@ class Noisy(nn.Sequential):
             nn.Dropout(0.3),
             nn.Linear(8, n_classes),
         )
+
+
+class Listens(Callback):
+    """Looks at each batch, so that skorch trains the net."""
+
+    def on_batch_end(self, net, **kwargs):
+        pass
 
 
 def sgd_net(**params):
@@ -71,17 +80,17 @@ def tensor(values):
     return torch.tensor(np.asarray(values), dtype=torch.float32)
 
 
+def lesson_of(student, rows, seed=0, epochs=None, **params):
+    """Return a lesson on a transfer set by the parameters of an estimator."""
+    objective = Objective.of(DistilledClassifier(**params))
+    return make_lesson(student, rows, objective, seed=seed, n_epochs=epochs)
+
+
 def train(student, rows, seed=0, epochs=None, callbacks=(), **params):
     """Train a student on a transfer set by the parameters of an estimator."""
-    objective = Objective.of(DistilledClassifier(**params))
-    train_student(
-        student,
-        rows,
-        objective,
-        seed=seed,
-        epochs=epochs,
-        watch=lambda student, n_epochs: callbacks,
-    )
+    lesson = lesson_of(student, rows, seed, epochs, **params)
+    lesson.callbacks = callbacks
+    _train.train([lesson])
     return student
 
 

@@ -1,7 +1,5 @@
 """Batches that know which rows they hold."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,6 @@ from skdistill._training._batches import (
     Collate,
     NumberedBatches,
     NumberedRows,
-    moved_if_it_fits,
     to_tensor,
 )
 
@@ -106,22 +103,3 @@ def test_tensors_are_copies(rows):
     np.testing.assert_array_equal(tensor, X)
     tensor.zero_()
     assert X.any()
-
-
-@pytest.mark.parametrize(
-    ("device", "here", "free", "moves"),
-    [
-        ("cuda", "cpu", 200, True),
-        ("cuda", "cpu", 199, False),
-        ("cuda:1", "cuda:1", 0, False),
-        ("cpu", "cpu", 200, False),
-        ("mps", "cpu", 200, False),
-    ],
-)
-def test_inputs_move_to_a_gpu_of_twice_their_size(
-    device, here, free, moves, monkeypatch
-):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
-    tensor = SimpleNamespace(device=torch.device(here), nbytes=100, to=lambda _: None)
-    found = moved_if_it_fits(tensor, torch.device(device))
-    assert found is (None if moves else tensor)

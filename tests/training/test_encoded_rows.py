@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from skdistill._training._lockstep import Lockstep
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
@@ -15,10 +16,9 @@ from skorch.dataset import Dataset
 from skdistill import DistilledClassifier, TabularPreprocessor, make_student
 from skdistill._students import _encoded_rows
 from skdistill._students._encoded_rows import EncodedRows
+from skdistill._students._student import net_of
 from skdistill._training import _prediction
-from skdistill._training._lockstep import Lockstep
 from skdistill._training._prediction import net_rows, proba
-from skdistill._training._train import net_of
 from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import tiny_net
 from tests.training.conftest import assert_same_weights, train

@@ -129,10 +129,10 @@ def test_nets_are_trained_once_for_the_same_rows(remember, n_trainings, monkeypa
         calls.append(args)
         return train(*args, **kwargs)
 
-    train = _pseudo_labels.train_student
-    monkeypatch.setattr(_pseudo_labels, "train_student", counted)
+    train = _pseudo_labels.train
+    monkeypatch.setattr(_pseudo_labels, "train", counted)
     one, other = (completed(transfer_set(), remember=remember)[0] for _ in range(2))
-    assert len(calls) == n_trainings * _pseudo_labels._N_NETS
+    assert len(calls) == n_trainings
     assert_array_equal(one.pseudo_labels, other.pseudo_labels)
 
 
@@ -189,12 +189,12 @@ def learned(monkeypatch):
     """Return a list of the rows that each net learned from."""
     found = []
 
-    def watched(student, own, *args):
+    def watched(student, own, *args, **kwargs):
         found.append(own)
-        return labels_of(student, own, *args)
+        return make_lesson(student, own, *args, **kwargs)
 
-    labels_of = _pseudo_labels._labels_of
-    monkeypatch.setattr(_pseudo_labels, "_labels_of", watched)
+    make_lesson = _pseudo_labels.make_lesson
+    monkeypatch.setattr(_pseudo_labels, "make_lesson", watched)
     monkeypatch.setattr(_pseudo_labels, "_MAX_ROWS", 50)
     return found
 
@@ -233,6 +233,6 @@ def test_a_pass_over_some_rows_counts_as_a_pass_over_all(learned, monkeypatch):
     monkeypatch.setattr(
         _pseudo_labels,
         "_labels_of",
-        lambda student, own, extra, seed: (np.full((N_EXTRA, 2), 0.5), 20, 0.3),
+        lambda lesson, extra: (np.full((N_EXTRA, 2), 0.5), 20, 0.3),
     )
     assert left_open(given).weight_decay == pytest.approx(3 / 20)

@@ -10,49 +10,24 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
-from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
-from skorch import NeuralNetBinaryClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import ValidSplit
 from torch import nn
 
-from skdistill._training._prediction import net_input, transform
-from skdistill._training._train import _n_epochs, net_of
+from skdistill._students._student import net_of
 from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import TinyModule, tiny_net
-from tests.training.conftest import assert_same_weights, differ, train, weights_of
+from tests.training.conftest import (
+    Listens,
+    assert_same_weights,
+    differ,
+    train,
+    weights_of,
+)
 
 BOTH = pytest.mark.parametrize("epochs", [None, 2], ids=["fit", "partial_fit"])
-
-
-# Which net is trained
-
-
-@pytest.mark.parametrize("wrap", [lambda net: net, make_pipeline])
-def test_the_net_is_the_student_or_its_last_step(wrap):
-    net = tiny_net()
-    assert net_of(wrap(net)) is net
-    assert net_of(make_pipeline(StandardScaler(), net)) is net
-
-
-@pytest.mark.parametrize(
-    ("student", "message"),
-    [
-        (nn.Linear(4, 3), "torch module Linear; wrap it in a net"),
-        (make_pipeline(StandardScaler(), nn.Linear(4, 3)), "wrap it in a net"),
-        (NeuralNetBinaryClassifier(nn.Linear), "an output for each class"),
-        (NeuralNetRegressor(nn.Linear), "must be None, a skorch.NeuralNetClassifier"),
-        (make_pipeline(StandardScaler(), MLPClassifier()), "Pipeline that ends in one"),
-        (type(tiny_net()), "the class NeuralNetClassifier"),
-        ("mlp", "must be None, a skorch.NeuralNetClassifier"),
-    ],
-    ids=["module", "pipeline", "binary", "regressor", "classifier", "class", "name"],
-)
-def test_what_cannot_be_a_student_is_refused(student, message):
-    with pytest.raises(TypeError, match=message):
-        net_of(student)
 
 
 # Alpha 0 is the net by itself
@@ -87,7 +62,9 @@ NETS = {
 def test_alpha_0_is_bit_identical_to_the_net_by_itself(rows, piped, params):
     def student():
         net = tiny_net(
-            **{"module": Dropping, "batch_size": 32, "max_epochs": 3} | params
+            **{"module": Dropping, "batch_size": 32, "max_epochs": 3}
+            | {"callbacks": [Listens()]}  # skorch trains such a net
+            | params
         )
         net.set_params(module__n_features=4, module__n_classes=3)
         return make_pipeline(StandardScaler(), net) if piped else net
@@ -112,7 +89,7 @@ class Double(Dropping):
 
 
 def test_a_net_in_double_precision_is_bit_identical_too(rows):
-    params = {"module__n_features": 4, "module__n_classes": 3}
+    params = {"module__n_features": 4, "module__n_classes": 3, "callbacks": [Listens()]}
     one, alone = (tiny_net(module=Double, **params) for _ in range(2))
     train(one, rows, seed=7, alpha=0.0)
     with torch.random.fork_rng():
@@ -186,25 +163,6 @@ def test_a_student_that_can_fit_reproduces_its_teacher():
     assert_allclose(net.predict_proba(X), proba, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("n_own", "n_extra", "batch_size", "n_epochs"),
-    [
-        (20_000, 0, 256, 60),
-        (20_000, 100_000, 256, 33),  # as many steps as 200 passes without extra rows
-        (20_000, 100_000, 32, 33),
-        (1_000_000, 100_000, 256, 4),  # 20,000 steps are less than 5 passes
-        (1_000_000, 0, 1024, 5),
-        (6_000_000, 0, 256, 1),
-        (1_000_000, 0, -1, 300),  # of one step each
-    ],
-)
-def test_a_net_that_leaves_it_open_goes_over_a_limited_number_of_rows(
-    n_own, n_extra, batch_size, n_epochs
-):
-    X, hard = np.empty((n_own, 0)), np.broadcast_to(0, n_own + n_extra)
-    assert _n_epochs(TransferSet(X, X, hard), batch_size) == n_epochs
-
-
 # What the net is told and given
 
 
@@ -252,44 +210,6 @@ def test_preprocessing_is_fitted_at_first_alone(rows):
     assert_allclose(mean, MinMaxScaler().fit_transform(rows.X).mean(axis=0), rtol=1e-5)
     train(student, replace(rows, X=rows.X + 1), epochs=1)
     assert_array_equal(student[1].mean_, mean)
-
-
-@pytest.mark.parametrize("skipped", ["passthrough", None])
-def test_rows_are_transformed_step_by_step(rows, skipped):
-    student = make_pipeline(MinMaxScaler(), skipped, StandardScaler(), tiny_net())
-    train(student, rows)
-    expected = student[:-1].transform(rows.X)
-    assert_array_equal(transform(student, rows.X), expected)
-    assert transform(student[-1], rows.X) is rows.X
-
-
-@pytest.mark.parametrize("given", [np.float32, np.float64, np.int64, bool])
-def test_a_net_gets_rows_in_single_precision(given):
-    X = np.array([[0, 1], [1, 1]], dtype=given)
-    found = net_input(X)
-    assert found.dtype == np.float32
-    assert_array_equal(found, X)
-
-
-def test_a_net_gets_sparse_rows_as_csr():
-    X = csr_matrix(np.eye(3))
-    for rows in (X, X.tocsc()):
-        found = net_input(rows)
-        assert found.format == "csr"
-        assert found.dtype == np.float32
-
-
-@pytest.mark.parametrize(
-    ("X", "message"),
-    [
-        ([[1e300]], "too large for dtype"),
-        ([[np.nan]], "NaN"),
-        ([["word"]], "could not convert"),
-    ],
-)
-def test_rows_that_no_net_can_take_are_refused(X, message):
-    with pytest.raises(ValueError, match=message):
-        net_input(np.array(X))
 
 
 def test_sparse_rows_train_as_dense_ones_do(rows):

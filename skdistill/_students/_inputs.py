@@ -1,0 +1,115 @@
+"""From the rows of a table to the input of a student's net."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
+from sklearn.utils.validation import _num_samples
+from skorch.dataset import Dataset
+from torch.utils.data import DataLoader
+
+from skdistill._students._encoded_rows import EncodedRows, is_large, is_preprocessor
+from skdistill._students._student import net_of
+from skdistill.utils._frames import stacked
+from skdistill.utils._validation import noting, plain_rows
+
+_NOTE = (
+    "(Raised by the student, which gets X just as it was given to fit. What it needs "
+    "done to X goes into one pipeline with it; make_student() takes tables of numbers "
+    "and strings as they are)"
+)
+
+
+def net_input(X: Any) -> Any:
+    """Return rows as a net takes them: float32, dense or CSR, finite."""
+    rows = plain_rows(X)
+    if rows is not None:
+        return rows
+    with np.errstate(over="ignore"):  # what overflows is reported as infinite
+        return check_array(
+            X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True
+        )
+
+
+def net_rows(student: Any, parts: Sequence[Any]) -> Any:
+    """Return rows as the net of a fitted student takes them, as one array.
+
+    Parameters
+    ----------
+    student : skorch.NeuralNetClassifier or Pipeline
+        Its preprocessing is fitted.
+    parts : sequence of array-like, sparse matrix or data frame
+        The rows, of which each part comes below the one before.
+
+    Returns
+    -------
+    rows : ndarray, CSR matrix or EncodedRows
+        Finite, float32.
+    """
+    if _encodes_rows_alone(student):
+        n_rows = sum(map(_num_samples, parts))
+        if is_large(student[0], n_rows):
+            return EncodedRows(student[0], parts)
+    return stacked([net_input(_transform(student, part)) for part in parts])
+
+
+def learned_rows(
+    student: Any, X: Any, y: NDArray[Any], extra: Any, *, is_fitted: bool
+) -> Any:
+    """Fit the preprocessing of a student, and return rows as its net takes them.
+
+    Parameters
+    ----------
+    student : skorch.NeuralNetClassifier or Pipeline
+        Changed in place.
+    X : array-like, sparse matrix or data frame
+        The training rows, on which the preprocessing is fitted.
+    y : ndarray of shape (n_samples,)
+        The codes of their classes.
+    extra : array-like, data frame or None
+        Further rows, which come below.
+    is_fitted : bool
+        Whether the preprocessing is fitted already.
+    """
+    parts = [X] if extra is None else [X, extra]
+    with noting(_NOTE):
+        if is_fitted or not isinstance(student, Pipeline) or len(student.steps) == 1:
+            return net_rows(student, parts)
+        head = student[:-1]
+        if _encodes_rows_alone(student):
+            head.fit(X, y)
+            return net_rows(student, parts)
+        # What fit_transform returns counts: for scikit-learn's TargetEncoder, it is
+        # something else than what transform returns.
+        own = net_input(head.fit_transform(X, y))
+        student.steps[:-1] = head.steps
+        return stacked([own, *(net_rows(student, [part]) for part in parts[1:])])
+
+
+def _transform(student: Any, X: Any) -> Any:
+    """Apply the fitted preprocessing of a student, if it has some."""
+    if isinstance(student, Pipeline):
+        # Step by step: Pipeline.transform costs as much as the net for a single row.
+        for _, step in student.steps[:-1]:
+            if step is not None and step != "passthrough":
+                X = step.transform(X)
+    return X
+
+
+def _encodes_rows_alone(student: Any) -> bool:
+    """Tell whether a student's preprocessing is one that :class:`EncodedRows` takes.
+
+    All transformers work row by row once they are fitted. But some take longer than a
+    step of the net; ours does not. A net's own dataset or loader may do with the rows
+    what an array alone can.
+    """
+    if not isinstance(student, Pipeline) or len(student.steps) != 2:
+        return False
+    net = net_of(student)
+    stock = net.dataset is Dataset and net.iterator_valid is DataLoader
+    return stock and is_preprocessor(student[0])

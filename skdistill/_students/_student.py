@@ -1,0 +1,117 @@
+"""The parts of a student, and what it leaves open."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from sklearn.pipeline import Pipeline
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+
+# How many times a student that leaves it open goes over as many rows as there are
+# training rows, without and with rows beyond them.
+_PASSES, _PASSES_WITH_EXTRA = 60, 200
+
+# It goes over no more rows than this in all, 20,000 batches of 256, so that the time of
+# a training is bounded. With 20,000 training rows and 100,000 made ones, it is less.
+_MAX_ROWS = 20_000 * 256
+
+# With few rows it takes at least this many steps, as a pass is only a few.
+_MIN_STEPS = 300
+
+
+@dataclass(frozen=True)
+class LeftOpen:
+    """The values of parameters that a student leaves open.
+
+    The defaults are for a training of which nothing else is known.
+
+    Attributes
+    ----------
+    weight_decay : float
+        The weight decay.
+    numeric : {"standard", "piecewise"}
+        The encoding of numbers.
+    """
+
+    weight_decay: float = 0.1
+    numeric: str = "piecewise"
+
+
+def net_of(student: Any) -> NeuralNetClassifier:
+    """Return the net in a student, or raise a TypeError that says what one is."""
+    net = student[-1] if isinstance(student, Pipeline) else student
+    if isinstance(net, torch.nn.Module):
+        raise TypeError(
+            f"the student is the torch module {type(net).__name__}; wrap it in a net: "
+            "skorch.NeuralNetClassifier(module, criterion=torch.nn.CrossEntropyLoss)"
+        )
+    if isinstance(net, NeuralNetBinaryClassifier) or not isinstance(
+        net, NeuralNetClassifier
+    ):
+        what = f"the class {net.__name__}" if isinstance(net, type) else type(net)
+        raise TypeError(
+            "the student must be None, a skorch.NeuralNetClassifier with an output for "
+            f"each class, or a Pipeline that ends in one, got {what}. "
+            "make_student(hidden_layer_sizes=...) makes one"
+        )
+    return net
+
+
+def numeric_of(student: Any) -> str | None:
+    """Return how the first step of a student encodes numbers, if it says so."""
+    if not isinstance(student, Pipeline):
+        return None
+    return getattr(student[0], "numeric", None)
+
+
+def settle(student: Any, left_open: LeftOpen) -> None:
+    """Set what a student leaves open of its encoding and its weight decay."""
+    net = net_of(student)
+    if getattr(net, "optimizer__weight_decay", 0.0) is None:
+        net.set_params(optimizer__weight_decay=left_open.weight_decay)
+    if numeric_of(student) == "auto":
+        student[0].set_params(numeric=left_open.numeric)
+
+
+def settle_epochs(net: Any, n_own: int, n_rows: int) -> None:
+    """Set the number of epochs of a net that leaves it open.
+
+    There are as many steps as passes over the training rows alone would take: further
+    rows bear more of them before a student overfits. Of very many rows, one pass is
+    enough.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        The net.
+    n_own : int
+        The number of training rows.
+    n_rows : int
+        The number of all rows.
+    """
+    if net.max_epochs is not None:
+        return
+    passes = _PASSES if n_rows == n_own else _PASSES_WITH_EXTRA
+    n_batches = math.ceil(n_rows / net.batch_size) if net.batch_size > 0 else 1
+    n_epochs = min(round(passes * n_own / n_rows), _MAX_ROWS // n_rows)
+    net.set_params(max_epochs=max(n_epochs, math.ceil(_MIN_STEPS / n_batches)))
+
+
+def settle_widths(student: Any, X: Any, n_outputs: int) -> None:
+    """Tell a net's module its widths, where it asks and the person has not told it."""
+    net = net_of(student)
+    if isinstance(net.module, torch.nn.Module):  # it has its widths already
+        return
+    asked = inspect.signature(net.module).parameters
+    told = net.get_params_for("module")
+    widths = {"n_classes": n_outputs}
+    if X.ndim == 2:
+        widths["n_features"] = X.shape[1]
+    if isinstance(student, Pipeline) and hasattr(student[0], "n_numeric_"):
+        widths["n_numeric"] = student[0].n_numeric_
+    missing = {k: v for k, v in widths.items() if k in asked and k not in told}
+    net.set_params(**{f"module__{name}": width for name, width in missing.items()})

@@ -1,0 +1,39 @@
+"""Tell Ctrl-C from a KeyboardInterrupt that code raises."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def noticing_interrupts() -> Iterator[list[int]]:
+    """Note the interrupts by Ctrl-C, which raise KeyboardInterrupt as before.
+
+    A callback of skorch raises the same exception to end a training. Python delivers
+    Ctrl-C to the main thread alone, so there is none in another thread.
+
+    Yields
+    ------
+    seen : list of int
+        The numbers of the signals, as they come.
+    """
+    seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or not callable(before):
+        yield seen
+        return
+
+    def note(number: int, frame: Any) -> Any:
+        seen.append(number)
+        return before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -20,24 +20,25 @@ from skdistill.utils._frames import is_frame
 # The width that the leaves of an ensemble of trees are reduced to.
 N_LEAF_FEATURES = 64
 
-# Into how many columns the leaves are hashed first, and by what odd numbers. Inner
-# products of one-hot rows are off by 1 / 128 then, the root of it.
+# The number of columns that the leaves are hashed into first, and the odd numbers of
+# the hash. Inner products of one-hot rows then have an error of 1 / 128, as 128 is the
+# root of the number of columns.
 _HASHED_WIDTH = 2**14
 _HASH_FACTORS = np.array(
     [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64
 )
 
-# How many rows have their leaves hashed at once.
+# The number of rows whose leaves are hashed at once.
 _BATCH_SIZE = 4096
 
 
 class LeafReduction:
-    """Reduces the leaves that rows fall into to a few features, by their co-occurrence.
+    """Reduces the leaves of rows to a few features, by their co-occurrence.
 
-    Rows that share many leaves get similar features: their inner products are near
-    the share of trees in which two rows meet, up to a common factor. The leaves of all
-    trees are hashed into one sparse one-hot matrix, of which a truncated singular value
-    decomposition keeps the largest components.
+    Rows that share many leaves get similar features: the inner product of two rows is
+    near the share of trees in which they share a leaf, up to a common factor. The
+    leaves of all trees are hashed into one sparse one-hot matrix, and a truncated
+    singular value decomposition keeps its largest components.
     """
 
     @property

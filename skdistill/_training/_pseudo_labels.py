@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from skdistill._teachers._calibration import matching_temperature
+from skdistill._targets._calibration import matching_temperature
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import net_rows, proba
 from skdistill._training._train import LeftOpen, net_of, train_student

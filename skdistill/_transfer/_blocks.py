@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from skdistill.utils._validation import all_fitted, check_classes
+from skdistill._targets._class_names import check_classes
+from skdistill.utils._unwrap import listed
+from skdistill.utils._validation import all_fitted
 
 
 def is_collection(X: Any) -> bool:
@@ -29,21 +31,21 @@ def labels_by_block(
     X : dask.array.Array or dask.dataframe.DataFrame
         The rows.
     classes : array-like or None
-        The classes, if the teacher does not tell them.
+        The classes, if the teacher has no ``classes_``.
     y : array-like or None
-        Is to be None.
+        Must be None.
 
     Raises
     ------
     ValueError
-        If the labels of a block depend on other blocks, or if nobody tells the classes.
+        If the labels of a block depend on other blocks, or if the classes are unknown.
     """
     if y is not None or not all_fitted(teacher):
         raise ValueError(
             "a dask collection is labeled block by block: pass a fitted teacher, and "
             "no y"
         )
-    teachers = teacher if isinstance(teacher, list | tuple) else [teacher]
+    teachers = listed(teacher)
     if classes is None:
         if not all(hasattr(one, "classes_") for one in teachers):
             raise ValueError("the teacher has no classes_: pass classes=")

@@ -14,7 +14,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_memory
 
-from skdistill._teachers._answers import Answer
+from skdistill._targets._answer import Answer
 from skdistill.utils._fingerprint import Fingerprint
 from skdistill.utils._locks import ForkSafeLock
 

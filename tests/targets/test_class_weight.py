@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skdistill._transfer._class_weight import weights_of_classes, weights_of_rows
+from skdistill._targets._class_weight import weights_of_classes
+from skdistill._targets._classes import Classes
 
 CLASSES = np.array(["1", "2", "3"])
 Y = np.array(["3", "1", "3", "2", "3", "3"])
@@ -16,17 +17,19 @@ def test_rows_weigh_as_in_scikit_learn(class_weight):
     y = np.array([2, 0, 2, 1, 2, 2])
     expected = compute_sample_weight(class_weight, y)
 
-    assert_array_equal(weights_of_rows(class_weight, np.arange(3), y), expected)
-    weighted = weights_of_rows(class_weight, np.arange(3), y, np.arange(6.0))
+    target = Classes(class_weight=class_weight)
+
+    assert_array_equal(target.weighted(y, None), expected)
+    weighted = target.weighted(y, np.arange(6.0))
     assert_array_equal(weighted, expected * np.arange(6))
 
 
 def test_no_class_weights_leave_the_sample_weights_as_they_are():
     weight = np.ones(6)
 
-    assert weights_of_classes(None, CLASSES, Y) is None
-    assert weights_of_rows(None, CLASSES, Y, weight) is weight
-    assert weights_of_rows({"1": 2}, CLASSES, None, weight) is weight
+    assert Classes(names=CLASSES).row_weights(np.zeros((6, 3)), Y) is None
+    assert Classes().weighted(Y, weight) is weight
+    assert Classes(class_weight={"1": 2}).weighted(None, weight) is weight
 
 
 def test_labels_that_look_like_numbers_stay_strings():

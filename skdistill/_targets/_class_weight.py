@@ -1,4 +1,4 @@
-"""The weights of classes, and of the rows that are labeled with them."""
+"""The weights of classes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from skdistill.utils._validation import require_target
 
 def weights_of_classes(
     class_weight: Any, classes: NDArray[Any], y: NDArray[Any] | None
-) -> NDArray[np.float64] | None:
-    """Return the weight of each class, or None if all weigh the same.
+) -> NDArray[np.float64]:
+    """Return the weight of each class.
 
     Parameters
     ----------
-    class_weight : dict, "balanced" or None
+    class_weight : dict or "balanced"
         As scikit-learn has it: weights by class, 1 for a class that is not named; or
         "balanced", in inverse proportion to the number of rows of a class. A class
         without rows has the weight 1.
     classes : ndarray of shape (n_classes,)
         All classes, sorted.
     y : ndarray of shape (n_samples,) or None
-        Labels, which are all among the classes.
+        Labels, all of them among the classes.
 
     Raises
     ------
@@ -33,8 +33,6 @@ def weights_of_classes(
         If there is no ``y`` to balance; or if a weight is negative or not finite, or of
         a label that is no class while a class has no weight.
     """
-    if class_weight is None:
-        return None
     if isinstance(class_weight, str):
         y = np.asarray(require_target(y, f"class_weight={class_weight!r}"))
         present = np.unique(y)
@@ -56,17 +54,3 @@ def weights_of_classes(
             f"class_weight must be finite and not negative, got {class_weight}"
         )
     return weights
-
-
-def weights_of_rows(
-    class_weight: Any,
-    classes: NDArray[Any],
-    y: NDArray[Any] | None,
-    sample_weight: Any = None,
-) -> Any:
-    """Return sample weights, multiplied by the weights of the labels' classes."""
-    weights = weights_of_classes(class_weight, classes, y)
-    if weights is None or y is None:
-        return sample_weight
-    by_class: NDArray[np.float64] = weights[np.searchsorted(classes, y)]
-    return by_class if sample_weight is None else by_class * sample_weight

@@ -42,7 +42,7 @@ def ask(teacher: Any, X: Any, verbose: int = 0, *, target: Target) -> Answer:
     target : Target
         Decides which method is called, and checks what it returns.
     """
-    chunks = list(gen_batches(_num_samples(X), _chunk_size(X, target.width(teacher))))
+    chunks = list(gen_batches(_num_samples(X), _chunk_size(X, teacher)))
     parts = []
     for chunk in shown(chunks, "soft labels", verbose):
         rows = private_copy(X if len(chunks) == 1 else _safe_indexing(X, chunk))
@@ -151,8 +151,9 @@ def private_copy(X: Any) -> Any:
     return X.clone() if hasattr(X, "clone") else X  # polars
 
 
-def _chunk_size(X: Any, n_columns: int) -> int:
+def _chunk_size(X: Any, teacher: Any) -> int:
     """Return the number of rows of a chunk, at least one."""
+    n_columns = len(getattr(teacher, "classes_", ())) or 1000
     n_values = X.nnz if issparse(X) else math.prod(getattr(X, "shape", ()))
     most = _CHUNK_VALUES * _num_samples(X) // max(n_values, 1)
     return max(1, min(_CHUNK_BYTES // (8 * n_columns), most))

@@ -67,7 +67,7 @@ def _out_of_fold(teacher: Any, question: Question) -> Answer:
     whole, fitted = teacher, None
     if not is_fitted(teacher):
         whole = fitted = _fit_on_all(clone(prototype), question)
-    columns = question.target.columns_of(whole, fitted_here=fitted is not None)
+    columns = None if fitted is whole else question.target.columns_of(whole)
     _, target = question.target.reconcile(columns, y)
     like = reduction = None
     if question.features is not None:

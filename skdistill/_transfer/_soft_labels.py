@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
-from skdistill._targets._target import Target
 from skdistill._teachers._asking import average
 from skdistill._transfer._blocks import is_collection, labels_by_block
 from skdistill._transfer._methods import answer_of
@@ -159,7 +158,7 @@ def soft_labels(
         }
         block = partial(soft_labels, teacher, **options)
         return labels_by_block(block, teacher, X, classes, y)
-    target: Target = Classes(columns=classes, proba_clip=proba_clip)
+    target = Classes(columns=classes, proba_clip=proba_clip)
     if y is not None:
         y = target.check_y(y, X)
     question = Question(
@@ -196,7 +195,6 @@ def label(teacher: Any, question: Question) -> Answer:
     """
     check_not_empty(question.X)
     target = question.target
-    target.check_params()
     several, teachers = isinstance(teacher, list | tuple), listed(teacher)
     weights = check_teacher_weights(question.teacher_weights, len(teachers))
     for one in teachers:

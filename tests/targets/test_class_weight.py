@@ -5,11 +5,19 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skdistill._targets._class_weight import weights_of_classes
 from skdistill._targets._classes import Classes
 
 CLASSES = np.array(["1", "2", "3"])
 Y = np.array(["3", "1", "3", "2", "3", "3"])
+
+
+def weights_of(class_weight, classes, y):
+    """Return the weights of rows without a label, one of each class."""
+    sure = 100 * np.eye(len(classes))
+    n_labels = 0 if y is None else len(y)
+    soft = np.concatenate([np.zeros((n_labels, len(classes))), sure])
+    target = Classes(class_weight=class_weight, names=classes)
+    return target.row_weights(soft, y)[n_labels:]
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 2, 1: 0.5, 2: 0}, {1: 3}])
@@ -33,19 +41,19 @@ def test_no_class_weights_leave_the_sample_weights_as_they_are():
 
 
 def test_labels_that_look_like_numbers_stay_strings():
-    weights = weights_of_classes({"3": 4}, CLASSES, Y)
+    weights = weights_of({"3": 4}, CLASSES, Y)
 
     assert weights.tolist() == [1, 1, 4]
 
 
 def test_balanced_weights_are_one_for_a_class_without_rows():
-    weights = weights_of_classes("balanced", np.array(["1", "2", "3", "4"]), Y)
+    weights = weights_of("balanced", np.array(["1", "2", "3", "4"]), Y)
 
     assert weights.tolist() == [2, 2, 0.5, 1]
 
 
 def test_a_fold_may_lack_a_class_that_has_a_weight():
-    assert weights_of_classes({"1": 1, "2": 2}, CLASSES[:1], None).tolist() == [1]
+    assert weights_of({"1": 1, "2": 2}, CLASSES[:1], None).tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -61,9 +69,9 @@ def test_a_fold_may_lack_a_class_that_has_a_weight():
 )
 def test_weights_that_cannot_be(class_weight, message):
     with pytest.raises(ValueError, match=message):
-        weights_of_classes(class_weight, CLASSES, Y)
+        weights_of(class_weight, CLASSES, Y)
 
 
 def test_labels_are_needed_to_be_balanced():
     with pytest.raises(ValueError, match="class_weight='balanced' requires y"):
-        weights_of_classes("balanced", CLASSES, None)
+        weights_of("balanced", CLASSES, None)

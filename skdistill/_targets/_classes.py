@@ -429,7 +429,7 @@ class Classes:
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool
     ) -> None:
-        """Warn about soft targets that teach nothing. See the function's parameters."""
+        """Warn about soft targets that teach nothing, as the function does."""
         _uninformative.warn_if_uninformative(
             soft,
             hard,
@@ -448,7 +448,7 @@ class Classes:
     def score(
         self, y: ArrayLike, soft_labels: NDArray[Any], sample_weight: Any
     ) -> float:
-        """Return how good predictions are: minus the log loss of rows of known labels."""
+        """Return minus the log loss of the rows with a label that is known."""
         y = np.asarray(y)
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
         known = self.are_known(y, self.names)

@@ -6,6 +6,6 @@ from typing import TypeAlias
 
 from skdistill._targets._classes import Classes
 
-# A further kind has the methods of Classes: `Target = Classes | Numbers`. Then mypy checks
-# every call of a method for both.
+# A further kind has the methods of Classes. With `Target = Classes | Numbers`, mypy
+# checks each call of a method for both kinds.
 Target: TypeAlias = Classes

@@ -32,10 +32,16 @@ from skdistill.utils._warnings import warn
 def answer_of(teacher: Any, question: Question) -> Answer:
     """Ask a teacher as the question says; fit it, or clones of it, if necessary."""
     if question.fits(teacher):
-        if question.sample_weight is not None:
-            _warn_without_weights(teacher)
+        if question.sample_weight is not None and not weight_parameter(teacher):
+            warn(
+                f"teacher {type(last_step(teacher)[1]).__name__} takes no "
+                "sample_weight: the weights act on the student alone"
+            )
         if question.y is not None:
             question.target.check_fittable(question.y)
+    if not is_fitted(teacher):  # nobody else names the columns of a new teacher
+        target = replace(question.target, columns=None)
+        question = replace(question, target=target)
     calibration = None
     if question.calibration == "out_of_fold" != question.resolved:
         calibration = _calibration_out_of_fold(teacher, question)
@@ -45,7 +51,7 @@ def answer_of(teacher: Any, question: Question) -> Answer:
         answer = answer.above(_on_extra(whole, answer, question))
     if isinstance(question.calibration, tuple):
         X, y = question.calibration
-        said, _ = _named(_ask(whole, X, question), whole, y, answer, question)
+        said, _ = _named(_ask(whole, X, question), whole, y, question)
         calibration = question.target.calibration(said, y)
     calibration = calibration or answer.calibration
     return answer if calibration is None else calibration(answer)
@@ -67,14 +73,14 @@ def _out_of_fold(teacher: Any, question: Question) -> Answer:
     whole, fitted = teacher, None
     if not is_fitted(teacher):
         whole = fitted = _fit_on_all(clone(prototype), question)
-    columns = None if fitted is whole else question.target.columns_of(whole)
-    _, target = question.target.reconcile(columns, y)
+    target = question.target
+    _, target = target.reconcile(target.columns_of(whole), y)
     like = reduction = None
     if question.features is not None:
         like, reduction = question.features(whole, private_copy(question.X))
     parts = _label_folds(prototype, question, target, like)
-    values, never = _held_out(parts, (len(y), len(target.names)))
-    answer = Answer(values, target.names, teacher=fitted)
+    answer, never = _held_out(parts, target, len(y))
+    answer = replace(answer, teacher=fitted)
     if question.calibration == "out_of_fold":
         calibration = _calibration_on_held_out(answer, ~never, question)
         answer = replace(answer, calibration=calibration)
@@ -153,7 +159,7 @@ def _label_folds(
     like: NDArray[np.float32] | None = None,
 ) -> list[_Fold]:
     """Label each fold by a clone that is fitted on the others."""
-    y = require_target(question.y, "out_of_fold")
+    y = question.y
     folds = target.folds(question.cv, question.X, y)
     if not folds:
         raise ValueError("cv makes no folds: pass at least one pair (train, test)")
@@ -179,7 +185,7 @@ def _label_fold(
 
     None if no teacher can be fitted on ``train``, or ``test`` is empty.
     """
-    y = require_target(question.y, "out_of_fold")
+    y = question.y
     if not len(test) or not target.is_fittable(y[train]):
         return None
     weights = question.sample_weight
@@ -196,10 +202,12 @@ def _label_fold(
 
 
 def _held_out(
-    parts: list[_Fold], shape: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    parts: list[_Fold], target: Target, n_rows: int
+) -> tuple[Answer, NDArray[np.bool_]]:
     """Return the soft labels of held-out rows, and which rows have none."""
-    return _mean([(f.rows[f.known], f.values[f.known]) for f in parts], shape)
+    said = [(fold.rows[fold.known], fold.values[fold.known]) for fold in parts]
+    values, never = _mean(said, (n_rows, len(target.names)))
+    return Answer(values, target.names), never
 
 
 def _mean(
@@ -221,19 +229,18 @@ def _calibration_out_of_fold(teacher: Any, question: Question) -> Any:
     prototype = _prototype(teacher, question, "calibrate_teacher", way_out)
     _, target = question.target.reconcile(None, y)
     parts = _label_folds(prototype, question, target)
-    values, never = _held_out(parts, (len(y), len(target.names)))
-    return _calibration_on_held_out(Answer(values, target.names), ~never, question)
+    answer, never = _held_out(parts, target, len(y))
+    return _calibration_on_held_out(answer, ~never, question)
 
 
 def _calibration_on_held_out(
     answer: Answer, held: NDArray[np.bool_], question: Question
 ) -> Any:
     """Calibrate on the rows that are labeled by a clone that was not fitted on them."""
-    y = require_target(question.y, "out_of_fold")
     weight = question.sample_weight
     weight = None if weight is None else np.asarray(weight)[held]
     held_out = replace(answer, values=answer.values[held])
-    return question.target.calibration(held_out, y[held], weight)
+    return question.target.calibration(held_out, question.y[held], weight)
 
 
 def _fit_on_all(teacher: Any, question: Question) -> Any:
@@ -254,11 +261,10 @@ def _with_features(answer: Answer, teacher: Any, question: Question) -> Answer:
 
 
 def _named(
-    said: Answer, whole: Any, y: Any, answer: Answer, question: Question
+    said: Answer, whole: Any, y: Any, question: Question
 ) -> tuple[Answer, Target]:
     """Name the columns of the teacher that saw all rows as ``y`` does."""
-    if answer.teacher is None:
-        said = question.target.named(said, whole)
+    said = question.target.named(said, whole)
     columns, target = question.target.reconcile(said.columns, y)
     return replace(said, columns=columns), target
 
@@ -277,7 +283,7 @@ def _on_extra(whole: Any, answer: Answer, question: Question) -> Answer:
             "that the teacher takes"
         ) from error
     if question.resolved == "out_of_fold":
-        more, target = _named(more, whole, question.y, answer, question)
+        more, target = _named(more, whole, question.y, question)
         more = replace(more, values=target.aligned(more))
     if answer.features is None or question.features is None:
         return more
@@ -293,7 +299,7 @@ def _fall_back(
     where = np.flatnonzero(rows)
     if len(where):
         said = ask(whole, _safe_indexing(question.X, where), target=question.target)
-        said, target = _named(said, whole, question.y, answer, question)
+        said, target = _named(said, whole, question.y, question)
         answer.values[where] = target.aligned(said)
 
 
@@ -308,12 +314,3 @@ def _positions(part: Any, n_rows: int) -> NDArray[np.intp]:
             f"{n_rows} rows, got {given!r:.80}"
         )
     return given.astype(np.intp)
-
-
-def _warn_without_weights(teacher: Any) -> None:
-    if weight_parameter(teacher) is None:
-        _, last = last_step(teacher)
-        warn(
-            f"teacher {type(last).__name__} takes no sample_weight: the weights act on "
-            "the student alone"
-        )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._target import Target
@@ -56,8 +56,8 @@ class Question:
     """
 
     X: Any
-    y: NDArray[Any] | None = None
-    sample_weight: ArrayLike | None = None
+    y: Any = None
+    sample_weight: Any = None
     target: Target = field(kw_only=True)
     method: str = "in_sample"
     cv: Any = None

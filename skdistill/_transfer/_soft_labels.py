@@ -222,10 +222,12 @@ def label(teacher: Any, question: Question) -> Answer:
 
 def _mark(teacher: Any, question: Question) -> Fingerprint | None:
     """Return a checksum of all that an answer depends on, or None if it is random."""
+    if _draws_anew(teacher, question):
+        return None
     calibration, target = question.calibration, question.target
     if calibration is not None:
         calibration = (calibration, target.columns)
-    how = (
+    parts = (
         type(target).__name__,
         question.resolved,
         question.features,
@@ -234,34 +236,35 @@ def _mark(teacher: Any, question: Question) -> Fingerprint | None:
         calibration,
     )
     if not question.fits(teacher):
-        return fingerprint(teacher, how)
-    draws = question.uses_folds and _draws(question.cv)
-    if question.random_state is None or draws:
-        return None
+        return fingerprint(teacher, parts)
     fitting = (question.y, question.sample_weight, target.columns, question.cv)
-    return fingerprint(teacher, how, fitting, question.random_state)
+    return fingerprint(teacher, parts, fitting, question.random_state)
+
+
+def _draws_anew(teacher: Any, question: Question) -> str | None:
+    """Return why the answer to the same question may be another one; None if not."""
+    if not question.fits(teacher):
+        return None
+    if question.random_state is None:
+        return "random_state=None draws anew in each fit: set an integer"
+    # Whether the splitter makes different folds in each call.
+    shuffles = getattr(question.cv, "shuffle", True)
+    draws = shuffles and getattr(question.cv, "random_state", 0) is None
+    if question.uses_folds and draws:
+        return "cv draws other folds in each fit: set its random_state"
+    return None
 
 
 def _warn_without_memory(
     teacher: Any, question: Question, mark: Fingerprint | None
 ) -> None:
     """Warn if ``memory`` keeps nothing for later processes, and say why."""
-    if mark is not None and mark.is_lasting:
-        return
-    if mark is not None:
+    if mark is None:
+        reason = _draws_anew(teacher, question) or "it or the data cannot be pickled"
+    elif not mark.is_lasting:
         reason = "code outside of installed packages is part of it or of the data"
-    elif question.fits(teacher) and question.random_state is None:
-        reason = "random_state=None draws anew in each fit: set an integer"
-    elif question.uses_folds and _draws(question.cv):
-        reason = "cv draws other folds in each fit: set its random_state"
     else:
-        reason = "it or the data cannot be pickled"
+        return
     warn(
         f"memory does not keep what teacher {type(teacher).__name__} says, as {reason}"
     )
-
-
-def _draws(cv: Any) -> bool:
-    """Tell whether a splitter makes different folds in each call."""
-    shuffles = getattr(cv, "shuffle", True)
-    return shuffles and getattr(cv, "random_state", 0) is None

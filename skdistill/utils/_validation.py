@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdistill.utils._frames import check_frame, column_names, is_frame
+from skdistill.utils._unwrap import listed
 
 # Each number of a row whose sum of squares is less than this is finite in float32.
 _SAFE_SQUARES = 1e38
@@ -40,9 +41,7 @@ def is_fitted(teacher: Any) -> bool:
 
 def all_fitted(teacher: Any) -> bool:
     """Tell whether a teacher, or every teacher of a list, is fitted."""
-    if isinstance(teacher, list | tuple):
-        return all(map(is_fitted, teacher))
-    return is_fitted(teacher)
+    return all(map(is_fitted, listed(teacher)))
 
 
 def fitted_teachers(estimator: Any) -> list[Any]:
@@ -51,7 +50,7 @@ def fitted_teachers(estimator: Any) -> list[Any]:
     found: list[Any] = []
     for name, value in params.items():
         if name.rpartition("__")[2] == "teacher":
-            found += value if isinstance(value, list | tuple) else [value]
+            found += listed(value)
     return [teacher for teacher in found if is_fitted(teacher)]
 
 

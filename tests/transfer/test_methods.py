@@ -44,6 +44,7 @@ from skdistill._teachers._leaves import N_LEAF_FEATURES
 from skdistill._transfer._methods import answer_of
 from skdistill._transfer._question import Question
 from skdistill._transfer._store import store
+from skdistill.augmentation import MUNGE
 from skdistill.utils._layers import NoFeaturesError
 from tests.kinds import perceptron, scaled, small_forest, xgboost_classifier
 
@@ -718,3 +719,33 @@ def test_width_that_differs_between_folds_is_refused(data):
         answered(
             KNeighborsClassifier(), X, y, "out_of_fold", cv=KFold(3), features=question
         )
+
+
+# Further rows
+
+
+class Strict(GaussianNB):
+    """Refuses rows that it was not fitted on."""
+
+    def fit(self, X, y):
+        self.known_ = X.copy()
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        if not np.isin(X, self.known_).all():
+            raise TypeError("what is this?")
+        return super().predict_proba(X)
+
+
+def test_a_teacher_that_refuses_made_rows_is_explained(data):
+    made = data[0][:5] + 1
+    message = (
+        "teacher Strict fails on rows that the augmenter MUNGE made, or on those of "
+        "X_transfer: what is this.*Set augmenter=None"
+    )
+
+    with pytest.raises(ValueError, match=message) as error:
+        answered(Strict(), *data, "in_sample", extra=made, augmenter=MUNGE())
+    assert isinstance(error.value.__cause__, TypeError)
+    with pytest.raises(TypeError, match=r"^what is this\?"):
+        answered(Strict(), *data, "in_sample", extra=made)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Answer:
-    """The labels that a teacher gives some rows, and its hidden features of them.
+    """A teacher's soft labels of some rows, and its hidden features of them.
 
     Attributes
     ----------
@@ -22,9 +22,9 @@ class Answer:
     are_logits : bool
         Whether the teacher gives logits.
     features : ndarray of shape (n_samples, n_teacher_features), float32, or None
-        Hidden features, if they were asked for and the teacher has some.
+        Hidden features, if the question asked for them and the teacher has some.
     reduction : LeafReduction, list of them, or None
-        How the leaves of trees were reduced to these features.
+        The reduction of the leaves of trees to these features.
     calibration : Calibration, list of them, or None
         The calibration of the values, or the one that they are to get.
     teacher : estimator or None

@@ -12,14 +12,14 @@ from scipy.special import log_softmax
 
 from skdistill._targets._answer import Answer
 
-# On rows that a teacher gets all right, a lower temperature is always better.
+# If a teacher is right on all rows, a lower temperature is always better.
 BOUNDS = (0.05, 20.0)
 
 # The bounds of a temperature that nets, and not labels, determine: it is less certain.
 _MATCHED_BOUNDS = (1 / 3, 3.0)
 
-# A temperature that makes a teacher's labels the likeliest is too high by this factor
-# where they are compared with another model's probabilities: see matching_temperature.
+# The temperature of the smallest cross-entropy relative to another model is too high by
+# this factor: see matching_temperature.
 _EXCESS = 1.3
 
 _LOG_2 = np.log(2.0)

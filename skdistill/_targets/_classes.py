@@ -90,7 +90,7 @@ class Classes:
             largest = np.unique(y, return_counts=True)[1].max()
             cv = model_selection.KFold(n_splits) if largest < n_splits else n_splits
         with warnings.catch_warnings():
-            # Rows of a class that a clone does not know have another teacher.
+            # Another teacher labels the rows of a class that a clone does not know.
             warnings.filterwarnings("ignore", message="The least populated class")
             splitter = model_selection.check_cv(cv, y, classifier=True)
             return list(splitter.split(X, y))
@@ -146,7 +146,7 @@ class Classes:
             raise TypeError(f"teacher must be a classifier, got {teacher!r:.80}")
         if isinstance(teacher, BaseEstimator) and is_regressor(teacher):
             raise TypeError(f"teacher {name} is a regressor; a teacher is a classifier")
-        # A stack, say, can only tell once it is fitted: it is checked again then.
+        # A stack, for example, is checked again when it is fitted.
         may_have_later = hasattr(type(teacher), "predict_proba")
         if not has_proba and (is_fitted(teacher) or not may_have_later):
             way_out = "wrap it in sklearn.calibration.CalibratedClassifierCV"

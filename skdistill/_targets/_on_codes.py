@@ -15,7 +15,7 @@ _PACKAGES = ("xgboost",)
 
 
 class OnCodes(ClassifierMixin, BaseEstimator):
-    """Fits a classifier on the codes of labels, and names its classes by the labels.
+    """Fits a classifier on the codes of labels, and gives it the labels as classes.
 
     Parameters
     ----------

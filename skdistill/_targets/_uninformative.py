@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from skdistill.utils._warnings import warn
 
-# A teacher that is wrong on most rows is suspicious if it goes less than this share of
-# the way from chance to a perfect recall, and classes have so many rows on average.
+# A teacher that is wrong on most rows is suspicious if its recall is less than this
+# share of the way from chance to 1, and classes have this many rows on average.
 _SUSPICIOUS = 0.25
 _ENOUGH_ROWS = 20
 
@@ -94,7 +94,7 @@ def _refuse_groups(logits: NDArray[np.float32], found: NDArray[Any]) -> None:
 
 
 def _reason(fitted_here: bool) -> str:
-    """Return why a teacher may be no better than chance, and what to do."""
+    """Return a reason for a teacher at chance level, and what to do."""
     if fitted_here:
         return (
             "it has learned little from these rows. Try another teacher, or "

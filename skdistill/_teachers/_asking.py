@@ -72,7 +72,7 @@ def fit(
     y = require_target(y, "fitting a teacher").copy()
     keywords, routed = {}, {}
     if sample_weight is not None and (parameter := weight_parameter(teacher)):
-        # The name of a step reaches it only where metadata is not routed.
+        # The name of a step reaches it only if metadata is not routed.
         keywords[parameter] = np.array(sample_weight)
         routed["enable_metadata_routing"] = False
     note = (
@@ -88,14 +88,14 @@ def fit(
 
 
 def weight_parameter(teacher: Any) -> str | None:
-    """Return the name under which ``teacher.fit`` takes sample weights, if it does."""
+    """Return the name of the sample weights in ``teacher.fit``; None without any."""
     prefix, last = last_step(teacher)
     takes = has_fit_parameter(last, "sample_weight")
     return f"{prefix}sample_weight" if takes else None
 
 
 def seeded_clone(teacher: Any, seed: int | None) -> Any:
-    """Clone, drawing the random states that the person left open from ``seed``."""
+    """Return a clone whose random states that were None are drawn from ``seed``."""
     new = clone(teacher)
     if seed is None or not hasattr(new, "get_params"):
         return new
@@ -107,7 +107,7 @@ def seeded_clone(teacher: Any, seed: int | None) -> Any:
 
 
 def _generators(teacher: Any, seed: int | None) -> AbstractContextManager[None]:
-    """Seed the global generators for a net, which has no other, and put them back."""
+    """Seed the global generators, the only ones of a net, and restore them later."""
     skorch = sys.modules.get("skorch")  # it imports torch, which others do without
     if seed is None or skorch is None:
         return nullcontext()

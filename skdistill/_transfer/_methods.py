@@ -39,7 +39,7 @@ def answer_of(teacher: Any, question: Question) -> Answer:
             )
         if question.y is not None:
             question.target.check_fittable(question.y)
-    if not is_fitted(teacher):  # nobody else names the columns of a new teacher
+    if not is_fitted(teacher):  # its columns are always its own classes_
         target = replace(question.target, columns=None)
         question = replace(question, target=target)
     calibration = None

@@ -213,7 +213,7 @@ def label(teacher: Any, question: Question) -> Answer:
         if own.remember and own.memory is not None:
             _warn_without_memory(one, own, mark)
         answer = remembered(mark, partial(answer_of, one, own), question.memory)
-        # After the store: the answer is the same, whatever the columns are named.
+        # After the store, so that the stored answer serves for all names of columns.
         answers.append(target.named(answer, one) if own.is_labeled_by(one) else answer)
     if not several:
         return answers[0]
@@ -227,22 +227,16 @@ def _mark(teacher: Any, question: Question) -> Fingerprint | None:
     calibration, target = question.calibration, question.target
     if calibration is not None:
         calibration = (calibration, target.columns)
-    parts = (
-        type(target).__name__,
-        question.resolved,
-        question.features,
-        question.X,
-        question.extra,
-        calibration,
-    )
+    how = (type(target).__name__, question.resolved, question.features, calibration)
+    asked = (teacher, how, question.X, question.extra)
     if not question.fits(teacher):
-        return fingerprint(teacher, parts)
+        return fingerprint(*asked)
     fitting = (question.y, question.sample_weight, target.columns, question.cv)
-    return fingerprint(teacher, parts, fitting, question.random_state)
+    return fingerprint(*asked, fitting, question.random_state)
 
 
 def _draws_anew(teacher: Any, question: Question) -> str | None:
-    """Return why the answer to the same question may be another one; None if not."""
+    """Return why a fit draws anew in each call; None if it does not."""
     if not question.fits(teacher):
         return None
     if question.random_state is None:

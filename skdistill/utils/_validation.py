@@ -20,9 +20,9 @@ _SAFE_SQUARES = 1e38
 
 
 def is_fitted(teacher: Any) -> bool:
-    """Tell whether ``teacher`` can be asked as it is.
+    """Tell whether ``teacher`` can be asked without a fit.
 
-    An object without ``fit``, such as a wrapper of a foundation model, is.
+    An object without ``fit``, such as a wrapper of a foundation model, is fitted.
     """
     if isinstance(teacher, type):
         return False
@@ -57,10 +57,10 @@ def fitted_teachers(estimator: Any) -> list[Any]:
 def plain_rows(
     X: Any, n_features: int | None = None, dtype: type = np.float32
 ) -> NDArray[Any] | None:
-    """Return ``X`` in a dtype if it is a plain array that is fit for prediction.
+    """Return ``X`` in a dtype if it is a plain array of finite numbers, or else None.
 
-    None if it is anything else, or wrong: then scikit-learn's validation has to see
-    it, which takes longer for a row than a small net.
+    Other rows need scikit-learn's validation, which takes longer for a row than a small
+    net.
     """
     if type(X) is not np.ndarray or X.dtype not in (np.float32, np.float64):
         return None
@@ -74,7 +74,7 @@ def plain_rows(
 
 @contextmanager
 def noting(note: str, errors: type[Exception] = Exception) -> Iterator[None]:
-    """Add to an error of somebody else's code where it comes from."""
+    """Add a note to an error of code outside of this package."""
     try:
         yield
     except errors as error:
@@ -85,7 +85,7 @@ def noting(note: str, errors: type[Exception] = Exception) -> Iterator[None]:
 def check_source(estimator: Any, teacher_proba: Any, X_transfer: Any) -> None:
     """Raise a ValueError unless there is either a teacher or ``teacher_proba``.
 
-    Nor may there be ``teacher_proba`` and something that only a teacher can do.
+    With ``teacher_proba``, also raise it for parameters that need a teacher.
     """
     if (estimator.teacher is None) == (teacher_proba is None):
         raise ValueError(
@@ -115,7 +115,8 @@ def check_source(estimator: Any, teacher_proba: Any, X_transfer: Any) -> None:
 def has_known_columns(model: Any, X: Any) -> bool:
     """Tell whether ``X`` is a data frame of some rows with the columns of ``fit``.
 
-    Then its form needs no other check, which for a row takes longer than a small net.
+    Such a data frame needs no other check, which takes longer for a row than a small
+    net.
     """
     names = getattr(model, "feature_names_in_", None)
     if names is None or not is_frame(X):
@@ -124,7 +125,7 @@ def has_known_columns(model: Any, X: Any) -> bool:
 
 
 def check_not_empty(X: Any) -> None:
-    """Raise a ValueError where there are no rows, in scikit-learn's words."""
+    """Raise a ValueError if there are no rows, with scikit-learn's message."""
     if _num_samples(X) == 0:
         shape = getattr(X, "shape", (0,))
         raise ValueError(
@@ -134,7 +135,7 @@ def check_not_empty(X: Any) -> None:
 
 
 def check_form(X: Any, *, dense: bool) -> None:
-    """Raise for a data frame that nobody can take, and for sparse rows if ``dense``."""
+    """Raise an error for unknown data frames, and for sparse rows if ``dense``."""
     check_frame(X)
     if dense and issparse(X):
         raise TypeError(
@@ -172,7 +173,7 @@ def check_teacher_weights(
 
 
 def check_n_features(teacher: Any, X: Any) -> None:
-    """Raise where a fitted teacher has seen another number of features."""
+    """Raise a ValueError if a teacher was fitted on another number of features."""
     expected = getattr(teacher, "n_features_in_", None) if is_fitted(teacher) else None
     shape: tuple[int, ...] = getattr(X, "shape", ())
     if expected is not None and len(shape) == 2 and shape[1] != expected:

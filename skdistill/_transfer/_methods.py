@@ -67,19 +67,18 @@ def _in_sample(teacher: Any, question: Question) -> Answer:
 
 
 def _out_of_fold(teacher: Any, question: Question) -> Answer:
-    y = require_target(question.y, "out_of_fold")
+    require_target(question.y, "out_of_fold")
     way_out = "pass the estimator inside it, or use soft_labels='in_sample'"
     prototype = _prototype(teacher, question, "soft_labels", way_out)
     whole, fitted = teacher, None
     if not is_fitted(teacher):
         whole = fitted = _fit_on_all(clone(prototype), question)
-    target = question.target
-    _, target = target.reconcile(target.columns_of(whole), y)
+    question = _with_names(question, question.target.columns_of(whole))
     like = reduction = None
     if question.features is not None:
         like, reduction = question.features(whole, private_copy(question.X))
-    parts = _label_folds(prototype, question, target, like)
-    answer, never = _held_out(parts, target, len(y))
+    parts = _label_folds(prototype, question, like)
+    answer, never = _held_out(parts, question)
     answer = replace(answer, teacher=fitted)
     if question.calibration == "out_of_fold":
         calibration = _calibration_on_held_out(answer, ~never, question)
@@ -93,7 +92,7 @@ def _out_of_fold(teacher: Any, question: Question) -> Answer:
 
 
 def _out_of_bag(teacher: Any, question: Question) -> Answer:
-    y = require_target(question.y, "out_of_bag")
+    require_target(question.y, "out_of_bag")
     if is_fitted(teacher):
         raise ValueError(
             "soft_labels='out_of_bag' needs an unfitted forest, which is then fitted "
@@ -114,8 +113,8 @@ def _out_of_bag(teacher: Any, question: Question) -> Answer:
         with np.errstate(invalid="ignore", divide="ignore"):
             forest = _fit_on_all(forest, question)
     values, never = question.target.out_of_bag(last)
-    _, target = question.target.reconcile(None, y)
-    answer = Answer(values, target.names, teacher=forest)
+    names = _with_names(question, None).target.names
+    answer = Answer(values, names, teacher=forest)
     _fall_back(answer, never, forest, question)
     # Trees have no out-of-bag leaves: features are those of all trees.
     return _with_features(answer, forest, question)
@@ -139,6 +138,12 @@ class _Fold:
     features: Any
 
 
+def _with_names(question: Question, columns: Any) -> Question:
+    """Return the question with the names of a teacher's columns and of y."""
+    _, target = question.target.reconcile(columns, question.y)
+    return replace(question, target=target)
+
+
 def _prototype(teacher: Any, question: Question, name: str, way_out: str) -> Any:
     """Return an unfitted teacher for the folds; ``name`` is the parameter that asks."""
     prototype = None
@@ -153,21 +158,18 @@ def _prototype(teacher: Any, question: Question, name: str, way_out: str) -> Any
 
 
 def _label_folds(
-    prototype: Any,
-    question: Question,
-    target: Target,
-    like: NDArray[np.float32] | None = None,
+    prototype: Any, question: Question, like: NDArray[np.float32] | None = None
 ) -> list[_Fold]:
     """Label each fold by a clone that is fitted on the others."""
     y = question.y
-    folds = target.folds(question.cv, question.X, y)
+    folds = question.target.folds(question.cv, question.X, y)
     if not folds:
         raise ValueError("cv makes no folds: pass at least one pair (train, test)")
     folds = [
         (_positions(train, len(y)), _positions(test, len(y))) for train, test in folds
     ]
     parts = Parallel(n_jobs=question.n_jobs)(
-        delayed(_label_fold)(clone(prototype), question, target, like, *fold)
+        delayed(_label_fold)(clone(prototype), question, like, *fold)
         for fold in shown(folds, "folds", question.verbose)
     )
     return [fold for fold in parts if fold is not None]
@@ -176,7 +178,6 @@ def _label_folds(
 def _label_fold(
     teacher: Any,
     question: Question,
-    target: Target,
     like: NDArray[np.float32] | None,
     train: NDArray[np.intp],
     test: NDArray[np.intp],
@@ -185,7 +186,7 @@ def _label_fold(
 
     None if no teacher can be fitted on ``train``, or ``test`` is empty.
     """
-    y = question.y
+    y, target = question.y, question.target
     if not len(test) or not target.is_fittable(y[train]):
         return None
     weights = question.sample_weight
@@ -202,12 +203,13 @@ def _label_fold(
 
 
 def _held_out(
-    parts: list[_Fold], target: Target, n_rows: int
+    parts: list[_Fold], question: Question
 ) -> tuple[Answer, NDArray[np.bool_]]:
     """Return the soft labels of held-out rows, and which rows have none."""
     said = [(fold.rows[fold.known], fold.values[fold.known]) for fold in parts]
-    values, never = _mean(said, (n_rows, len(target.names)))
-    return Answer(values, target.names), never
+    names = question.target.names
+    values, never = _mean(said, (len(question.y), len(names)))
+    return Answer(values, names), never
 
 
 def _mean(
@@ -224,12 +226,11 @@ def _mean(
 
 def _calibration_out_of_fold(teacher: Any, question: Question) -> Any:
     """Fit clones of a teacher on folds only to calibrate it."""
-    y = require_target(question.y, "calibrate_teacher='out_of_fold'")
+    require_target(question.y, "calibrate_teacher='out_of_fold'")
     way_out = "pass rows that it has not seen, calibrate_teacher=(X_cal, y_cal)"
     prototype = _prototype(teacher, question, "calibrate_teacher", way_out)
-    _, target = question.target.reconcile(None, y)
-    parts = _label_folds(prototype, question, target)
-    answer, never = _held_out(parts, target, len(y))
+    question = _with_names(question, None)
+    answer, never = _held_out(_label_folds(prototype, question), question)
     return _calibration_on_held_out(answer, ~never, question)
 
 

@@ -115,7 +115,7 @@ def resolve_calibration(
     prepare : callable, default=lambda X: X
         Brings the rows of a pair into the form in which the teacher gets rows.
     """
-    if calibrate_teacher is None or isinstance(calibrate_teacher, str):
+    if isinstance(calibrate_teacher, str | None):
         if calibrate_teacher in (None, "out_of_fold"):
             return calibrate_teacher
     elif isinstance(calibrate_teacher, list | tuple) and len(calibrate_teacher) == 2:

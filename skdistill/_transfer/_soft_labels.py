@@ -148,6 +148,7 @@ def soft_labels(
     >>> bool(in_sample.max(axis=1).mean() > held_out.max(axis=1).mean())
     True
     """
+    target = Classes(columns=classes, proba_clip=proba_clip)
     if is_collection(X):
         options = {
             "teacher_weights": teacher_weights,
@@ -157,8 +158,7 @@ def soft_labels(
             "proba_clip": proba_clip,
         }
         block = partial(soft_labels, teacher, **options)
-        return labels_by_block(block, teacher, X, classes, y)
-    target = Classes(columns=classes, proba_clip=proba_clip)
+        return labels_by_block(block, teacher, X, y, target)
     if y is not None:
         y = target.check_y(y, X)
     question = Question(

@@ -51,5 +51,7 @@ def test_labels_that_depend_on_other_blocks_are_refused(with_y, data):
 
 
 def test_classes_of_blocks_must_be_known(data):
-    with pytest.raises(ValueError, match="the teacher has no classes_: pass classes="):
+    with pytest.raises(
+        ValueError, match="WithoutFit has no classes_: say with classes="
+    ):
         soft_labels(WithoutFit(LogisticRegression().fit(*data)), Blocks(data[0]))

@@ -10,12 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.base import clone
-from sklearn.metrics import log_loss
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import _safe_indexing, check_random_state
 
 from skdistill._training._train import train
-from skdistill._transfer._class_weight import weights_of_rows
 from skdistill._transfer._extra import TransferRows
 from skdistill.utils._fingerprint import unchanged
 from skdistill.utils._text import aligned, html_table
@@ -98,7 +95,8 @@ def choose(
         held_out = (*estimator.calibrate_teacher, None, None)
     else:
         _warn_if_flattered(estimator)
-        rest, held = _split(y, trial.random_state, names[0])
+        target = estimator._target()
+        rest, held = target.hold_out(y, _HELD_OUT, trial.random_state, names[0])
         held_out = tuple(_rows_of(part, held) for part in by_row)
         by_row = tuple(_rows_of(part, rest) for part in by_row)
 
@@ -134,34 +132,9 @@ def _candidates(names: list[str]) -> list[dict[str, float]]:
 
 
 def _score(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
-    """Return the negative log loss of the rows whose class the estimator knows."""
-    classes = estimator.classes_
-    y = np.asarray(y)
-    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-    known = np.isin(y, classes)
-    proba, y = estimator.predict_proba(X)[known], y[known]
-    weight = weights_of_rows(estimator.class_weight, classes, y, weight[known])
-    return -float(log_loss(y, proba, labels=classes, sample_weight=weight))
-
-
-def _split(y: NDArray[Any], seed: int, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return training rows and held-out rows, stratified where that can be.
-
-    Where not, the training rows have one of each class, by which a teacher is fitted.
-    """
-    _, firsts, counts = np.unique(y, return_index=True, return_counts=True)
-    if counts.min() >= 2 and _HELD_OUT * len(y) >= len(counts):
-        split = StratifiedShuffleSplit(1, test_size=_HELD_OUT, random_state=seed)
-        return next(split.split(y, y))
-    others = np.setdiff1d(np.arange(len(y)), firsts)
-    if len(others) < 2:
-        raise ValueError(
-            f"{name}='auto' holds rows out, and y has a single row of nearly every "
-            f"class: pass more rows, or a number as {name}"
-        )
-    split = ShuffleSplit(1, test_size=_HELD_OUT, random_state=seed)
-    train, test = next(split.split(others))
-    return np.concatenate([firsts, others[train]]), others[test]
+    """Return the score of held-out rows."""
+    target = estimator._target(learned=True)
+    return target.score(y, estimator.predict_proba(X), sample_weight)
 
 
 def _rows_of(part: Any, rows: NDArray[Any]) -> Any:

@@ -28,31 +28,27 @@ from skdistill._pickling import LeftOut, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._students._make_student import make_student
 from skdistill._students._student import LeftOpen, net_of, numeric_of
-from skdistill._teachers._answers import Answer
-from skdistill._teachers._calibration import resolve_calibration
+from skdistill._targets._answer import Answer
+from skdistill._targets._target import Target
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective
 from skdistill._training._pseudo_labels import with_pseudo_labels
 from skdistill._training._train import make_lesson, train_or_hold_back
-from skdistill._transfer._class_weight import weights_of_classes, weights_of_rows
 from skdistill._transfer._extra import (
     made_rows,
     resolve_augmenter,
     unwrapped_transfer,
 )
-from skdistill._transfer._labels import from_proba, warn_if_uninformative
-from skdistill._transfer._methods import Question
+from skdistill._transfer._question import Question, resolve_calibration
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._validation import (
     all_fitted,
-    check_classes,
     check_form,
     check_not_empty,
     check_source,
-    check_target,
     noting,
     require_target,
 )
@@ -124,11 +120,19 @@ class BaseDistiller(
 ):
     """Trains a student on what a teacher says of the rows.
 
-    A subclass has the parameters of :class:`DistilledClassifier`, and says what the
-    targets are: ``_name_classes`` and ``_check_known``.
+    A subclass has the parameters of :class:`DistilledClassifier`, and says what is
+    learned: ``_target`` and ``_learn``.
     """
 
     student_: Any
+
+    def _target(self, *, learned: bool = False) -> Target:
+        """Return what is learned, with its names if a student has ``learned`` it."""
+        raise NotImplementedError
+
+    def _learn(self, answer: Answer, y: Any, known: Any) -> NDArray[Any]:
+        """Set the names of what is learned; return those of the answer's columns."""
+        raise NotImplementedError
 
     def _fit(
         self,
@@ -178,8 +182,8 @@ class BaseDistiller(
         state, teacher_seed, seed = self._begin(student, is_new)
         extra = None
         if teacher_proba is not None:
-            columns = self._proba_columns(classes, incremental)
-            answer = from_proba(teacher_proba, X, y, columns)
+            known = self._known_classes(classes) if incremental else None
+            answer = self._target().from_given(teacher_proba, X, y, known)
         else:
             features = self._feature_question(objective, state)
             question = self._question(X, y, sample_weight, features, incremental)
@@ -189,8 +193,8 @@ class BaseDistiller(
             answer = ask(lambda: label(self.teacher, question))
         state.remember(answer, self.teacher)
         if is_new:
-            state.columns = self._name_classes(answer, y, classes)
-        answer = replace(answer, classes=state.columns)
+            state.columns = self._learn(answer, y, classes)
+        answer = replace(answer, columns=state.columns)
         rows = self._transfer_set(X, y, sample_weight, extra, answer)
         self._warn_about(rows, objective)
         rows, found, left_open = self._completed(student, rows, objective, seed)
@@ -369,7 +373,7 @@ class BaseDistiller(
         check_source(self, teacher_proba, X_transfer)
         X = self._check_X(X, reset=reset)
         if y is not None:
-            y = check_target(y, X)
+            y = self._target().check_y(y, X)
         elif self._fits_teacher():
             require_target(y, f"{type(self).__name__} with an unfitted teacher")
         if sample_weight is not None:
@@ -385,14 +389,15 @@ class BaseDistiller(
         return Question(
             X,
             y,
-            self._teacher_weight(y, sample_weight),
+            self._target().weighted(y, sample_weight),
+            target=self._target(),
             method="in_sample" if incremental else self.soft_labels,
             cv=None if incremental else self.cv,
-            classes=self.classes,
             teacher_weights=self.teacher_weights,
             features=features,
             calibration=resolve_calibration(
                 None if is_auto(self.calibrate_teacher) else self.calibrate_teacher,
+                self._target(),
                 partial(self._check_X, reset=False),
             ),
             memory=self.memory,
@@ -400,12 +405,6 @@ class BaseDistiller(
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-
-    def _teacher_weight(self, y: Any, sample_weight: Any) -> Any:
-        """Return the weights of the rows by which a teacher is fitted."""
-        if y is None:
-            return sample_weight
-        return weights_of_rows(self.class_weight, np.unique(y), y, sample_weight)
 
     def _feature_question(
         self, objective: Objective, state: TrainingState
@@ -462,17 +461,15 @@ class BaseDistiller(
             remember=isinstance(self.random_state, Integral),
         )
 
-    def _proba_columns(self, classes: ArrayLike | None, incremental: bool) -> Any:
-        """Return what the columns of ``teacher_proba`` stand for, if that is known."""
-        if self.classes is not None or not incremental:
-            return self.classes
+    def _known_classes(self, classes: ArrayLike | None) -> Any:
+        """Return what the columns of a chunk's ``teacher_proba`` stand for."""
         known = getattr(self, "classes_", classes)
-        if known is None:
+        if self.classes is None and known is None:
             raise ValueError(
                 "classes must be passed on the first call to partial_fit with "
                 "teacher_proba"
             )
-        return np.unique(check_classes(known))
+        return known
 
     def _transfer_set(
         self,
@@ -482,16 +479,13 @@ class BaseDistiller(
         extra: Any,
         answer: Answer,
     ) -> TransferSet:
-        self._check_known(y)
         return make_transfer_set(
             X,
             y,
             answer,
-            classes=self.classes_,
+            target=self._target(learned=True),
             sample_weight=sample_weight,
-            class_weight=weights_of_classes(self.class_weight, self.classes_, y),
             extra=extra,
-            proba_clip=self.proba_clip,
         )
 
     def _warn_about(self, rows: TransferSet, objective: Objective) -> None:
@@ -501,14 +495,12 @@ class BaseDistiller(
                 f"alpha={objective.alpha} is ignored. Set alpha=1"
             )
         taught = rows.taught
-        weighs = self.class_weight is not None
-        warn_if_uninformative(
+        self._target(learned=True).warn_if_uninformative(
             rows.soft[taught],
             rows.hard[taught],
-            weight=rows.weight_of_labels[taught] if weighs else None,
+            rows.weight_of_labels[taught],
             fitted_here=self._fits_teacher(),
             alone=not objective.is_hidden,
-            found=self.classes_ if self.classes is None else None,
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -19,15 +19,14 @@ from skdistill._base import BaseDistiller, may_train_on
 from skdistill._students._encoded_rows import is_large, is_preprocessor
 from skdistill._students._inputs import net_input, net_rows
 from skdistill._students._student import net_of
-from skdistill._teachers._answers import Answer
+from skdistill._targets._answer import Answer
+from skdistill._targets._classes import Classes
 from skdistill._training._history import TrainingHistory
 from skdistill._training._prediction import log_proba, proba
-from skdistill._transfer._labels import reconcile
-from skdistill._transfer._methods import METHODS
+from skdistill._transfer._question import METHODS
 from skdistill.utils._frames import is_frame
 from skdistill.utils._validation import (
     all_fitted,
-    check_classes,
     has_known_columns,
     plain_rows,
 )
@@ -505,7 +504,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             The predicted labels.
         """
         net, rows = self._prepared(X)
-        return self.classes_[proba(net, rows).argmax(dim=1).numpy()]
+        return self._target(learned=True).decode(proba(net, rows).numpy())
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -542,38 +541,23 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         check_is_fitted(self)
         return TrainingHistory.of(net_of(self.student_))
 
-    def _name_classes(
+    classes_: NDArray[Any]
+
+    def _target(self, *, learned: bool = False) -> Classes:
+        names = self.classes_ if learned else None
+        return Classes(self.classes, self.class_weight, self.proba_clip, names)
+
+    def _learn(
         self, answer: Answer, y: NDArray[Any] | None, known: ArrayLike | None
     ) -> NDArray[Any]:
         """Set ``classes_``, and return the labels of the answer's columns."""
-        if known is not None:
-            known = check_classes(known)
-            y = known if y is None else np.concatenate([y, known])
-        columns, classes = reconcile(answer.classes, y)
-        if self.classes is not None and self._fits_teacher():
-            classes = reconcile(np.asarray(self.classes), y)[1]
-        if len(classes) < 2:
-            raise ValueError(
-                f"DistilledClassifier needs at least 2 classes, there is 1 class: "
-                f"{classes.tolist()[0]!r}"
-            )
-        previous = getattr(self, "classes_", classes)
+        columns, target = self._target().reconcile(
+            answer.columns, y, known, fits_teacher=self._fits_teacher()
+        )
         warm = hasattr(self, "student_") and net_of(self.student_).warm_start
-        if warm and not np.array_equal(previous, classes):
-            raise ValueError(
-                f"a student with warm_start must keep its classes: it had "
-                f"{previous.tolist()}, and would get {classes.tolist()}"
-            )
-        self.classes_ = classes
+        target.check_learnable(self.classes_ if warm else None)
+        self.classes_ = target.names
         return columns
-
-    def _check_known(self, y: NDArray[Any] | None) -> None:
-        if y is not None and not np.isin(y, self.classes_).all():
-            raise ValueError(
-                f"y has labels that are not in classes_: "
-                f"{np.setdiff1d(y, self.classes_).tolist()}. The first call of "
-                "partial_fit must be told of all of them by classes="
-            )
 
     def _prepared(self, X: Any) -> tuple[Any, Any]:
         """Return the net and its input."""

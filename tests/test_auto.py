@@ -12,7 +12,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import log_loss
 from sklearn.naive_bayes import GaussianNB
 
-from skdistill import DistilledClassifier, TransferRows, _auto
+from skdistill import DistilledClassifier, TransferRows
+from skdistill._targets import _classes
 from tests.conftest import FittedTeacher, tiny_net
 
 FOREST = RandomForestClassifier(10, min_samples_leaf=3, random_state=0)
@@ -87,7 +88,7 @@ def test_candidates_are_scored_by_the_weighted_log_loss_of_a_fifth(data, monkeyp
         seen.append(params["sample_weight"])
         return log_loss(y, proba, **params)
 
-    monkeypatch.setattr(_auto, "log_loss", spy)
+    monkeypatch.setattr(_classes, "log_loss", spy)
     weight = np.arange(1.0, 91.0)
     clf = auto(temperature=1.0).fit(*data, sample_weight=weight)
     assert [len(np.unique(held_out)) for held_out in seen] == [90 // 5] * 4

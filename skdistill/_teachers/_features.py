@@ -1,4 +1,4 @@
-"""From a teacher to features: what it makes of a row before it names the classes."""
+"""The hidden features of teachers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
+from skdistill._targets._on_codes import OnCodes
 from skdistill._teachers._leaves import LeafReduction, Leaves, leaves_of
-from skdistill._teachers._on_codes import OnCodes
 from skdistill._teachers._torch import TorchTeacher
 from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._layers import NoFeaturesError, Watch
@@ -25,17 +25,17 @@ from skdistill.utils._unwrap import unwrapped
 
 @dataclass(frozen=True)
 class FeatureQuestion:
-    """Asks teachers for their features, one way for all.
+    """Asks every teacher for its features in the same way.
 
     Parameters
     ----------
     how : "auto", str or callable
         As :func:`teacher_features` takes it.
     required : bool
-        Whether it is an error, and not None, where a teacher has none.
+        Whether a teacher without features is an error. Otherwise they are None.
     reduction : LeafReduction or list of them, default=None
-        That of earlier rows, or those of several teachers, for features that go with
-        theirs.
+        The reduction of earlier rows, or one for each of several teachers, for features
+        that are comparable with the earlier ones.
     """
 
     how: Any
@@ -63,10 +63,10 @@ class FeatureQuestion:
     ) -> NDArray[np.float32]:
         """Return the features of ``X_test``, turned as those of ``X_train``.
 
-        Two fits of one recipe number their hidden units, and choose their leaves, in
-        another order. The rotation that takes the features of ``X_train`` nearest to
-        ``like`` brings those of ``X_test`` beside the features of other folds; it
-        keeps distances and angles.
+        Two fits of one estimator have their hidden units and leaves in different
+        orders. The rotation that brings the features of ``X_train`` nearest to
+        ``like`` makes those of ``X_test`` comparable with the features of other folds.
+        It preserves distances and angles.
         """
         seen, reduction = teacher_features(teacher, X_train, self.how)
         unseen, _ = teacher_features(teacher, X_test, self.how, reduction)
@@ -93,17 +93,18 @@ def teacher_features(
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         The rows, as the teacher takes them.
     how : "auto", str or callable
-        "auto" for what the kind of the teacher offers, the name of a layer of its
-        torch module, or a function of teacher and X.
+        "auto" for the features that the type of the teacher has, the name of a layer
+        of its torch module, or a function of teacher and X.
     reduction : LeafReduction, default=None
-        That of an earlier call, for features that go with the earlier ones.
+        The reduction of an earlier call, for features that are comparable with the
+        earlier ones.
 
     Returns
     -------
     features : ndarray of shape (n_samples, n_teacher_features), float32
         Finite.
     reduction : LeafReduction or None
-        What was fitted on these rows, if it was, or that of the earlier call.
+        The reduction that was fitted on these rows, or that of the earlier call.
     """
     if isinstance(teacher, OnCodes):
         teacher = teacher.estimator
@@ -178,7 +179,7 @@ def _of_mlp(mlp: MLPClassifier, X: Any) -> NDArray[Any]:
 
 
 def _of_module(module: Any, X: Any, layer: str | None) -> NDArray[Any]:
-    """Return what a layer makes of the rows in a module that is its own classifier."""
+    """Return the output of a layer of a module that is itself a classifier."""
     watch = Watch(module, layer, "the teacher", "teacher_features")
     with watch:
         module.predict_proba(X)
@@ -186,7 +187,7 @@ def _of_module(module: Any, X: Any, layer: str | None) -> NDArray[Any]:
 
 
 def _of_net(net: Any, X: Any, layer: str | None) -> NDArray[Any]:
-    """Return what a layer of a skorch net makes of the rows."""
+    """Return the output of a layer of a skorch net."""
     watch = Watch(net.module_, layer, "the teacher", "teacher_features")
     parts = []
     with seeded(0), watch:  # its loader draws numbers

@@ -20,24 +20,25 @@ from skdistill.utils._frames import is_frame
 # The width that the leaves of an ensemble of trees are reduced to.
 N_LEAF_FEATURES = 64
 
-# Into how many columns the leaves are hashed first, and by what odd numbers. Inner
-# products of one-hot rows are off by 1 / 128 then, the root of it.
+# The number of columns that the leaves are hashed into first, and the odd numbers of
+# the hash. Inner products of one-hot rows then have an error of 1 / 128, as 128 is the
+# root of the number of columns.
 _HASHED_WIDTH = 2**14
 _HASH_FACTORS = np.array(
     [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64
 )
 
-# How many rows have their leaves hashed at once.
+# The number of rows whose leaves are hashed at once.
 _BATCH_SIZE = 4096
 
 
 class LeafReduction:
-    """Reduces the leaves that rows fall into to a few features, by their co-occurrence.
+    """Reduces the leaves of rows to a few features, by their co-occurrence.
 
-    Rows that share many leaves get similar features: their inner products are near
-    the share of trees in which two rows meet, up to a common factor. The leaves of all
-    trees are hashed into one sparse one-hot matrix, of which a truncated singular value
-    decomposition keeps the largest components.
+    Rows that share many leaves get similar features: the inner product of two rows is
+    near the share of trees in which they share a leaf, up to a common factor. The
+    leaves of all trees are hashed into one sparse one-hot matrix, and a truncated
+    singular value decomposition keeps its largest components.
     """
 
     @property
@@ -46,7 +47,7 @@ class LeafReduction:
 
     def fit(self, leaves: Leaves) -> LeafReduction:
         one_hot = leaves.hashed()
-        # A decomposition has no more components than rows; the width stays the same.
+        # A decomposition has at most as many components as rows. transform pads them.
         n_components = min(N_LEAF_FEATURES, len(leaves.numbers))
         self.svd = TruncatedSVD(n_components, random_state=0)
         self.svd.set_output(transform="default")  # whatever scikit-learn is set to give
@@ -68,13 +69,13 @@ class LeafReduction:
 
 @dataclass(frozen=True)
 class Leaves:
-    """Which leaf of each tree a row falls into: integers, (n_samples, n_trees)."""
+    """The leaf of each row in each tree: integers of shape (n_samples, n_trees)."""
 
     numbers: NDArray[np.int64]
 
     def hashed(self) -> csr_matrix:
         """Return the leaves as one-hot columns, each under a random sign."""
-        # In batches, as what is in between takes several times as much memory.
+        # In batches, as intermediate arrays take several times as much memory.
         batches = gen_batches(len(self.numbers), _BATCH_SIZE)
         return vstack([self._hashed(self.numbers[rows]) for rows in batches], "csr")
 
@@ -96,7 +97,7 @@ class Leaves:
 
 
 def leaves_of(teacher: Any, X: Any) -> Leaves | None:
-    """Return the leaves that rows fall into; None where a teacher has no trees."""
+    """Return the leaves of rows; None if the teacher has no trees."""
     numbers = _leaf_numbers(teacher, X)
     if numbers is None:
         return None
@@ -107,7 +108,7 @@ def _leaf_numbers(teacher: Any, X: Any) -> NDArray[Any] | None:
     """Return a column of leaf numbers for each tree."""
     if isinstance(teacher, GradientBoostingClassifier) and is_frame(X):
         X = np.asarray(X, dtype=np.float32)  # its trees would warn of the names
-    # Trees and forests, gradient boosting, XGBoost, whose linear models have none.
+    # Trees, forests, gradient boosting and XGBoost, whose linear models have no leaves.
     if hasattr(teacher, "apply") and getattr(teacher, "booster", "") != "gblinear":
         return np.asarray(teacher.apply(X))
     if hasattr(teacher, "booster_"):  # LightGBM
@@ -118,9 +119,9 @@ def _leaf_numbers(teacher: Any, X: Any) -> NDArray[Any] | None:
 
 
 def _leaf_values(teacher: Any, X: Any) -> NDArray[np.int64]:
-    """Return the leaves by the values they add, as this class does not number them."""
+    """Return the value that each leaf adds, as this class does not number leaves."""
     stages = [np.reshape(z, (len(z), -1)) for z in teacher.staged_decision_function(X)]
     added = np.diff(np.stack(stages), axis=0, prepend=0.0)
-    # A sum over the trees before has other rounding errors in other rows.
+    # The sums over the earlier trees have different rounding errors in different rows.
     rounded = np.round(np.concatenate(added, axis=1), 9) + 0.0  # of -0.0 makes 0.0
     return rounded.view(np.int64)

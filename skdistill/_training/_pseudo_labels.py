@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from skdistill._students._inputs import net_rows
 from skdistill._students._student import LeftOpen
-from skdistill._teachers._calibration import matching_temperature
+from skdistill._targets._calibration import matching_temperature
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective, terms_of
 from skdistill._training._prediction import proba

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from skdistill.utils._validation import all_fitted, check_classes
+from skdistill._targets._target import Target
+from skdistill.utils._unwrap import listed
+from skdistill.utils._validation import all_fitted
 
 
 def is_collection(X: Any) -> bool:
@@ -16,7 +18,7 @@ def is_collection(X: Any) -> bool:
 
 
 def labels_by_block(
-    label: Callable[[Any], Any], teacher: Any, X: Any, classes: Any, y: Any
+    label: Callable[[Any], Any], teacher: Any, X: Any, y: Any, target: Target
 ) -> Any:
     """Return a dask array that labels each block when it is computed.
 
@@ -28,31 +30,30 @@ def labels_by_block(
         Fitted.
     X : dask.array.Array or dask.dataframe.DataFrame
         The rows.
-    classes : array-like or None
-        The classes, if the teacher does not tell them.
     y : array-like or None
-        Is to be None.
+        Must be None.
+    target : Target
+        Knows the columns of the teacher.
 
     Raises
     ------
     ValueError
-        If the labels of a block depend on other blocks, or if nobody tells the classes.
+        If the labels of a block depend on other blocks, or if the columns are unknown.
     """
     if y is not None or not all_fitted(teacher):
         raise ValueError(
             "a dask collection is labeled block by block: pass a fitted teacher, and "
             "no y"
         )
-    teachers = teacher if isinstance(teacher, list | tuple) else [teacher]
-    if classes is None:
-        if not all(hasattr(one, "classes_") for one in teachers):
-            raise ValueError("the teacher has no classes_: pass classes=")
-        classes = np.unique(np.concatenate([one.classes_ for one in teachers]))
-    n_classes = len(np.unique(check_classes(classes)))
+    columns = []
+    for one in listed(teacher):
+        target.check_teacher(one)
+        columns.append(target.columns_of(one))
+    n_columns = len(np.unique(np.concatenate(columns)))
     if hasattr(X, "map_partitions"):
-        meta = np.empty((0, n_classes), np.float32)
+        meta = np.empty((0, n_columns), np.float32)
         return X.map_partitions(label, meta=meta)
     X = X.rechunk({1: -1})
-    chunks = (X.chunks[0], (n_classes,))
+    chunks = (X.chunks[0], (n_columns,))
     meta = np.empty((0, 0), np.float32)
     return X.map_blocks(label, dtype=np.float32, chunks=chunks, meta=meta)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -19,20 +18,20 @@ from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE, Mixture, Mixup
 from skdistill.augmentation._table import Table
 from skdistill.utils._fingerprint import fingerprint
-from skdistill.utils._frames import column_names, is_frame, is_pandas, native
+from skdistill.utils._frames import column_names, is_frame
 
-# augmenter="auto" makes this many rows, or 10 for each training row if that is less: a
-# large table shows a student enough rows by itself.
+# augmenter="auto" makes this many rows, or 10 for each training row if that is less:
+# the rows of a large table are enough for a student.
 _AUTO_ROWS, _AUTO_COPIES = 100_000, 10.0
 
 _OF_TWO_ROWS = (MUNGE, Mixup, Mixture)
 
 
 class TransferRows:
-    """Rows for ``X_transfer`` that no search or cross-validation cuts into folds.
+    """Rows for ``X_transfer`` that no search or cross-validation splits into folds.
 
     scikit-learn slices every array that has as many rows as X. This wrapper has no
-    length, so it is handed on whole.
+    length, so scikit-learn does not slice it.
 
     Parameters
     ----------
@@ -82,7 +81,7 @@ def resolve_augmenter(augmenter: Any, X: Any) -> Any:
 
 
 def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
-    """Return the rows that an augmenter makes of X; made once by one seed."""
+    """Return the rows that an augmenter makes of X, or earlier ones from the store."""
     n_rows = _n_made(augmenter, X)
 
     def make() -> MadeRows:
@@ -96,11 +95,10 @@ def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
 
 
 def _sources(augmenter: Any, X: Any, n_rows: int, seed: int) -> Any:
-    """Return the rows to make others of: if there are many, some at random.
+    """Return the rows that new rows are made of: if there are many, some at random.
 
-    Our own augmenters make a row of two others. Of a table of a million rows they would
-    need several copies, and minutes, to look for the neighbors of rows that no row is
-    made of.
+    Our own augmenters make a row of two others. With a million rows, they would need
+    several copies of the table, and minutes to find neighbors that are not used.
     """
     most = max(n_rows, _AUTO_ROWS)
     if not isinstance(augmenter, _OF_TWO_ROWS) or _num_samples(X) <= most:
@@ -110,7 +108,7 @@ def _sources(augmenter: Any, X: Any, n_rows: int, seed: int) -> Any:
 
 
 def unwrapped_transfer(X_transfer: Any, X: Any) -> Any:
-    """Return real rows without labels; raise where a search may have cut them."""
+    """Return real rows without labels; raise if a search may have split them."""
     if isinstance(X_transfer, TransferRows):
         X_transfer = X_transfer.X
     elif _num_samples(X_transfer) == _num_samples(X):
@@ -126,55 +124,15 @@ def unwrapped_transfer(X_transfer: Any, X: Any) -> Any:
     return X_transfer
 
 
-def explain_failure(
-    ask: Any, teacher: Any, augmenter: Any, X: Any, extra: Any, error: Exception
-) -> ValueError:
-    """Return an error that names the augmenter, and the column that a teacher refuses.
-
-    Parameters
-    ----------
-    ask : callable
-        Asks a teacher for the labels of rows.
-    teacher : estimator
-        The teacher, which has raised ``error`` for the rows ``extra``.
-    augmenter : object
-        What has made the first of them of the rows X.
-    """
-
-    def answers(rows: Any) -> bool:
-        try:
-            ask(teacher, rows)
-        except Exception:
-            return False
-        return True
-
-    name = type(teacher).__name__
-    if is_frame(X):
-        X, extra = native(X), native(extra)
-    made = _head(extra, _n_made(augmenter, X))
-    if _num_samples(made) < _num_samples(extra) and answers(made):
-        return ValueError(f"teacher {name} fails on rows of X_transfer: {error}")
-    where = _guilty_column(answers, X, made) if _is_table(X) else ""
-    return ValueError(
-        f"teacher {name} fails on rows that the augmenter {type(augmenter).__name__} "
-        f"made{where}: {error}. Set augmenter=None, or pass an augmenter that makes "
-        "only rows that the teacher takes"
-    )
-
-
 def _is_table(X: Any) -> bool:
     return is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)
 
 
 def _form(X: Any) -> str:
-    """Say what rows are, as far as it has to be the same for all of them."""
+    """Describe the container of rows, which must be the same for all of them."""
     if is_frame(X):
         return f"a data frame of {type(X).__module__.partition('.')[0]}"
     return "a sparse matrix" if issparse(X) else "an array"
-
-
-def _head(X: Any, n_rows: int) -> Any:
-    return _safe_indexing(X, np.arange(min(n_rows, _num_samples(X))))
 
 
 def _n_made(augmenter: Any, X: Any) -> int:
@@ -189,7 +147,7 @@ def _n_made(augmenter: Any, X: Any) -> int:
 
 
 def _check_made(made: Any, X: Any, n_rows: int, name: str) -> None:
-    """Raise a ValueError where rows that were made are not like those of X."""
+    """Raise a ValueError if made rows differ from those of X in form."""
     if _form(made) != _form(X):
         raise ValueError(f"{name} made {_form(made)} of {_form(X)}")
     if _num_samples(made) != n_rows:
@@ -218,43 +176,5 @@ def _columns(X: Any) -> list[Any]:
 
 
 def _lacking(X: Any) -> NDArray[np.bool_]:
-    """Tell in which columns of numbers a value is not finite."""
+    """Tell which columns of numbers have a value that is not finite."""
     return np.array([np.isnan(column.numbers).any() for column in Table(X).columns])
-
-
-def _guilty_column(answers: Callable[[Any], bool], X: Any, made: Any) -> str:
-    """Say because of which column a teacher fails on rows made of X."""
-    new = _few_refused(answers, made)
-    old = _head(X, _num_samples(new))
-    new = _head(new, _num_samples(old))
-    if answers(old):
-        for name, mixed in _one_column_replaced(old, new):
-            if not answers(mixed):
-                return f", because of the column {name!r}"
-    return ", because of a combination of columns"
-
-
-def _few_refused(answers: Callable[[Any], bool], rows: Any) -> Any:
-    """Halve rows for as long as a teacher refuses one of the halves."""
-    while (n_rows := _num_samples(rows)) > 1:
-        parts = np.array_split(np.arange(n_rows), 2)
-        halves = (_safe_indexing(rows, part) for part in parts)
-        refused = next((half for half in halves if not answers(half)), None)
-        if refused is None:
-            break
-        rows = refused
-    return rows
-
-
-def _one_column_replaced(rows: Any, new: Any) -> Iterator[tuple[Any, Any]]:
-    for position in range(rows.shape[1]):
-        if not is_frame(rows):
-            mixed = np.array(rows)
-            mixed[:, position] = new[:, position]
-            yield position, mixed
-        elif is_pandas(rows):
-            mixed = rows.copy()
-            mixed.isetitem(position, new.iloc[:, position].array)
-            yield rows.columns[position], mixed
-        else:
-            yield rows.columns[position], rows.with_columns(new.to_series(position))

@@ -12,20 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skdistill._teachers._answers import Answer, align
+from skdistill._targets._answer import Answer
+from skdistill._targets._classes import Classes
 from skdistill._teachers._asking import average
-from skdistill._teachers._calibration import resolve_calibration
 from skdistill._transfer._blocks import is_collection, labels_by_block
-from skdistill._transfer._labels import reconcile, resolve_clip
-from skdistill._transfer._methods import METHODS, Question, answer_of, named
+from skdistill._transfer._methods import answer_of
+from skdistill._transfer._question import METHODS, Question, resolve_calibration
 from skdistill._transfer._store import remembered
 from skdistill.utils._fingerprint import Fingerprint, fingerprint
+from skdistill.utils._unwrap import listed
 from skdistill.utils._validation import (
-    check_classes,
     check_n_features,
     check_not_empty,
-    check_target,
-    check_teacher,
     check_teacher_weights,
 )
 from skdistill.utils._warnings import warn
@@ -150,6 +148,7 @@ def soft_labels(
     >>> bool(in_sample.max(axis=1).mean() > held_out.max(axis=1).mean())
     True
     """
+    target = Classes(columns=classes, proba_clip=proba_clip)
     if is_collection(X):
         options = {
             "teacher_weights": teacher_weights,
@@ -159,36 +158,33 @@ def soft_labels(
             "proba_clip": proba_clip,
         }
         block = partial(soft_labels, teacher, **options)
-        return labels_by_block(block, teacher, X, classes, y)
+        return labels_by_block(block, teacher, X, y, target)
     if y is not None:
-        y = check_target(y, X)
+        y = target.check_y(y, X)
     question = Question(
         X,
         y,
         sample_weight,
+        target=target,
         method=method,
         cv=cv,
-        classes=classes,
         teacher_weights=teacher_weights,
-        calibration=resolve_calibration(calibrate_teacher),
+        calibration=resolve_calibration(calibrate_teacher, target),
         random_state=random_state,
         n_jobs=n_jobs,
         verbose=verbose,
     )
     answer = label(teacher, question)
-    columns, class_set = reconcile(answer.classes, y)
-    proba = align(answer.proba, columns, class_set)
-    if proba_clip is not None:
-        proba = np.maximum(proba, resolve_clip(proba_clip, len(class_set)))
-        proba /= proba.sum(axis=1, keepdims=True)
+    columns, target = target.reconcile(answer.columns, y)
+    proba = target.clipped(target.aligned(replace(answer, columns=columns)))
     return proba.copy() if proba is answer.values else proba
 
 
 def label(teacher: Any, question: Question) -> Answer:
     """Return the answer of a teacher, or the average of several.
 
-    The columns are those of the teachers. :func:`reconcile` and :func:`align` align
-    them with the classes of ``y``.
+    The columns are those of the teachers. :meth:`Target.reconcile` names them as ``y``
+    does.
 
     Parameters
     ----------
@@ -198,13 +194,11 @@ def label(teacher: Any, question: Question) -> Answer:
         The rows, and how to label them.
     """
     check_not_empty(question.X)
-    if question.classes is not None:
-        check_classes(question.classes)
-    several = isinstance(teacher, list | tuple)
-    teachers = list(teacher) if several else [teacher]
+    target = question.target
+    several, teachers = isinstance(teacher, list | tuple), listed(teacher)
     weights = check_teacher_weights(question.teacher_weights, len(teachers))
     for one in teachers:
-        check_teacher(one)
+        target.check_teacher(one)
         check_n_features(one, question.X)
     seeds: list[int | None] = [None] * len(teachers)
     if question.random_state is not None:
@@ -213,58 +207,58 @@ def label(teacher: Any, question: Question) -> Answer:
     answers = []
     for number, one in enumerate(teachers):
         own = replace(question, random_state=seeds[number])
-        if several and own.features is not None:
-            own = replace(own, features=own.features.of_teacher(number))
+        if several:
+            own = own.for_one_of_several(number)
         mark = _mark(one, own) if own.remember else None
         if own.remember and own.memory is not None:
             _warn_without_memory(one, own, mark)
         answer = remembered(mark, partial(answer_of, one, own), question.memory)
-        # Not part of the question: the answer is the same, whatever it is called.
-        answers.append(named(one, answer, own) if own.is_labeled_by(one) else answer)
-    return average(teachers, answers, weights) if several else answers[0]
+        # After the store, so that the stored answer serves for all names of columns.
+        answers.append(target.named(answer, one) if own.is_labeled_by(one) else answer)
+    if not several:
+        return answers[0]
+    return average(teachers, answers, weights, target=target)
 
 
 def _mark(teacher: Any, question: Question) -> Fingerprint | None:
     """Return a checksum of all that an answer depends on, or None if it is random."""
-    calibration = question.calibration
-    if calibration is not None:
-        calibration = (calibration, question.classes)
-    how = (
-        question.resolved,
-        question.features,
-        question.X,
-        question.extra,
-        calibration,
-    )
-    if not question.fits(teacher):
-        return fingerprint(teacher, how)
-    draws = question.uses_folds and _draws(question.cv)
-    if question.random_state is None or draws:
+    if _draws_anew(teacher, question):
         return None
-    fitting = (question.y, question.sample_weight, question.classes, question.cv)
-    return fingerprint(teacher, how, fitting, question.random_state)
+    calibration, target = question.calibration, question.target
+    if calibration is not None:
+        calibration = (calibration, target.columns)
+    how = (type(target).__name__, question.resolved, question.features, calibration)
+    asked = (teacher, how, question.X, question.extra)
+    if not question.fits(teacher):
+        return fingerprint(*asked)
+    fitting = (question.y, question.sample_weight, target.columns, question.cv)
+    return fingerprint(*asked, fitting, question.random_state)
+
+
+def _draws_anew(teacher: Any, question: Question) -> str | None:
+    """Return why a fit draws anew in each call; None if it does not."""
+    if not question.fits(teacher):
+        return None
+    if question.random_state is None:
+        return "random_state=None draws anew in each fit: set an integer"
+    # Whether the splitter makes different folds in each call.
+    shuffles = getattr(question.cv, "shuffle", True)
+    draws = shuffles and getattr(question.cv, "random_state", 0) is None
+    if question.uses_folds and draws:
+        return "cv draws other folds in each fit: set its random_state"
+    return None
 
 
 def _warn_without_memory(
     teacher: Any, question: Question, mark: Fingerprint | None
 ) -> None:
-    """Warn where ``memory`` keeps nothing for later processes, and say why."""
-    if mark is not None and mark.is_lasting:
-        return
-    if mark is not None:
+    """Warn if ``memory`` keeps nothing for later processes, and say why."""
+    if mark is None:
+        reason = _draws_anew(teacher, question) or "it or the data cannot be pickled"
+    elif not mark.is_lasting:
         reason = "code outside of installed packages is part of it or of the data"
-    elif question.fits(teacher) and question.random_state is None:
-        reason = "random_state=None draws anew in each fit: set an integer"
-    elif question.uses_folds and _draws(question.cv):
-        reason = "cv draws other folds in each fit: set its random_state"
     else:
-        reason = "it or the data cannot be pickled"
+        return
     warn(
         f"memory does not keep what teacher {type(teacher).__name__} says, as {reason}"
     )
-
-
-def _draws(cv: Any) -> bool:
-    """Tell whether a splitter makes different folds in each call."""
-    shuffles = getattr(cv, "shuffle", True)
-    return shuffles and getattr(cv, "random_state", 0) is None

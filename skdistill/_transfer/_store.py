@@ -1,8 +1,8 @@
-"""Remember what teachers answered, so that a search asks once per training set.
+"""Keep the answers of teachers, so that a search asks once per training set.
 
 A search over temperature and alpha fits one student after another on the same few
-training folds. What the teacher says of them depends on none of its candidates, so it
-is kept here, under a checksum of all that it does depend on.
+training folds. The teacher's answer is the same for all candidates, so it is kept here,
+under a checksum of all that it depends on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_memory
 
-from skdistill._teachers._answers import Answer
+from skdistill._targets._answer import Answer
 from skdistill.utils._fingerprint import Fingerprint
 from skdistill.utils._locks import ForkSafeLock
 
@@ -25,15 +25,15 @@ MAX_BYTES = 512 * 2**20
 class AnswerStore:
     """Keeps answers by key, up to a number of bytes; safe under threads and forks.
 
-    Where there is no room left, entries are dropped at random among the half that was
-    not used for longest. A search that goes round through more folds than there is room
-    for still finds some of them, where dropping the oldest would never find one; and
-    old searches make room for new ones.
+    If there is no room left, entries are dropped at random among the half that was not
+    used for the longest time. A search that repeats more folds than there is room for
+    still finds some of them, and old searches make room for new ones. If the oldest
+    entry was dropped, such a search would never find one.
 
     Parameters
     ----------
     max_bytes : int, default=MAX_BYTES
-        How much memory the answers may take.
+        The largest memory of all answers.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -45,7 +45,7 @@ class AnswerStore:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes the answers take."""
+        """The number of bytes of all answers."""
         with self._lock:
             return sum(answer.nbytes for answer in self._answers.values())
 
@@ -55,7 +55,7 @@ class AnswerStore:
             self._answers.clear()
 
     def get(self, key: str, ask: Callable[[], Any]) -> Any:
-        """Return the answer of ``key``; ask for it once, also when two threads want it.
+        """Return the answer of ``key``; ask only once, even if two threads want it.
 
         Parameters
         ----------
@@ -106,11 +106,11 @@ def remembered(
     Parameters
     ----------
     mark : Fingerprint or None
-        Of all that the answer depends on; None asks anew.
+        The fingerprint of all that the answer depends on; None asks anew.
     ask : callable
         Returns the answer.
     memory : None, str, path or joblib.Memory, default=None
-        Where later processes find it, if they can tell that it is the same question.
+        Keeps the answer for later processes, if the fingerprint is lasting.
     """
     if mark is None:
         return ask()

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from skdistill._teachers._answers import Answer
-from skdistill._transfer._labels import to_logits
+from skdistill._targets._answer import Answer
+from skdistill._targets._target import Target
 
 
 @dataclass(frozen=True)
 class TransferSet:
-    """The rows that a student learns from, however they came about.
+    """The rows that a student learns from, whatever their origin.
 
     Hinton et al. (2015) call them the transfer set. A row has a soft target, which the
     teacher gives, a hard target, which is its label, and a weight for each.
@@ -26,13 +25,14 @@ class TransferSet:
     ----------
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         The inputs, as the student's preprocessing takes them.
-    soft : ndarray of shape (n_samples, n_classes), float32
-        The teacher's logits, finite, in the order of the classes.
+    soft : ndarray of shape (n_samples, n_outputs), float32
+        The soft targets. Of classes, they are the teacher's logits, finite, in the
+        order of the classes.
     hard : ndarray of shape (n_samples,), int64
-        Codes of the labels, positions among the classes. Where a row has no label, the
-        class that the teacher names.
+        The hard targets. Of classes, they are positions among the classes. Where a row
+        has no label, the class that the teacher names.
     soft_weight : ndarray of shape (n_samples,), float32, or float
-        The weights of the soft targets: 0 where the teacher does not know the class of
+        The weights of the soft targets: 0 where the teacher does not know the label of
         a row. A number stands for all rows.
     hard_weight : ndarray of shape (n_samples,), float32, or float
         The weights of the hard targets: 0 where a row has no label.
@@ -64,7 +64,7 @@ class TransferSet:
 
     @property
     def taught(self) -> NDArray[np.bool_]:
-        """The rows that have both targets, each with a weight."""
+        """The rows of which both targets have a weight above 0."""
         both = np.multiply(self.soft_weight, self.hard_weight) > 0
         return np.broadcast_to(both, len(self))
 
@@ -110,11 +110,9 @@ def make_transfer_set(
     y: NDArray[Any] | None,
     answer: Answer,
     *,
-    classes: NDArray[Any],
+    target: Target,
     sample_weight: NDArray[np.float64] | None = None,
-    class_weight: NDArray[np.float64] | None = None,
     extra: Any = None,
-    proba_clip: float | str = "auto",
 ) -> TransferSet:
     """Bring rows, their labels and a teacher's answer together.
 
@@ -123,39 +121,33 @@ def make_transfer_set(
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         The rows.
     y : ndarray of shape (n_samples,) or None
-        Their labels, which are all among the classes.
+        Their labels.
     answer : Answer
-        The teacher's answer for these rows and the extra rows. Its classes are named as
+        The teacher's answer for these rows and the extra rows. Its columns are named as
         in ``y``.
-    classes : ndarray of shape (n_classes,)
-        All classes, sorted.
+    target : Target
+        What is learned, with its names. The weights of its labels multiply both
+        weights: of a row with a label, that of its label; of any other row, the
+        expected weight by the soft target. So a class weighs as much among the rows
+        without labels as among the others.
     sample_weight : ndarray of shape (n_samples,), default=None
         Multiplies both weights.
-    class_weight : ndarray of shape (n_classes,), default=None
-        The weights of the classes, which multiply both weights: of a row with a label,
-        that of its class; of any other row, their mean by the teacher's probabilities.
-        So a class weighs as much among the rows without labels as among the others.
     extra : array-like or data frame, default=None
         Further rows, without labels.
-    proba_clip : float or "auto", default="auto"
-        The smallest probability of a teacher that gives no logits.
     """
-    soft = to_logits(answer, classes, proba_clip)
-    hard = soft.argmax(axis=1)
-    n_own, n_labels = _num_samples(X), 0 if y is None else len(y)
-    if y is not None:
-        hard[:n_labels] = np.searchsorted(classes, y)
+    soft = target.soft(answer)
+    hard = target.hard(soft, y)
+    n_own = _num_samples(X)
     weight: Any = 1.0 if sample_weight is None else _with_mean_one(sample_weight)
     extra_weight: Any = 1.0
-    if class_weight is not None:
-        by_row = softmax(soft, axis=1) @ class_weight
-        by_row[:n_labels] = class_weight[hard[:n_labels]]
+    by_row = target.row_weights(soft, y)
+    if by_row is not None:
         own = by_row[:n_own] if sample_weight is None else by_row[:n_own] * weight
         weight = _with_mean_one(own)
         extra_weight = by_row[n_own:] / (own.mean() or 1.0)
-    soft_weight, hard_weight = weight, weight if n_labels else 0.0
+    soft_weight, hard_weight = weight, 0.0 if y is None else weight
     if y is not None:
-        known = np.isin(y, answer.classes)
+        known = target.are_known(y, answer.columns)
         soft_weight = weight if known.all() else (weight * known).astype(np.float32)
     if len(hard) > n_own:
         soft_weight = _padded(soft_weight, n_own, extra_weight, len(hard))

@@ -17,11 +17,12 @@ from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._classifier import DistilledClassifier
 from skdistill._pickling import LeftOut
+from skdistill._targets._classes import Classes
 from skdistill.inspection._comparison import METRICS, Comparison
 from skdistill.inspection._measures import costs, scores
 from skdistill.inspection._models import Rows, fit_models
 from skdistill.utils._unwrap import active, listed
-from skdistill.utils._validation import check_target, check_teacher, is_fitted
+from skdistill.utils._validation import is_fitted
 
 
 @validate_params(
@@ -119,7 +120,7 @@ def compare(
     """
     steps, clf = _taken_apart(clf)
     _check_teachers(clf)
-    y = check_target(y, X)
+    y = Classes().check_y(y, X)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -160,7 +161,7 @@ def _check_teachers(clf: DistilledClassifier) -> None:
             "set_params(teacher=...)"
         )
     for teacher in listed(clf.teacher):
-        check_teacher(teacher)
+        Classes().check_teacher(teacher)
 
 
 def _splits(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:

@@ -14,9 +14,9 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _num_samples
 
 from skdistill._classifier import DistilledClassifier
-from skdistill._teachers._answers import align
-from skdistill._transfer._labels import reconcile
-from skdistill._transfer._methods import Question
+from skdistill._targets._class_names import align
+from skdistill._targets._classes import Classes
+from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.inspection._models import Rows, names_of_columns
 from skdistill.metrics import agreement
@@ -111,14 +111,15 @@ def _say_together(
     clf: DistilledClassifier, teachers: list[Any], X: Any, known: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
     """Return the average of the teachers, and the labels of its columns."""
+    target = Classes(names_of_columns(clf))
     question = Question(
         X,
-        classes=names_of_columns(clf),
+        target=target,
         teacher_weights=clf.teacher_weights,
         remember=False,
     )
     answer = label(teachers, question)
-    return answer.proba, reconcile(answer.classes, known)[0]
+    return answer.proba, target.reconcile(answer.columns, known)[0]
 
 
 def _aligned(

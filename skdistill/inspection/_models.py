@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -18,8 +19,8 @@ from skdistill._auto import is_auto
 from skdistill._classifier import DistilledClassifier
 from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
+from skdistill._targets._classes import Classes
 from skdistill._teachers._asking import fit, seeded_clone
-from skdistill._transfer._class_weight import weights_of_rows
 from skdistill.utils._unwrap import listed
 from skdistill.utils._validation import is_fitted
 
@@ -65,8 +66,7 @@ def fit_models(
     student = clone(clf).set_params(random_state=seed)
     seconds = {}
     X, y, weights = train
-    weights = weights_of_rows(clf.class_weight, np.unique(y), y, weights)
-    weighted = (X, y, weights)
+    weighted = (X, y, clf._target().weighted(y, weights))
     chooses = is_auto(clf.temperature) or is_auto(clf.alpha)
     if clf.soft_labels == "out_of_bag" or chooses:
         # Only ``fit`` itself knows which rows the trees of a forest have left out, and
@@ -95,7 +95,9 @@ def _fit_student(
 
 def _fit_teachers(teachers: list[Any], train: Rows) -> float:
     unfitted = [teacher for teacher in teachers if not is_fitted(teacher)]
-    seconds = [_timed(fit, teacher, *train) for teacher in unfitted]
+    seconds = [
+        _timed(partial(fit, target=Classes()), teacher, *train) for teacher in unfitted
+    ]
     return sum(seconds) if seconds else np.nan
 
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from skdistill._teachers._answers import align
-from skdistill._transfer._labels import reconcile
-from skdistill._transfer._methods import Question
+from skdistill._targets._class_names import align
+from skdistill._targets._classes import Classes
+from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher
 from skdistill.utils._validation import all_fitted
@@ -137,7 +137,7 @@ def fidelity_scorer(
 
 
 def proba_of_both(
-    teacher: Any, estimator: Any, X: Any, **asked: Any
+    teacher: Any, estimator: Any, X: Any, *, classes: Any = None, **asked: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
     """Return the probabilities of a teacher and a student, and their columns' labels.
 
@@ -149,13 +149,16 @@ def proba_of_both(
         Fitted.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         The rows.
+    classes : array-like or None, default=None
+        The classes of the teacher's columns, if the person says so.
     **asked : dict
         Further parts of the question, such as ``teacher_weights``.
     """
-    answer = label(teacher, Question(X, **asked))
-    columns, classes = reconcile(answer.classes, estimator.classes_)
+    target = Classes(classes)
+    answer = label(teacher, Question(X, target=target, **asked))
+    columns, target = target.reconcile(answer.columns, estimator.classes_)
     said = ((answer.proba, columns), (estimator.predict_proba(X), estimator.classes_))
     teacher_proba, student_proba = (
-        align(proba, names, classes).astype(np.float64) for proba, names in said
+        align(proba, names, target.names).astype(np.float64) for proba, names in said
     )
-    return teacher_proba, student_proba, classes
+    return teacher_proba, student_proba, target.names

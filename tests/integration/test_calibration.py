@@ -20,13 +20,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from skdistill import DistilledClassifier, soft_labels
-from skdistill._teachers._answers import Answer
-from skdistill._teachers._calibration import calibration_on
-from skdistill._transfer._methods import Question
+from skdistill._targets._answer import Answer
+from skdistill._targets._calibration import calibration_on
+from skdistill._targets._classes import Classes
+from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._store import store
 from tests.conftest import FittedTeacher
 from tests.kinds import WithoutFit, net, small_forest, torch_teacher
+
+
+def question_of(*rows, **how):
+    return Question(*rows, **{"target": Classes()} | how)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +185,7 @@ def test_sample_weight_counts(parts):
 @pytest.mark.parametrize("by_pair", [False, True])
 def test_all_rows_get_one_temperature(by_pair, method, parts):
     train, held_out, (more, _) = parts
-    question = Question(*train, method=method, extra=more, random_state=0)
+    question = question_of(*train, method=method, extra=more, random_state=0)
     calibration = held_out if by_pair else "out_of_fold"
     forest = small_forest()
 
@@ -262,11 +267,13 @@ def test_classes_name_the_columns_on_further_rows_too(parts):
 
     named = label(
         fitted,
-        Question(X, NAMES[y], classes=NAMES, calibration=(X_cal, NAMES[y_cal]), **how),
+        question_of(
+            X, NAMES[y], target=Classes(NAMES), calibration=(X_cal, NAMES[y_cal]), **how
+        ),
     )
 
-    plain = label(fitted, Question(X, y, calibration=(X_cal, y_cal), **how))
-    assert named.classes.tolist() == ["a", "b", "c"]
+    plain = label(fitted, question_of(X, y, calibration=(X_cal, y_cal), **how))
+    assert named.columns.tolist() == ["a", "b", "c"]
     assert_allclose(named.values[300:], plain.values[300:, [1, 2, 0]], atol=1e-5)
 
 
@@ -275,9 +282,11 @@ def test_classes_may_name_more_than_an_unfitted_teacher_learns(calibration, part
     train, held_out, _ = parts
     rows = held_out if calibration == "pair" else calibration
 
-    question = Question(*train, calibration=rows, random_state=0)
+    question = question_of(*train, calibration=rows, random_state=0)
 
-    found = label(GaussianNB(), replace(question, classes=[3, 2, 1, 0])).temperature
+    found = label(
+        GaussianNB(), replace(question, target=Classes([3, 2, 1, 0]))
+    ).temperature
 
     assert found == label(GaussianNB(), question).temperature
 

@@ -1,5 +1,7 @@
 """Teachers are asked and fitted by way of copies, in chunks, with seeds and weights."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -22,18 +24,21 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from skdistill import TorchTeacher
+from skdistill._targets._answer import Answer
+from skdistill._targets._classes import Classes
 from skdistill._teachers import _asking
-from skdistill._teachers._answers import Answer
 from skdistill._teachers._asking import (
-    ask,
-    average,
-    fit,
     private_copy,
     seeded_clone,
     weight_parameter,
 )
 from tests.conftest import FittedTeacher
 from tests.kinds import FITTED, net, scaled
+
+ask, fit, average = (
+    partial(function, target=Classes())
+    for function in (_asking.ask, _asking.fit, _asking.average)
+)
 
 CONTAINERS = {
     "array": np.array,
@@ -89,7 +94,7 @@ def test_answer_is_what_the_teacher_says(kind, data32):
     assert answer.values.dtype == np.float32
     assert not answer.are_logits
     assert_allclose(answer.values, teacher.predict_proba(X), atol=1e-6)
-    assert_array_equal(answer.classes, [0, 1, 2])
+    assert_array_equal(answer.columns, [0, 1, 2])
 
 
 @pytest.mark.parametrize("output", ["logits", "proba"])
@@ -114,7 +119,7 @@ def test_columns_of_a_teacher_without_classes_count_by_position():
         def predict_proba(self, X):
             return np.full((len(X), 2), 0.5)
 
-    assert ask(WithoutClasses(), np.zeros((3, 1))).classes.tolist() == [0, 1]
+    assert ask(WithoutClasses(), np.zeros((3, 1))).columns.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("container", [np.ndarray.tolist, *CONTAINERS.values()])
@@ -414,7 +419,7 @@ def test_answers_are_averaged_with_their_weights():
 def test_answers_with_other_classes_are_aligned_by_label():
     mean = mean_of(answer([0.75, 0.25], ["b", "a"]), answer([0.5, 0.5], ["b", "c"]))
 
-    assert mean.classes.tolist() == ["a", "b", "c"]
+    assert mean.columns.tolist() == ["a", "b", "c"]
     assert_allclose(mean.values, [[0.125, 0.625, 0.25]], rtol=1e-6)
 
 

@@ -13,7 +13,6 @@ from scipy.sparse import csr_matrix
 from skdistill import TransferRows
 from skdistill._transfer import _extra
 from skdistill._transfer._extra import (
-    explain_failure,
     made_rows,
     resolve_augmenter,
     unwrapped_transfer,
@@ -286,89 +285,3 @@ def test_rows_in_another_form_than_X_are_refused(U, given, message):
 
 def test_wrapper_says_how_many_rows_it_has():
     assert repr(TransferRows(X)) == "TransferRows(6 rows)"
-
-
-# What a teacher refuses
-
-
-def explanation(is_refused, given, extra, n_copies=2):
-    """Return what is said where a teacher refuses the rows that a function tells."""
-
-    def ask(teacher, rows):
-        if is_refused(np.asarray(rows)):
-            raise TypeError("what is this?")
-
-    error = TypeError("what is this?")
-    return str(explain_failure(ask, "", Mixup(n_copies=n_copies), given, extra, error))
-
-
-def with_sevens(*places):
-    """Return twelve rows of zeros, sevens in some places."""
-    made = np.zeros((12, 2))
-    for place in places:
-        made[place] = 7
-    return made
-
-
-@pytest.mark.parametrize(
-    ("make", "name"),
-    [
-        (np.asarray, "1"),
-        (lambda x: pd.DataFrame(x, columns=["a", "b"], index=x[:, 0] * 0), "'b'"),
-        (lambda x: pd.DataFrame(x, columns=["b", "b"]), "'b'"),
-        (lambda x: pl.DataFrame(x, schema=["a", "b"]), "'b'"),
-        (lambda x: pa.table({"a": x[:, 0], "b": x[:, 1]}), "'b'"),
-    ],
-    ids=["array", "pandas", "name that is there twice", "polars", "pyarrow"],
-)
-@pytest.mark.parametrize("row", [0, 4, 11])
-def test_error_names_the_column_of_whatever_row(make, name, row):
-    given, made = make(np.ones((6, 2))), make(with_sevens((row, 1)))
-
-    message = explanation(lambda x: (x == 7).any(), given, made)
-
-    assert message == (
-        "teacher str fails on rows that the augmenter Mixup made, because of the "
-        f"column {name}: what is this?. Set augmenter=None, or pass an augmenter that "
-        "makes only rows that the teacher takes"
-    )
-
-
-@pytest.mark.parametrize(
-    ("is_refused", "made"),
-    [
-        (lambda x: (x == 7).all(axis=1).any(), with_sevens(3)),
-        (lambda x: len(x) > 10, with_sevens()),
-        (lambda x: False, with_sevens()),
-        (lambda x: len(x) == 1 or (x == 7).any(), with_sevens((3, 1))),
-    ],
-    ids=["two columns", "many rows", "not again", "single rows"],
-)
-def test_where_no_column_alone_is_refused(is_refused, made):
-    message = explanation(is_refused, np.ones((6, 2)), made)
-
-    assert "because of a combination of columns: what" in message
-
-
-def test_rows_without_columns_name_none():
-    message = explanation(lambda x: True, ["a"], ["b", "c"])
-
-    assert "that the augmenter Mixup made: what is this?" in message
-
-
-@pytest.mark.parametrize("row", [12, 19])
-def test_rows_of_X_transfer_are_not_blamed_on_the_augmenter(row):
-    extra = np.concatenate([with_sevens(), np.zeros((8, 2))])
-    extra[row, 0] = 7
-
-    message = explanation(lambda x: (x == 7).any(), np.ones((6, 2)), extra)
-
-    assert message == "teacher str fails on rows of X_transfer: what is this?"
-
-
-def test_rows_that_were_made_are_blamed_where_both_are_refused():
-    extra = np.concatenate([with_sevens((11, 1)), np.full((8, 2), 7)])
-
-    message = explanation(lambda x: (x == 7).any(), np.ones((6, 2)), extra)
-
-    assert "because of the column 1" in message

@@ -37,11 +37,14 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from skdistill import TorchTeacher, soft_labels
+from skdistill._targets._classes import Classes
 from skdistill._teachers import _asking
 from skdistill._teachers._features import FeatureQuestion, teacher_features
 from skdistill._teachers._leaves import N_LEAF_FEATURES
-from skdistill._transfer._methods import Question, answer_of
+from skdistill._transfer._methods import answer_of
+from skdistill._transfer._question import Question
 from skdistill._transfer._store import store
+from skdistill.augmentation import MUNGE
 from skdistill.utils._layers import NoFeaturesError
 from tests.kinds import perceptron, scaled, small_forest, xgboost_classifier
 
@@ -74,7 +77,8 @@ def numbered(y):
 
 
 def answered(teacher, X, y, method, **how):
-    return answer_of(teacher, Question(X, y, method=method, **how))
+    question = Question(X, y, target=Classes(), method=method, **how)
+    return answer_of(teacher, question)
 
 
 def features_of(teacher, X, reduction=None):
@@ -187,21 +191,6 @@ def test_out_of_fold_equals_cross_val_predict(data):
     assert_allclose(labels, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("params", "expected"),
-    [
-        ({}, False),
-        ({"method": "auto"}, False),
-        ({"method": "auto", "cv": 3}, True),
-        ({"method": "out_of_fold"}, True),
-        ({"method": "out_of_bag", "cv": 3}, False),
-        ({"cv": 3, "calibration": "out_of_fold"}, True),
-    ],
-)
-def test_clones_are_fitted_on_folds_for_labels_or_calibration(params, expected):
-    assert Question(None, **params).uses_folds is expected
-
-
 def test_five_folds_are_held_out_unless_cv_says_otherwise(data, count_calls):
     calls = count_calls(GaussianNB, "fit")
     soft_labels(GaussianNB(), *data, method="out_of_fold")
@@ -307,7 +296,7 @@ def test_teacher_that_takes_codes_alone_gets_them(method, wrap, names, data):
 
     answer = answered(teacher, X, labels, method, cv=3)
 
-    assert_array_equal(answer.classes, names)
+    assert_array_equal(answer.columns, names)
     assert_array_equal(answer.teacher.classes_, names)
     assert set(answer.teacher.predict(X)) <= set(names)
     expected = answered(teacher, X, y, method, cv=3)
@@ -615,7 +604,7 @@ def test_labels_are_the_same_with_features(method, data):
 
     assert asked.features.shape == (90, N_LEAF_FEATURES)
     assert_array_equal(asked.values, plain.values)
-    assert_array_equal(asked.classes, plain.classes)
+    assert_array_equal(asked.columns, plain.columns)
 
 
 @pytest.mark.parametrize("fitted", [False, True])
@@ -730,3 +719,33 @@ def test_width_that_differs_between_folds_is_refused(data):
         answered(
             KNeighborsClassifier(), X, y, "out_of_fold", cv=KFold(3), features=question
         )
+
+
+# Further rows
+
+
+class Strict(GaussianNB):
+    """Refuses rows that it was not fitted on."""
+
+    def fit(self, X, y):
+        self.known_ = X.copy()
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        if not np.isin(X, self.known_).all():
+            raise TypeError("what is this?")
+        return super().predict_proba(X)
+
+
+def test_a_teacher_that_refuses_made_rows_is_explained(data):
+    made = data[0][:5] + 1
+    message = (
+        "teacher Strict fails on rows that the augmenter MUNGE made, or on those of "
+        "X_transfer: what is this.*Set augmenter=None"
+    )
+
+    with pytest.raises(ValueError, match=message) as error:
+        answered(Strict(), *data, "in_sample", extra=made, augmenter=MUNGE())
+    assert isinstance(error.value.__cause__, TypeError)
+    with pytest.raises(TypeError, match=r"^what is this\?"):
+        answered(Strict(), *data, "in_sample", extra=made)

@@ -14,15 +14,20 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, soft_labels
+from skdistill._targets._classes import Classes
+from skdistill._targets._proba import resolve_clip
 from skdistill._teachers._features import FeatureQuestion, teacher_features
-from skdistill._transfer._labels import resolve_clip
-from skdistill._transfer._methods import Question
+from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._store import store
 from tests.conftest import FittedTeacher
 from tests.kinds import WithoutFit, net, perceptron, small_forest
 
 FEATURES = FeatureQuestion("auto", required=True)
+
+
+def question_of(*rows, **how):
+    return Question(*rows, **{"target": Classes()} | how)
 
 
 class Fixed(FittedTeacher):
@@ -181,7 +186,7 @@ def test_random_state_of_the_teacher_is_left_alone(seed, data):
 def test_teachers_of_a_list_draw_different_seeds(data):
     one = RandomForestClassifier(1, max_depth=3)
 
-    first, second = label([one, one], Question(*data, random_state=0)).teacher
+    first, second = label([one, one], question_of(*data, random_state=0)).teacher
 
     assert first.random_state != second.random_state
 
@@ -213,7 +218,7 @@ def test_fitted_and_unfitted_teachers_may_be_mixed(data):
     X, y = data
     fitted, forest = LogisticRegression().fit(X, y), small_forest()
 
-    answer = label([fitted, forest], Question(X, y, teacher_weights=[1, 3]))
+    answer = label([fitted, forest], question_of(X, y, teacher_weights=[1, 3]))
 
     assert answer.teacher[0] is fitted
     assert not hasattr(forest, "estimators_")
@@ -225,10 +230,10 @@ def test_each_teacher_gets_its_own_reduction_of_features_back(forest, data):
     X, y = data
     other = ExtraTreesClassifier(5, max_depth=3, random_state=1).fit(X, y)
     teachers = [forest, perceptron().fit(X, y), other]
-    first = label(teachers, Question(X, y, features=FEATURES))
+    first = label(teachers, question_of(X, y, features=FEATURES))
 
     again = FeatureQuestion("auto", True, first.reduction)
-    later = label(teachers, Question(X[:20], y[:20], features=again))
+    later = label(teachers, question_of(X[:20], y[:20], features=again))
 
     assert_allclose(later.features, first.features[:20], atol=1e-6)
 
@@ -246,7 +251,7 @@ def test_further_rows_are_labeled_below_the_others_and_anew_if_they_change(
 
     for extra in (X[:5] + 1, X[5:9] - 1, None, X[:5] + 2):
         rows = X if extra is None else np.vstack([X, extra])
-        answer = label(given, Question(X, y, random_state=0, extra=extra))
+        answer = label(given, question_of(X, y, random_state=0, extra=extra))
         assert_allclose(answer.values, teacher.predict_proba(rows), atol=1e-6)
 
 
@@ -268,7 +273,7 @@ def asked(count_calls):
 
 def features(teacher, X, how="auto", reduction=None):
     question = None if how is None else FeatureQuestion(how, True, reduction)
-    return label(teacher, Question(X, features=question)).features
+    return label(teacher, question_of(X, features=question)).features
 
 
 @pytest.mark.parametrize("how", [None, first_columns, lambda teacher, X: X[:, 1:]])
@@ -322,7 +327,7 @@ def test_features_that_were_missing_are_still_an_error_where_required(data):
     X, y = data
     teacher = make_pipeline(LogisticRegression()).fit(X, y)
     optional = FeatureQuestion("auto", required=False)
-    assert label(teacher, Question(X, features=optional)).features is None
+    assert label(teacher, question_of(X, features=optional)).features is None
 
     with pytest.raises(ValueError, match=r"Logistic.*teacher_features="):
         features(teacher, X)
@@ -332,7 +337,7 @@ def test_question_that_is_not_to_be_remembered_is_asked_each_time(data, asked):
     teacher = LogisticRegression().fit(*data)
 
     for _ in range(2):
-        label(teacher, Question(data[0], remember=False))
+        label(teacher, question_of(data[0], remember=False))
 
     assert asked["predict_proba"] == 2
     assert store.nbytes == 0
@@ -366,7 +371,7 @@ DRAWS = KFold(2, shuffle=True)
 def test_memory_that_keeps_nothing_is_said_with_the_reason(
     teacher, how, reason, data, tmp_path
 ):
-    question = Question(*data, memory=tmp_path, **how)
+    question = question_of(*data, memory=tmp_path, **how)
 
     with pytest.warns(UserWarning, match=f"memory does not keep .* as .*{reason}"):
         label(teacher, question)

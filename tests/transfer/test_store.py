@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skdistill._teachers._answers import Answer
+from skdistill._targets._answer import Answer
 from skdistill._transfer._store import AnswerStore, remembered, store
 from skdistill.utils._fingerprint import Fingerprint
 
@@ -267,7 +267,7 @@ def test_memory_keeps_all_but_the_teacher_beyond_the_process(make_memory, tmp_pa
 
     found = remembered(LASTING, fail, make_memory(tmp_path))
 
-    for part in ("values", "classes", "features"):
+    for part in ("values", "columns", "features"):
         assert_array_equal(getattr(found, part), getattr(given, part))
     assert (found.are_logits, found.reduction, found.teacher) == (True, [None], None)
 

@@ -7,13 +7,15 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdistill._teachers._answers import Answer
+from skdistill._targets._answer import Answer
+from skdistill._targets._classes import Classes
 from skdistill._transfer._transfer_set import make_transfer_set
 
 X = np.arange(8.0).reshape(4, 2)
 PROBA = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1], [0.8, 0.1, 0.1]])
 CLASSES = np.array(["a", "b", "c"])
 Y = np.array(["c", "a", "b", "a"])
+ABOUT_LABELS = {"class_weight", "proba_clip"}
 
 
 def rows(y=Y, columns=CLASSES, classes=CLASSES, X=X, **params):
@@ -21,7 +23,9 @@ def rows(y=Y, columns=CLASSES, classes=CLASSES, X=X, **params):
     answer = Answer(
         proba / proba.sum(axis=1, keepdims=True), np.array(columns), features=X
     )
-    return make_transfer_set(X, y, answer, classes=np.array(classes), **params)
+    about = {name: params.pop(name) for name in ABOUT_LABELS & params.keys()}
+    target = Classes(names=np.array(classes), **about)
+    return make_transfer_set(X, y, answer, target=target, **params)
 
 
 def arrow(X):
@@ -159,8 +163,8 @@ def test_weights_that_are_all_zero_stay_so():
 
 # Class weights
 
-CLASS_WEIGHT = np.array([1.0, 2.0, 5.0])
-EXPECTED = PROBA @ CLASS_WEIGHT
+CLASS_WEIGHT = {"a": 1.0, "b": 2.0, "c": 5.0}
+EXPECTED = PROBA @ list(CLASS_WEIGHT.values())
 
 
 @pytest.mark.parametrize("weight", [None, np.array([1.0, 3.0, 0.0, 4.0])])

@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
-from sklearn.exceptions import DataConversionWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -18,8 +17,6 @@ from skdistill import DistilledClassifier, TorchTeacher, soft_labels
 from skdistill.utils._validation import (
     all_fitted,
     check_n_features,
-    check_proba,
-    check_target,
     check_teacher_weights,
     has_known_columns,
     is_fitted,
@@ -360,21 +357,6 @@ def test_features_are_counted_whatever_holds_them(n_rows):
         check_n_features(FITTED, pd.DataFrame(np.zeros((n_rows, 5))))
 
 
-def test_column_vector_of_labels_warns_as_in_scikit_learn():
-    with pytest.warns(DataConversionWarning, match="column-vector"):
-        checked = check_target(y.reshape(-1, 1), X)
-
-    assert checked.shape == (60,)
-
-
-@pytest.mark.parametrize("kind", [list, pd.Series, np.array])
-def test_labels_become_an_array(kind):
-    checked = check_target(kind(["a", "b", "a"]), X[:3])
-
-    assert isinstance(checked, np.ndarray)
-    assert checked.tolist() == ["a", "b", "a"]
-
-
 def test_required_target_is_handed_back():
     assert require_target(y, "this") is y
     with pytest.raises(ValueError, match="this requires y"):
@@ -387,39 +369,6 @@ def test_required_target_is_handed_back():
 )
 def test_teacher_weights_are_scaled_to_sum_to_one(given, expected):
     np.testing.assert_allclose(check_teacher_weights(given, 3), expected)
-
-
-@pytest.mark.parametrize(
-    "proba",
-    [
-        pytest.param(np.array([[1, 0], [0, 1]]), id="integers"),
-        pytest.param(np.array([[True, False]]), id="bools"),
-        pytest.param(np.array([[0.1, 0.9]], dtype=np.float16), id="half precision"),
-        pytest.param(np.full((1, 1000), 1e-3, dtype=np.float16), id="many halves"),
-        pytest.param(np.array([[1 / 3] * 3], dtype=np.float32), id="rounded thirds"),
-    ],
-)
-def test_probabilities_up_to_rounding_pass_as_float32(proba):
-    checked = check_proba(proba, "teacher_proba")
-
-    assert checked.dtype == np.float32
-    np.testing.assert_allclose(checked, proba.astype(np.float32))
-
-
-@pytest.mark.parametrize(
-    ("proba", "message"),
-    [
-        ([[np.nan, 1.0]], "teacher_proba contains NaN or infinity"),
-        ([[np.inf, 0.0]], "teacher_proba contains NaN or infinity"),
-        ([[1.1, -0.1]], "teacher_proba contains negative values"),
-        ([[0.5, 0.5], [0.5, 0.6]], "off by 0.1.*Logits need a softmax"),
-        ([[2.0, 3.0]], "off by 4"),
-        ([[1.0 + 1.0j, 0.0]], "teacher_proba contains complex numbers"),
-    ],
-)
-def test_what_is_no_probability_is_refused(proba, message):
-    with pytest.raises(ValueError, match=message):
-        check_proba(np.array(proba), "teacher_proba")
 
 
 def test_frame_of_known_columns_needs_no_other_check(frame):

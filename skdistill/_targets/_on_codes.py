@@ -1,4 +1,4 @@
-"""Classifiers that are fitted on codes alone, such as those of XGBoost."""
+"""Classifiers that accept only codes as labels, such as those of XGBoost."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from skdistill.utils._unwrap import innermost
 
-# Packages whose classifiers take no labels but the codes 0..K-1.
+# Packages whose classifiers accept only the codes 0..K-1 as labels.
 _PACKAGES = ("xgboost",)
 
 
 class OnCodes(ClassifierMixin, BaseEstimator):
-    """Fits a classifier on the codes of labels, and names its classes by the labels.
+    """Fits a classifier on the codes of labels, and gives it the labels as classes.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class OnCodes(ClassifierMixin, BaseEstimator):
 
 
 def wants_codes(teacher: Any, y: NDArray[Any]) -> bool:
-    """Tell whether a teacher takes codes alone, and the labels are none."""
+    """Tell whether a teacher accepts only codes 0..K-1, and the labels are others."""
     package = type(innermost(teacher)).__module__.partition(".")[0]
     labels = np.unique(y)
     return package in _PACKAGES and labels.tolist() != list(range(len(labels)))

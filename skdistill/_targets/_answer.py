@@ -1,4 +1,4 @@
-"""What teachers say of some rows."""
+"""What teachers say of rows."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Answer:
-    """The labels that a teacher gives some rows, and its hidden features of them.
+    """A teacher's soft labels of some rows, and its hidden features of them.
 
     Attributes
     ----------
-    values : ndarray of shape (n_samples, n_classes), float32
-        Probabilities, or log-probabilities where ``are_logits``.
-    classes : ndarray of shape (n_classes,)
+    values : ndarray of shape (n_samples, n_columns), float32
+        The soft labels: probabilities, or log-probabilities if ``are_logits``.
+    columns : ndarray of shape (n_columns,)
         What the columns stand for.
     are_logits : bool
         Whether the teacher gives logits.
     features : ndarray of shape (n_samples, n_teacher_features), float32, or None
-        Hidden features, if they were asked for and the teacher has some.
+        Hidden features, if the question asked for them and the teacher has some.
     reduction : LeafReduction, list of them, or None
-        How the leaves of trees were reduced to these features.
+        The reduction of the leaves of trees to these features.
     calibration : Calibration, list of them, or None
-        How it was calibrated, or is to be.
+        The calibration of the values, or the one that they are to get.
     teacher : estimator or None
         The teacher that was fitted to give the answer, if one was.
     """
 
     values: NDArray[np.float32]
-    classes: NDArray[Any]
+    columns: NDArray[Any]
     are_logits: bool = False
     features: NDArray[np.float32] | None = None
     reduction: Any = None
@@ -55,11 +55,11 @@ class Answer:
         reductions = self.reduction
         if not isinstance(reductions, list):
             reductions = [reductions]
-        held = [self.values, self.classes, self.features, *reductions]
+        held = [self.values, self.columns, self.features, *reductions]
         return sum(part.nbytes for part in held if part is not None)
 
     def to_keep(self) -> Answer:
-        """Return what a store keeps: a teacher is too large."""
+        """Return what a store keeps: all but the teacher, which is too large."""
         return replace(self, teacher=None)
 
     def above(self, other: Answer) -> Answer:
@@ -72,22 +72,5 @@ class Answer:
 
     def to_tuple(self) -> tuple[Any, ...]:
         """Return all but the teacher, as the arguments that make the answer again."""
-        parts = (self.values, self.classes, self.are_logits, self.features)
+        parts = (self.values, self.columns, self.are_logits, self.features)
         return *parts, self.reduction, self.calibration
-
-
-def align(
-    values: NDArray[np.float32],
-    columns: NDArray[Any],
-    classes: NDArray[Any],
-    fill: float = 0.0,
-) -> NDArray[np.float32]:
-    """Bring columns into the order of ``classes``; ``fill`` where there is none."""
-    if np.array_equal(columns, classes):
-        return values
-    position = {label: column for column, label in enumerate(columns.tolist())}
-    aligned = np.full((len(values), len(classes)), fill, dtype=np.float32)
-    for target, label in enumerate(classes.tolist()):
-        if label in position:
-            aligned[:, target] = values[:, position[label]]
-    return aligned

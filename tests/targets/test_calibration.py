@@ -3,22 +3,18 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
-from skdistill._teachers._answers import Answer
-from skdistill._teachers._calibration import (
+from skdistill._targets._answer import Answer
+from skdistill._targets._calibration import (
     BOUNDS,
     Calibration,
     calibration_on,
     matching_temperature,
-    resolve_calibration,
 )
-
-X, Y = np.zeros((4, 2)), np.array(["a", "b", "a", "b"])
 
 
 def answer(values, are_logits=False):
@@ -85,7 +81,7 @@ def test_labels_may_be_strings_in_any_order_of_the_columns():
     names = np.array(["c", "a", "b"])
     given = by_output(logits, "logits")
 
-    found = temperature_of(replace(given, classes=names), names[y])
+    found = temperature_of(replace(given, columns=names), names[y])
 
     assert found == temperature_of(given, y)
 
@@ -226,41 +222,7 @@ def test_labels_that_the_teacher_does_not_know_are_named():
         calibration_on(answer(np.full((3, 2), 0.5)), np.array([0, 1, 7]))
 
 
-# The parameter
-
-
-@pytest.mark.parametrize("given", [None, "out_of_fold"])
-def test_parameter_without_rows_is_taken_as_it_is(given):
-    assert resolve_calibration(given) is given
-
-
-@pytest.mark.parametrize("kind", [tuple, list])
-@pytest.mark.parametrize("series", [np.asarray, list, pd.Series])
-def test_rows_of_a_pair_are_prepared_and_its_labels_are_an_array(kind, series):
-    rows, labels = resolve_calibration(kind([X, series(Y)]), lambda X: X + 1)
-
-    assert_array_equal(rows, X + 1)
-    assert_array_equal(labels, Y)
-    assert isinstance(labels, np.ndarray)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("in_sample", r"must be None, 'out_of_fold' or a pair .* got 'in_sample'"),
-        (True, "must be None, 'out_of_fold' or a pair"),
-        ((X,), "must be None, 'out_of_fold' or a pair"),
-        ((X, Y, Y), "must be None, 'out_of_fold' or a pair"),
-        (X, "must be None, 'out_of_fold' or a pair"),
-        ((X, Y[:3]), "4 rows and 3 labels"),
-        ((X, np.linspace(0, 1, 4)), "continuous"),
-        ((X, np.array([0, 1, np.nan, 1])), "NaN"),
-    ],
-    ids=["name", "bool", "one", "three", "array", "lengths", "continuous", "missing"],
-)
-def test_bad_parameter_is_refused(given, message):
-    with pytest.raises(ValueError, match=message):
-        resolve_calibration(given)
+# By another model
 
 
 @pytest.mark.parametrize("n_classes", [2, 26])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from skdistill._teachers._on_codes import OnCodes, wants_codes
+from skdistill._targets._on_codes import OnCodes, wants_codes
 from tests.kinds import scaled, xgboost_classifier
 
 

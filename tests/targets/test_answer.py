@@ -1,10 +1,10 @@
-"""Answers: their columns, and the memory that they take."""
+"""Answers: their parts, and the memory that they take."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdistill._teachers._answers import Answer, align
+from skdistill._targets._answer import Answer
 
 
 class Reduction:
@@ -13,24 +13,6 @@ class Reduction:
 
 VALUES = np.array([[0.25, 0.75]], dtype=np.float32)
 CLASSES = np.array(["c", "a"])
-
-
-@pytest.mark.parametrize(
-    ("fill", "expected"), [(0.0, [0.75, 0, 0.25]), (-1, [0.75, -1, 0.25])]
-)
-def test_columns_come_in_the_order_of_the_classes_and_are_filled(fill, expected):
-    aligned = align(VALUES, CLASSES, np.array(["a", "b", "c"]), fill)
-
-    assert aligned.dtype == np.float32
-    assert_array_equal(aligned, [expected])
-
-
-def test_columns_of_no_class_are_left_out():
-    assert_array_equal(align(VALUES, CLASSES, np.array(["a"])), [[0.75]])
-
-
-def test_columns_in_order_are_not_copied():
-    assert align(VALUES, CLASSES, CLASSES) is VALUES
 
 
 def test_probabilities_are_the_values_or_their_exponential():

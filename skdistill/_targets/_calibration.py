@@ -1,8 +1,7 @@
-"""Calibrate a teacher: one temperature for all of its answers."""
+"""Temperature scaling: one temperature for all answers of a teacher."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,66 +9,35 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.utils.validation import _num_samples
 
-from skdistill._teachers._answers import Answer
-from skdistill.utils._validation import check_target
+from skdistill._targets._answer import Answer
 
-# On rows that a teacher gets all right, a lower temperature is always better.
+# If a teacher is right on all rows, a lower temperature is always better.
 BOUNDS = (0.05, 20.0)
 
-# The same for what a net tells of a teacher, which is less certain.
+# The bounds of a temperature that nets, and not labels, determine: it is less certain.
 _MATCHED_BOUNDS = (1 / 3, 3.0)
 
-# A temperature that makes a teacher's labels the likeliest is too high by this factor
-# where they are compared with another model's probabilities: see matching_temperature.
+# The temperature of the smallest cross-entropy relative to another model is too high by
+# this factor: see matching_temperature.
 _EXCESS = 1.3
 
 _LOG_2 = np.log(2.0)
 
 
-def resolve_calibration(
-    calibrate_teacher: Any, prepare: Callable[[Any], Any] = lambda X: X
-) -> Any:
-    """Return None, "out_of_fold", or a pair of rows and labels, which is checked.
-
-    Parameters
-    ----------
-    calibrate_teacher : None, "out_of_fold" or pair of array-likes
-        As the person gave it.
-    prepare : callable, default=lambda X: X
-        Brings the rows of a pair into the form in which the teacher gets rows.
-    """
-    if calibrate_teacher is None or isinstance(calibrate_teacher, str):
-        if calibrate_teacher in (None, "out_of_fold"):
-            return calibrate_teacher
-    elif isinstance(calibrate_teacher, list | tuple) and len(calibrate_teacher) == 2:
-        X, y = calibrate_teacher
-        if _num_samples(X) != _num_samples(y):
-            raise ValueError(
-                f"calibrate_teacher=(X_cal, y_cal) has {_num_samples(X)} rows and "
-                f"{_num_samples(y)} labels: pass a label for each row"
-            )
-        X = prepare(X)
-        return X, check_target(y, X)
-    raise ValueError(
-        "calibrate_teacher must be None, 'out_of_fold' or a pair (X_cal, y_cal) of "
-        f"rows that the teacher has not seen, got {calibrate_teacher!r:.80}"
-    )
-
-
 @dataclass(frozen=True)
 class Calibration:
-    """Temperature scaling, as it was found on some rows.
+    """The temperature scaling that was found on some rows.
 
     Attributes
     ----------
     temperature : float
-        What logits are divided by.
+        The divisor of the logits.
     floor : float
-        The logarithm of what a probability of 0 counts as. A forest of 100 trees says 0
-        where it means less than 1/100, so this is half the smallest probability above 0
-        in the rows of the calibration, or in the row itself, if that is smaller.
+        The logarithm of the value that takes the place of a probability of 0. A forest
+        of 100 trees gives 0 for less than 1/100, so the value is half the smallest
+        probability above 0 in the rows of the calibration, or in the row itself, if
+        that is smaller.
     """
 
     temperature: float
@@ -91,8 +59,8 @@ def calibration_on(
     Parameters
     ----------
     answer : Answer
-        What a teacher says of rows that it was not fitted on; its classes are named as
-        in ``y``.
+        A teacher's soft labels of rows that it was not fitted on. Their columns are
+        named as the classes are in ``y``.
     y : ndarray of shape (n_samples,)
         The labels of these rows.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -102,7 +70,7 @@ def calibration_on(
     weight = weight / (weight.max(initial=0.0) or 1.0)  # their sum may be infinite
     counts = weight > 0
     labels = np.unique(y[counts])
-    unknown = np.setdiff1d(labels, answer.classes)
+    unknown = np.setdiff1d(labels, answer.columns)
     if len(unknown):
         raise ValueError(
             f"the rows that calibrate the teacher have labels that it does not know: "
@@ -118,7 +86,7 @@ def calibration_on(
     logits = _logits(answer)[counts]
     floor = float(_smallest(logits).min()) - _LOG_2
     logits = _with_floor(logits, floor)
-    column = {label: number for number, label in enumerate(answer.classes.tolist())}
+    column = {label: number for number, label in enumerate(answer.columns.tolist())}
     target = np.array([column[label] for label in y[counts].tolist()])[:, np.newaxis]
 
     def log_loss(log_temperature: float) -> float:

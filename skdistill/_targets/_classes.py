@@ -1,0 +1,457 @@
+"""One class of several for each row: what a classifier learns."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn import model_selection
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.metrics import log_loss
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import (
+    _num_samples,
+    assert_all_finite,
+    check_consistent_length,
+    column_or_1d,
+)
+
+from skdistill._targets import _calibration, _class_names, _proba, _uninformative
+from skdistill._targets._answer import Answer
+from skdistill._targets._class_names import align, check_classes
+from skdistill._targets._on_codes import OnCodes, wants_codes
+from skdistill.utils._frames import column_names, is_frame
+from skdistill.utils._validation import is_fitted, require_target
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One class of several for each row, as a target: what is learned.
+
+    A target is a plain value that knows all that is particular to the labels. Another
+    kind of target, such as numbers, is a class with these attributes and methods, and a
+    public estimator that makes it; all other modules are the same for all kinds.
+
+    Here, soft labels are class probabilities, a soft target is a row of logits, and a
+    hard target is the position of a label among the classes.
+
+    Parameters
+    ----------
+    columns : array-like of shape (n_columns,), default=None
+        What the columns of a fitted teacher or of ``teacher_proba`` stand for, if the
+        person says so: the parameter ``classes`` of the estimator.
+    class_weight : dict, "balanced" or None, default=None
+        The weights of the classes, as in scikit-learn.
+    proba_clip : float, "auto" or None, default="auto"
+        The smallest probability; None for no bound.
+    names : ndarray of shape (n_classes,), default=None
+        What the outputs of a student stand for: all classes, sorted. :meth:`reconcile`
+        sets them. The methods below it need them.
+    """
+
+    columns: Any = None
+    class_weight: Any = None
+    proba_clip: float | str | None = "auto"
+    names: Any = None
+
+    def check_y(self, y: Any, X: Any) -> NDArray[Any]:
+        """Return labels as a 1-D array, one for each row of ``X``."""
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        check_consistent_length(X, y)
+        return y
+
+    def are_known(self, y: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which of ``y`` can be given by a model that was fitted on ``labels``."""
+        return np.isin(y, labels)
+
+    def weighted(self, y: NDArray[Any] | None, sample_weight: Any) -> Any:
+        """Return the weights of rows, multiplied by those of their labels."""
+        if y is None or self.class_weight is None:
+            return sample_weight
+        names = np.unique(y) if self.names is None else self.names
+        by_row = self._weights(names, y)[np.searchsorted(names, y)]
+        return by_row if sample_weight is None else by_row * sample_weight
+
+    def folds(self, cv: Any, X: Any, y: NDArray[Any]) -> list[tuple[Any, Any]]:
+        """Return the training rows and the held-out rows of each fold.
+
+        Folds are stratified. A class may have fewer rows than there are folds.
+        """
+        if cv is None or isinstance(cv, int | np.integer):
+            n_splits = min(5 if cv is None else cv, len(y))
+            largest = np.unique(y, return_counts=True)[1].max()
+            cv = model_selection.KFold(n_splits) if largest < n_splits else n_splits
+        with warnings.catch_warnings():
+            # Another teacher labels the rows of a class that a clone does not know.
+            warnings.filterwarnings("ignore", message="The least populated class")
+            splitter = model_selection.check_cv(cv, y, classifier=True)
+            return list(splitter.split(X, y))
+
+    def hold_out(
+        self, y: NDArray[Any], size: float, seed: int, name: str
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return training rows and held-out rows for ``name``="auto".
+
+        Rows are stratified if that is possible. If not, the training rows have at least
+        one row of each class, as a teacher is fitted on them.
+        """
+        _, firsts, counts = np.unique(y, return_index=True, return_counts=True)
+        how = {"n_splits": 1, "test_size": size, "random_state": seed}
+        if counts.min() >= 2 and size * len(y) >= len(counts):
+            return next(model_selection.StratifiedShuffleSplit(**how).split(y, y))
+        others = np.setdiff1d(np.arange(len(y)), firsts)
+        if len(others) < 2:
+            raise ValueError(
+                f"{name}='auto' holds rows out, and y has a single row of nearly every "
+                f"class: pass more rows, or a number as {name}"
+            )
+        train, test = next(model_selection.ShuffleSplit(**how).split(others))
+        return np.concatenate([firsts, others[train]]), others[test]
+
+    # Teachers
+
+    def check_teacher(self, teacher: Any) -> None:
+        """Raise a TypeError for what cannot be a teacher.
+
+        Raise a ValueError if ``columns`` are malformed.
+        """
+        if self.columns is not None:
+            check_classes(self.columns)
+        if isinstance(teacher, type):
+            raise TypeError(
+                f"teacher is the class {teacher.__name__}; pass an instance of it"
+            )
+        name = type(teacher).__name__
+        has_proba = hasattr(teacher, "predict_proba")
+        if callable(teacher) and not has_proba:
+            raise TypeError(
+                f"teacher {name} is a module or function, which does not say what "
+                "classes its columns stand for; wrap it: TorchTeacher(module, "
+                "classes=[...])"
+            )
+        if hasattr(teacher, "__array__"):
+            raise TypeError(
+                "teacher is an array; soft labels made beforehand go to fit: "
+                "fit(X, y, teacher_proba=...)"
+            )
+        if not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
+            raise TypeError(f"teacher must be a classifier, got {teacher!r:.80}")
+        if isinstance(teacher, BaseEstimator) and is_regressor(teacher):
+            raise TypeError(f"teacher {name} is a regressor; a teacher is a classifier")
+        # A stack, for example, is checked again when it is fitted.
+        may_have_later = hasattr(type(teacher), "predict_proba")
+        if not has_proba and (is_fitted(teacher) or not may_have_later):
+            way_out = "wrap it in sklearn.calibration.CalibratedClassifierCV"
+            if getattr(teacher, "voting", None) == "hard":
+                way_out = "set voting='soft'"
+            raise TypeError(
+                f"teacher {name} has no predict_proba, so it has no soft labels "
+                f"to give; {way_out}"
+            )
+
+    def check_fittable(self, y: NDArray[Any]) -> None:
+        """Raise a ValueError if no teacher can be fitted on ``y``."""
+        if not self.is_fittable(y):
+            raise ValueError(
+                "a teacher needs at least 2 classes to be fitted, y has 1 class: "
+                f"{y[:1].tolist()[0]!r}"
+            )
+
+    def is_fittable(self, y: NDArray[Any]) -> bool:
+        """Tell whether a teacher can be fitted on ``y``."""
+        return len(np.unique(y)) > 1
+
+    def describe(self, y: NDArray[Any]) -> str:
+        """Describe ``y``, for an error of a teacher's ``fit``."""
+        return f"{len(np.unique(y))} classes"
+
+    def to_fit(self, teacher: Any, y: NDArray[Any]) -> Any:
+        """Return a teacher, or a wrapper of it that can be fitted on ``y``."""
+        return OnCodes(teacher) if wants_codes(teacher, y) else teacher
+
+    def ask(self, teacher: Any, X: Any) -> Any:
+        """Return what a fitted teacher says of some rows."""
+        if getattr(teacher, "gives_logits", False):
+            return teacher.predict_log_proba(X)
+        return teacher.predict_proba(X)
+
+    def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
+        """Return what :meth:`ask` returned, checked."""
+        name = f"teacher {type(teacher).__name__}"
+        are_logits = getattr(teacher, "gives_logits", False)
+        check = _proba.check_log_proba if are_logits else _proba.check_proba
+        values = check(_proba.one_output(said, n_rows, name), name)
+        n_columns = values.shape[1]
+        columns = np.asarray(getattr(teacher, "classes_", np.arange(n_columns)))
+        if len(columns) != n_columns:
+            raise ValueError(
+                f"{name} has {len(columns)} classes and gives {n_columns} columns"
+            )
+        return Answer(values, columns, are_logits)
+
+    def columns_of(self, teacher: Any) -> NDArray[Any]:
+        """Return what the columns of a teacher stand for that was fitted before."""
+        if self.columns is not None:
+            return np.asarray(self.columns)
+        if not hasattr(teacher, "classes_"):
+            raise ValueError(
+                f"teacher {type(teacher).__name__} has no classes_: say with classes= "
+                "what the columns of its predict_proba stand for"
+            )
+        return np.asarray(teacher.classes_)
+
+    def named(self, answer: Answer, teacher: Any) -> Answer:
+        """Return the answer of such a teacher with the columns that it stands for."""
+        columns = self.columns_of(teacher)
+        if columns.shape != (answer.values.shape[1],):
+            raise ValueError(
+                f"classes= has {len(columns)} labels, teacher "
+                f"{type(teacher).__name__} gives {answer.values.shape[1]} columns"
+            )
+        return replace(answer, columns=columns)
+
+    def out_of_bag(self, forest: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the out-of-bag soft labels of a forest, and which rows have none."""
+        proba = np.nan_to_num(forest.oob_decision_function_).astype(np.float32)
+        return proba, proba.sum(axis=1) < 0.5
+
+    def from_given(
+        self, teacher_proba: ArrayLike, X: Any, y: Any, known: Any = None
+    ) -> Answer:
+        """Return precomputed soft labels, checked.
+
+        The columns of a data frame that are named by the classes may have any order.
+        Other columns are those of ``columns``, else the sorted labels that are
+        ``known`` beforehand, else those of ``y``.
+        """
+        source = "classes="
+        if self.columns is not None:
+            columns = check_classes(self.columns)
+        elif known is not None:
+            columns = np.unique(check_classes(known))
+        elif y is not None:
+            columns, source = np.unique(y), "the distinct labels of y"
+        else:
+            raise ValueError(
+                "teacher_proba without y: pass classes= to DistilledClassifier to say "
+                "what its columns stand for"
+            )
+        proba, expected = np.asarray(teacher_proba), (_num_samples(X), len(columns))
+        if proba.shape != expected:
+            raise ValueError(
+                f"teacher_proba has shape {proba.shape}, expected {expected}: a row "
+                f"per sample and a column for each of {source}; say with classes= what "
+                "its columns stand for"
+            )
+        if is_frame(teacher_proba):
+            proba = proba[
+                :, _class_names.order_by_name(column_names(teacher_proba), columns)
+            ]
+        return Answer(_proba.check_proba(proba, "teacher_proba"), columns)
+
+    def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:
+        """Return the average of the answers of several teachers."""
+        columns = [answer.columns for answer in answers]
+        try:
+            classes = unique_labels(*columns)
+        except ValueError as error:
+            raise ValueError(
+                "the teachers have classes of different kinds: "
+                f"{[labels.tolist() for labels in columns]}"
+            ) from error
+        mean = np.zeros((len(answers[0].values), len(classes)), dtype=np.float32)
+        for answer, weight in zip(answers, weights, strict=True):
+            mean += np.float32(weight) * align(answer.proba, answer.columns, classes)
+        return Answer(mean, classes)
+
+    def calibration(
+        self, answer: Answer, y: NDArray[Any], sample_weight: ArrayLike | None = None
+    ) -> _calibration.Calibration:
+        """Return a function that calibrates answers, found on held-out rows."""
+        return _calibration.calibration_on(answer, y, sample_weight)
+
+    # Names
+
+    def reconcile(
+        self, columns: Any, y: Any, known: Any = None, fits_teacher: bool = False
+    ) -> tuple[NDArray[Any], Classes]:
+        """Name the columns of an answer as ``y`` does, and find all names.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n_columns,) or None
+            The columns; None for a teacher that was fitted on ``y``.
+        y : ndarray of shape (n_samples,) or None
+            Labels.
+        known : array-like of shape (n_labels,), default=None
+            Further labels that occur later.
+        fits_teacher : bool, default=False
+            Whether the teacher was fitted on ``y``, so that its ``columns`` are those
+            of ``y``, and ``self.columns`` only adds names.
+
+        Returns
+        -------
+        columns : ndarray of shape (n_columns,)
+            The new names of the columns.
+        target : Classes
+            The same target, with ``names``.
+        """
+        if known is not None:
+            known = check_classes(known)
+            y = known if y is None else np.concatenate([y, known])
+        columns = np.unique(y) if columns is None else columns
+        columns, names = _class_names.reconcile(columns, y)
+        if self.columns is not None and fits_teacher:
+            _, names = _class_names.reconcile(np.asarray(self.columns), y)
+        return columns, replace(self, names=names)
+
+    def check_learnable(self, previous: NDArray[Any] | None) -> None:
+        """Raise a ValueError if no student can learn the target.
+
+        ``previous`` are the names that a student with warm_start knows.
+        """
+        if len(self.names) < 2:
+            raise ValueError(
+                f"DistilledClassifier needs at least 2 classes, there is 1 class: "
+                f"{self.names.tolist()[0]!r}"
+            )
+        if previous is not None and not np.array_equal(previous, self.names):
+            raise ValueError(
+                f"a student with warm_start must keep its classes: it had "
+                f"{previous.tolist()}, and would get {self.names.tolist()}"
+            )
+
+    # The targets of a student
+
+    def aligned(self, answer: Answer) -> NDArray[np.float32]:
+        """Return soft labels with a column for each name."""
+        return align(answer.proba, answer.columns, self.names)
+
+    def clipped(self, soft_labels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return soft labels that are not below ``proba_clip``."""
+        if self.proba_clip is None:
+            return soft_labels
+        proba = np.maximum(soft_labels, self._smallest)
+        proba /= proba.sum(axis=1, keepdims=True)
+        return proba
+
+    def soft(self, answer: Answer) -> NDArray[np.float32]:
+        """Return the soft targets: logits, float32 of shape (n_samples, n_classes).
+
+        They are log(clip(p)) for a teacher that gives probabilities. The logits of a
+        teacher that gives logits are not clipped.
+        """
+        floor = np.float32(np.log(self._smallest))
+        if answer.are_logits:
+            logits = align(answer.values, answer.columns, self.names, fill=-np.inf)
+            return np.where(np.isneginf(logits), floor, logits)
+        with np.errstate(divide="ignore"):
+            return np.maximum(np.log(self.aligned(answer)), floor)
+
+    @property
+    def _smallest(self) -> float:
+        return _proba.resolve_clip(self.proba_clip or "auto", len(self.names))
+
+    def hard(
+        self, soft: NDArray[np.float32], y: NDArray[Any] | None
+    ) -> NDArray[np.int64]:
+        """Return the hard targets. Rows without a label have the likeliest class."""
+        hard = soft.argmax(axis=1)
+        if y is None:
+            return hard
+        if not self.are_known(y, self.names).all():
+            raise ValueError(
+                f"y has labels that are not in classes_: "
+                f"{np.setdiff1d(y, self.names).tolist()}. The first call of "
+                "partial_fit must be told of all of them by classes="
+            )
+        hard[: len(y)] = np.searchsorted(self.names, y)
+        return hard
+
+    def row_weights(
+        self, soft: NDArray[np.float32], y: NDArray[Any] | None
+    ) -> NDArray[np.float64] | None:
+        """Return the weights of the labels of all rows; None if they are equal.
+
+        A row without a label has the expected weight by its soft target.
+        """
+        if self.class_weight is None:
+            return None
+        weights = self._weights(self.names, y)
+        by_row: NDArray[np.float64] = softmax(soft, axis=1) @ weights
+        if y is not None:
+            by_row[: len(y)] = weights[np.searchsorted(self.names, y)]
+        return by_row
+
+    def _weights(self, names: NDArray[Any], y: Any) -> NDArray[np.float64]:
+        """Return the weights of the classes; 1 for a class that has none or no rows."""
+        given = self.class_weight
+        if isinstance(given, str):
+            present = np.unique(require_target(y, f"class_weight={given!r}"))
+            weights = np.ones(len(names))
+            weights[np.searchsorted(names, present)] = compute_class_weight(
+                given, classes=present, y=y
+            )
+            return weights
+        known = names.tolist()
+        unknown = [label for label in given if label not in known]
+        if unknown and not set(known) <= given.keys():
+            raise ValueError(
+                f"class_weight has weights of {unknown}, which are no classes: name "
+                f"the classes as they are in y, {known}"
+            )
+        weights = np.array([given.get(label, 1.0) for label in known], np.float64)
+        if not (np.isfinite(weights) & (weights >= 0)).all():
+            raise ValueError(
+                f"class_weight must be finite and not negative, got {given}"
+            )
+        return weights
+
+    def matched(
+        self, soft: NDArray[np.float32], pseudo_labels: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], float]:
+        """Calibrate soft targets by the pseudo-labels of the last rows.
+
+        Return the temperature, too.
+        """
+        labeled = soft[len(soft) - len(pseudo_labels) :]
+        temperature = _calibration.matching_temperature(labeled, pseudo_labels)
+        return soft / np.float32(temperature), temperature
+
+    def warn_if_uninformative(
+        self, soft: Any, hard: Any, weight: Any, **how: bool
+    ) -> None:
+        """Warn about soft targets that teach nothing, as the function does."""
+        _uninformative.warn_if_uninformative(
+            soft,
+            hard,
+            weight=None if self.class_weight is None else weight,
+            found=self.names if self.columns is None else None,
+            **how,
+        )
+
+    # The outputs of a student
+
+    def decode(self, soft_labels: NDArray[Any]) -> NDArray[Any]:
+        """Return what ``predict`` returns."""
+        labels: NDArray[Any] = self.names[soft_labels.argmax(axis=1)]
+        return labels
+
+    def score(
+        self, y: ArrayLike, soft_labels: NDArray[Any], sample_weight: Any
+    ) -> float:
+        """Return minus the log loss of the rows with a label that is known."""
+        y = np.asarray(y)
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+        known = self.are_known(y, self.names)
+        y, proba = y[known], soft_labels[known]
+        weight = self.weighted(y, weight[known])
+        return -float(log_loss(y, proba, labels=self.names, sample_weight=weight))

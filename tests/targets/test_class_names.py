@@ -1,0 +1,96 @@
+"""The names of classes, and the columns that stand for them."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skdistill._targets._class_names import align, reconcile
+
+VALUES = np.array([[0.25, 0.75]], dtype=np.float32)
+CLASSES = np.array(["c", "a"])
+
+
+@pytest.mark.parametrize(
+    ("fill", "expected"), [(0.0, [0.75, 0, 0.25]), (-1, [0.75, -1, 0.25])]
+)
+def test_columns_come_in_the_order_of_the_classes_and_are_filled(fill, expected):
+    aligned = align(VALUES, CLASSES, np.array(["a", "b", "c"]), fill)
+
+    assert aligned.dtype == np.float32
+    assert_array_equal(aligned, [expected])
+
+
+def test_columns_of_no_class_are_left_out():
+    assert_array_equal(align(VALUES, CLASSES, np.array(["a"])), [[0.75]])
+
+
+def test_columns_in_order_are_not_copied():
+    assert align(VALUES, CLASSES, CLASSES) is VALUES
+
+
+@pytest.mark.parametrize(
+    ("columns", "y", "expected_columns", "expected_classes"),
+    [
+        pytest.param([0, 1, 2], None, [0, 1, 2], [0, 1, 2], id="no labels"),
+        pytest.param([2, 0, 1], None, [2, 0, 1], [0, 1, 2], id="no labels, unsorted"),
+        pytest.param([0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1, 2], id="equal"),
+        pytest.param([0, 1, 2], [1, 1], [0, 1, 2], [0, 1, 2], id="one label"),
+        pytest.param([3, 1, 5], [1, 5], [3, 1, 5], [1, 3, 5], id="unsorted"),
+        pytest.param(
+            ["dog", "cat"], ["cat"], ["dog", "cat"], ["cat", "dog"], id="strings"
+        ),
+        pytest.param(["cat", "dog"], [0, 1], [0, 1], [0, 1], id="codes for strings"),
+        pytest.param(["cat", "dog", "eel"], [2], [0, 1, 2], [0, 1, 2], id="one code"),
+        pytest.param(
+            ["dog", "eel", "cat"],
+            [0, 1, 2],
+            [1, 2, 0],
+            [0, 1, 2],
+            id="codes count sorted labels, also where columns are not sorted",
+        ),
+        pytest.param([10, 20, 30], [0, 2], [0, 1, 2], [0, 1, 2], id="codes for ints"),
+        pytest.param([0, 1], [0, 1, 7], [0, 1], [0, 1, 7], id="one label more"),
+        pytest.param(
+            ["b", "a"], ["a", "c"], ["b", "a"], ["a", "b", "c"], id="more strings"
+        ),
+        pytest.param(
+            [False, True], [True, False], [False, True], [False, True], id="bools"
+        ),
+        pytest.param([0.0, 1.0], [0, 1], [0, 1], [0, 1], id="ints for floats"),
+    ],
+)
+def test_columns_are_named_as_the_labels_are(
+    columns, y, expected_columns, expected_classes
+):
+    named, classes = reconcile(np.array(columns), None if y is None else np.array(y))
+
+    assert named.tolist() == expected_columns
+    assert classes.tolist() == expected_classes
+
+
+@pytest.mark.parametrize(
+    ("columns", "y", "message"),
+    [
+        pytest.param(
+            [1, 2, 3],
+            [0, 1, 2],
+            r"labels \[0, 1, 2\] and the teacher the classes \[1, 2, 3\].*"
+            r"codes 0..2 .*by position.*classes=",
+            id="codes or labels",
+        ),
+        pytest.param([5, 1], [0, 1], "may be codes 0..1", id="binary"),
+        pytest.param(
+            ["a", "b"],
+            ["c", "d"],
+            r"\['c', 'd'\], the teacher knows the classes \['a', 'b'\]: they share no "
+            "class.*classes=",
+            id="other strings",
+        ),
+        pytest.param(["a", "b"], [1, 2, 3], "share no class", id="too many codes"),
+        pytest.param([0, 1], ["a", "b"], "share no class", id="strings for codes"),
+        pytest.param(list(range(9)), list("abcdefgh"), "and more", id="many classes"),
+    ],
+)
+def test_labels_that_cannot_be_told_apart_are_refused(columns, y, message):
+    with pytest.raises(ValueError, match=message):
+        reconcile(np.array(columns), np.array(y))

@@ -49,11 +49,10 @@ class EncodedRows:
     ndim, dtype = 2, np.dtype(np.float32)
 
     def __init__(self, preprocess: TabularPreprocessor, parts: Sequence[Any]) -> None:
-        self.encode = preprocess._shortcut
+        self.preprocess = preprocess
         read = [_read(preprocess, part) for part in parts]
-        self.numbers = [numbers for numbers, _ in read]
-        self.levels = list(zip(*(levels for _, levels in read), strict=True))
-        self.shape = (sum(map(len, self.numbers)), self.encode.n_outputs)
+        self.numbers, self.places = zip(*read, strict=True)
+        self.shape = (sum(map(len, self.numbers)), preprocess._n_outputs)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -65,8 +64,8 @@ class EncodedRows:
         elif np.ndim(rows) == 0:
             return self[[rows]][0]
         rows = np.asarray(rows)
-        levels = [_taken(parts, rows) for parts in self.levels]
-        return self.encode(_taken(self.numbers, rows), levels)
+        numbers, places = _taken(self.numbers, rows), _taken(self.places, rows)
+        return self.preprocess._encode(numbers, places)
 
 
 def is_preprocessor(step: Any) -> bool:
@@ -76,27 +75,23 @@ def is_preprocessor(step: Any) -> bool:
 
 def is_large(preprocess: TabularPreprocessor, n_rows: int) -> bool:
     """Tell whether so many encoded rows would take too much memory."""
-    n_values: int = n_rows * preprocess._shortcut.n_outputs
+    n_values: int = n_rows * preprocess._n_outputs
     return n_values * EncodedRows.dtype.itemsize > MAX_BYTES
 
 
 def _read(
     preprocess: TabularPreprocessor, X: Any
-) -> tuple[NDArray[Any], list[NDArray[np.int32]]]:
-    """Return what a preprocessing reads of rows, checked."""
+) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Return what the outputs of rows are computed from, checked."""
     if not is_frame(X):
         return preprocess._read(X)
     X = native(X)
     n_rows = _num_samples(X)
-    whole: list[NDArray[Any]] = []
+    numbers = np.empty((n_rows, preprocess.n_numeric_))
+    places = np.empty((n_rows, len(preprocess.levels_)), np.int32)
     for batch in gen_batches(n_rows, _FRAME_ROWS):
-        numbers, levels = preprocess._read(_safe_indexing(X, batch))
-        read = [numbers, *levels]
-        if not whole:
-            whole = [np.empty((n_rows, *part.shape[1:]), part.dtype) for part in read]
-        for column, part in zip(whole, read, strict=True):
-            column[batch] = part
-    return whole[0], whole[1:]
+        numbers[batch], places[batch] = preprocess._read(_safe_indexing(X, batch))
+    return numbers, places
 
 
 def _taken(parts: Sequence[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:

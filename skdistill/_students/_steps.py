@@ -32,23 +32,25 @@ def steps_of(
         The names of the columns and of the parts of dates, or their positions.
     """
     numeric = [names[i] for i in preprocessor.numeric_columns_]
+    categorical = [names[i] for i in preprocessor.levels_]
     n_numeric = len(numeric)
-    columns, repeats = np.unique(preprocessor.sources_[n_numeric:], return_inverse=True)
+    binned, repeats = np.unique(preprocessor.sources_[n_numeric:], return_inverse=True)
+    repeat = ColumnTransformer([("repeat", "passthrough", repeats.tolist())])
     parts = [
         ("numeric", _scaling(CLIP), numeric),
-        ("bins", _scaling(0.5, _repeat(repeats)), [numeric[i] for i in columns]),
-        (
-            "categorical",
-            _encoder(preprocessor.levels_.values()),
-            [names[i] for i in preprocessor.levels_],
-        ),
+        # Each bin is its column, repeated, then shifted, scaled and clipped.
+        ("bins", _scaling(0.5, ("repeat", repeat)), [numeric[i] for i in binned]),
+        ("categorical", _encoder(preprocessor.levels_.values()), categorical),
     ]
     steps = ColumnTransformer(
         [part for part in parts if part[2]],
         sparse_threshold=0,
         verbose_feature_names_out=False,
     )
-    steps.set_output(transform="default").fit(_row(preprocessor, names))
+    row = dict.fromkeys(names, 0.0)
+    row |= zip(numeric, preprocessor.medians_, strict=True)
+    row |= dict.fromkeys(categorical, "")
+    steps.set_output(transform="default").fit(_table(row))
     fitted = steps.named_transformers_
     offsets, scales = preprocessor.offsets_, preprocessor.scales_
     if "numeric" in fitted:
@@ -71,14 +73,6 @@ def _scaling(bound: float, *between: tuple[str, Any]) -> Pipeline:
     )
 
 
-def _repeat(columns: NDArray[np.intp]) -> tuple[str, ColumnTransformer]:
-    """Return a step that repeats a column for each of its bins.
-
-    Each bin is then its column shifted, scaled and clipped.
-    """
-    return "repeat", ColumnTransformer([("repeat", "passthrough", columns.tolist())])
-
-
 def _encoder(levels: Iterable[list[str | None]]) -> OneHotEncoder:
     """Return an encoder of the levels listed for each column, with None for missing."""
     return OneHotEncoder(
@@ -92,22 +86,15 @@ def _encoder(levels: Iterable[list[str | None]]) -> OneHotEncoder:
     )
 
 
-def _row(preprocessor: TabularPreprocessor, names: list[Any]) -> Any:
-    """Return a row to fit the steps to: medians, and empty strings for levels."""
-    values: list[Any] = [0.0] * len(names)
-    for i, median in zip(
-        preprocessor.numeric_columns_, preprocessor.medians_, strict=True
-    ):
-        values[i] = median
-    for i in preprocessor.levels_:
-        values[i] = ""
-    if names == list(range(len(names))):
-        return np.array([values], object if preprocessor.levels_ else None)
+def _table(row: dict[Any, Any]) -> Any:
+    """Return a row as an array if its names are positions, or as a data frame."""
+    if list(row) == list(range(len(row))):
+        return np.array([[*row.values()]], object if "" in row.values() else None)
     try:
         library = import_module("pandas")
     except ImportError:
         library = import_module("polars")
-    return library.DataFrame({name: [v] for name, v in zip(names, values, strict=True)})
+    return library.DataFrame({name: [value] for name, value in row.items()})
 
 
 def _set_scaling(

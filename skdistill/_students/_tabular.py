@@ -22,7 +22,6 @@ from sklearn.base import (
 )
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     assert_all_finite,
@@ -503,14 +502,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         return np.ascontiguousarray(np.where(np.isnan(block), self.medians_, block))
 
     def _places(self, X: Any) -> NDArray[np.int32]:
-        places = np.empty((len(X), len(self.levels_)), np.int32)
-        first = len(self.sources_)
+        places, first = [], len(self.sources_)
         strings = labels(X, list(self.levels_))
-        for i, known in enumerate(self.levels_.values()):
+        for known, column in zip(self.levels_.values(), strings, strict=True):
             place = dict(zip(known, range(first, first + len(known)), strict=True))
-            places[:, i] = [place.get(level, -1) for level in strings[i]]
+            places.append([place.get(level, -1) for level in column])
             first += len(known)
-        return places
+        return np.array(places, np.int32).reshape(len(places), len(X)).T
 
     def _encode(
         self, block: NDArray[Any], places: NDArray[np.int32]
@@ -521,15 +519,19 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         n_numbers = len(self.sources_)
         out = np.zeros((len(block), self._n_outputs), np.float32)
         n_rows = BATCH_VALUES // (n_numbers + places.shape[1]) + 1
-        for batch in gen_batches(len(block), n_rows):
-            out[batch, :n_numbers] = self._scaled(block[batch])
-            rows, columns = np.nonzero(places[batch] >= 0)
-            out[batch][rows, places[batch][rows, columns]] = 1
+        for start in range(0, len(block), n_rows):
+            batch = slice(start, start + n_rows)
+            part, hot = out[batch], places[batch]
+            part[:, :n_numbers] = self._scaled(block[batch])
+            rows, columns = np.nonzero(hot >= 0)
+            part[rows, hot[rows, columns]] = 1
         return out
 
     def _scaled(self, block: NDArray[Any]) -> NDArray[Any]:
         """Return the standardized values and bins of numeric columns."""
         n_numeric = len(self.numeric_columns_)
+        if n_numeric == 0:
+            return block
         has_bins = len(self.sources_) > n_numeric
         if has_bins:
             block = block.take(self.sources_, axis=1)

@@ -1,35 +1,16 @@
-"""What is learned of columns of numbers."""
+"""The bins of columns of numbers."""
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
-from skdistill._students._numbers import bins, means_and_scales, medians
+from skdistill._students._numbers import bins
 
 NAN = np.nan
 
 
 def column(values):
     return np.array(values, dtype=np.float64).reshape(-1, 1)
-
-
-def test_medians_are_of_the_known_values_or_zero():
-    block = np.array([[1.0, NAN], [NAN, NAN], [4.0, NAN], [2.0, NAN]])
-    assert_array_equal(medians(block), [2, 0])
-
-
-def test_means_and_scales_count_medians_for_missing_values():
-    block = np.array([[1.0, 5.0], [NAN, 5.0], [4.0, 5.0]])
-    means, scales = means_and_scales(block, np.array([2.5, 5.0]))
-    assert_allclose(means, [2.5, 5])
-    assert_allclose(scales, [np.std([1, 2.5, 4]), 1])
-
-
-def test_bins_lie_between_quantiles():
-    columns, starts, widths = bins(column([8, 0, 1, 2, 4, NAN]), 4)
-    assert columns == [0] * 4
-    assert_array_equal(starts, [0, 1, 2, 4])
-    assert_array_equal(widths, [1, 1, 2, 4])
 
 
 def test_bins_lie_where_values_are_if_most_are_the_same():

@@ -1,4 +1,4 @@
-"""Large tables, whose rows are encoded when a net needs them."""
+"""Rows of large tables, encoded when a net needs them."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from skdistill.utils._frames import is_frame, native
 # columns and 100,000 made rows are.
 MAX_BYTES = 160 * 2**20
 
-# So many rows of a data frame are read at once: the strings of all would be many.
+# How many rows of a data frame are read at once. The strings of all rows would take
+# much memory.
 _FRAME_ROWS = 2**16
 
 
 class EncodedRows:
-    """Looks like the array of all encoded rows, and encodes those that are asked for.
+    """All encoded rows, like an array of them, encoded whenever they are indexed.
 
-    It keeps what the preprocessing reads of the rows. Of a contiguous array of floats
-    without missing values that is the array itself.
+    The rows are held as the preprocessing reads them, which takes less memory. A
+    contiguous array of floats without missing values is not copied.
 
     Parameters
     ----------
     preprocess : TabularPreprocessor
         Fitted.
     parts : sequence of array-like or data frame
-        The rows, of which each part comes below the one before.
+        The rows. Each part comes below the part before it.
 
     Attributes
     ----------
@@ -69,7 +70,7 @@ class EncodedRows:
 
 
 def is_preprocessor(step: Any) -> bool:
-    """Tell whether a step of a student is one that :class:`EncodedRows` takes."""
+    """Tell whether :class:`EncodedRows` can encode rows by a step of a student."""
     return type(step) is TabularPreprocessor
 
 
@@ -82,7 +83,10 @@ def is_large(preprocess: TabularPreprocessor, n_rows: int) -> bool:
 def _read(
     preprocess: TabularPreprocessor, X: Any
 ) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """Return what the outputs of rows are computed from, checked."""
+    """Check rows, and return their numbers and the places of their levels.
+
+    A data frame is read batch by batch.
+    """
     if not is_frame(X):
         return preprocess._read(X)
     X = native(X)
@@ -95,7 +99,7 @@ def _read(
 
 
 def _taken(parts: Sequence[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:
-    """Return some rows of arrays, counted as if these were one."""
+    """Return some rows, counted from the first row of the first array."""
     if len(parts) == 1:
         return parts[0].take(rows, axis=0)
     found = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)

@@ -87,9 +87,10 @@ def _encoder(levels: Iterable[list[str | None]]) -> OneHotEncoder:
 
 
 def _table(row: dict[Any, Any]) -> Any:
-    """Return a row as an array if its names are positions, or as a data frame."""
+    """Return a row as an array if it is named by positions, else as a data frame."""
     if list(row) == list(range(len(row))):
-        return np.array([[*row.values()]], object if "" in row.values() else None)
+        strings = any(isinstance(value, str) for value in row.values())
+        return np.array([[*row.values()]], object if strings else None)
     try:
         library = import_module("pandas")
     except ImportError:

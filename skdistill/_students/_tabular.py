@@ -349,9 +349,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         return tags
 
     def _check_array(self, X: Any, dtype: Any, *, reset: bool) -> NDArray[Any]:
-        """Return an array of numbers that float32 holds, in the first dtype or its own.
+        """Return X as an array of a dtype, or of one of a list of dtypes.
 
-        Values may be missing.
+        Numbers may be missing, but not beyond the range of float32.
         """
         check_frame(X)
         # What overflows is reported as infinite.
@@ -458,7 +458,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         return len(self.sources_) + sum(map(len, self.levels_.values()))
 
     def _read(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        """Return what the outputs are computed from, checked.
+        """Check rows, and return what their outputs are computed from.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Large tables, whose rows are encoded when a net needs them."""
+"""Rows of large tables, encoded when a net needs them."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from skdistill.utils._frames import is_frame, native
 # columns and 100,000 made rows are.
 MAX_BYTES = 160 * 2**20
 
-# So many rows of a data frame are read at once: the strings of all would be many.
+# How many rows of a data frame are read at once. The strings of all rows would take
+# much memory.
 _FRAME_ROWS = 2**16
 
 
 class EncodedRows:
-    """Looks like the array of all encoded rows, and encodes those that are asked for.
+    """All encoded rows, like an array of them, encoded whenever they are indexed.
 
-    It keeps what the preprocessing reads of the rows. Of a contiguous array of floats
-    without missing values that is the array itself.
+    The rows are held as the preprocessing reads them, which takes less memory. A
+    contiguous array of floats without missing values is not copied.
 
     Parameters
     ----------
     preprocess : TabularPreprocessor
         Fitted.
     parts : sequence of array-like or data frame
-        The rows, of which each part comes below the one before.
+        The rows. Each part comes below the part before it.
 
     Attributes
     ----------
@@ -49,11 +50,10 @@ class EncodedRows:
     ndim, dtype = 2, np.dtype(np.float32)
 
     def __init__(self, preprocess: TabularPreprocessor, parts: Sequence[Any]) -> None:
-        self.encode = preprocess._shortcut
+        self.preprocess = preprocess
         read = [_read(preprocess, part) for part in parts]
-        self.numbers = [numbers for numbers, _ in read]
-        self.levels = list(zip(*(levels for _, levels in read), strict=True))
-        self.shape = (sum(map(len, self.numbers)), self.encode.n_outputs)
+        self.numbers, self.places = zip(*read, strict=True)
+        self.shape = (sum(map(len, self.numbers)), preprocess._n_outputs)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -65,42 +65,41 @@ class EncodedRows:
         elif np.ndim(rows) == 0:
             return self[[rows]][0]
         rows = np.asarray(rows)
-        levels = [_taken(parts, rows) for parts in self.levels]
-        return self.encode(_taken(self.numbers, rows), levels)
+        numbers, places = _taken(self.numbers, rows), _taken(self.places, rows)
+        return self.preprocess._encode(numbers, places)
 
 
 def is_preprocessor(step: Any) -> bool:
-    """Tell whether a step of a student is one that :class:`EncodedRows` takes."""
+    """Tell whether :class:`EncodedRows` can encode rows by a step of a student."""
     return type(step) is TabularPreprocessor
 
 
 def is_large(preprocess: TabularPreprocessor, n_rows: int) -> bool:
     """Tell whether so many encoded rows would take too much memory."""
-    n_values: int = n_rows * preprocess._shortcut.n_outputs
+    n_values: int = n_rows * preprocess._n_outputs
     return n_values * EncodedRows.dtype.itemsize > MAX_BYTES
 
 
 def _read(
     preprocess: TabularPreprocessor, X: Any
-) -> tuple[NDArray[Any], list[NDArray[np.int32]]]:
-    """Return what a preprocessing reads of rows, checked."""
+) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Check rows, and return their numbers and the places of their levels.
+
+    A data frame is read batch by batch.
+    """
     if not is_frame(X):
         return preprocess._read(X)
     X = native(X)
     n_rows = _num_samples(X)
-    whole: list[NDArray[Any]] = []
+    numbers = np.empty((n_rows, preprocess.n_numeric_))
+    places = np.empty((n_rows, len(preprocess.levels_)), np.int32)
     for batch in gen_batches(n_rows, _FRAME_ROWS):
-        numbers, levels = preprocess._read(_safe_indexing(X, batch))
-        read = [numbers, *levels]
-        if not whole:
-            whole = [np.empty((n_rows, *part.shape[1:]), part.dtype) for part in read]
-        for column, part in zip(whole, read, strict=True):
-            column[batch] = part
-    return whole[0], whole[1:]
+        numbers[batch], places[batch] = preprocess._read(_safe_indexing(X, batch))
+    return numbers, places
 
 
 def _taken(parts: Sequence[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:
-    """Return some rows of arrays, counted as if these were one."""
+    """Return some rows, counted from the first row of the first array."""
     if len(parts) == 1:
         return parts[0].take(rows, axis=0)
     found = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)

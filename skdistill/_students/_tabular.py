@@ -14,26 +14,30 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import (
+    BaseEstimator,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    _fit_context,
+)
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
-    _check_feature_names_in,
     assert_all_finite,
     check_is_fitted,
     validate_data,
 )
 
-from skdistill._students._shortcut import Shortcut
-from skdistill._students._steps import (
-    Edges,
-    encoder,
+from skdistill._students._numbers import (
+    BATCH_VALUES,
+    CLIP,
+    MIN_BINS,
+    bins,
+    means_and_scales,
     medians,
-    numeric_steps,
-    quantiles,
-    set_numbers,
 )
+from skdistill._students._steps import steps_of
 from skdistill.utils._dates import PARTS, as_dates, date_parts, zone_of
 from skdistill.utils._frames import (
     check_frame,
@@ -49,12 +53,6 @@ from skdistill.utils._validation import (
     has_known_columns,
     plain_rows,
 )
-
-# How many bins all columns may have together: before 64 hidden units, their weights
-# are 64 KiB. A column whose share is less than three bins gets none.
-_MAX_BINS = 256
-_MIN_BINS = 3
-
 
 # By the position of a column of dates, its time zone and the parts that are used.
 _Dates = dict[int, tuple[str | None, list[str]]]
@@ -116,25 +114,41 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     Attributes
     ----------
-    transformer_ : sklearn.compose.ColumnTransformer or sklearn.pipeline.Pipeline
-        The fitted preprocessing as plain scikit-learn, for deployment without this
-        class: a Pipeline if ``fit`` saw an array, and a ColumnTransformer over columns
-        listed by name if it saw a data frame. If there are bins, it is a
-        ColumnTransformer for an array too. ``transform`` computes the same from its
-        fitted attributes. The ColumnTransformer takes numbers as floats, and strings
-        with NaN for missing (in ONNX, "nan"). In place of a column of dates, it takes
-        a column for each of its parts, named as by ``get_feature_names_out``. If the
-        numbers are of the dtype ``dtype_``, the outputs are equal up to rounding.
+    dtype_ : type
+        What numbers are cast to first: ``numpy.float32`` if ``fit`` saw an array of
+        float32, and ``numpy.float64`` if it saw anything else.
     dates_ : dict
         By the position of each column of dates, its time zone, None if it has none, and
         the list of its parts that are used: "year", "month", "weekday", "hour" and
         "total_seconds".
-    dtype_ : type
-        What numbers are cast to first: ``numpy.float32`` if ``fit`` saw an array of
-        float32, and ``numpy.float64`` if it saw anything else.
+    numeric_columns_ : list of int
+        The positions of the numeric columns. The used parts of dates follow, counted
+        as if they were further columns after those of X.
+    medians_ : ndarray of shape (`n_numeric_`,)
+        What replaces the missing values of the numeric columns.
+    sources_ : ndarray of shape (n_numeric_outputs,), int
+        For each numeric output, which of the numeric columns it is computed from: the
+        standardized values first, from 0 to `n_numeric_` - 1, and then the bins.
+    offsets_, scales_ : ndarray of shape (n_numeric_outputs,)
+        What is subtracted for each numeric output, and what the difference is divided
+        by. For a standardized value, these are the mean and the standard deviation. The
+        quotient is clipped to [-10, 10]. For a bin, these are its start and its width.
+        The quotient minus 0.5 is clipped to [-0.5, 0.5].
+    levels_ : dict
+        By the position of each categorical column, the list of its known levels, in the
+        order of their outputs. None stands for missing.
     n_numeric_ : int
         The number of numeric columns, with the parts of dates. Their standardized
         values are the first outputs.
+    transformer_ : sklearn.compose.ColumnTransformer or sklearn.pipeline.Pipeline
+        The fitted preprocessing as plain scikit-learn, for deployment without this
+        class, made anew from the attributes above whenever it is asked for. It is a
+        Pipeline if all columns are numeric, have no names and no bins. Otherwise it is
+        a ColumnTransformer over columns listed by name, or by position if they have no
+        names. The ColumnTransformer takes numbers as floats, and strings
+        with NaN for missing (in ONNX, "nan"). In place of a column of dates, it takes
+        a column for each of its parts, named as by ``get_feature_names_out``. If the
+        numbers are of the dtype ``dtype_``, the outputs are equal up to rounding.
     n_features_in_ : int
         The number of columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -193,11 +207,15 @@ class TabularPreprocessor(  # type: ignore[call-arg]
            [ 0.  ,  0.5 ,  0.5 ,  0.  , -0.5 ]], dtype=float32)
     """
 
+    dtype_: type
     dates_: _Dates
+    levels_: dict[int, list[str | None]]
+    offsets_: NDArray[Any]
+    scales_: NDArray[Any]
 
     _parameter_constraints: dict[str, list[Any]] = {
         "numeric": [StrOptions({"standard", "piecewise", "auto"})],
-        "n_bins": [Interval(Integral, _MIN_BINS, None, closed="left")],
+        "n_bins": [Interval(Integral, MIN_BINS, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 1, None, closed="left")],
     }
@@ -244,14 +262,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             validate_data(self, X, skip_check_array=True)
             check_not_empty(X)
             self.dtype_ = np.float64
-            self.transformer_ = self._fit_columns(native(X))
+            block = self._fit_columns(native(X))
         else:
-            X = self._check_array(X, [np.float64, np.float32], reset=True)
-            self.dtype_ = X.dtype.type
-            self.dates_ = {}
-            self.transformer_ = self._fit_array(X)
-        self._shortcut = Shortcut.of(self)
-        self.n_numeric_ = len(self._shortcut.numeric)
+            block = self._check_array(X, [np.float64, np.float32], reset=True)
+            self.dtype_ = block.dtype.type
+            self.dates_, self.levels_ = {}, {}
+            self.numeric_columns_ = list(range(block.shape[1]))
+        self._fit_numbers(block)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -279,9 +296,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             dates, a column of dates holds anything else, or has a time zone if it had
             none in ``fit`` (or the other way round), or a value is infinite.
         """
-        if not hasattr(self, "transformer_"):  # the full check is slow for one row
+        if not hasattr(self, "scales_"):  # the full check is slow for one row
             check_is_fitted(self)
-        return self._shortcut(*self._read(X))
+        return self._encode(*self._read(X))
 
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
@@ -302,17 +319,26 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             underscore and the level.
         """
         check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        shortcut = self._shortcut
+        # The names of the input, checked: this mixin returns them as they are.
+        names = OneToOneFeatureMixin.get_feature_names_out(self, input_features)
         columns = self._with_parts(names)
-        outputs = [columns[i] for i in shortcut.numeric]
-        for column, bins in itertools.groupby(shortcut.sources[self.n_numeric_ :]):
-            outputs += [f"{outputs[column]}_bin_{i}" for i, _ in enumerate(bins)]
-        if shortcut.categorical:
-            encoder = self.transformer_.named_transformers_["categorical"]
-            levels = encoder.get_feature_names_out(names[shortcut.categorical])
-            outputs += levels.tolist()
+        numeric = [columns[i] for i in self.numeric_columns_]
+        outputs = list(numeric)
+        for column, same in itertools.groupby(self.sources_[self.n_numeric_ :]):
+            outputs += [f"{numeric[column]}_bin_{i}" for i, _ in enumerate(same)]
+        for i, known in self.levels_.items():
+            outputs += [f"{names[i]}_{'nan' if v is None else v}" for v in known]
         return np.array(outputs, dtype=object)
+
+    @property
+    def n_numeric_(self) -> int:
+        """The number of numeric columns."""
+        return len(self.numeric_columns_)
+
+    @property
+    def transformer_(self) -> Pipeline | ColumnTransformer:
+        """The preprocessing as fitted steps of scikit-learn, made anew."""
+        return steps_of(self, self._column_names())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -322,21 +348,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A file holds the preprocessing once, in the types of scikit-learn.
-        state = dict(super().__getstate__())
-        state.pop("_shortcut", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "transformer_"):
-            self._shortcut = Shortcut.of(self)
-
     def _check_array(self, X: Any, dtype: Any, *, reset: bool) -> NDArray[Any]:
-        """Return an array of numbers that float32 holds, in the first dtype or its own.
+        """Return X as an array of a dtype, or of one of a list of dtypes.
 
-        Values may be missing.
+        Numbers may be missing, but not beyond the range of float32.
         """
         check_frame(X)
         # What overflows is reported as infinite.
@@ -348,28 +363,22 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             assert_all_finite(narrow, allow_nan=True, input_name="X")
         return X
 
-    def _fit_array(self, X: NDArray[Any]) -> Pipeline | ColumnTransformer:
-        """Return a fitted transformer of the columns of an array."""
-        edges = self._edges(X)
-        transformer = ColumnTransformer(numeric_steps(range(X.shape[1]), edges))
-        if len(transformer.transformers) == 1:
-            ((_, transformer, _),) = transformer.transformers
-        transformer.set_output(transform="default").fit(medians(X)[np.newaxis])
-        set_numbers(transformer, edges, X)
-        return transformer
+    def _fit_numbers(self, block: NDArray[Any]) -> None:
+        """Learn from the numeric columns what their outputs are computed with."""
+        self.medians_ = medians(block)
+        offsets, scales = means_and_scales(block, self.medians_)
+        sources = list(range(len(offsets)))
+        if self.numeric != "standard":
+            columns, starts, widths = bins(block, self.n_bins)
+            sources += columns
+            offsets = np.concatenate([offsets, starts])
+            scales = np.concatenate([scales, widths])
+        self.sources_ = np.array(sources, dtype=np.intp)
+        self.offsets_ = offsets.astype(self.dtype_)
+        self.scales_ = scales.astype(self.dtype_)
 
-    def _edges(self, block: NDArray[Any]) -> Edges:
-        """Return the edges of the bins of those numeric columns that get some."""
-        if self.numeric == "standard":
-            return {}
-        edges = quantiles(block, self.n_bins)
-        share = _MAX_BINS // max(1, len(edges))
-        if share >= self.n_bins:
-            return edges
-        return quantiles(block, share) if share >= _MIN_BINS else {}
-
-    def _fit_columns(self, X: Any) -> ColumnTransformer:
-        """Return a fitted transformer of the columns of a data frame."""
+    def _fit_columns(self, X: Any) -> NDArray[np.float64]:
+        """Learn the kinds and levels of the columns; return the numeric columns."""
         kinds = [kind_of(X, i) for i in range(X.shape[1])]
         numeric, others, dates = (
             [i for i, kind in enumerate(kinds) if kind == wanted]
@@ -377,33 +386,17 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         )
         self.dates_ = self._used_dates(X, dates)
         block = np.hstack([floats(X, numeric), *self._read_dates(X)])
-        names = self._column_names()
-        numeric += range(len(kinds), len(names))
-        strings = dict(zip(others, labels(X, others), strict=True))
-        levels = {i: self._known_levels(strings[i]) for i in others}
-        levels = {i: known for i, known in levels.items() if known}
-        if not numeric and not levels:
+        n_parts = block.shape[1] - len(numeric)
+        self.numeric_columns_ = [*numeric, *range(len(kinds), len(kinds) + n_parts)]
+        known = map(self._known_levels, labels(X, others))
+        self.levels_ = {i: some for i, some in zip(others, known, strict=True) if some}
+        if not self.numeric_columns_ and not self.levels_:
             raise ValueError(
                 "no column is left to learn from: none is numeric, no level of any "
                 f"other is in {self._least(len(block))} rows or more, and no dates "
                 "differ"
             )
-        row: dict[int, Any] = {i: [""] for i in range(len(kinds))}
-        row |= zip(numeric, medians(block)[:, np.newaxis], strict=True)
-        frame = type(X)({name: row[i] for i, name in enumerate(names)})
-        edges = self._edges(block)
-        steps = [
-            *numeric_steps([names[i] for i in numeric], edges),
-            ("categorical", encoder(levels.values()), [names[i] for i in levels]),
-        ]
-        transformer = ColumnTransformer(
-            [step for step in steps if step[2]],
-            sparse_threshold=0,
-            verbose_feature_names_out=False,
-        ).set_output(transform="default")
-        transformer.fit(frame)
-        set_numbers(transformer, edges, block)
-        return transformer
+        return block
 
     def _used_dates(self, X: Any, positions: list[int]) -> _Dates:
         """Return the zones of columns of dates, and their parts that vary."""
@@ -437,7 +430,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         return columns
 
     def _column_names(self) -> list[Any]:
-        """Return the same, or the positions of columns that have no names."""
+        """Return the names of the columns and of parts of dates.
+
+        Columns without names have their positions as names, and their parts follow.
+        """
         if hasattr(self, "feature_names_in_"):
             return self._with_parts(self.feature_names_in_)
         n_parts = sum(len(used) for _, used in self.dates_.values())
@@ -457,40 +453,97 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         known = [v for v in order if counts[v] >= least][: self.max_categories]
         return sorted(known, key=lambda v: (v is None, v or ""))
 
-    def _read(self, X: Any) -> tuple[NDArray[Any], list[NDArray[np.int32]]]:
-        """Return the numeric columns, and for the others the places of their levels.
+    @property
+    def _n_outputs(self) -> int:
+        return len(self.sources_) + sum(map(len, self.levels_.values()))
 
-        This is all that the outputs are made of, each row's of its own values.
+    def _read(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """Check rows, and return what their outputs are computed from.
+
+        Returns
+        -------
+        block : ndarray of shape (n_samples, n_numeric)
+            The numeric columns, with medians in place of missing values.
+        places : ndarray of shape (n_samples, n_categorical)
+            For each categorical column, the output column of the row's level; -1 for a
+            level that is not known.
         """
-        if not is_frame(X):
-            return self._read_array(X), []
-        block, strings = self._read_frame(X)
-        return block, self._shortcut.places(strings)
+        if is_frame(X):
+            return self._read_frame(X)
+        block = self._read_array(X)
+        return block, np.empty((len(block), 0), np.int32)
 
-    def _read_frame(self, X: Any) -> tuple[NDArray[Any], list[list[str | None]]]:
-        """Return the numeric columns of a data frame, and the others as strings."""
+    def _read_frame(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
         if not has_known_columns(self, X):
             check_frame(X)
             validate_data(self, X, reset=False, skip_check_array=True)
             check_not_empty(X)
-        X, shortcut = native(X), self._shortcut
-        block = floats(X, [i for i in shortcut.numeric if i < self.n_features_in_])
+        X = native(X)
+        block = floats(X, [i for i in self.numeric_columns_ if i < self.n_features_in_])
         if self.dates_:
             block = np.hstack([block, *self._read_dates(X)])
-        return shortcut.imputed(block), labels(X, shortcut.categorical)
+        return self._imputed(block), self._places(X)
 
     def _read_array(self, X: Any) -> NDArray[Any]:
-        """Return the numeric columns of an array."""
-        shortcut = self._shortcut
-        if shortcut.categorical or self.dates_:
+        if self.levels_ or self.dates_:
             raise TypeError(
                 "fit saw a data frame with columns of strings or dates; pass a data "
                 f"frame, not {type(X).__name__}"
             )
         named = hasattr(self, "feature_names_in_")
         rows = None if named else plain_rows(X, self.n_features_in_, self.dtype_)
-        whole = len(shortcut.numeric) == self.n_features_in_
+        whole = len(self.numeric_columns_) == self.n_features_in_
         if rows is not None and whole:
             return rows
         rows = self._check_array(X, self.dtype_, reset=False)
-        return shortcut.imputed(rows if whole else rows[:, shortcut.numeric])
+        return self._imputed(rows if whole else rows[:, self.numeric_columns_])
+
+    def _imputed(self, block: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(np.where(np.isnan(block), self.medians_, block))
+
+    def _places(self, X: Any) -> NDArray[np.int32]:
+        places, first = [], len(self.sources_)
+        strings = labels(X, list(self.levels_))
+        for known, column in zip(self.levels_.values(), strings, strict=True):
+            place = dict(zip(known, range(first, first + len(known)), strict=True))
+            places.append([place.get(level, -1) for level in column])
+            first += len(known)
+        return np.array(places, np.int32).reshape(len(places), len(X)).T
+
+    def _encode(
+        self, block: NDArray[Any], places: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Return the output columns, given what :meth:`_read` returns."""
+        if not self.levels_ and block.size <= BATCH_VALUES:  # faster for a row
+            return self._scaled(block).astype(np.float32, copy=False)
+        n_numbers = len(self.sources_)
+        out = np.zeros((len(block), self._n_outputs), np.float32)
+        n_rows = BATCH_VALUES // (n_numbers + places.shape[1]) + 1
+        for start in range(0, len(block), n_rows):
+            batch = slice(start, start + n_rows)
+            part, hot = out[batch], places[batch]
+            part[:, :n_numbers] = self._scaled(block[batch])
+            rows, columns = np.nonzero(hot >= 0)
+            part[rows, hot[rows, columns]] = 1
+        return out
+
+    def _scaled(self, block: NDArray[Any]) -> NDArray[Any]:
+        """Return the standardized values and bins of numeric columns."""
+        n_numeric = len(self.numeric_columns_)
+        if n_numeric == 0:
+            return block
+        has_bins = len(self.sources_) > n_numeric
+        if has_bins:
+            block = block.take(self.sources_, axis=1)
+        # What overflows is clipped in the end.
+        with np.errstate(over="ignore", invalid="ignore"):
+            out = block - self.offsets_
+            out /= self.scales_
+        # One after the other, as numpy is fast if all columns have the same bounds.
+        numbers = out[:, :n_numeric]
+        numbers.clip(-CLIP, CLIP, out=numbers)
+        if has_bins:
+            shares = out[:, n_numeric:]
+            shares -= 0.5
+            shares.clip(-0.5, 0.5, out=shares)
+        return out

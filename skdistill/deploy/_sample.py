@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from skdistill.deploy._converting import reason
@@ -88,16 +86,15 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
     """
     rng = np.random.default_rng(0)
     first = parts.before[0][1] if parts.before else parts.classifier
-    prepares = next((t for t in parts.transformers if hasattr(t, "transformer_")), None)
-    table = getattr(prepares, "transformer_", None)
-    dtype = getattr(prepares, "dtype_", np.float32)
-    if isinstance(table, Pipeline):
-        return _numbers(parts, table, rng, n_rows).astype(dtype)
-    if isinstance(table, ColumnTransformer):
-        numeric, names = _step_of(table, "numeric")
-        if names == list(range(first.n_features_in_)):
-            return _numbers(parts, numeric, rng, n_rows).astype(dtype)
-        return _frame(parts, first, table, rng, n_rows)
+    table = next(
+        (t for t in parts.transformers if hasattr(t, "numeric_columns_")), None
+    )
+    if table is not None:
+        numbers = _numbers(parts, table, rng, n_rows)
+        all_numeric = len(table.numeric_columns_) == table.n_features_in_
+        if all_numeric and not hasattr(table, "feature_names_in_"):
+            return numbers.astype(table.dtype_)
+        return _frame(first, table, numbers, rng)
     shape = (n_rows, first.n_features_in_)
     return rng.standard_normal(shape).astype(np.float32)
 
@@ -118,41 +115,30 @@ def to_frame(columns: dict[Any, Any]) -> Any:
     return library.DataFrame(columns)
 
 
-def _step_of(transformer: ColumnTransformer, name: str) -> tuple[Any, list[Any]]:
-    """Return a fitted step and its columns, of which there are none if it has none."""
-    fitted = {key: (step, columns) for key, step, columns in transformer.transformers_}
-    return fitted.get(name, (None, []))
-
-
 def _numbers(
-    parts: Parts, steps: Pipeline, rng: np.random.Generator, n_rows: int
-) -> Any:
-    scaler = steps["scale"]
-    spread = rng.standard_t(2, size=(n_rows, len(scaler.mean_)))
-    values = scaler.mean_ + scaler.scale_ * spread
+    parts: Parts, table: Any, rng: np.random.Generator, n_rows: int
+) -> NDArray[np.float64]:
+    """Return made-up numeric columns, given a fitted TabularPreprocessor."""
+    means = table.offsets_[: table.n_numeric_].astype(np.float64)
+    scales = table.scales_[: table.n_numeric_]
+    values = means + scales * rng.standard_t(2, size=(n_rows, len(means)))
     if parts.before or get_tags(parts.classifier).input_tags.allow_nan:
         values[rng.random(values.shape) < _MISSING] = np.nan
     return np.clip(values, -_LARGEST, _LARGEST)
 
 
 def _frame(
-    parts: Parts,
-    first: Any,
-    transformer: ColumnTransformer,
-    rng: np.random.Generator,
-    n_rows: int,
+    first: Any, table: Any, numbers: NDArray[Any], rng: np.random.Generator
 ) -> Any:
-    columns: dict[Any, Any] = {}
-    steps, names = _step_of(transformer, "numeric")
-    if names:
-        columns |= zip(names, _numbers(parts, steps, rng, n_rows).T, strict=True)
-    encoder, names = _step_of(transformer, "categorical")
-    if names:
-        for name, levels in zip(names, encoder.categories_, strict=True):
-            known = [level for level in levels if isinstance(level, str)]
-            labels = rng.choice(np.array([*known, _UNSEEN], object), n_rows)
-            labels[rng.random(n_rows) < _MISSING] = np.nan
-            columns[name] = labels
+    """Return a data frame of made-up numbers and levels."""
+    n_rows = len(numbers)
+    names = getattr(table, "feature_names_in_", range(table.n_features_in_))
+    columns = {names[i]: numbers[:, j] for j, i in enumerate(table.numeric_columns_)}
+    for i, levels in table.levels_.items():
+        known = [level for level in levels if level is not None]
+        labels = rng.choice(np.array([*known, _UNSEEN], object), n_rows)
+        labels[rng.random(n_rows) < _MISSING] = np.nan
+        columns[names[i]] = labels
     names = list(getattr(first, "feature_names_in_", range(first.n_features_in_)))
     missing = np.full(n_rows, np.nan, object)  # a column without any known level
     return to_frame({name: columns.get(name, missing) for name in names})

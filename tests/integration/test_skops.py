@@ -7,7 +7,6 @@ from tests.conftest import table
 
 # A file of the default student asks to trust these, and no others.
 TYPES = {
-    "numpy.dtype",
     "skdistill._classifier.DistilledClassifier",
     "skdistill._students._net.WarmupDecay",
     "skdistill._students._net.MLP",

@@ -10,14 +10,18 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn import config_context
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdistill import TabularPreprocessor
-from skdistill.utils._dates import PARTS, date_parts
-from skdistill.utils._frames import native
-from tests.conftest import LIBRARIES, table
+from tests.conftest import table
+
+BORN = [
+    datetime.datetime(2019, 12, 31, 23, 59, 30),
+    None,
+    datetime.datetime(2020, 2, 29, 12),
+    datetime.datetime(1969, 12, 28, 0, 0, 0, 500_000),
+]
 
 either_encoding = pytest.mark.parametrize("numeric", ["standard", "piecewise"])
 
@@ -42,12 +46,6 @@ def test_array_is_standardized_to_contiguous_float32():
     assert_allclose(out.std(axis=0), 1, atol=1e-5)
 
 
-def test_frame_of_numbers_equals_the_array_of_them(frame):
-    X = np.random.default_rng(0).normal(size=(50, 3))
-    out = TabularPreprocessor().fit_transform(frame(dict(zip("abc", X.T, strict=True))))
-    assert_allclose(out, TabularPreprocessor().fit_transform(X), atol=1e-6)
-
-
 @pytest.mark.parametrize("values", [[1, 2, 4, 9], [1.5, None, -3.0, 0.0]])
 def test_missing_number_becomes_the_median(frame, values):
     preprocess = TabularPreprocessor().fit(frame({"a": values}))
@@ -59,45 +57,33 @@ def test_missing_number_becomes_the_median(frame, values):
 
 
 @pytest.mark.parametrize(
-    "dtype", ["int8", "uint16", "Int64", "float32", "Float32", "object", "float64"]
+    "values",
+    [
+        *(
+            pd.Series([1, 2, 3, 123], dtype=dtype)
+            for dtype in ("int8", "uint16", "Int64", "float32", "Float32", "object")
+        ),
+        *(
+            pl.Series([1, 2, 3, 123]).cast(dtype)
+            for dtype in (pl.UInt8, pl.Int64, pl.Float32, pl.Decimal(10, 2), pl.Int16)
+        ),
+        *(
+            pd.Series([1, missing, 0], dtype=dtype)
+            for dtype in ("Int64", "Float64", "object")
+            for missing in (np.nan, None, pd.NA)
+        ),
+        pd.Series([decimal.Decimal(1), None, decimal.Decimal(0)]),
+        pd.Series([True, None, False], dtype="boolean"),
+        pd.Series([True, None, False]),
+        pl.Series([True, None, False]),
+    ],
+    ids=lambda values: f"{type(values).__module__[:6]} {values.dtype}",
 )
-def test_numeric_dtypes_of_pandas_give_the_same(dtype):
-    values = pd.DataFrame({"a": [1, 2, 3, 250 % 127]})
-    expected = TabularPreprocessor().fit_transform(values)
-    assert_array_equal(
-        TabularPreprocessor().fit_transform(values.astype(dtype)), expected
-    )
-
-
-@pytest.mark.parametrize("dtype", ["UInt8", "Int64", "Float32", "Decimal", "Int16"])
-def test_numeric_dtypes_of_polars_give_the_same(dtype):
-    values = pl.DataFrame({"a": [1, 2, 3, 123]})
-    expected = TabularPreprocessor().fit_transform(values)
-    cast = values.cast(pl.Decimal(10, 2) if dtype == "Decimal" else getattr(pl, dtype))
-    assert_array_equal(TabularPreprocessor().fit_transform(cast), expected)
-
-
-NUMBERS_WITH_MISSING = {
-    f"{dtype} with {missing}": pd.Series([1, missing, 0], dtype=dtype)
-    for dtype in ("Int64", "Float64", "object")
-    for missing in (np.nan, None, pd.NA)
-} | {
-    "decimals": pd.Series([decimal.Decimal(1), None, decimal.Decimal(0)]),
-    "boolean": pd.Series([True, None, False], dtype="boolean"),
-}
-
-
-@pytest.mark.parametrize("kind", NUMBERS_WITH_MISSING)
-def test_numbers_of_any_kind_know_missing(kind):
-    X = pd.DataFrame({"a": NUMBERS_WITH_MISSING[kind]})
-    expected = TabularPreprocessor().fit_transform(np.array([[1.0], [np.nan], [0.0]]))
+def test_numbers_of_any_dtype_are_those_of_an_array(values):
+    X = (pd if isinstance(values, pd.Series) else pl).DataFrame({"a": values})
+    floats = [[np.nan if pd.isna(v) else float(v)] for v in values.to_list()]
+    expected = TabularPreprocessor().fit_transform(floats)
     assert_array_equal(TabularPreprocessor().fit_transform(X), expected)
-
-
-def test_booleans_with_missing_are_zero_and_one(frame):
-    yes_no = TabularPreprocessor().fit_transform(frame({"a": [True, None, False]}))
-    zero_one = TabularPreprocessor().fit_transform(frame({"a": [1.0, None, 0.0]}))
-    assert_allclose(yes_no, zero_one, atol=1e-6)
 
 
 def test_float64_equals_its_float32_cast_where_float32_was_fitted():
@@ -122,15 +108,13 @@ CONTAINERS = {
 @either_encoding
 def test_an_offset_of_any_size_makes_no_difference(numeric, offset, container):
     make = CONTAINERS[container]
-    X = np.random.default_rng(0).integers(-99, 99, size=(300, 2)).astype(np.float64)
+    X = np.random.default_rng(0).integers(-99, 99, size=(40, 2)).astype(np.float64)
     expected = TabularPreprocessor(numeric=numeric).fit_transform(X)
     preprocess = TabularPreprocessor(numeric=numeric).fit(make(X + offset))
     assert preprocess.dtype_ is np.float64
     assert_allclose(preprocess.transform(make(X + offset)), expected, atol=1e-6)
     row = (X + offset)[:1]
     assert_array_equal(preprocess.transform(make(row)), expected[:1])
-    plain = preprocess.transformer_.transform(make(X + offset))
-    assert_allclose(plain, expected, atol=1e-6)
 
 
 def test_rows_of_a_large_table_are_scaled_as_those_of_a_small_one(monkeypatch):
@@ -138,34 +122,33 @@ def test_rows_of_a_large_table_are_scaled_as_those_of_a_small_one(monkeypatch):
     X[::7, 1] = np.nan
     fitted = TabularPreprocessor().fit(X)
     expected = fitted.transform(X)
-    for module in ("_steps", "_shortcut"):
+    for module in ("_numbers", "_tabular"):
         monkeypatch.setattr(f"skdistill._students.{module}.BATCH_VALUES", 20)
     assert_array_equal(fitted.transform(X), expected)
     assert_allclose(TabularPreprocessor().fit_transform(X), expected, atol=1e-6)
     full = np.where(np.isnan(X), np.nanmedian(X, axis=0), X)
-    assert_allclose(fitted.transformer_["scale"].var_, full.var(axis=0))
+    assert_allclose(fitted.scales_, full.std(axis=0))
 
 
-def test_constant_and_all_missing_columns_stay_harmless(frame):
-    X = frame({"a": [3.0] * 20, "b": [None] * 20, "c": list(range(20))})
+@pytest.mark.parametrize("is_array", [False, True])
+def test_constant_and_all_missing_columns_stay_harmless(frame, is_array):
+    def make(*columns):
+        if is_array:
+            return np.array(columns, dtype=float).T
+        return frame(dict(zip("abc", columns, strict=True)))
+
+    X = make([3.0] * 20, [None] * 20, list(range(20)))
     preprocess = TabularPreprocessor().fit(X)
     assert np.isfinite(preprocess.transform(X)).all()
-    later = frame({"a": [1e30], "b": [-1e30], "c": [2]})
-    assert np.abs(preprocess.transform(later)).max() <= 10
-
-
-def test_all_missing_column_of_an_array_stays_harmless():
-    X = np.column_stack([np.full(20, np.nan), np.arange(20)])
-    preprocess = TabularPreprocessor().fit(X)
-    assert preprocess.transform(X).shape == (20, 2)
-    assert np.abs(preprocess.transform([[1e30, 1e30]])).max() <= 10
+    later = preprocess.transform(make([1e30], [-1e30], [2]))
+    assert np.abs(later).max() <= 10
+    assert later.shape == (1, 2 + is_array)
 
 
 def test_outliers_are_clipped_to_ten_standard_deviations():
     preprocess = TabularPreprocessor().fit([[-1.0], [1.0]])
     X = [[-3e38], [-10.5], [0.5], [9.5], [3e38]]
     assert_array_equal(preprocess.transform(X), [[-10], [-10], [0.5], [9.5], [10]])
-    assert_array_equal(preprocess.transformer_.transform(X), preprocess.transform(X))
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
@@ -191,23 +174,27 @@ def test_levels_are_one_hot_and_missing_is_one_of_them(frame):
     )
 
 
-@pytest.mark.parametrize("missing", ["nan", "None", "NA", "NaT"])
-@pytest.mark.parametrize("dtype", ["object", "category", "string"])
-def test_missing_strings_have_one_form(missing, dtype):
-    value = {"nan": np.nan, "None": None, "NA": pd.NA, "NaT": pd.NaT}[missing]
-    X = pd.DataFrame({"a": pd.Series(["x", value, "y"], dtype=dtype)})
+@pytest.mark.parametrize(
+    "values",
+    [
+        *(
+            pd.Series(["x", missing, "y"], dtype=dtype)
+            for dtype in ("object", "category", "string")
+            for missing in (np.nan, None, pd.NA, pd.NaT)
+        ),
+        *(
+            pl.Series(["x", None, "y"], dtype=dtype)
+            for dtype in (pl.String, pl.Categorical, pl.Enum(["y", "x"]))
+        ),
+    ],
+    ids=lambda values: f"{type(values).__module__[:6]} {values.dtype}",
+)
+def test_missing_strings_have_one_form(values):
+    X = (pd if isinstance(values, pd.Series) else pl).DataFrame({"a": values})
+    expected = [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
     fitted = TabularPreprocessor().fit(pd.DataFrame({"a": ["x", None, "y"]}))
-    assert_array_equal(fitted.transform(X), [[1, 0, 0], [0, 0, 1], [0, 1, 0]])
-    assert_array_equal(TabularPreprocessor().fit_transform(X), fitted.transform(X))
-
-
-@pytest.mark.parametrize("dtype", ["String", "Categorical", "Enum"])
-def test_dtypes_of_strings_in_polars_give_the_same(dtype):
-    dtype = pl.Enum(["y", "x"]) if dtype == "Enum" else getattr(pl, dtype)
-    X = pl.DataFrame({"a": pl.Series(["x", None, "y"], dtype=dtype)})
-    assert_array_equal(
-        TabularPreprocessor().fit_transform(X), [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
-    )
+    assert_array_equal(fitted.transform(X), expected)
+    assert_array_equal(TabularPreprocessor().fit_transform(X), expected)
 
 
 def test_rare_and_unseen_levels_are_all_zero(frame):
@@ -273,31 +260,27 @@ def test_all_missing_strings_are_left_out(frame):
     assert preprocess.transform(frame({"a": [1.0], "b": ["x"]})).shape == (1, 1)
 
 
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
 @either_encoding
-def test_both_libraries_give_identical_output(numeric):
-    X = table()
-    fitted = TabularPreprocessor(numeric=numeric).fit(pd.DataFrame(X))
-    expected = fitted.transform(pd.DataFrame(X))
-    assert_array_equal(fitted.transform(pl.DataFrame(X)), expected)
-    fitted = TabularPreprocessor(numeric=numeric).fit(pl.DataFrame(X))
-    assert_allclose(fitted.transform(pd.DataFrame(X)), expected, atol=1e-4)
-    assert_array_equal(
-        fitted.transform(pl.DataFrame(X)), fitted.transform(pd.DataFrame(X))
-    )
-
-
-def test_pyarrow_gives_the_same():
-    pa = pytest.importorskip("pyarrow")
+def test_all_libraries_give_identical_output(numeric, library):
     X = pd.DataFrame(table())
-    fitted = TabularPreprocessor().fit(X)
-    assert_array_equal(fitted.transform(pa.table(table())), fitted.transform(X))
+    if library == "polars":
+        same = pl.DataFrame(table())
+    else:
+        same = pytest.importorskip("pyarrow").table(table())
+    fitted = TabularPreprocessor(numeric=numeric).fit(X)
+    expected = fitted.transform(X)
+    assert_array_equal(fitted.transform(same), expected)
+    fitted = TabularPreprocessor(numeric=numeric).fit(same)
+    assert_allclose(fitted.transform(X), expected, atol=1e-4)
+    assert_array_equal(fitted.transform(same), fitted.transform(X))
 
 
 @pytest.mark.parametrize("n_rows", [3, 300])
 def test_later_rows_that_lack_a_value_altogether(frame, n_rows):
-    X = table()
+    X = table() | {"born": np.resize(BORN, 60).tolist()}
     preprocess = TabularPreprocessor().fit(frame(X))
-    row = {name: values[5] for name, values in X.items()}
+    row = {name: values[6] for name, values in X.items()}
     expected = preprocess.transform(frame({k: [v, v, None] for k, v in row.items()}))
     out = preprocess.transform(frame({name: [None] * n_rows for name in row}))
     assert_array_equal(out, np.repeat(expected[2:], n_rows, axis=0))
@@ -309,41 +292,6 @@ def test_single_rows_equal_the_whole(frame, numeric):
     preprocess = TabularPreprocessor(numeric=numeric).fit(X)
     rows = [preprocess.transform(X[i : i + 1]) for i in range(X.shape[0])]
     assert_array_equal(np.concatenate(rows), preprocess.transform(X))
-
-
-@either_encoding
-def test_plain_scikit_learn_parts_give_the_same(frame, numeric):
-    X = table()
-    preprocess = TabularPreprocessor(numeric=numeric).fit(frame(X))
-    # As floats, and with the one missing form, which is what deployment gives them.
-    numbers = ["height", "children", "married"]
-    prepared = X | {
-        name: np.array([np.nan if v is None else v for v in X[name]], np.float64)
-        for name in numbers
-    }
-    prepared["job"] = np.array(
-        [np.nan if v is None else v for v in X["job"]], dtype=object
-    )
-    assert_allclose(
-        preprocess.transformer_.transform(pd.DataFrame(prepared)),
-        preprocess.transform(frame(X)),
-        atol=1e-6,
-    )
-    named = {key: names for key, _, names in preprocess.transformer_.transformers}
-    bins = {"bins": ["height", "children"]} if numeric == "piecewise" else {}
-    assert named == {"numeric": numbers, "categorical": ["job", "town"]} | bins
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@either_encoding
-def test_plain_scikit_learn_parts_of_an_array_give_the_same(numeric, dtype):
-    X = np.random.default_rng(0).normal(size=(50, 3)).astype(dtype)
-    X[3, 1] = np.nan
-    X[4, 2], X[5, 2] = 1e30, -1e30
-    preprocess = TabularPreprocessor(numeric=numeric).fit(X)
-    assert_allclose(
-        preprocess.transformer_.transform(X), preprocess.transform(X), atol=1e-6
-    )
 
 
 def test_wrong_columns_are_errors_as_in_scikit_learn():
@@ -367,10 +315,13 @@ def test_columns_without_string_names_go_by_position():
     assert_array_equal(preprocess.transform(X)[:, 1:], [[1, 0], [0, 1], [1, 0]])
 
 
-def test_array_after_a_frame_of_strings_is_refused(frame):
-    preprocess = TabularPreprocessor().fit(frame({"a": ["x", "y"]}))
-    with pytest.raises(TypeError, match="pass a data frame, not ndarray"):
-        preprocess.transform(np.array([["x"]], dtype=object))
+@pytest.mark.parametrize("values", [["x", "y"], BORN], ids=["strings", "dates"])
+def test_array_after_a_frame_of_strings_or_dates_is_refused(frame, values):
+    preprocess = TabularPreprocessor().fit(frame({"a": values}))
+    message = "strings or dates; pass a data frame, not ndarray"
+    for rows in (np.array([["x"]], dtype=object), np.zeros((1, 1))):
+        with pytest.raises(TypeError, match=message):
+            preprocess.transform(rows)
 
 
 @pytest.mark.parametrize("value", [datetime.timedelta(1), datetime.time(1)], ids=str)
@@ -387,39 +338,21 @@ def test_times_without_a_date_are_refused_by_name(frame, value):
         (datetime.date(2020, 1, 1), ValueError, "holds dates, and numbers are"),
         (datetime.datetime(2020, 1, 1), ValueError, "holds dates, and numbers are"),
         (datetime.timedelta(1), TypeError, "holds .* Convert it to n"),
+        (np.datetime64("NaT", "ms"), ValueError, "holds dates"),
+        (np.timedelta64("NaT", "ms"), TypeError, "holds .* Convert it to n"),
     ],
-    ids=["date", "datetime", "timedelta"],
+    ids=["date", "datetime", "timedelta", "missing date", "missing timedelta"],
 )
-def test_dates_are_no_numbers_at_prediction(
-    frame, value, error, message, n_rows, others
-):
-    columns = {"age": [1.0, 2.0], **others}
-    fitted = {name: list(np.resize(values, 9)) for name, values in columns.items()}
-    preprocess = TabularPreprocessor().fit(frame(fitted))
-    rows = {name: [v] * n_rows for name, v in ({"age": value} | others).items()}
-    with pytest.raises(error, match=f"Column 'age' {message}"):
-        preprocess.transform(frame(rows))
-
-
-@pytest.mark.parametrize(
-    ("dtype", "error"), [("datetime64[s]", ValueError), ("timedelta64[s]", TypeError)]
-)
-def test_missing_dates_are_no_missing_numbers(dtype, error):
-    preprocess = TabularPreprocessor().fit(pd.DataFrame({"age": [1, 2], "job": "x"}))
-    for n_rows in (1, 200):
-        X = pd.DataFrame({"age": np.full(n_rows, "NaT", dtype), "job": "x"})
-        with pytest.raises(error, match="Column 'age' holds"):
-            preprocess.transform(X)
+def test_dates_are_no_numbers_at_prediction(value, error, message, n_rows, others):
+    missing = pd.isna(value)  # of which polars knows no type
+    values = np.full(n_rows, value) if missing else [value] * n_rows
+    for make in [pd.DataFrame] if missing else [pd.DataFrame, pl.DataFrame]:
+        preprocess = TabularPreprocessor().fit(make({"age": [1.0, 2.0], **others}))
+        with pytest.raises(error, match=f"Column 'age' {message}"):
+            preprocess.transform(make({"age": values, **others}))
 
 
 # Dates
-
-BORN = [
-    datetime.datetime(2019, 12, 31, 23, 59, 30),
-    None,
-    datetime.datetime(2020, 2, 29, 12),
-    datetime.datetime(1969, 12, 28, 0, 0, 0, 500_000),
-]
 
 
 def test_dates_become_the_numbers_of_their_parts(frame):
@@ -447,17 +380,6 @@ def test_dates_become_the_numbers_of_their_parts(frame):
     assert_array_equal(loaded.transform(frame(X)), out)
 
 
-def test_fitted_transformer_takes_the_parts_of_dates(frame):
-    X = frame({"born": BORN, "age": [1, 2, 3, 4]})
-    preprocess = TabularPreprocessor().fit(X)
-    parts = date_parts(native(X), 0, None)
-    names = [f"born_{part}" for part in PARTS]
-    columns = {"born": ["unused"] * 4, "age": [1.0, 2.0, 3.0, 4.0]}
-    columns |= dict(zip(names, parts.T.tolist(), strict=True))
-    plain = preprocess.transformer_.transform(native(frame(columns)))
-    assert_allclose(plain, preprocess.transform(X), rtol=1e-6)
-
-
 def test_parts_that_do_not_vary_are_left_out(frame):
     days = [datetime.date(2020, 3, day) for day in (1, 2, 3)]
     X = {"day": [*days, None], "same": [days[0]] * 4, "never": [None] * 4}
@@ -470,13 +392,6 @@ def test_parts_that_do_not_vary_are_left_out(frame):
 def test_dates_that_are_all_the_same_are_nothing_to_learn_from(frame):
     with pytest.raises(ValueError, match="no dates differ"):
         TabularPreprocessor().fit(frame({"born": [BORN[0]] * 3}))
-
-
-def test_all_dates_may_be_missing_at_prediction(frame):
-    preprocess = TabularPreprocessor().fit(frame({"born": BORN, "a": [1, 2, 3, 4]}))
-    known = preprocess.transform(frame({"born": BORN, "a": [1, 2, 3, 4]}))
-    out = preprocess.transform(frame({"born": [None] * 2, "a": [1, 2]}))
-    assert_array_equal(out[1], known[1])
 
 
 @pytest.mark.parametrize("value", [1577836770, "2019-12-31", True])
@@ -509,12 +424,6 @@ def test_dates_without_string_names_go_by_position():
     named = X.set_axis(["a", "b"], axis=1)
     expected = TabularPreprocessor().fit_transform(named)
     assert_array_equal(preprocess.transform(X), expected)
-
-
-def test_array_after_a_frame_of_dates_is_refused(frame):
-    preprocess = TabularPreprocessor().fit(frame({"born": BORN}))
-    with pytest.raises(TypeError, match=r"strings or dates; pass a data frame, not nd"):
-        preprocess.transform(np.zeros((1, 1)))
 
 
 def test_dates_are_read_by_the_clock_of_the_zone_of_fit():
@@ -576,17 +485,18 @@ def test_parameters_are_checked_in_fit(name, value):
         TabularPreprocessor(**{name: value}).fit(np.eye(3))
 
 
-@pytest.mark.parametrize("kind", [*LIBRARIES, "array", "categories"])
-def test_input_is_never_changed(kind):
-    X = table()
-    if kind == "array":
-        X = np.array([X["height"], X["children"]], dtype=np.float32).T
-    elif kind == "categories":
-        X = pd.DataFrame(X)
-        X = X.astype({"job": "category", "married": object, "children": "Int64"})
-    else:
-        X = pytest.importorskip(kind).DataFrame(X)
-    before = copy.deepcopy(X)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pd.DataFrame,
+        pl.DataFrame,
+        lambda X: np.array([X["height"], X["children"]], dtype=np.float32).T,
+        lambda X: pd.DataFrame(X).astype({"job": "category", "children": "Int64"}),
+    ],
+    ids=["pandas", "polars", "array", "categories"],
+)
+def test_input_is_never_changed(make):
+    X, before = make(table()), make(table())
     TabularPreprocessor().fit(X).transform(X)
     if isinstance(X, np.ndarray):
         assert_array_equal(X, before)
@@ -630,43 +540,16 @@ def test_copies_give_the_same(frame, through, numeric):
     through(TabularPreprocessor()).fit(X)
 
 
-def test_copy_computes_what_its_transformer_says():
-    X = np.arange(8.0).reshape(4, 2)
-    preprocess = TabularPreprocessor().fit(X)
-    preprocess.transformer_["scale"].mean_ += 0.5
-    again = pickle.loads(pickle.dumps(preprocess))
-    assert_allclose(again.transform(X), preprocess.transformer_.transform(X))
-    assert np.abs(again.transform(X) - preprocess.transform(X)).min() > 0.1
-
-
 @either_encoding
-def test_file_holds_plain_scikit_learn_alone(frame, numeric):
+def test_file_asks_to_trust_the_preprocessor_alone(frame, numeric):
     sio = pytest.importorskip("skops.io")
-    X = frame(table())
+    X = frame(table() | {"born": np.resize(BORN, 60).tolist()})
     preprocess = TabularPreprocessor(numeric=numeric).fit(X)
     file = sio.dumps(preprocess)
     untrusted = sio.get_untrusted_types(data=file)
-    assert untrusted == [
-        "numpy.dtype",
-        "skdistill._students._tabular.TabularPreprocessor",
-    ]
+    assert untrusted == ["skdistill._students._tabular.TabularPreprocessor"]
     again = sio.loads(file, trusted=untrusted)
     assert_array_equal(again.transform(X), preprocess.transform(X))
-
-
-@pytest.mark.parametrize("output", ["pandas", "polars"])
-def test_output_is_an_array_whatever_scikit_learn_is_set_to(output):
-    X = pd.DataFrame(table())
-    numbers = X[["height"]].to_numpy()
-    with config_context(transform_output=output):
-        preprocess = TabularPreprocessor().fit(X)
-        out = preprocess.transform(X)
-        plain = [
-            TabularPreprocessor().fit(numbers).transformer_.transform(numbers),
-            preprocess.transformer_.transform(X),
-        ]
-    assert {type(array) for array in (out, *plain)} == {np.ndarray}
-    assert_array_equal(out, TabularPreprocessor().fit_transform(X))
 
 
 def test_tags_tell_that_it_takes_tables():
@@ -699,27 +582,8 @@ def test_values_whose_sum_overflows_and_missing_ones_are_prepared(dtype, value):
     )
 
 
-def test_plain_steps_make_the_same_where_they_compute_in_double_precision():
-    rng = np.random.default_rng(0)
-    large = (1e6 + rng.integers(-9, 9, 500)).astype(np.float32)
-    X = pd.DataFrame({"large": large, "whole": rng.integers(0, 9, 500)})
-    preprocess = TabularPreprocessor().fit(X)
-    plain = preprocess.transformer_.transform(X)
-    assert plain.dtype == np.float64
-    assert_allclose(plain, preprocess.transform(X), rtol=1e-6, atol=1e-6)
-
-
 def piecewise(**parameters):
     return TabularPreprocessor(numeric="piecewise", **parameters)
-
-
-def test_bins_lie_where_values_are_if_most_are_the_same():
-    amounts = np.r_[np.zeros(92), np.arange(1, 9)]
-    preprocess = piecewise(n_bins=4).fit(amounts[:, np.newaxis])
-    X_out = preprocess.transform([[0], [3], [8]])
-    # The quantiles are 0, 0, 0, 0 and 8; those of the others are 2, 4 and 6.
-    expected = [[0, 0, 0, 0], [1, 0.5, 0, 0], [1, 1, 1, 1]]
-    assert_allclose(X_out[:, 1:], np.array(expected) - 0.5, atol=1e-6)
 
 
 def test_bins_are_piecewise_linear_between_quantiles():
@@ -746,42 +610,6 @@ def test_bins_stand_between_the_numbers_and_the_levels(frame):
     row = frame({"job": ["b"], "age": [1.5], "flag": [None]})
     assert_array_equal(preprocess.transform(row)[0, 2:], [0.5, 0, -0.5, 0, 1])
     assert preprocess.n_numeric_ == 2
-
-
-@pytest.mark.parametrize(
-    "values",
-    [[3.0] * 9, [None] * 9, [0.0, 1.0] * 9, [0.0, None, 1.0] * 9, [1.0, 2.0], [5.0]],
-    ids=["constant", "missing", "binary", "binary, missing", "two rows", "one row"],
-)
-def test_column_that_would_have_one_bin_has_none(frame, values):
-    X = frame({"a": values, "job": ["x"] * len(values)})
-    expected = TabularPreprocessor().fit(X)
-    preprocess = piecewise().fit(X)
-    assert_array_equal(preprocess.transform(X), expected.transform(X))
-    names = expected.get_feature_names_out()
-    assert_array_equal(preprocess.get_feature_names_out(), names)
-
-
-def test_strings_alone_have_no_bins(frame):
-    X = frame({"a": ["x", "y"]})
-    assert_array_equal(piecewise().fit_transform(X), np.eye(2))
-
-
-@pytest.mark.parametrize(
-    ("n_columns", "n_bins"), [(1, 16), (16, 16), (17, 15), (85, 3), (86, 0), (200, 0)]
-)
-def test_columns_share_256_bins(n_columns, n_bins):
-    X = np.random.default_rng(0).normal(size=(100, n_columns + 1))
-    X[:, 0] = X[:, 0] > 0  # a binary column takes no share
-    out = piecewise().fit_transform(X)
-    assert out.shape[1] == 1 + n_columns * (1 + n_bins)
-
-
-def test_number_of_bins_is_a_parameter():
-    X = np.arange(100.0).reshape(-1, 1)
-    for n_bins in (3, 16, 99):
-        assert piecewise(n_bins=n_bins).fit_transform(X).shape == (100, 1 + n_bins)
-    assert piecewise(n_bins=999).fit_transform(X).shape == (100, 1 + 99)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ KINDS = pytest.mark.parametrize("kind", [array, frame, polars_frame, arrow_table
 
 @pytest.fixture
 def encode_as_needed(monkeypatch):
-    """Return a function that lets any number of rows be encoded as needed."""
+    """Return a function that has any number of rows encoded as needed."""
 
     def begin():
         monkeypatch.setattr(_encoded_rows, "MAX_BYTES", 0)
@@ -91,43 +91,6 @@ class Listens(Callback):
 
 def student(**params):
     return make_student((8,), max_epochs=3, batch_size=48, **params)
-
-
-# The array that it looks like
-
-
-@KINDS
-def test_rows_are_those_of_the_array(kind):
-    preprocess = TabularPreprocessor(numeric="piecewise").fit(kind(N_OWN))
-    parts = [kind(N_OWN), kind(N_EXTRA, seed=1)]
-    rows = EncodedRows(preprocess, parts)
-    expected = np.concatenate([preprocess.transform(part) for part in parts])
-    assert (rows.shape, len(rows)) == (expected.shape, N_OWN + N_EXTRA)
-    assert (rows.ndim, rows.dtype) == (expected.ndim, expected.dtype)
-    chosen = np.random.default_rng(0).integers(len(rows), size=200)
-    for some in (
-        chosen,
-        chosen.tolist(),
-        slice(None),
-        slice(390, 420),
-        slice(-3, None),
-    ):
-        assert_array_equal(rows[some], expected[some], strict=True)
-    assert_array_equal(rows[405], expected[405], strict=True)
-    assert rows[:0].shape == (0, rows.shape[1])
-
-
-def test_rows_of_levels_alone_have_no_numbers():
-    X = frame(60)[["job"]]
-    preprocess = TabularPreprocessor().fit(X)
-    rows = EncodedRows(preprocess, [X, X[:7]])
-    assert_array_equal(rows[[0, 1, 66]], preprocess.transform(X.iloc[[0, 1, 6]]))
-
-
-def test_an_array_without_missing_values_is_not_copied():
-    X = array(N_OWN)[10:]
-    preprocess = TabularPreprocessor(numeric="piecewise").fit(X)
-    assert np.shares_memory(EncodedRows(preprocess, [X]).numbers[0], X)
 
 
 # Training

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
 
 from skdistill.utils._layers import as_weights
+from skdistill.utils._probabilities import first, nonlinearity_of, to_proba
 from skdistill.utils._unwrap import active, unwrapped
 
 
@@ -131,36 +131,10 @@ def flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             yield name, step
 
 
-class Probabilities(nn.Module):
-    """From the outputs of a fitted net's module to probabilities.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        The net. Its own ``predict_nonlinearity`` counts if it is a function. If not, a
-        softmax follows outputs that were trained by cross-entropy.
-    """
-
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        own = net.predict_nonlinearity
-        self.nonlinearity = own if callable(own) else None
-        criterion = getattr(net.criterion_, "_orig_mod", net.criterion_)  # compiled
-        self.are_logits = isinstance(criterion, nn.CrossEntropyLoss)
-
-    def forward(self, outputs: Any) -> Tensor:
-        """Return the probabilities, of shape (n_samples, n_classes)."""
-        proba: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
-        if self.nonlinearity is not None:
-            proba = self.nonlinearity(proba)
-        elif self.are_logits:
-            return torch.softmax(proba, dim=1)
-        return proba / proba.sum(dim=1, keepdim=True)
-
-
 def net_proba(net: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the probabilities of prepared rows by the net."""
-    outputs = net.forward(as_weights(net.module_, torch.from_numpy(rows)))
-    logits = outputs[0] if isinstance(outputs, tuple) else outputs
-    proba: NDArray[np.float64] = Probabilities(net)(logits.double()).numpy()
+    outputs = first(net.forward(as_weights(net.module_, torch.from_numpy(rows))))
+    proba: NDArray[np.float64] = to_proba(
+        outputs.double(), nonlinearity_of(net)
+    ).numpy()
     return proba

@@ -49,7 +49,8 @@ class Column:
     @classmethod
     def of_numbers(cls, numbers: NDArray[np.float64]) -> Column:
         """Tell the kind of a column of numbers by its values."""
-        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+        numbers = numbers.astype(np.float64)
+        numbers[~np.isfinite(numbers)] = np.nan
         there = numbers[~np.isnan(numbers)]
         if not np.array_equal(there, np.round(there)):
             return cls(numbers, "continuous")
@@ -126,7 +127,8 @@ class Table:
             self.columns = [_column_of(self.X, i) for i in range(self.X.shape[1])]
         else:
             self.X = check_array(X, dtype=None, ensure_all_finite=False)
-            self.columns = [_column_of_array(values) for values in self.X.T]
+            of = Column.of_numbers if self.X.dtype.kind in "biuf" else Column.of_levels
+            self.columns = [of(values) for values in self.X.T]
         if 0 in self.X.shape:
             raise ValueError(f"X of shape {self.X.shape} has no rows or no columns")
 
@@ -207,12 +209,6 @@ def _as_it_is(X: Any) -> Any:
     return X.to_pandas(
         ignore_metadata=True, types_mapper=import_module("pandas").ArrowDtype
     )
-
-
-def _column_of_array(values: NDArray[Any]) -> Column:
-    if values.dtype.kind in "biuf":
-        return Column.of_numbers(values.astype(np.float64))
-    return Column.of_levels(values.tolist())
 
 
 def _column_of(X: Any, position: int) -> Column:

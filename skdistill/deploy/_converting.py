@@ -7,7 +7,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
+
+from skdistill.utils._optional import require
 
 # torch and skl2onnx must write for the same version of the operators. No option of
 # theirs sets the version of the format.
@@ -21,13 +22,8 @@ _EXPORTING = threading.Lock()
 
 def require_onnx(function: str) -> None:
     """Raise an ImportError if a package that ``function`` needs is missing."""
-    try:
-        for name in ("onnx", "onnxruntime", "onnxscript", "skl2onnx"):
-            import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"{function} needs {name}: pip install skdistill[onnx]"
-        ) from error
+    for name in ("onnx", "onnxruntime", "onnxscript", "skl2onnx"):
+        require(name, function, "skdistill[onnx]")
 
 
 @contextmanager

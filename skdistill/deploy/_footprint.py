@@ -13,7 +13,6 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
@@ -264,7 +263,8 @@ def _weights(model: Any) -> tuple[int | None, int | None]:
     if hasattr(model, "coefs_"):  # a multilayer perceptron of scikit-learn
         n_weights = sum(weights.size for weights in model.coefs_)
         return n_weights + sum(bias.size for bias in model.intercepts_), n_weights
-    if isinstance(model, LinearClassifierMixin):
+    # As fitted attributes: SVC has properties of these names, and multiplies by others.
+    if {"coef_", "intercept_"} <= vars(model).keys():
         return model.coef_.size + np.size(model.intercept_), model.coef_.size
     module: Any = getattr(model, "module_", getattr(model, "module", None))
     if not hasattr(type(module), "named_buffers"):  # no torch module

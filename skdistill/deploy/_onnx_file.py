@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdistill.deploy._onnx_safety import refuse_pickle, refuse_unsafe
+from skdistill.utils._optional import require
 
 # The most that the metadata may claim, as a file may be made to do harm.
 _LIMITS = {
@@ -124,12 +125,7 @@ def load(model: Any) -> File:
 
 
 def _session(content: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            "OnnxClassifier needs onnxruntime: pip install skdistill[onnx]"
-        ) from error
+    onnxruntime = require("onnxruntime", "OnnxClassifier", "skdistill[onnx]")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

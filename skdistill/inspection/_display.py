@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.utils._optional_dependencies import check_matplotlib_support
+from skdistill.utils._optional import require
 
 # From the palette of Okabe and Ito.
 BLUE, ORANGE, GREEN, VERMILION, GRAY = (
@@ -26,7 +26,7 @@ class Display:
 
     def _start(self, ax: Any) -> Any:
         """Return the axes to draw into, of a new figure if there are none."""
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require("matplotlib", f"{type(self).__name__}.plot", "skdistill[plot]")
         if ax is None:
             import matplotlib.pyplot as plt
 

@@ -57,7 +57,11 @@ def scores(
             for model in models[name]
         },
     }
-    probas = {name: _aligned(*answer, labels) for name, answer in said.items()}
+    probas = {}
+    for name, (proba, columns) in said.items():
+        aligned = align(proba, columns, labels).astype(np.float64)
+        # log_loss clips by the precision, and wants sums of 1 in this precision.
+        probas[name] = aligned / aligned.sum(axis=1, keepdims=True)
     truth = y[:, np.newaxis] == labels
     return {
         name: {
@@ -119,14 +123,6 @@ def _say_together(
     )
     answer = label(teachers, question)
     return answer.proba, reconcile(answer.classes, known)[0]
-
-
-def _aligned(
-    proba: NDArray[Any], columns: NDArray[Any], labels: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Return probabilities by label, in the precision that log_loss clips them by."""
-    aligned = align(proba, columns, labels).astype(np.float64)
-    return aligned / aligned.sum(axis=1, keepdims=True)
 
 
 def _n_bytes(model: Any) -> float:

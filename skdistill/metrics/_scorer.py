@@ -1,4 +1,4 @@
-"""A scorer that knows the teacher."""
+"""A scorer that compares students with their teacher."""
 
 from __future__ import annotations
 
@@ -17,16 +17,9 @@ from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher
 from skdistill.utils._validation import all_fitted
 
-
-def _neg_kl(
-    teacher_proba: NDArray[Any], student_proba: NDArray[Any], **weight: Any
-) -> float:
-    return -kl_to_teacher(teacher_proba, student_proba, **weight)
-
-
 _METRICS: dict[str, Callable[..., float]] = {
     "agreement": agreement,
-    "neg_kl": _neg_kl,
+    "neg_kl": lambda *proba, **weight: -kl_to_teacher(*proba, **weight),
 }
 
 

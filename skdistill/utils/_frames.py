@@ -125,10 +125,13 @@ def floats(
     if not positions:
         return np.empty((X.shape[0], 0), dtype)
     _check_numbers(X, positions)
-    convert = _pandas_floats if is_pandas(X) else _polars_floats
     try:
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
-            block = convert(X, positions, dtype)
+            if is_pandas(X):
+                block = _pandas_floats(X, positions, dtype)
+            else:
+                columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
+                block = np.stack(columns, axis=1).astype(dtype, copy=False)
     except Exception as error:  # polars has exceptions of its own
         raise ValueError(f"a column of numbers is none of floats: {error}") from error
     bound = np.finfo(np.float32).max
@@ -155,11 +158,6 @@ def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
         [v if v is None or type(v) is str else _label(v) for v in column]
         for column in columns
     ]
-
-
-def _polars_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
-    columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
-    return np.stack(columns, axis=1).astype(dtype, copy=False)
 
 
 def _pandas_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:

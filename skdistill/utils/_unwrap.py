@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 
@@ -37,7 +36,7 @@ def unwrapped(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
             estimator = estimator.estimator
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        elif isinstance(estimator, BaseSearchCV):
+        elif hasattr(estimator, "refit"):  # a search
             raise TypeError(
                 f"this {type(estimator).__name__} has no best_estimator_, as it did "
                 "not refit: search with refit=True"

@@ -1,4 +1,4 @@
-"""Make new rows out of the training rows, for the teacher to label."""
+"""Make new rows from the training rows, for the teacher to label."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ from skdistill.deploy._onnx_file import File, load
 from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
 from skdistill.utils._validation import check_not_empty, plain_rows
 
-# How many rows onnxruntime gets at once: this bounds the memory, and the values in
-# between stay in the cache.
+# The number of rows in one call of onnxruntime. It bounds the memory, and intermediate
+# values stay in the cache.
 _BATCH_SIZE = 8192
 
-# What stands in a file for a missing string, and for the string "nan": to_onnx refuses
-# levels of that name, so that another unknown name does as well.
+# What replaces a missing string, and the string "nan". to_onnx refuses levels named
+# "nan", so that any unknown level can replace that string.
 _STRINGS: dict[str | None, str] = {None: "nan", "nan": "\0nan"}
 
 # Held while a file is loaded, so that threads share one session.

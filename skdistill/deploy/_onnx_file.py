@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from skdistill.deploy._onnx_safety import refuse_pickle, refuse_unsafe
 from skdistill.utils._optional import require
 
-# The most that the metadata may claim, as a file may be made to do harm.
+# Limits of the sizes in the metadata, against files that are made to do harm.
 _LIMITS = {
     "classes": 2**20,
     "features": 2**24,
     "bytes of a label": 2**16,
 }
 
-# A probability may be above 1 by the rounding of its sum.
+# Rounding may take a probability above 1 by this much.
 _ROUNDING = 1e-3
 
 
@@ -36,11 +36,11 @@ class File:
     content : bytes
         Its content.
     session : onnxruntime.InferenceSession
-        What runs it.
+        The session that runs the content.
     inputs : list of str
         The names of its inputs.
     metadata : dict of str to str
-        The metadata of ``to_onnx``, from which the following are read.
+        The metadata of ``to_onnx``. The following attributes are read from them.
     classes : ndarray of shape (n_classes,)
         The labels, read-only.
     n_features : int
@@ -53,7 +53,7 @@ class File:
     shape : tuple of int
         The shape of a row.
     dtype : type
-        What numbers are in the inputs: ``numpy.float64`` if some are "double".
+        The dtype of numbers in the inputs: ``numpy.float64`` if some are "double".
     allow_nan : bool
         Whether numbers may be missing.
     """
@@ -72,9 +72,9 @@ class File:
     allow_nan: bool
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the probabilities of rows, by the names of the inputs.
+        """Return the probabilities of rows, which may be NaN.
 
-        They may be NaN.
+        ``inputs`` are the values by the names of the inputs.
         """
         try:
             (proba,) = self.session.run(["probabilities"], inputs)
@@ -129,8 +129,8 @@ def _session(content: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised
-    # Its own format, which it would recognize by the first bytes, was not checked.
+    options.log_severity_level = 4  # errors are raised
+    # onnxruntime recognizes its own format by the first bytes, and it was not checked.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         return onnxruntime.InferenceSession(
@@ -144,7 +144,7 @@ def _session(content: bytes) -> Any:
 
 
 def _described(model: Any, content: bytes, session: Any) -> File:
-    """Put a session together with its metadata, if they fit it."""
+    """Return a session with its metadata, or raise a ValueError if they disagree."""
     metadata = {
         key: value
         for key, value in session.get_modelmeta().custom_metadata_map.items()
@@ -152,8 +152,8 @@ def _described(model: Any, content: bytes, session: Any) -> File:
     }
     if "skdistill.version" not in metadata:
         raise ValueError(
-            "it was not written by skdistill.deploy.to_onnx, so that it does not say "
-            "what its inputs and outputs are; use onnxruntime itself"
+            "it was not written by skdistill.deploy.to_onnx, and does not say what its "
+            "inputs and outputs are; use onnxruntime itself"
         )
     try:
         read = _read(metadata)
@@ -179,7 +179,7 @@ def _described(model: Any, content: bytes, session: Any) -> File:
 
 
 def _read(metadata: dict[str, str]) -> dict[str, Any]:
-    """Return the values that metadata hold, each of its type and within the limits."""
+    """Return the values in the metadata, or raise an error if one is not valid."""
     names = json.loads(metadata.get("skdistill.feature_names", "null"))
     if names is not None:
         _check_list("feature_names", names, str, _LIMITS["features"])
@@ -224,7 +224,7 @@ def _classes(metadata: dict[str, str]) -> NDArray[Any]:
 
 
 def _fits(file: File) -> bool:
-    """Tell whether the metadata go with one another and with the graph."""
+    """Tell whether the metadata agree with each other and with the graph."""
     inputs = [(node.type, *node.shape[1:]) for node in file.session.get_inputs()]
     expected: list[Any] = [(f"tensor({kind})", 1) for kind in file.kinds]
     if not file.kinds:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
-    """Return classes as ONNX has them: int64, or strings as objects.
+    """Return classes in a dtype of ONNX: int64, or object for strings.
 
     Raises
     ------
     ValueError
-        If they are neither integers nor strings.
+        If the classes are neither integers nor strings.
     """
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
@@ -46,7 +46,7 @@ def assembled(head: Head, classes: NDArray[Any], net: onnx.ModelProto) -> bytes:
     head : Head
         The inputs and the model of the preprocessing.
     classes : ndarray of shape (n_classes,)
-        The labels, in the dtype that the estimator has them in.
+        The labels, in the dtype of the estimator.
     net : onnx.ModelProto
         The model of the net, from "X" to "probabilities".
     """

@@ -46,7 +46,7 @@ def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
 
 
 def _exported(net: Any, rows: NDArray[np.float32]) -> Any:
-    # A batch of one would be taken for a constant.
+    # torch takes a batch size of one for a constant.
     example = torch.from_numpy(np.concatenate([rows, rows])[:4])
     with quiet():
         return torch.onnx.export(
@@ -76,7 +76,7 @@ class _Predictor(nn.Module):
 
 
 def _strip_nodes(nodes: Any) -> None:
-    """Remove torch's notes about the code, which hold paths of the machine."""
+    """Remove torch's notes about the code, which contain paths of the machine."""
     for node in nodes:
         del node.metadata_props[:]
         node.ClearField("doc_string")

@@ -24,13 +24,13 @@ _MISSING = 0.05
 
 _UNSEEN = "never seen"
 
-# float32 also holds such a number after it was divided by the width of a narrow bin.
+# Divided by the width of a narrow bin, such a number still fits in float32.
 _LARGEST = 1e30
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows, the same as the net takes them, and the estimator's probabilities."""
+    """Rows, the rows as the net takes them, and the probabilities of the estimator."""
 
     rows: Any
     net_rows: NDArray[np.float32]
@@ -39,7 +39,7 @@ class Sample:
 
 
 def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
-    """Return the rows to try an export on; None makes some up.
+    """Return the rows to try an export on; they are made up if ``rows`` is None.
 
     Raises
     ------
@@ -90,25 +90,27 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
     first = parts.before[0][1] if parts.before else parts.classifier
     prepares = next((t for t in parts.transformers if hasattr(t, "transformer_")), None)
     table = getattr(prepares, "transformer_", None)
-    dtype = getattr(prepares, "dtype_", np.float32)
-    if isinstance(table, Pipeline):
-        return _numbers(parts, table, rng, n_rows).astype(dtype)
-    if isinstance(table, ColumnTransformer):
-        numeric, names = _step_of(table, "numeric")
-        if names == list(range(first.n_features_in_)):
-            return _numbers(parts, numeric, rng, n_rows).astype(dtype)
-        return _frame(parts, first, table, rng, n_rows)
+    if table is not None:
+        every = list(range(first.n_features_in_))
+        fitted = {"numeric": (table, every)}
+        if isinstance(table, ColumnTransformer):
+            fitted = {name: (step, where) for name, step, where in table.transformers_}
+        numeric, columns = fitted.get("numeric", (None, []))
+        if columns != every:
+            return _frame(parts, first, fitted, rng, n_rows)
+        dtype = getattr(prepares, "dtype_", np.float32)
+        return _numbers(parts, numeric, rng, n_rows).astype(dtype)
     shape = (n_rows, first.n_features_in_)
     return rng.standard_normal(shape).astype(np.float32)
 
 
 def to_frame(columns: dict[Any, Any]) -> Any:
-    """Return a data frame of the library that is there."""
+    """Return a data frame of pandas, or of polars if there is no pandas."""
     try:
         library = import_module("pandas")
     except ImportError:
         library = import_module("polars")
-        # Its null for missing strings is another level to plain scikit-learn.
+        # To plain scikit-learn, the null of polars is a level of its own.
         columns = {
             name: [v if isinstance(v, str) else _UNSEEN for v in column]
             if column.dtype == object
@@ -116,12 +118,6 @@ def to_frame(columns: dict[Any, Any]) -> Any:
             for name, column in columns.items()
         }
     return library.DataFrame(columns)
-
-
-def _step_of(transformer: ColumnTransformer, name: str) -> tuple[Any, list[Any]]:
-    """Return a fitted step and its columns, of which there are none if it has none."""
-    fitted = {key: (step, columns) for key, step, columns in transformer.transformers_}
-    return fitted.get(name, (None, []))
 
 
 def _numbers(
@@ -138,15 +134,15 @@ def _numbers(
 def _frame(
     parts: Parts,
     first: Any,
-    transformer: ColumnTransformer,
+    fitted: dict[str, Any],
     rng: np.random.Generator,
     n_rows: int,
 ) -> Any:
     columns: dict[Any, Any] = {}
-    steps, names = _step_of(transformer, "numeric")
+    steps, names = fitted.get("numeric", (None, []))
     if names:
         columns |= zip(names, _numbers(parts, steps, rng, n_rows).T, strict=True)
-    encoder, names = _step_of(transformer, "categorical")
+    encoder, names = fitted.get("categorical", (None, []))
     if names:
         for name, levels in zip(names, encoder.categories_, strict=True):
             known = [level for level in levels if isinstance(level, str)]

@@ -24,7 +24,7 @@ from skdistill.utils._unwrap import last_step
 # are sums of large terms may differ by more.
 _TOLERANCE = 1e-6
 
-# From this difference of a probability on, the functions are not the same.
+# A difference of a probability that is larger means that the functions differ.
 _OTHER_FUNCTION = 1e-3
 
 _NAMES = {module: name for name, module in ACTIVATIONS.items()}
@@ -32,7 +32,7 @@ _NAMES = {module: name for name, module in ACTIVATIONS.items()}
 # Layers that do nothing at prediction.
 _IDENTITIES = (nn.Identity, nn.Dropout, nn.AlphaDropout)
 
-# Last layers that make no difference, as a softmax of their outputs is the same.
+# Last layers that can be left out: a softmax of their outputs changes nothing.
 _SOFTMAX = (nn.Softmax, nn.LogSoftmax)
 
 _WAY_OUT = "skdistill.deploy.to_onnx takes any net"
@@ -130,8 +130,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
 def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Yield the layers in order, each after a description for errors.
 
-    A module that holds others is taken for a stack of them. Its outputs are compared
-    later.
+    A module that contains others is taken for a stack of them; the outputs are
+    compared later.
     """
     name = f"{path.lstrip('.')} ({type(module).__name__})".lstrip()
     if isinstance(module, _IDENTITIES):
@@ -306,7 +306,7 @@ def _check_preprocessed(
     rows = sample_rows(alone)
     with np.errstate(over="ignore", invalid="ignore"):  # where columns have outliers
         ours = pipeline[len(parts.before) :].predict_proba(rows)
-    # Not the classifier's, which may refuse missing values for the sake of its teacher.
+    # Not the classifier, which may refuse missing values because of its teacher.
     _check_equal(ours, parts.net, layers, alone.prepared(rows))
 
 

@@ -1,4 +1,4 @@
-"""What a comparison has found: its numbers, a table of them, and a verdict."""
+"""The result of a comparison: numbers, a table and a verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skdistill.metrics import gap_closed
 from skdistill.utils._optional import require
 from skdistill.utils._text import aligned, html_table
 
-# Whether more of a score is better. Its gap can be closed; that of a cost cannot.
+# 1 for scores of which more is better, -1 for the others. Costs have no gap.
 _SIGNS = {"accuracy": 1, "log_loss": -1, "brier": -1, "agreement": 1}
 METRICS = (*_SIGNS, "bytes", "row_us", "batch_ms", "fit_s")
 
@@ -24,12 +24,12 @@ _LEVEL = 0.05
 
 _WIDTH = 80
 
-# What the verdict begins with if distilling clearly helped (1) or did harm (-1).
+# The beginning of a verdict if distilling clearly helped (1) or clearly did not (-1).
 _HEADS = {
     1: "distilling helped, although there is no clear gap to close",
     -1: "distilling did not help",
 }
-# If neither is clear, by whether the teacher is clearly better (1) or worse (-1).
+# The beginning otherwise, if the teacher is clearly better (1) or worse (-1) or not.
 _HEADS_IF_NOT_CLEAR = {
     1: "it is not clear that distilling helped",
     0: "there is no clear gap to close",

@@ -39,9 +39,9 @@ def scores(
     Parameters
     ----------
     clf : DistilledClassifier
-        Says how its teachers are averaged.
+        Defines how the teachers are averaged.
     models : dict
-        What :func:`fit_models` has fitted.
+        The estimators that :func:`fit_models` has returned.
     test : tuple (X, y, sample_weight)
         The rows.
     known : ndarray of shape (n_classes,)
@@ -50,7 +50,7 @@ def scores(
     X, y, weight = test
     labels = unique_labels(models["student"][0].classes_, known)
     said = {
-        "teacher": _say_together(clf, models["teacher"], X, known),
+        "teacher": _teacher_answer(clf, models["teacher"], X, known),
         **{
             name: (model.predict_proba(X), model.classes_)
             for name in ("labels alone", "student")
@@ -60,7 +60,7 @@ def scores(
     probas = {}
     for name, (proba, columns) in said.items():
         aligned = align(proba, columns, labels).astype(np.float64)
-        # log_loss clips by the precision, and wants sums of 1 in this precision.
+        # log_loss expects rows that sum to 1 in double precision.
         probas[name] = aligned / aligned.sum(axis=1, keepdims=True)
     truth = y[:, np.newaxis] == labels
     return {
@@ -78,12 +78,12 @@ def scores(
 
 
 def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
-    """Return the size of what has to be saved of a model, and the time of predictions.
+    """Return the size of the file of a model, and the times of its predictions.
 
     Parameters
     ----------
     steps : list of transformers
-        What the rows go through first.
+        The steps before the estimators.
     estimators : list of estimators
         Several teachers, or one estimator.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
@@ -111,10 +111,10 @@ def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
     }
 
 
-def _say_together(
+def _teacher_answer(
     clf: DistilledClassifier, teachers: list[Any], X: Any, known: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return the average of the teachers, and the labels of its columns."""
+    """Return the average of the teachers, and the labels of the columns."""
     question = Question(
         X,
         classes=names_of_columns(clf),
@@ -126,7 +126,7 @@ def _say_together(
 
 
 def _n_bytes(model: Any) -> float:
-    """Return the size of a file of the model, or NaN where there can be none."""
+    """Return the size of the file of a model, or NaN if it cannot be pickled."""
     try:
         return dumped_bytes(model)
     except (pickle.PicklingError, AttributeError, TypeError):

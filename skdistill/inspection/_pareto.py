@@ -1,4 +1,4 @@
-"""A picture of what models score, and what they cost."""
+"""A picture of the scores and the costs of models."""
 
 from __future__ import annotations
 

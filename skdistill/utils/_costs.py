@@ -1,4 +1,4 @@
-"""What a model costs: the size of its file, and the time of its calls."""
+"""The costs of a model: the size of its file, and the time of its calls."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sklearn.utils.validation import _num_samples
 
 from skdistill.utils._validation import is_fitted
 
-# For how many seconds anything is timed to take the median.
+# The seconds that calls are timed for a median.
 _MEDIAN_SECONDS = 0.3
 
 # The least number of calls, however long they take.
 _MIN_CALLS = 3
 
-# How many rows at the beginning of X are timed as single rows.
+# The number of rows at the beginning of X that are timed one by one.
 _N_ROWS = 100
 
 
@@ -35,7 +35,7 @@ def dumped_bytes(model: Any) -> int:
 
 
 def check_fitted(model: Any) -> None:
-    """Raise a TypeError or NotFittedError for what is no fitted classifier."""
+    """Raise a TypeError or NotFittedError unless ``model`` is a fitted classifier."""
     name = type(model).__name__
     if isinstance(model, type):
         raise TypeError(f"expected a classifier, got the class {model.__name__}")

@@ -20,7 +20,7 @@ _MAX_LEVELS = 20
 # float64, as which columns are compared and mixed, holds whole numbers up to this.
 _MAX_WHOLE = 2**53
 
-# The dimensions that stand for the levels of a column, where rows are compared.
+# The number of coordinates that stand for a level when rows are compared.
 _LEVEL_DIMENSIONS = 8
 
 

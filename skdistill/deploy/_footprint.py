@@ -28,7 +28,7 @@ from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._validation import check_not_empty
 from skdistill.utils._warnings import warn
 
-# For how many seconds single rows are timed; a p99 needs hundreds of calls.
+# The seconds that single rows are timed; a p99 needs hundreds of calls.
 _ROW_SECONDS = 1.0
 
 _BATCH_SIZE = 1000

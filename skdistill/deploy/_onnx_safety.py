@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 NOT_ONNX = "it is no ONNX file, or it is cut off or damaged"
 
-# Where tensors can be in an ONNX file: for each kind of message the messages inside, by
+# The places of tensors in an ONNX file: for each kind of message the messages in it, by
 # their field numbers in onnx.proto.
 _MESSAGES: dict[str, dict[int, str]] = {
     "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto"},

@@ -75,17 +75,12 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
         If skl2onnx cannot convert a step, a column has the name of an output, a level
         is the string "nan", or rows are single values.
     """
-    from onnx import TensorProto, helper
-
     if len(rows.shape) < 2:
         raise ValueError(
             "a file takes rows of columns or images, and these rows are single values, "
             "such as texts: skdistill.deploy.to_sklearn takes their student"
         )
-    given, number = parts.steps, "float"
-    if given and getattr(parts.transformers[0], "dtype_", None) is np.float64:
-        given[0], number = (given[0][0], with_casts(given[0][1])), "double"
-    steps = [(name, _by_position(step)) for name, step in flat(given)]
+    steps, number = _plain_steps(parts)
     names, n_features = parts.feature_names, rows.shape[1]
     kinds = _kinds(steps, rows, names)
     if kinds is None:
@@ -99,20 +94,32 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
     prefix = "skdistill/"
     while any(name.startswith(prefix) for name in inputs):
         prefix = f"_{prefix}"
+    # With one input there is no name to keep apart, and short names save bytes.
+    own = f"{prefix}columns/" if kinds else ""
     return Head(
-        model=_converted(steps, inputs, shape[0], prefix) if steps else None,
+        model=_converted(steps, inputs, shape[0], own) if steps else None,
         n_features=n_features,
         feature_names=names,
         kinds=kinds,
-        inputs=[
-            helper.make_tensor_value_info(
-                name, getattr(TensorProto, kind.upper()), ["batch", *shape]
-            )
-            for name, kind in inputs.items()
-        ],
+        inputs=[_onnx_input(name, kind, shape) for name, kind in inputs.items()],
         allow_nan=kinds is not None or _takes_nan(estimator, rows),
         prefix=prefix,
     )
+
+
+def _plain_steps(parts: Parts) -> tuple[_Steps, str]:
+    """Return the steps as skl2onnx takes them, and the type of their numbers."""
+    steps, number = parts.steps, "float"
+    if steps and getattr(parts.transformers[0], "dtype_", None) is np.float64:
+        steps[0], number = (steps[0][0], with_casts(steps[0][1])), "double"
+    return [(name, _by_position(step)) for name, step in flat(steps)], number
+
+
+def _onnx_input(name: str, kind: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    from onnx import TensorProto, helper
+
+    number = getattr(TensorProto, kind.upper())
+    return helper.make_tensor_value_info(name, number, ["batch", *shape])
 
 
 def _check_names(names: list[str]) -> None:
@@ -229,7 +236,7 @@ def _by_position(step: Any) -> Any:
             np.ravel(_safe_indexing(numbers, columns, axis=1)).tolist(),
         )
         for name, part, columns in step.transformers_
-        if not (isinstance(part, str) and part == "drop")
+        if part != "drop"
     ]
     return transformer
 
@@ -256,7 +263,7 @@ def _converted(
     names = {f"column_{i}": name for i, name in enumerate(inputs)}
     types = dict(zip(names, inputs.values(), strict=True))
     model = _convert_steps(steps, types, width)
-    compose.add_prefix(model, f"{prefix}columns/", rename_inputs=False, inplace=True)
+    compose.add_prefix(model, prefix, rename_inputs=False, inplace=True)
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
     return model

@@ -23,7 +23,7 @@ from skdistill.deploy._sample import Sample, difference_of, sample_of
 if TYPE_CHECKING:
     import onnx
 
-# How far the file's probabilities may be from those of the estimator.
+# The largest allowed difference between a probability of the file and the estimator's.
 _TOLERANCE = 1e-5
 
 

@@ -119,6 +119,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
     """
     parts = parts_of(estimator)
     layers = list(_layers(parts.net.module_))
+    if layers and isinstance(layers[-1][1], _SOFTMAX):
+        layers.pop()
     linear, activation = _linear_layers(layers)
     mlp = _mlp(linear, activation, parts.classes)
     _check_net(parts.net, layers, mlp)
@@ -156,13 +158,10 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
 def _linear_layers(layers: list[tuple[str, nn.Module]]) -> tuple[list[nn.Linear], str]:
     """Return the linear layers, and the activation between all of them."""
     names = [name for name, _ in layers]
-    modules = [module for _, module in layers]
-    if modules and isinstance(modules[-1], _SOFTMAX):
-        modules.pop()
     linear: list[nn.Linear] = []
     between: list[str] = []
     previous: nn.Module | None = None
-    for name, module in zip(names, modules, strict=False):
+    for name, module in layers:
         if isinstance(module, nn.Linear):
             if isinstance(previous, nn.Linear):
                 between.append("identity")
@@ -274,13 +273,10 @@ def _check_net(
 
 
 def _sizes(
-    layers: list[tuple[str, nn.Module]], rows: NDArray[np.float32]
+    layers: list[tuple[str, Any]], rows: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Return the largest sum of the absolute terms of a logit, for each row."""
-    modules = [module for _, module in layers]
-    if isinstance(modules[-1], _SOFTMAX):
-        modules.pop()
-    last: Any = modules.pop()
+    *modules, last = [module for _, module in layers]
     with torch.inference_mode():
         inputs = torch.from_numpy(rows).to(last.weight)
         for module in modules:

@@ -116,7 +116,7 @@ class FidelityDisplay(Display):
                 "classes": names_of_columns(estimator),
                 "teacher_weights": estimator.teacher_weights,
             }
-        teacher_proba, student_proba, _ = proba_of_both(teacher, estimator, X, **asked)
+        teacher_proba, student_proba = proba_of_both(teacher, estimator, X, **asked)
         display = cls(teacher_proba=teacher_proba, student_proba=student_proba)
         return display.plot(ax, kind=kind, n_bins=n_bins)
 

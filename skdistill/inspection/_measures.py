@@ -24,7 +24,7 @@ from skdistill.utils._costs import dumped_bytes
 
 _BATCH_SIZE = 1000
 
-# Of how many calls the median time is taken.
+# The number of calls for a median time.
 _ROW_CALLS, _BATCH_CALLS = 20, 5
 
 
@@ -49,14 +49,10 @@ def scores(
     """
     X, y, weight = test
     labels = unique_labels(models["student"][0].classes_, known)
-    said = {
-        "teacher": _teacher_answer(clf, models["teacher"], X, known),
-        **{
-            name: (model.predict_proba(X), model.classes_)
-            for name in ("labels alone", "student")
-            for model in models[name]
-        },
-    }
+    said = {"teacher": _teacher_answer(clf, models["teacher"], X, known)}
+    for name in ("labels alone", "student"):
+        [model] = models[name]
+        said[name] = model.predict_proba(X), model.classes_
     probas = {}
     for name, (proba, columns) in said.items():
         aligned = align(proba, columns, labels).astype(np.float64)

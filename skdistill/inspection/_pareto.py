@@ -252,15 +252,12 @@ class ParetoDisplay(Display):
 
 def _groups(models: list[Any]) -> list[str]:
     """Return the group of each model."""
-    students = [
-        last
-        for _, last in map(unwrapped, models)
-        if isinstance(last, DistilledClassifier)
-    ]
+    inner = [unwrapped(model)[1] for model in models]
+    students = [one for one in inner if isinstance(one, DistilledClassifier)]
     teachers = [teacher for student in students for teacher in listed(student.teacher)]
     groups = []
-    for model in models:
-        if any(unwrapped(model)[1] is student for student in students):
+    for model, one in zip(models, inner, strict=True):
+        if isinstance(one, DistilledClassifier):
             groups.append("student")
         elif any(model is teacher for teacher in teachers):
             groups.append("teacher")

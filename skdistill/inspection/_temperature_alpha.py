@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import sem
 
 from skdistill.inspection._display import VERMILION, Display, legend_above
 
@@ -235,6 +236,4 @@ def _standard_error(cv_results: Any, metric: str, candidate: int) -> float:
         for key, values in cv_results.items()
         if key.startswith("split") and key.endswith(f"_test_{metric}")
     ]
-    if len(splits) < 2:
-        return np.nan
-    return float(np.std(splits, ddof=1) / np.sqrt(len(splits)))
+    return float(sem(splits)) if len(splits) > 1 else np.nan

@@ -40,7 +40,7 @@ class FidelityScorer:
         """Score a fitted estimator; ``y`` is ignored."""
         metric = _METRICS[self.metric] if isinstance(self.metric, str) else self.metric
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        teacher, student, _ = proba_of_both(self.teacher, estimator, X)
+        teacher, student = proba_of_both(self.teacher, estimator, X)
         return float(metric(teacher, student, **weight))
 
     def __repr__(self) -> str:
@@ -131,8 +131,8 @@ def fidelity_scorer(
 
 def proba_of_both(
     teacher: Any, estimator: Any, X: Any, **asked: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
-    """Return the probabilities of a teacher and a student, and their columns' labels.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the probabilities of a teacher and a student, with the same columns.
 
     Parameters
     ----------
@@ -151,4 +151,4 @@ def proba_of_both(
     teacher_proba, student_proba = (
         align(proba, names, classes).astype(np.float64) for proba, names in said
     )
-    return teacher_proba, student_proba, classes
+    return teacher_proba, student_proba

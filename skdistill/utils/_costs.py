@@ -79,20 +79,14 @@ def microseconds(
     call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float
 ) -> NDArray[np.float64]:
     """Return the times of calls with one argument after the other, after a warm-up."""
-    _timed(call, arguments, seconds / 10, 1)
-    return np.array(_timed(call, arguments, seconds, _MIN_CALLS)) / 1e3
-
-
-def _timed(
-    call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float, at_least: int
-) -> list[int]:
-    times: list[int] = []
-    end = perf_counter_ns() + seconds * 1e9
-    for argument in itertools.cycle(arguments):
-        start = perf_counter_ns()
-        call(argument)
-        stop = perf_counter_ns()
-        times.append(stop - start)
-        if stop >= end and len(times) >= at_least:
-            break
-    return times
+    for duration, least in ((seconds / 10, 1), (seconds, _MIN_CALLS)):
+        times: list[int] = []
+        end = perf_counter_ns() + duration * 1e9
+        for argument in itertools.cycle(arguments):
+            start = perf_counter_ns()
+            call(argument)
+            stop = perf_counter_ns()
+            times.append(stop - start)
+            if stop >= end and len(times) >= least:
+                break
+    return np.array(times) / 1e3

@@ -69,11 +69,7 @@ def innermost(estimator: Any) -> Any:
 
 def active(steps: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Return the steps of a pipeline that do something."""
-    return [
-        (name, step)
-        for name, step in steps
-        if step is not None and not (isinstance(step, str) and step == "passthrough")
-    ]
+    return [(name, step) for name, step in steps if step not in (None, "passthrough")]
 
 
 def listed(teacher: Any) -> list[Any]:

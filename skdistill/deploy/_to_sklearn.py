@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelBinarizer
@@ -260,7 +261,8 @@ def _check_net(
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((N_ROWS, mlp.n_features_in_)).astype(np.float32)
     for scaled in (rows, rows * np.float32(10)):  # standardized columns, and outliers
-        difference = difference_of(mlp.predict_proba(scaled), net_proba(net, scaled))
+        outputs, _ = _outputs(layers, scaled)
+        difference = difference_of(softmax(outputs, axis=1), net_proba(net, scaled))
         if not difference < _OTHER_FUNCTION:
             raise ValueError(
                 "the student's probabilities are not those of its layers one after "
@@ -272,10 +274,13 @@ def _check_net(
     _check_equal(mlp.predict_proba(rows), net, layers, rows)
 
 
-def _sizes(
+def _outputs(
     layers: list[tuple[str, Any]], rows: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Return the largest sum of the absolute terms of a logit, for each row."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the logits of the layers, one after the other, in torch.
+
+    Also return the largest sum of the absolute terms of a logit, for each row.
+    """
     *modules, last = [module for _, module in layers]
     with torch.inference_mode():
         inputs = torch.from_numpy(rows).to(last.weight)
@@ -284,7 +289,8 @@ def _sizes(
         terms = inputs.abs() @ last.weight.abs().T
         if last.bias is not None:
             terms += last.bias.abs()
-    return terms.amax(dim=1).double().cpu().numpy()
+        logits, sizes = last(inputs), terms.amax(dim=1)
+    return logits.double().cpu().numpy(), sizes.double().cpu().numpy()
 
 
 def _check_preprocessed(
@@ -317,7 +323,8 @@ def _check_equal(
     A logit that is a sum of large terms has the rounding error of these, in torch as
     well as in numpy.
     """
-    rounding = _sizes(layers, rows) * np.finfo(np.float32).eps
+    _, sizes = _outputs(layers, rows)
+    rounding = sizes * np.finfo(np.float32).eps
     tolerance = np.clip(rounding, _TOLERANCE, _OTHER_FUNCTION)
     differences = np.abs(ours - net_proba(net, rows)).max(axis=1)
     if not (differences <= tolerance).all():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._repr_html.estimator import _VisualBlock
+from sklearn.ensemble import VotingClassifier
 
 from skdistill._pickling import LeftOut
 from skdistill._students._make_student import make_student
@@ -19,14 +19,18 @@ class Diagram(BaseEstimator):
     student: Any
 
     def _sk_visual_block_(self) -> Any:
-        """Return what scikit-learn draws: what was fitted, where something was."""
+        """Return what scikit-learn draws: the fitted teachers and student, if any."""
         teachers = listed(getattr(self, "teacher_", self.teacher))
         student = getattr(self, "student_", self.student)
         parts = [("teacher", one) for one in teachers if one is not None]
         parts.append(("student", make_student() if student is None else student))
-        return _VisualBlock(
-            "parallel",
-            [str(part) if isinstance(part, LeftOut) else part for _, part in parts],
-            names=[f"{name}: {type(part).__name__}" for name, part in parts],
-            name_details=[str(part) for _, part in parts],
-        )
+        named = [
+            (
+                f"{name}: {type(part).__name__}",
+                str(part) if isinstance(part, LeftOut) else part,
+            )
+            for name, part in parts
+        ]
+        block = VotingClassifier(named)._sk_visual_block_()  # side by side
+        block.name_details = [str(part) for _, part in parts]
+        return block

@@ -1,4 +1,4 @@
-"""What a person sees while a fit runs: bars, and scikit-learn's callbacks."""
+"""The progress of a fit: bars, and scikit-learn's callbacks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TrainingBar(Callback):
         last = net.history[-1]
         shown = ("train_loss", "valid_loss", "train_agreement")
         losses = {name: last[name] for name in shown if name in last}
-        self.bar_.set_postfix(losses, refresh=False)  # update says when it is time
+        self.bar_.set_postfix(losses, refresh=False)  # update draws the bar
         self.bar_.update()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
@@ -38,10 +38,10 @@ class TrainingBar(Callback):
 
 
 class FitTasks:
-    """The tasks of a fit, as scikit-learn's callbacks see them: label, then train.
+    """Reports the tasks of a fit to scikit-learn's callbacks: label, then train.
 
-    Nothing is reported where nobody has set a callback, and by ``partial_fit``; and
-    below scikit-learn 1.9, which has none.
+    Nothing is reported without callbacks, in ``partial_fit``, and with scikit-learn
+    below 1.9, which has no callbacks.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, incremental: bool) -> None:

@@ -13,6 +13,8 @@ from numbers import Integral, Real
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 
+from skdistill.utils._params import check_params
+
 __all__ = ["CosineSchedule", "LinearSchedule"]
 
 
@@ -50,7 +52,7 @@ class _Schedule(BaseEstimator):
         ValueError
             If a parameter of the schedule has the wrong type or is out of range.
         """
-        self._validate_params()
+        check_params(self)
         n_epochs = max_epochs if self.n_epochs is None else self.n_epochs
         way = 1.0 if epoch >= n_epochs - 1 else epoch / (n_epochs - 1)
         if way == 1:

@@ -72,7 +72,8 @@ def test_what_was_fitted_is_shown(data):
     clf = DistilledClassifier(
         GaussianNB(), make_student((4,), max_epochs=1), augmenter=None
     ).fit(*data)
-    assert clf._sk_visual_block_().estimators == [clf.teacher_, clf.student_]
+    shown = clf._sk_visual_block_().estimators
+    assert list(shown) == [clf.teacher_, clf.student_]
 
 
 @pytest.mark.parametrize("module", [skdistill, deploy], ids=["skdistill", "deploy"])

@@ -1,6 +1,6 @@
 """Rows beyond the training rows, for the teacher to label.
 
-An augmenter makes new rows out of the training rows. The teacher labels them, and the
+An augmenter makes new rows from the training rows. The teacher labels them, and the
 student learns from these soft labels. An augmenter of your own is any object with a
 method ``sample(X, n_rows, random_state)`` that returns rows like those of ``X``.
 """

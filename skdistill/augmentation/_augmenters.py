@@ -1,4 +1,4 @@
-"""Make new rows out of the training rows, for the teacher to label."""
+"""Make new rows from the training rows, for the teacher to label."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.augmentation._table import Table
 from skdistill.utils._frames import stacked
+from skdistill.utils._params import check_params
 from skdistill.utils._validation import noting
 
 # A row looks for its nearest neighbor among this many rows, so that the time grows
@@ -22,7 +23,7 @@ _POOL_SIZE = 20_000
 
 
 class _Augmenter(BaseEstimator):
-    """Makes rows out of two rows of a table each."""
+    """Base of the augmenters."""
 
     n_copies: float
 
@@ -32,30 +33,39 @@ class _Augmenter(BaseEstimator):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
-            The rows to make them of.
+            The rows to make new ones from.
         n_rows : int
-            How many to make. Each row of X serves about equally often.
+            The number of new rows. Each row of X is used about equally often.
         random_state : int, RandomState instance or None, default=None
             Seeds the rows.
 
         Returns
         -------
         X_new : ndarray or data frame of shape (n_rows, n_features)
-            Of the same columns and dtypes.
+            Rows with the columns and dtypes of X.
 
         Raises
         ------
         TypeError
             If X is sparse.
         ValueError
-            If X is no table, such as a list of texts, or empty.
+            If X is empty or is not a table, such as a list of texts.
         """
-        self._validate_params()
-        rng = check_random_state(random_state)
+        check_params(self)
+        return self._sampled(X, n_rows, check_random_state(random_state))
+
+    def _sampled(self, X: Any, n_rows: int, rng: np.random.RandomState) -> Any:
+        raise NotImplementedError
+
+
+class _Recombiner(_Augmenter):
+    """Base of the augmenters that make each new row from two rows of a table."""
+
+    def _sampled(self, X: Any, n_rows: int, rng: np.random.RandomState) -> Any:
         name = type(self).__name__
         with noting(
-            f"(Raised by the augmenter {name}, which makes rows of dense tables alone. "
-            "Set augmenter=None, or pass an object of your own with a method "
+            f"(Raised by the augmenter {name}, which takes dense tables only. Set "
+            "augmenter=None, or pass an object of your own with a method "
             "sample(X, n_rows, random_state))"
         ):
             table = Table(X)
@@ -68,7 +78,7 @@ class _Augmenter(BaseEstimator):
         raise NotImplementedError
 
 
-class MUNGE(_Augmenter):
+class MUNGE(_Recombiner):
     """Exchange values between a row and its nearest neighbor.
 
     Each value of a row is replaced with probability ``p``. A number is drawn from a
@@ -131,7 +141,7 @@ class MUNGE(_Augmenter):
         return table.rebuilt(sources, noise, exchanged)
 
 
-class Mixup(_Augmenter):
+class Mixup(_Recombiner):
     """Make rows on the line between two rows.
 
     The share of the one row is drawn from a Beta distribution for each new row. A value
@@ -188,7 +198,7 @@ class Mixup(_Augmenter):
         return table.rebuilt(sources, numbers, np.ones(shape, dtype=bool))
 
 
-class Mixture(BaseEstimator):
+class Mixture(_Augmenter):
     """Take an equal number of rows from each of several augmenters.
 
     Parameters
@@ -224,28 +234,10 @@ class Mixture(BaseEstimator):
         self.augmenters = augmenters
         self.n_copies = n_copies
 
-    def sample(self, X: Any, n_rows: int, random_state: Any = None) -> Any:
-        """Make new rows.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            The rows to make them of.
-        n_rows : int
-            How many to make.
-        random_state : int, RandomState instance or None, default=None
-            Seeds the rows.
-
-        Returns
-        -------
-        X_new : ndarray or data frame of shape (n_rows, n_features)
-            Of the same columns and dtypes.
-        """
-        self._validate_params()
+    def _sampled(self, X: Any, n_rows: int, rng: np.random.RandomState) -> Any:
         augmenters = [MUNGE(), Mixup()] if self.augmenters is None else self.augmenters
         if not augmenters:
             raise ValueError("Mixture has no augmenters: pass at least one, or None")
-        rng = check_random_state(random_state)
         shares = np.array_split(np.arange(n_rows), len(augmenters))
         return stacked(
             [

@@ -1,4 +1,4 @@
-"""The columns of a table, to draw new rows from those that are there."""
+"""Tables whose rows can be recombined into new rows."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MAX_LEVELS = 20
 # float64, as which columns are compared and mixed, holds whole numbers up to this.
 _MAX_WHOLE = 2**53
 
-# The dimensions that stand for the levels of a column, where rows are compared.
+# The number of coordinates that stand for a level when rows are compared.
 _LEVEL_DIMENSIONS = 8
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column as numbers, and what may be done with them.
+    """A column as numbers, and the values that may be drawn from it.
 
     Attributes
     ----------
@@ -34,11 +34,10 @@ class Column:
         The values, NaN for missing and infinite ones. For dates, the steps from the
         first one. Codes of the levels where they are neither numbers nor dates.
     kind : {"continuous", "integer", "levels"}
-        Between two values of the first kind, all are possible; between two integers,
-        the whole numbers; between two levels, none.
+        The values that may be drawn between two others: all, whole numbers, or none.
     first, step : numpy.datetime64 and numpy.timedelta64, or None
-        The first of dates, and the longest time of which they all are multiples apart:
-        between dates without times, only such dates are drawn.
+        The first date, and the longest time that divides all differences between
+        dates, so that dates without times stay dates. None if there are no dates.
     """
 
     numbers: NDArray[np.float64]
@@ -48,8 +47,9 @@ class Column:
 
     @classmethod
     def of_numbers(cls, numbers: NDArray[np.float64]) -> Column:
-        """Tell the kind of a column of numbers by its values."""
-        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+        """Return a column of numbers, whose kind follows from the values."""
+        numbers = numbers.astype(np.float64)
+        numbers[~np.isfinite(numbers)] = np.nan
         there = numbers[~np.isnan(numbers)]
         if not np.array_equal(there, np.round(there)):
             return cls(numbers, "continuous")
@@ -59,7 +59,7 @@ class Column:
 
     @classmethod
     def of_dates(cls, times: NDArray[np.datetime64]) -> Column:
-        """Return a column of dates, of which NaT is missing."""
+        """Return a column of dates; NaT is a missing date."""
         known = ~np.isnat(times)
         numbers = np.full(len(times), np.nan)
         if not known.any():
@@ -72,13 +72,13 @@ class Column:
 
     @classmethod
     def of_levels(cls, values: Any) -> Column:
-        """Return a column of anything else, whose equal values are one level."""
+        """Return a column of other values; equal values are one level."""
         codes: dict[Any, int] = {}
         numbers = [codes.setdefault(_hashable(v), len(codes)) for v in values]
         return cls(np.array(numbers, dtype=np.float64), "levels")
 
     def embedded(self, rng: np.random.RandomState) -> NDArray[np.float32]:
-        """Return coordinates in which distances of the column's values make sense.
+        """Return coordinates of the values, for distances between rows.
 
         Numbers are standardized, with the mean in place of missing ones. Different
         levels are about 1 apart.
@@ -97,7 +97,7 @@ class Column:
     def drawn(
         self, numbers: NDArray[np.float64], where: NDArray[np.bool_]
     ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-        """Return which of the drawn numbers count, and their values in the range."""
+        """Return a mask of the numbers to use, and their values within the range."""
         where = where & np.isfinite(numbers)
         values: NDArray[Any] = np.clip(
             numbers[where], np.nanmin(self.numbers), np.nanmax(self.numbers)
@@ -110,7 +110,7 @@ class Column:
 
 
 class Table:
-    """A table of any kind whose rows can be recombined, column by column.
+    """A table of any kind, whose rows can be recombined column by column.
 
     Parameters
     ----------
@@ -122,11 +122,12 @@ class Table:
         self.given = X
         self.is_frame = is_frame(X)
         if self.is_frame:
-            self.X = _as_it_is(X)
+            self.X = _with_own_dtypes(X)
             self.columns = [_column_of(self.X, i) for i in range(self.X.shape[1])]
         else:
             self.X = check_array(X, dtype=None, ensure_all_finite=False)
-            self.columns = [_column_of_array(values) for values in self.X.T]
+            of = Column.of_numbers if self.X.dtype.kind in "biuf" else Column.of_levels
+            self.columns = [of(values) for values in self.X.T]
         if 0 in self.X.shape:
             raise ValueError(f"X of shape {self.X.shape} has no rows or no columns")
 
@@ -134,7 +135,7 @@ class Table:
         return int(self.X.shape[0])
 
     def embedded(self, rng: np.random.RandomState) -> NDArray[np.float32]:
-        """Return coordinates of the rows, in which near rows are alike."""
+        """Return coordinates of the rows: similar rows are near each other."""
         return np.concatenate([c.embedded(rng) for c in self.columns], axis=1)
 
     def rebuilt(
@@ -148,11 +149,11 @@ class Table:
         Parameters
         ----------
         sources : ndarray of shape (n_new, n_columns)
-            From which row a value is taken.
+            The row that a value is taken from.
         numbers : ndarray of shape (n_new, n_columns)
-            The numbers that replace it,
+            The numbers that replace values of columns of numbers and dates.
         where : ndarray of shape (n_new, n_columns)
-            where this is True and the column is of numbers or dates.
+            A mask of the values to replace.
         """
         made = []
         for i, column in enumerate(self.columns):
@@ -177,7 +178,7 @@ class Table:
         where: NDArray[np.bool_],
         values: NDArray[Any],
     ) -> Any:
-        """Return the values of ``rows``, and ``values`` in their places."""
+        """Return a column at ``rows``, with ``values`` where ``where`` is True."""
         are_dates = values.dtype.kind == "M"
         if not self.is_frame:
             column = self.X[rows, position]
@@ -200,19 +201,13 @@ class Table:
         return type(old)(array, dtype=old.dtype)
 
 
-def _as_it_is(X: Any) -> Any:
-    """Return a data frame of pandas or polars; pyarrow's dtypes stay what they are."""
+def _with_own_dtypes(X: Any) -> Any:
+    """Return a data frame of pandas or polars, which keeps the dtypes of pyarrow."""
     if is_pandas(X) or hasattr(X, "to_series"):
         return X
     return X.to_pandas(
         ignore_metadata=True, types_mapper=import_module("pandas").ArrowDtype
     )
-
-
-def _column_of_array(values: NDArray[Any]) -> Column:
-    if values.dtype.kind in "biuf":
-        return Column.of_numbers(values.astype(np.float64))
-    return Column.of_levels(values.tolist())
 
 
 def _column_of(X: Any, position: int) -> Column:
@@ -235,5 +230,5 @@ def _hashable(value: Any) -> Any:
     try:
         hash(value)
         return value if value == value else "nan"  # NaN differs from itself
-    except TypeError:  # a list, or pandas.NA, which does not say whether it differs
+    except TypeError:  # a list, or pandas.NA, whose comparisons have no truth value
         return repr(value)

@@ -1,7 +1,7 @@
 """Export and measure fitted students.
 
-:class:`OnnxClassifier` needs neither torch nor skorch. So each name is imported when it
-is first used.
+Each name is imported on first use, because :class:`OnnxClassifier` needs neither torch
+nor skorch.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ def register_converter() -> None:
 
     After this call, ``skl2onnx.to_onnx(pipeline, X[:1].astype(np.float32),
     target_opset=21)`` works, with the option "zipmap" (True, False or "columns") and
-    any opset from 21 on. A second call changes nothing. skdistill does not make the
-    call when it is imported, as that would import skl2onnx.
+    any opset from 21 on. A second call changes nothing. Importing skdistill
+    does not make the call, because the call imports skl2onnx.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _feed_from(variables: list[Any], inputs: Any, container: Any, prefix: str) -> None:
-    """Cast the given inputs to those of the model, one by one or side by side."""
+    """Cast the given inputs to those of the model; join them if the model has one."""
     given = [variable.full_name for variable in variables]
     types = [value.type.tensor_type.elem_type for value in inputs]
     names = [value.name for value in inputs]

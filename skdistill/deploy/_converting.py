@@ -7,32 +7,28 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
-# torch and skl2onnx must write for the same version of the operators. No option of
-# theirs sets the version of the format.
+from skdistill.utils._optional import require
+
+# torch and skl2onnx must write for the same version of the operators. Neither
+# has an option for the version of the format.
 OPSET = 21
 IR_VERSION = 10
 
-# An export sets the filters of warnings and the levels of loggers for a while. They
-# belong to the process, so that one thread exports at a time.
+# An export changes the warning filters and a logger of the whole process for a while,
+# so that one thread exports at a time.
 _EXPORTING = threading.Lock()
 
 
 def require_onnx(function: str) -> None:
     """Raise an ImportError if a package that ``function`` needs is missing."""
-    try:
-        for name in ("onnx", "onnxruntime", "onnxscript", "skl2onnx"):
-            import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"{function} needs {name}: pip install skdistill[onnx]"
-        ) from error
+    for name in ("onnx", "onnxruntime", "onnxscript", "skl2onnx"):
+        require(name, function, "skdistill[onnx]")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the messages of the converters about themselves."""
+    """Silence the messages of the converters."""
     logger = logging.getLogger("torch.onnx")
     with _EXPORTING, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -13,7 +13,6 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
@@ -29,14 +28,14 @@ from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._validation import check_not_empty
 from skdistill.utils._warnings import warn
 
-# For how many seconds single rows are timed; a p99 needs hundreds of calls.
+# The seconds that single rows are timed; a p99 needs hundreds of calls.
 _ROW_SECONDS = 1.0
 
 _BATCH_SIZE = 1000
 
-# The peak of memory and the time of imports can be measured only in a new process. It
-# gets the search path of this one, to find the same modules. On Linux, ru_maxrss would
-# begin with the memory of the process that started it.
+# Peak memory and the time of imports can be measured only in a new process. The new
+# process gets the search path of this one, to find the same modules. On Linux,
+# ru_maxrss would include the memory of the parent process.
 _NEW_PROCESS = """
 import time
 start = time.perf_counter()
@@ -223,7 +222,7 @@ def _measured(model: Any, X: Any) -> Footprint:
 
 
 def _opened(model: Any) -> tuple[Any, int | None]:
-    """Return the classifier in a file and the size of the file, or ``model``, None."""
+    """Return the classifier, and the size of its file if ``model`` is a path."""
     if not isinstance(model, str | os.PathLike):
         return model, None
     path = Path(model)
@@ -240,7 +239,7 @@ def _opened(model: Any) -> tuple[Any, int | None]:
 
 
 def _in_new_process(folder: str, method: str) -> tuple[dict[str, Any], str | None]:
-    """Return what a new process measures, or None for each and the error."""
+    """Return the measurements of a new process, and the error if it failed."""
     search_path = [entry for entry in sys.path if isinstance(entry, str)]
     told = json.dumps([folder, method, search_path])
     done = subprocess.run(
@@ -264,7 +263,8 @@ def _weights(model: Any) -> tuple[int | None, int | None]:
     if hasattr(model, "coefs_"):  # a multilayer perceptron of scikit-learn
         n_weights = sum(weights.size for weights in model.coefs_)
         return n_weights + sum(bias.size for bias in model.intercepts_), n_weights
-    if isinstance(model, LinearClassifierMixin):
+    # Not hasattr: the coef_ of SVC is a property, and SVC multiplies support vectors.
+    if {"coef_", "intercept_"} <= vars(model).keys():
         return model.coef_.size + np.size(model.intercept_), model.coef_.size
     module: Any = getattr(model, "module_", getattr(model, "module", None))
     if not hasattr(type(module), "named_buffers"):  # no torch module
@@ -273,7 +273,7 @@ def _weights(model: Any) -> tuple[int | None, int | None]:
 
 
 def _multiply_adds(module: Any) -> int | None:
-    """Count the weights of linear layers, unless other layers multiply as well."""
+    """Count the weights of linear layers, or return None if other layers multiply."""
     from torch import nn
 
     parts = list(module.modules())

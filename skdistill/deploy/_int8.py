@@ -32,7 +32,7 @@ _QUANTIZED = ["Conv", "Gather", "Gemm", "MatMul"]
 def right_columns(
     classes: NDArray[Any], sample_y: ArrayLike | None, sample: Sample
 ) -> NDArray[np.intp] | None:
-    """Return which column of the probabilities is the right one for each row."""
+    """Return the column of the right label for each row."""
     if sample_y is None:
         return None
     y = column_or_1d(sample_y)
@@ -52,7 +52,7 @@ def quantized(
     sample: Sample,
     right: NDArray[np.intp] | None,
 ) -> bytes:
-    """Return the file with weights of int8, made in the way that changes least.
+    """Return the file with weights of int8, in the way that changes least.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def quantized(
 def _best(
     assemble: Callable[[onnx.ModelProto], bytes], net: onnx.ModelProto, sample: Sample
 ) -> tuple[str, bytes, NDArray[np.float64]]:
-    """Return the kind, the file and the probabilities that change least."""
+    """Return the kind, file and probabilities of the way that changes least."""
     tried: list[tuple[float, float, str, bytes, NDArray[np.float64]]] = []
     failure: Exception | None = None
     for kind in ("dynamic", "static") if sample.given else ("dynamic",):
@@ -132,7 +132,7 @@ def _int8_net(
     from onnxruntime import quantization
 
     net = copy.deepcopy(net)
-    # onnxruntime's own preparation leaves this mark; without it, there is a message.
+    # Without this mark, onnxruntime says that its own preparation was left out.
     onnx.helper.set_model_props(net, {"onnx.quant.pre_process": "onnxruntime.quant"})
     options = {
         "op_types_to_quantize": _QUANTIZED,

@@ -14,14 +14,14 @@ from sklearn.utils.validation import validate_data
 
 from skdistill.deploy._onnx_file import File, load
 from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
-from skdistill.utils._validation import check_not_empty
+from skdistill.utils._validation import check_not_empty, plain_rows
 
-# How many rows onnxruntime gets at once: this bounds the memory, and the values in
-# between stay in the cache.
+# The number of rows in one call of onnxruntime. It bounds the memory, and intermediate
+# values stay in the cache.
 _BATCH_SIZE = 8192
 
-# What stands in a file for a missing string, and for the string "nan": to_onnx refuses
-# levels of that name, so that another unknown name does as well.
+# What replaces a missing string, and the string "nan". to_onnx refuses levels named
+# "nan", so that any unknown level can replace that string.
 _STRINGS: dict[str | None, str] = {None: "nan", "nan": "\0nan"}
 
 # Held while a file is loaded, so that threads share one session.
@@ -295,21 +295,13 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         return dict(zip(file.inputs, columns, strict=True))
 
     def _check_array(self, X: Any, file: File) -> NDArray[Any]:
+        # validate_data takes longer for a row than the net.
+        if len(file.shape) == 1 and file.feature_names is None:
+            rows = plain_rows(X, file.n_features, file.dtype)
+            if rows is not None:
+                return rows
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
-            # validate_data would do the same, but takes longer for a row than the net.
-            if (
-                type(X) is np.ndarray
-                and X.dtype.char in "fd"
-                and X.shape[1:] == file.shape
-                and len(X) > 0
-                and file.feature_names is None
-            ):
-                rows = X.astype(np.float32, copy=False)
-                if np.isfinite(rows).all() or (
-                    file.allow_nan and not np.isinf(rows).any()
-                ):
-                    return X.astype(file.dtype, copy=False)
-            # Strings are refused as dtype="numeric" refuses them, also those of digits.
+            # dtype="numeric" also refuses strings of digits.
             checked = validate_data(
                 self,
                 X,

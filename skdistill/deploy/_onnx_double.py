@@ -1,4 +1,4 @@
-"""What skl2onnx lacks for numbers of double precision."""
+"""Conversions of numbers of double precision that skl2onnx lacks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sklearn.pipeline import Pipeline
 
 
 def with_casts(step: Pipeline | ColumnTransformer) -> Pipeline | ColumnTransformer:
-    """Return the ``transformer_`` of a preprocessor that scales before it casts.
+    """Return a fitted ``transformer_`` with a cast to float32 after each pipeline.
 
-    A cast to float32 stands at the end of each pipeline of numbers, for skl2onnx.
+    The preprocessor casts after it has scaled, and skl2onnx needs a step for it.
     """
     from skl2onnx.sklapi import CastTransformer
 
@@ -29,9 +29,9 @@ def with_casts(step: Pipeline | ColumnTransformer) -> Pipeline | ColumnTransform
 
 
 def imputer_options() -> dict[str, dict[Any, Any]]:
-    """Return what makes skl2onnx convert a SimpleImputer of doubles.
+    """Return the options of skl2onnx that convert a SimpleImputer of doubles.
 
-    Its own converter writes an operator that onnxruntime has for float32 alone.
+    The converter of skl2onnx writes an operator that onnxruntime has for float32 alone.
     """
     return {
         "custom_shape_calculators": {SimpleImputer: _set_type},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdistill.deploy._onnx_safety import refuse_pickle, refuse_unsafe
+from skdistill.utils._optional import require
 
-# The most that the metadata may claim, as a file may be made to do harm.
+# Limits of the sizes in the metadata, against files that are made to do harm.
 _LIMITS = {
     "classes": 2**20,
     "features": 2**24,
     "bytes of a label": 2**16,
 }
 
-# A probability may be above 1 by the rounding of its sum.
+# Rounding may take a probability above 1 by this much.
 _ROUNDING = 1e-3
 
 
-@dataclass(frozen=True, eq=False)
 class File:
     """A loaded file.
 
@@ -35,11 +34,11 @@ class File:
     content : bytes
         Its content.
     session : onnxruntime.InferenceSession
-        What runs it.
+        The session that runs the content.
     inputs : list of str
         The names of its inputs.
     metadata : dict of str to str
-        The metadata of ``to_onnx``, from which the following are read.
+        The metadata of ``to_onnx``. The following attributes are read from them.
     classes : ndarray of shape (n_classes,)
         The labels, read-only.
     n_features : int
@@ -52,28 +51,79 @@ class File:
     shape : tuple of int
         The shape of a row.
     dtype : type
-        What numbers are in the inputs: ``numpy.float64`` if some are "double".
+        The dtype of numbers in the inputs: ``numpy.float64`` if some are "double".
     allow_nan : bool
         Whether numbers may be missing.
     """
 
-    model: Any
-    content: bytes
-    session: Any
-    inputs: list[str]
-    metadata: dict[str, str]
-    classes: NDArray[Any]
-    n_features: int
-    feature_names: NDArray[np.object_] | None
-    kinds: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: type
-    allow_nan: bool
+    def __init__(self, model: Any, content: bytes, session: Any) -> None:
+        self.model, self.content, self.session = model, content, session
+        self.metadata: dict[str, str] = {
+            key: value
+            for key, value in session.get_modelmeta().custom_metadata_map.items()
+            if key.startswith("skdistill.")
+        }
+        if "skdistill.version" not in self.metadata:
+            raise ValueError(
+                "it was not written by skdistill.deploy.to_onnx, and does not say what "
+                "its inputs and outputs are; use onnxruntime itself"
+            )
+        try:
+            self._read_metadata()
+        except Exception as error:  # json and numpy raise many kinds
+            raise ValueError(f"its metadata are damaged: {error!r}") from error
+        nodes = session.get_inputs()
+        self.inputs = [node.name for node in nodes]
+        self.shape: tuple[int, ...] = tuple(nodes[0].shape[1:])
+        if self.kinds:
+            self.shape = (self.n_features,)
+        double = any(node.type == "tensor(double)" for node in nodes)
+        self.dtype = np.float64 if double else np.float32
+        if not self._fits():
+            raise ValueError("its metadata do not fit its inputs and outputs")
+
+    def _read_metadata(self) -> None:
+        """Set the attributes that the metadata hold, or raise an error."""
+        self.classes = _classes(self.metadata)
+        self.n_features = int(self.metadata["skdistill.n_features"])
+        if not 0 < self.n_features <= _LIMITS["features"]:
+            raise ValueError(f"{self.n_features} features")
+        self.feature_names: NDArray[np.object_] | None = None
+        if (names := self.metadata.get("skdistill.feature_names")) is not None:
+            read = json.loads(names)
+            _check_list("feature_names", read, str, _LIMITS["features"])
+            self.feature_names = np.array(read, dtype=object)
+        kinds = json.loads(self.metadata.get("skdistill.kinds", "[]"))
+        if kinds:
+            _check_list("kinds", kinds, str, _LIMITS["features"], distinct=False)
+        self.kinds = tuple(kinds)
+        self.allow_nan = self.metadata.get("skdistill.allow_nan") != "false"
+
+    def _fits(self) -> bool:
+        """Tell whether the metadata agree with each other and with the graph."""
+        inputs = [(node.type, *node.shape[1:]) for node in self.session.get_inputs()]
+        expected: list[Any] = [(f"tensor({kind})", 1) for kind in self.kinds]
+        if not self.kinds:
+            number = "double" if self.dtype is np.float64 else "float"
+            expected = [(f"tensor({number})", *self.shape)]
+        proba = [
+            (node.type, *node.shape[1:])
+            for node in self.session.get_outputs()
+            if node.name == "probabilities"
+        ]
+        names = self.feature_names
+        return (
+            inputs == expected
+            and proba == [("tensor(float)", *self.classes.shape)]
+            and self.shape[:1] == (self.n_features,)
+            and len(self.kinds) in (0, self.n_features)
+            and (names is None or len(names) == self.n_features)
+        )
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the probabilities of rows, by the names of the inputs.
+        """Return the probabilities of rows, which may be NaN.
 
-        They may be NaN.
+        ``inputs`` are the values by the names of the inputs.
         """
         try:
             (proba,) = self.session.run(["probabilities"], inputs)
@@ -118,23 +168,18 @@ def load(model: Any) -> File:
         refuse_pickle(content)
         refuse_unsafe(content)
         session = _session(content)
-        return _described(model, content, session)
+        return File(model, content, session)
     except ValueError as error:
         raise ValueError(f"cannot load {source}: {error}") from error
 
 
 def _session(content: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            "OnnxClassifier needs onnxruntime: pip install skdistill[onnx]"
-        ) from error
+    onnxruntime = require("onnxruntime", "OnnxClassifier", "skdistill[onnx]")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised
-    # Its own format, which it would recognize by the first bytes, was not checked.
+    options.log_severity_level = 4  # errors are raised
+    # onnxruntime recognizes its own format by the first bytes, and it was not checked.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         return onnxruntime.InferenceSession(
@@ -145,61 +190,6 @@ def _session(content: bytes) -> Any:
         )
     except Exception as error:  # onnxruntime's have no common base
         raise ValueError(f"onnxruntime refuses it: {error}") from error
-
-
-def _described(model: Any, content: bytes, session: Any) -> File:
-    """Put a session together with its metadata, if they fit it."""
-    metadata = {
-        key: value
-        for key, value in session.get_modelmeta().custom_metadata_map.items()
-        if key.startswith("skdistill.")
-    }
-    if "skdistill.version" not in metadata:
-        raise ValueError(
-            "it was not written by skdistill.deploy.to_onnx, so that it does not say "
-            "what its inputs and outputs are; use onnxruntime itself"
-        )
-    try:
-        read = _read(metadata)
-    except Exception as error:  # json and numpy raise many kinds
-        raise ValueError(f"its metadata are damaged: {error!r}") from error
-    nodes = session.get_inputs()
-    shape = (read["n_features"],) if read["kinds"] else tuple(nodes[0].shape[1:])
-    inputs = [node.name for node in nodes]
-    double = any(node.type == "tensor(double)" for node in nodes)
-    file = File(
-        model,
-        content,
-        session,
-        inputs,
-        metadata,
-        shape=shape,
-        dtype=np.float64 if double else np.float32,
-        **read,
-    )
-    if not _fits(file):
-        raise ValueError("its metadata do not fit its inputs and outputs")
-    return file
-
-
-def _read(metadata: dict[str, str]) -> dict[str, Any]:
-    """Return the values that metadata hold, each of its type and within the limits."""
-    names = json.loads(metadata.get("skdistill.feature_names", "null"))
-    if names is not None:
-        _check_list("feature_names", names, str, _LIMITS["features"])
-    kinds = json.loads(metadata.get("skdistill.kinds", "[]"))
-    if kinds:
-        _check_list("kinds", kinds, str, _LIMITS["features"], distinct=False)
-    n_features = int(metadata["skdistill.n_features"])
-    if not 0 < n_features <= _LIMITS["features"]:
-        raise ValueError(f"{n_features} features")
-    return {
-        "classes": _classes(metadata),
-        "n_features": n_features,
-        "feature_names": None if names is None else np.array(names, dtype=object),
-        "kinds": tuple(kinds),
-        "allow_nan": metadata.get("skdistill.allow_nan") != "false",
-    }
 
 
 def _check_list(
@@ -225,24 +215,3 @@ def _classes(metadata: dict[str, str]) -> NDArray[Any]:
         raise ValueError("a label is there twice")
     classes.flags.writeable = False
     return classes
-
-
-def _fits(file: File) -> bool:
-    """Tell whether the metadata go with one another and with the graph."""
-    inputs = [(node.type, *node.shape[1:]) for node in file.session.get_inputs()]
-    expected: list[Any] = [(f"tensor({kind})", 1) for kind in file.kinds]
-    if not file.kinds:
-        number = "double" if file.dtype is np.float64 else "float"
-        expected = [(f"tensor({number})", *file.shape)]
-    proba = [
-        (node.type, *node.shape[1:])
-        for node in file.session.get_outputs()
-        if node.name == "probabilities"
-    ]
-    return (
-        inputs == expected
-        and proba == [("tensor(float)", *file.classes.shape)]
-        and file.shape[:1] == (file.n_features,)
-        and len(file.kinds) in (0, file.n_features)
-        and (file.feature_names is None or len(file.feature_names) == file.n_features)
-    )

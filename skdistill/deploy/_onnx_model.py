@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import numbers
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,31 +18,23 @@ if TYPE_CHECKING:
 
 
 def onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
-    """Return classes as ONNX has them: int64, or strings as objects.
+    """Return classes in a dtype of ONNX: int64, or object for strings.
 
     Raises
     ------
     ValueError
-        If they are neither integers nor strings.
+        If the classes are neither integers nor strings.
     """
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
         return np.array(values, dtype=object)
-    if all(_is_int64(value) for value in values):
-        return np.array([int(value) for value in values], dtype=np.int64)
+    with suppress(OverflowError, TypeError, ValueError):
+        integers = np.array(values, dtype=object).astype(np.int64)
+        if integers.tolist() == values:
+            return integers
     raise ValueError(
         f"labels in ONNX are integers or strings, and classes_ holds {values}: fit on "
         "labels of one of these kinds"
-    )
-
-
-def _is_int64(value: Any) -> bool:
-    if isinstance(value, numbers.Integral):
-        return -(2**63) <= int(value) < 2**63
-    return (
-        isinstance(value, numbers.Real)
-        and float(value).is_integer()
-        and -(2.0**63) <= float(value) < 2.0**63
     )
 
 
@@ -54,11 +46,11 @@ def assembled(head: Head, classes: NDArray[Any], net: onnx.ModelProto) -> bytes:
     head : Head
         The inputs and the model of the preprocessing.
     classes : ndarray of shape (n_classes,)
-        The labels, in the dtype that the estimator has them in.
+        The labels, in the dtype of the estimator.
     net : onnx.ModelProto
         The model of the net, from "X" to "probabilities".
     """
-    from onnx import compose, helper
+    from onnx import TensorProto, compose, helper
 
     prefix = head.prefix
     net = compose.add_prefix(
@@ -67,10 +59,13 @@ def assembled(head: Head, classes: NDArray[Any], net: onnx.ModelProto) -> bytes:
         rename_inputs=head.model is not None,
         rename_outputs=False,
     )
-    models = [net] if head.model is None else [head.model, net]
-    nodes = [node for model in models for node in model.graph.node]
+    models, nodes = [net], list(net.graph.node)
     if head.model is not None:
-        nodes.insert(len(head.model.graph.node), _cast(head, net))
+        made, wanted = head.model.graph.output[0].name, net.graph.input[0].name
+        cast = helper.make_node(
+            "Cast", [made], [wanted], name=f"{prefix}cast", to=TensorProto.FLOAT
+        )
+        models, nodes = [head.model, net], [*head.model.graph.node, cast, *nodes]
     label_nodes, outputs, tensor = _label(prefix, onnx_labels(classes))
     tensors = [tensor for model in models for tensor in model.graph.initializer]
     opsets = {
@@ -88,16 +83,6 @@ def assembled(head: Head, classes: NDArray[Any], net: onnx.ModelProto) -> bytes:
     helper.set_model_props(model, _metadata(head, classes))
     data: bytes = model.SerializeToString()
     return data
-
-
-def _cast(head: Head, net: onnx.ModelProto) -> onnx.NodeProto:
-    """Return the node between the preprocessing and the net."""
-    from onnx import TensorProto, helper
-
-    made, wanted = head.model.graph.output[0].name, net.graph.input[0].name
-    return helper.make_node(
-        "Cast", [made], [wanted], name=f"{head.prefix}cast", to=TensorProto.FLOAT
-    )
 
 
 def _label(prefix: str, labels: NDArray[Any]) -> tuple[list[Any], list[Any], Any]:
@@ -122,10 +107,9 @@ def _label(prefix: str, labels: NDArray[Any]) -> tuple[list[Any], list[Any], Any
 
 
 def _metadata(head: Head, classes: NDArray[Any]) -> dict[str, str]:
-    values = [v.item() if isinstance(v, np.generic) else v for v in classes]
     metadata = {
         "version": __version__,
-        "classes": json.dumps(values),
+        "classes": json.dumps(classes.tolist(), default=np.generic.item),
         "classes_dtype": classes.dtype.str,
         "n_features": str(head.n_features),
     }

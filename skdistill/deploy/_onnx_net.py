@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skdistill.deploy._converting import OPSET, quiet, reason
-from skdistill.deploy._parts import Probabilities
 from skdistill.utils._layers import as_weights
+from skdistill.utils._probabilities import nonlinearity_of, to_proba
 
 if TYPE_CHECKING:
     import onnx
@@ -46,13 +46,11 @@ def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
 
 
 def _exported(net: Any, rows: NDArray[np.float32]) -> Any:
-    module = copy.deepcopy(net.module_)
-    module = getattr(module, "_orig_mod", module)  # what torch.compile was given
-    # A batch of one would be taken for a constant.
+    # torch takes a batch size of one for a constant.
     example = torch.from_numpy(np.concatenate([rows, rows])[:4])
     with quiet():
         return torch.onnx.export(
-            _FromFloat(module.cpu(), Probabilities(net)).eval(),
+            _Predictor(net).eval(),
             (example,),
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -63,16 +61,22 @@ def _exported(net: Any, rows: NDArray[np.float32]) -> Any:
         )
 
 
-class _FromFloat(nn.Sequential):
-    """Takes and returns single precision, whatever the precision of the weights."""
+class _Predictor(nn.Module):
+    """From prepared rows to probabilities in float32, with weights of any precision."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        module = copy.deepcopy(net.module_)
+        self.module = getattr(module, "_orig_mod", module).cpu()  # without its compiler
+        self.nonlinearity = nonlinearity_of(net)
 
     def forward(self, X: Tensor) -> Tensor:
-        proba: Tensor = super().forward(as_weights(self, X))
-        return proba.float()
+        outputs = self.module(as_weights(self.module, X))
+        return to_proba(outputs, self.nonlinearity).float()
 
 
 def _strip_nodes(nodes: Any) -> None:
-    """Remove torch's notes about the code, which hold paths of the machine."""
+    """Remove torch's notes about the code, which contain paths of the machine."""
     for node in nodes:
         del node.metadata_props[:]
         node.ClearField("doc_string")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 NOT_ONNX = "it is no ONNX file, or it is cut off or damaged"
 
-# Where tensors can be in an ONNX file: for each kind of message the messages inside, by
+# The places of tensors in an ONNX file: for each kind of message the messages in it, by
 # their field numbers in onnx.proto.
 _MESSAGES: dict[str, dict[int, str]] = {
     "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto"},
@@ -43,8 +43,8 @@ def refuse_unsafe(content: bytes) -> None:
 
     onnxruntime would read such a tensor from any path that the file names, and would
     expand functions that call each other to a graph of any size. The package onnx could
-    tell, but is not needed otherwise. Anything that a protobuf parser might read in
-    another way than this function is refused.
+    check this, but nothing else needs it here. Anything that a protobuf parser might
+    read in another way than this function is refused.
     """
     todo = [("ModelProto", 0, len(content))]
     while todo:
@@ -68,8 +68,8 @@ def _fields(
 ) -> Iterator[tuple[int, int, int | None]]:
     """Yield the fields of a protobuf message.
 
-    Each is its number, and either its value and None, or the start and the end of its
-    bytes.
+    A field is (number, value, None) if it is a number, and (number, start, end) if it
+    is a string of bytes.
     """
     while start < end:
         tag, start = _varint(content, start, end)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
 
 from skdistill.deploy._converting import OPSET, quiet, reason
 from skdistill.deploy._onnx_double import imputer_options, with_casts
 from skdistill.deploy._parts import Parts, flat
+from skdistill.deploy._sample import to_frame
 from skdistill.utils._frames import floats, is_frame
 
 if TYPE_CHECKING:
@@ -20,15 +22,12 @@ if TYPE_CHECKING:
 
 _OUTPUTS = ("label", "probabilities")
 
-# The first part of the names inside of a file.
-_PREFIX = "skdistill/"
-
 _Steps = list[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
 class Head:
-    """What is before the net.
+    """The part of a file that comes before the net.
 
     Attributes
     ----------
@@ -37,15 +36,16 @@ class Head:
     n_features : int
         The number of columns.
     feature_names : list of str or None
-        Their names, if they have some.
+        The names of the columns, if they have some.
     kinds : list of {"float", "double", "string"} or None
-        The type of each column, or None if there is one input "X" for all.
+        The type of each column, or None if there is one input "X" for all columns.
     inputs : list of onnx.ValueInfoProto
-        The inputs of the model.
+        The inputs of the file.
     allow_nan : bool
         Whether numbers may be missing.
     prefix : str
-        All names inside of the file begin with it, and no input does.
+        The beginning of all names in the file except those of the inputs and outputs.
+        No input begins with it.
     """
 
     model: Any
@@ -53,8 +53,8 @@ class Head:
     feature_names: list[str] | None
     kinds: list[str] | None
     inputs: list[Any]
-    allow_nan: bool = True
-    prefix: str = _PREFIX
+    allow_nan: bool
+    prefix: str
 
 
 def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
@@ -63,75 +63,63 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
     Parameters
     ----------
     estimator : estimator
-        The fitted estimator, which tells whether numbers may be missing.
+        The fitted estimator. It is called to find out whether numbers may be missing.
     parts : Parts
-        Its parts.
+        The parts of the estimator.
     rows : ndarray or data frame
-        Rows as it takes them.
+        Rows as the estimator takes them.
 
     Raises
     ------
     ValueError
-        If skl2onnx cannot convert a step, a column is named as an output, a level is
-        the string "nan", or rows are single values.
+        If skl2onnx cannot convert a step, a column has the name of an output, a level
+        is the string "nan", or rows are single values.
     """
     if len(rows.shape) < 2:
         raise ValueError(
             "a file takes rows of columns or images, and these rows are single values, "
             "such as texts: skdistill.deploy.to_sklearn takes their student"
         )
-    given, number = parts.steps, "float"
-    if given and getattr(parts.transformers[0], "dtype_", None) is np.float64:
-        given[0], number = (given[0][0], with_casts(given[0][1])), "double"
-    steps = list(flat(given))
-    kinds = _kinds(steps, rows, parts.feature_names)
+    steps, number = _plain_steps(parts)
+    names, n_features = parts.feature_names, rows.shape[1]
+    kinds = _kinds(steps, rows, names)
     if kinds is None:
-        return _head_of_one(estimator, steps, rows, parts.feature_names, number)
-    steps[0] = (steps[0][0], _columns(steps[0][1], rows.shape[1]))
-    kinds = [number if kind == "float" else kind for kind in kinds]
-    return _head_of_columns(_by_positions(steps), kinds, parts.feature_names)
-
-
-def _head_of_one(
-    estimator: Any, steps: _Steps, rows: Any, names: list[str] | None, kind: str
-) -> Head:
-    """Return a head with one input "X" for all columns."""
-    from onnx import helper
-
-    shape = rows.shape
-    model = None
-    if steps:
-        model = _convert_steps(_by_positions(steps), [("X", kind, shape[1])])
-    X = helper.make_tensor_value_info("X", _onnx_type(kind), ["batch", *shape[1:]])
-    return Head(model, shape[1], names, None, [X], _takes_nan(estimator, rows))
-
-
-def _head_of_columns(steps: _Steps, kinds: list[str], names: list[str] | None) -> Head:
-    """Return a head with an input for each column, under its name."""
-    from onnx import helper
-
-    columns = names or [str(i) for i in range(len(kinds))]
-    _check_names(columns)
-    inner = [f"column_{i}" for i in range(len(kinds))]
-    model = _convert_steps(
-        steps, [(name, kind, 1) for name, kind in zip(inner, kinds, strict=True)]
-    )
-    prefix = _PREFIX
-    while any(name.startswith(prefix) for name in columns):
+        inputs, shape = {"X": number}, rows.shape[1:]
+    else:
+        kinds = [number if kind == "float" else kind for kind in kinds]
+        columns = names or [str(i) for i in range(n_features)]
+        _check_names(columns)
+        inputs, shape = dict(zip(columns, kinds, strict=True)), (1,)
+        steps[0] = (steps[0][0], _as_columns(steps[0][1], n_features))
+    prefix = "skdistill/"
+    while any(name.startswith(prefix) for name in inputs):
         prefix = f"_{prefix}"
-    _rename_inputs(model, dict(zip(inner, columns, strict=True)), prefix)
-    inputs = [
-        helper.make_tensor_value_info(name, _onnx_type(kind), ["batch", 1])
-        for name, kind in zip(columns, kinds, strict=True)
-    ]
-    return Head(model, len(kinds), names, kinds, inputs, prefix=prefix)
+    # With one input there is no name to keep apart, and short names save bytes.
+    own = f"{prefix}columns/" if kinds else ""
+    return Head(
+        model=_converted(steps, inputs, shape[0], own) if steps else None,
+        n_features=n_features,
+        feature_names=names,
+        kinds=kinds,
+        inputs=[_onnx_input(name, kind, shape) for name, kind in inputs.items()],
+        allow_nan=kinds is not None or _takes_nan(estimator, rows),
+        prefix=prefix,
+    )
 
 
-def _onnx_type(kind: str) -> int:
-    from onnx import TensorProto
+def _plain_steps(parts: Parts) -> tuple[_Steps, str]:
+    """Return the steps as skl2onnx takes them, and the type of their numbers."""
+    steps, number = parts.steps, "float"
+    if steps and getattr(parts.transformers[0], "dtype_", None) is np.float64:
+        steps[0], number = (steps[0][0], with_casts(steps[0][1])), "double"
+    return [(name, _by_position(step)) for name, step in flat(steps)], number
 
-    number: int = getattr(TensorProto, kind.upper())
-    return number
+
+def _onnx_input(name: str, kind: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    from onnx import TensorProto, helper
+
+    number = getattr(TensorProto, kind.upper())
+    return helper.make_tensor_value_info(name, number, ["batch", *shape])
 
 
 def _check_names(names: list[str]) -> None:
@@ -145,18 +133,18 @@ def _check_names(names: list[str]) -> None:
 
 
 def _takes_nan(estimator: Any, rows: Any) -> bool:
-    """Tell whether some column of floats may hold NaN.
+    """Tell whether any column of numbers may hold NaN.
 
-    It is tried, as a transformer of the user need not declare what it takes.
+    The estimator is called to find out, because transformers of users need not declare
+    it.
     """
     row = _float_rows(rows[:1])
-    if _accepts(estimator, rows, np.full_like(row, np.nan)):
-        return True
-    if row.ndim > 2:
-        return False
-    probes = np.repeat(np.nan_to_num(row), row.shape[1], axis=0)
-    np.fill_diagonal(probes, np.nan)
-    return any(_accepts(estimator, rows, probe[np.newaxis]) for probe in probes)
+    probes = [np.full_like(row, np.nan)]
+    if row.ndim == 2:
+        known = np.repeat(np.nan_to_num(row), row.shape[1], axis=0)
+        np.fill_diagonal(known, np.nan)
+        probes += list(known[:, np.newaxis])
+    return any(_accepts(estimator, rows, probe) for probe in probes)
 
 
 def _float_rows(rows: Any) -> NDArray[Any]:
@@ -166,7 +154,7 @@ def _float_rows(rows: Any) -> NDArray[Any]:
 
 
 def _accepts(estimator: Any, rows: Any, probe: NDArray[Any]) -> bool:
-    """Tell whether the estimator takes a row, as a data frame if ``rows`` is one."""
+    """Tell whether the estimator takes a row of numbers, in the form of ``rows``."""
     if is_frame(rows):
         probe = type(rows)(dict(zip(rows.columns, probe.T, strict=True)))
     try:
@@ -177,22 +165,24 @@ def _accepts(estimator: Any, rows: Any, probe: NDArray[Any]) -> bool:
 
 
 def _kinds(steps: _Steps, rows: Any, names: list[str] | None) -> list[str] | None:
-    """Return the type of each column, or None if all are one tensor of floats."""
+    """Return the type of each column, or None if all are one tensor of numbers."""
     if not steps:
         return None
-    kinds: list[str | None] = [None] * rows.shape[1]
-    for _, step, columns in _columns(steps[0][1], rows.shape[1]).transformers_:
+    first, n_features = steps[0][1], rows.shape[1]
+    kinds: list[str | None] = [None] * n_features
+    for _, step, columns in _as_columns(first, n_features).transformers_:
         for i, kind in zip(columns, _kinds_of(step, columns), strict=True):
             kinds[i] = "string" if "string" in (kind, kinds[i]) else kind
     unknown = is_frame(rows) and None in kinds
-    if "string" in kinds or (_goes_by_column(steps[0][1]) and (names or unknown)):
+    by_column = isinstance(first, ColumnTransformer)
+    if "string" in kinds or (by_column and (names or unknown)):
         # The type of an unused column is not known; any can be passed as strings.
         return [kind or "string" for kind in kinds]
     return None
 
 
 def _kinds_of(step: Any, columns: list[int]) -> list[str]:
-    """Return the types of a fitted step's columns: strings where it takes levels."""
+    """Return the types of the columns of a fitted step: strings for levels."""
     for _, part in flat([("", step)]):
         if hasattr(part, "categories_"):
             for known in part.categories_:
@@ -217,51 +207,71 @@ def _check_levels(levels: NDArray[Any]) -> None:
         )
 
 
-def _columns(step: Any, n_features: int) -> ColumnTransformer:
-    """Return a step as one that goes by the positions of the columns."""
+def _as_columns(step: Any, n_features: int) -> ColumnTransformer:
+    """Return a step as a ColumnTransformer; any other step takes all columns."""
     if isinstance(step, ColumnTransformer):
-        return _by_position(step)
+        return step
     everything = ColumnTransformer([])
     everything.n_features_in_ = n_features
     everything.transformers_ = [("all", step, list(range(n_features)))]
     return everything
 
 
-def _by_positions(steps: _Steps) -> _Steps:
-    return [
-        (name, _by_position(step) if _goes_by_column(step) else step)
-        for name, step in steps
-    ]
+def _by_position(step: Any) -> Any:
+    """Return a fitted step as skl2onnx takes it.
 
-
-def _by_position(step: ColumnTransformer) -> ColumnTransformer:
-    """Return a fitted transformer in the one form that skl2onnx always takes."""
-    positions = getattr(step, "_transformer_to_input_indices", None)
-    if positions is None:  # it was made here
+    A ColumnTransformer gets its columns by position, and no steps that do nothing.
+    """
+    if not isinstance(step, ColumnTransformer):
         return step
+    numbers = np.arange(step.n_features_in_)[np.newaxis]
+    if hasattr(step, "feature_names_in_"):
+        numbers = to_frame(dict(zip(step.feature_names_in_, numbers.T, strict=True)))
     transformer = ColumnTransformer([], transformer_weights=step.transformer_weights)
     transformer.n_features_in_ = step.n_features_in_
     transformer.transformers_ = [
-        (name, _without_passthrough(part), list(positions[name]))
-        for name, part, _ in step.transformers_
-        if not (isinstance(part, str) and part == "drop")
+        (
+            name,
+            Pipeline([*flat([("", part)])]) if isinstance(part, Pipeline) else part,
+            np.ravel(_safe_indexing(numbers, columns, axis=1)).tolist(),
+        )
+        for name, part, columns in step.transformers_
+        if part != "drop"
     ]
     return transformer
 
 
-def _without_passthrough(step: Any) -> Any:
-    """Return a step without steps that do nothing, which skl2onnx cannot convert."""
-    return Pipeline([*flat([("", step)])]) if isinstance(step, Pipeline) else step
+def _converted(
+    steps: _Steps, inputs: dict[str, str], width: int, prefix: str
+) -> onnx.ModelProto:
+    """Convert fitted steps.
 
+    Parameters
+    ----------
+    steps : list of (str, transformer)
+        The steps.
+    inputs : dict of str to {"float", "double", "string"}
+        The names and types of the inputs.
+    width : int
+        The number of columns of each input.
+    prefix : str
+        What the other names in the model begin with.
+    """
+    from onnx import compose
 
-def _goes_by_column(step: Any) -> bool:
-    return isinstance(step, ColumnTransformer)
+    # skl2onnx changes names of inputs that are not identifiers.
+    names = {f"column_{i}": name for i, name in enumerate(inputs)}
+    types = dict(zip(names, inputs.values(), strict=True))
+    model = _convert_steps(steps, types, width)
+    compose.add_prefix(model, prefix, rename_inputs=False, inplace=True)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    return model
 
 
 def _convert_steps(
-    steps: _Steps, inputs: list[tuple[str, str, int]]
+    steps: _Steps, inputs: dict[str, str], width: int
 ) -> onnx.ModelProto:
-    """Convert fitted steps for inputs of the names, types and widths given."""
     from skl2onnx import convert_sklearn
     from skl2onnx.common import data_types
 
@@ -270,17 +280,16 @@ def _convert_steps(
         "double": data_types.DoubleTensorType,
         "string": data_types.StringTensorType,
     }
-    doubles = any(kind == "double" for _, kind, _ in inputs)
     try:
         with quiet():
             return convert_sklearn(
                 Pipeline(steps),
                 initial_types=[
-                    (name, types[kind]([None, width])) for name, kind, width in inputs
+                    (name, types[kind]([None, width])) for name, kind in inputs.items()
                 ],
                 target_opset={"": OPSET},
                 custom_parsers={ColumnTransformer: _parse_columns},
-                **(imputer_options() if doubles else {}),
+                **(imputer_options() if "double" in inputs.values() else {}),
             )
     except Exception as error:
         raise ValueError(
@@ -290,7 +299,7 @@ def _convert_steps(
 
 
 def _unknown(steps: _Steps) -> str:
-    """Say which steps skl2onnx has no converter of, and the way out."""
+    """Return a sentence about the steps that skl2onnx has no converter for."""
     from skl2onnx._supported_operators import sklearn_operator_name_map as known
 
     names = [
@@ -301,8 +310,8 @@ def _unknown(steps: _Steps) -> str:
     if not names:
         return ""
     return (
-        f". It has no converter of {', '.join(names)}: export what comes after, as "
-        "to_onnx(pipeline[-1]), and prepare the rows before, or tell it how, by "
+        f". It has no converter for {', '.join(names)}: export the rest alone, as "
+        "to_onnx(pipeline[-1]), and transform the rows yourself, or add a converter by "
         "skl2onnx.update_registered_converter"
     )
 
@@ -310,7 +319,7 @@ def _unknown(steps: _Steps) -> str:
 def _parse_columns(
     scope: Any, step: ColumnTransformer, inputs: list[Any], **kwargs: Any
 ) -> list[Any]:
-    """Let skl2onnx parse a step, and know how many columns the step before it made."""
+    """Let skl2onnx parse a step, and tell skl2onnx the number of its columns."""
     from skl2onnx._parse import sklearn_parsers_map
 
     if len(inputs) == 1:
@@ -319,15 +328,3 @@ def _parse_columns(
         scope, step, inputs, **kwargs
     )
     return outputs
-
-
-def _rename_inputs(model: onnx.ModelProto, names: dict[str, str], prefix: str) -> None:
-    """Give the inputs the names of the columns, and nothing else such a name.
-
-    skl2onnx changes names of inputs that are no identifiers.
-    """
-    from onnx import compose
-
-    compose.add_prefix(model, f"{prefix}columns/", rename_inputs=False, inplace=True)
-    for node in model.graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]

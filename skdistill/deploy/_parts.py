@@ -1,4 +1,4 @@
-"""The parts of a fitted DistilledClassifier, for what takes it apart."""
+"""The parts of a fitted DistilledClassifier, for exports."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import torch
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
 
 from skdistill.utils._layers import as_weights
+from skdistill.utils._probabilities import first, nonlinearity_of, to_proba
 from skdistill.utils._unwrap import active, unwrapped
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a row goes through on its way to its class.
+    """The fitted parts of an estimator, in the order in which a row passes them.
 
     Attributes
     ----------
     classifier : DistilledClassifier
         The fitted estimator itself.
     before : list of (str, transformer)
-        The fitted steps in front of it, if it is the end of a pipeline.
+        The fitted steps before the classifier, if it is the end of a pipeline.
     preprocessing : list of (str, transformer)
-        The fitted steps of its student.
+        The fitted steps of the student before its net.
     net : skorch.NeuralNetClassifier
         The fitted net.
     """
@@ -50,7 +50,7 @@ class Parts:
 
     @property
     def steps(self) -> list[tuple[str, Any]]:
-        """The same steps in plain scikit-learn, under names that are unique, anew."""
+        """The steps before the net in plain scikit-learn, under unique names."""
         steps = [
             (name, plain(step)) for name, step in (*self.before, *self.preprocessing)
         ]
@@ -105,7 +105,7 @@ def parts_of(estimator: Any) -> Parts:
 
 
 def _check_no_dates(preprocessing: list[tuple[str, Any]]) -> None:
-    """Raise a ValueError that names the columns of dates, if a student reads some."""
+    """Raise a ValueError if the student reads columns of dates."""
     for _, step in preprocessing:
         if dates := getattr(step, "dates_", None):
             names = getattr(step, "feature_names_in_", range(step.n_features_in_))
@@ -117,12 +117,12 @@ def _check_no_dates(preprocessing: list[tuple[str, Any]]) -> None:
 
 
 def plain(step: Any) -> Any:
-    """Return a fitted step in plain scikit-learn, if it says what it is there."""
+    """Return the plain scikit-learn form of a fitted step, if the step has one."""
     return getattr(step, "transformer_", step)
 
 
 def flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yield plain steps, and those of pipelines in place of the pipelines."""
+    """Yield plain steps, with each pipeline replaced by its steps."""
     for name, step in active(steps):
         step = plain(step)
         if isinstance(step, Pipeline):
@@ -131,36 +131,10 @@ def flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             yield name, step
 
 
-class Probabilities(nn.Module):
-    """From the outputs of a fitted net's module to probabilities.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        The net. Its own ``predict_nonlinearity`` counts if it is a function. If not, a
-        softmax follows outputs that were trained by cross-entropy.
-    """
-
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        own = net.predict_nonlinearity
-        self.nonlinearity = own if callable(own) else None
-        criterion = getattr(net.criterion_, "_orig_mod", net.criterion_)  # compiled
-        self.are_logits = isinstance(criterion, nn.CrossEntropyLoss)
-
-    def forward(self, outputs: Any) -> Tensor:
-        """Return the probabilities, of shape (n_samples, n_classes)."""
-        proba: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
-        if self.nonlinearity is not None:
-            proba = self.nonlinearity(proba)
-        elif self.are_logits:
-            return torch.softmax(proba, dim=1)
-        return proba / proba.sum(dim=1, keepdim=True)
-
-
 def net_proba(net: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the probabilities of prepared rows by the net."""
-    outputs = net.forward(as_weights(net.module_, torch.from_numpy(rows)))
-    logits = outputs[0] if isinstance(outputs, tuple) else outputs
-    proba: NDArray[np.float64] = Probabilities(net)(logits.double()).numpy()
+    outputs = first(net.forward(as_weights(net.module_, torch.from_numpy(rows))))
+    proba: NDArray[np.float64] = to_proba(
+        outputs.double(), nonlinearity_of(net)
+    ).numpy()
     return proba

@@ -22,13 +22,13 @@ _MISSING = 0.05
 
 _UNSEEN = "never seen"
 
-# float32 also holds such a number after it was divided by the width of a narrow bin.
+# Divided by the width of a narrow bin, such a number still fits in float32.
 _LARGEST = 1e30
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows, the same as the net takes them, and the estimator's probabilities."""
+    """Rows, the rows as the net takes them, and the probabilities of the estimator."""
 
     rows: Any
     net_rows: NDArray[np.float32]
@@ -37,7 +37,7 @@ class Sample:
 
 
 def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
-    """Return the rows to try an export on; None makes some up.
+    """Return the rows to try an export on; they are made up if ``rows`` is None.
 
     Raises
     ------
@@ -100,12 +100,12 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
 
 
 def to_frame(columns: dict[Any, Any]) -> Any:
-    """Return a data frame of the library that is there."""
+    """Return a data frame of pandas, or of polars if there is no pandas."""
     try:
         library = import_module("pandas")
     except ImportError:
         library = import_module("polars")
-        # Its null for missing strings is another level to plain scikit-learn.
+        # To plain scikit-learn, the null of polars is a level of its own.
         columns = {
             name: [v if isinstance(v, str) else _UNSEEN for v in column]
             if column.dtype == object

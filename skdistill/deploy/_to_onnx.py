@@ -23,7 +23,7 @@ from skdistill.deploy._sample import Sample, difference_of, sample_of
 if TYPE_CHECKING:
     import onnx
 
-# How far the file's probabilities may be from those of the estimator.
+# The largest allowed difference between a probability of the file and the estimator's.
 _TOLERANCE = 1e-5
 
 
@@ -188,8 +188,8 @@ def _check(data: bytes, sample: Sample, net: onnx.ModelProto) -> None:
 
 
 _NET_DIFFERS = (
-    "The file holds the module of the net alone: not what the net does in its dataset "
-    "or in methods of its own, and no dependence of the module on the number of rows"
+    "The file holds the module of the net alone, which may not depend on the number of "
+    "rows. It lacks what the net does in its dataset or in its own methods"
 )
 
 _STEPS_DIFFER = (
@@ -213,7 +213,7 @@ def _net_differs(net: onnx.ModelProto, sample: Sample) -> bool:
 
 
 def _write(data: bytes, path: str | os.PathLike[str]) -> None:
-    """Put a whole file in place of what is there, so that nobody reads half of it."""
+    """Write a file so that no reader ever sees half of it."""
     target = Path(path).resolve()
     temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
     try:

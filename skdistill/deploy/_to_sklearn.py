@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import LabelBinarizer
 from torch import nn
 
 from skdistill.deploy._parts import Parts, net_proba, parts_of
@@ -24,7 +25,7 @@ from skdistill.utils._unwrap import last_step
 # are sums of large terms may differ by more.
 _TOLERANCE = 1e-6
 
-# From this difference of a probability on, the functions are not the same.
+# A difference of a probability that is larger means that the functions differ.
 _OTHER_FUNCTION = 1e-3
 
 _NAMES = {module: name for name, module in ACTIVATIONS.items()}
@@ -32,7 +33,7 @@ _NAMES = {module: name for name, module in ACTIVATIONS.items()}
 # Layers that do nothing at prediction.
 _IDENTITIES = (nn.Identity, nn.Dropout, nn.AlphaDropout)
 
-# Last layers that make no difference, as a softmax of their outputs is the same.
+# Last layers that can be left out: a softmax of their outputs changes nothing.
 _SOFTMAX = (nn.Softmax, nn.LogSoftmax)
 
 _WAY_OUT = "skdistill.deploy.to_onnx takes any net"
@@ -119,6 +120,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
     """
     parts = parts_of(estimator)
     layers = list(_layers(parts.net.module_))
+    if layers and isinstance(layers[-1][1], _SOFTMAX):
+        layers.pop()
     linear, activation = _linear_layers(layers)
     mlp = _mlp(linear, activation, parts.classes)
     _check_net(parts.net, layers, mlp)
@@ -130,8 +133,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
 def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Yield the layers in order, each after a description for errors.
 
-    A module that holds others is taken for a stack of them. Its outputs are compared
-    later.
+    A module that contains others is taken for a stack of them; the outputs are
+    compared later.
     """
     name = f"{path.lstrip('.')} ({type(module).__name__})".lstrip()
     if isinstance(module, _IDENTITIES):
@@ -156,13 +159,10 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
 def _linear_layers(layers: list[tuple[str, nn.Module]]) -> tuple[list[nn.Linear], str]:
     """Return the linear layers, and the activation between all of them."""
     names = [name for name, _ in layers]
-    modules = [module for _, module in layers]
-    if modules and isinstance(modules[-1], _SOFTMAX):
-        modules.pop()
     linear: list[nn.Linear] = []
     between: list[str] = []
     previous: nn.Module | None = None
-    for name, module in zip(names, modules, strict=False):
+    for name, module in layers:
         if isinstance(module, nn.Linear):
             if isinstance(previous, nn.Linear):
                 between.append("identity")
@@ -231,14 +231,12 @@ def _array(tensor: torch.Tensor) -> NDArray[np.float64]:
 
 def _forget_training(mlp: MLPClassifier) -> None:
     """Remove the traces of the one step on rows of zeros."""
-    for name in (
-        "_best_coefs",
-        "_best_intercepts",
-        "_optimizer",
-        "_random_state",
-        "loss_",
-    ):
-        vars(mlp).pop(name, None)
+    # Of the private attributes, predict needs the encoder of the labels alone, and
+    # partial_fit a counter.
+    for name, value in list(vars(mlp).items()):
+        if name.startswith("_") and not isinstance(value, LabelBinarizer | int):
+            delattr(mlp, name)
+    del mlp.loss_
     mlp.n_iter_, mlp.t_, mlp.best_loss_, mlp.loss_curve_ = 0, 0, np.inf, []
 
 
@@ -262,11 +260,10 @@ def _check_net(
     """Raise a ValueError if the net computes something besides its layers."""
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((N_ROWS, mlp.n_features_in_)).astype(np.float32)
-    for scale in (1, 10):  # standardized columns, and outliers
-        scaled = rows * np.float32(scale)
-        expected = net_proba(net, scaled)
+    for scaled in (rows, rows * np.float32(10)):  # standardized columns, and outliers
         outputs, _ = _outputs(layers, scaled)
-        if not difference_of(softmax(outputs, axis=1), expected) < _OTHER_FUNCTION:
+        difference = difference_of(softmax(outputs, axis=1), net_proba(net, scaled))
+        if not difference < _OTHER_FUNCTION:
             raise ValueError(
                 "the student's probabilities are not those of its layers one after "
                 f"the other with a softmax at the end: the forward of "
@@ -278,16 +275,13 @@ def _check_net(
 
 
 def _outputs(
-    layers: list[tuple[str, nn.Module]], rows: NDArray[np.float32]
+    layers: list[tuple[str, Any]], rows: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the logits of the layers, one after the other, in torch.
 
     Also return the largest sum of the absolute terms of a logit, for each row.
     """
-    modules = [module for _, module in layers]
-    if isinstance(modules[-1], _SOFTMAX):
-        modules.pop()
-    last: Any = modules.pop()
+    *modules, last = [module for _, module in layers]
     with torch.inference_mode():
         inputs = torch.from_numpy(rows).to(last.weight)
         for module in modules:
@@ -314,7 +308,7 @@ def _check_preprocessed(
     rows = sample_rows(alone)
     with np.errstate(over="ignore", invalid="ignore"):  # where columns have outliers
         ours = pipeline[len(parts.before) :].predict_proba(rows)
-    # Not the classifier's, which may refuse missing values for the sake of its teacher.
+    # Not the classifier, which may refuse missing values because of its teacher.
     _check_equal(ours, parts.net, layers, alone.prepared(rows))
 
 

@@ -1,10 +1,10 @@
-"""See what distilling has brought.
+"""Judge a distilled student.
 
 :func:`compare` scores a student beside its teacher, and beside the same net trained on
-the labels alone. The displays need matplotlib (``pip install "skdistill[plot]"``). As
-those of scikit-learn, they draw into axes of your own with ``ax=``, keep what they have
-drawn in ``ax_`` and ``figure_``, and draw again with ``plot``. ``alt_text`` describes a
-picture for those who cannot see it.
+the labels alone. The displays need matplotlib (``pip install "skdistill[plot]"``). Like
+the displays of scikit-learn, they draw into the axes passed as ``ax=``, store these as
+``ax_`` and their figure as ``figure_``, and draw again with ``plot``. ``alt_text``
+describes a picture for those who cannot see it.
 """
 
 from skdistill.inspection._compare import compare

@@ -1,4 +1,4 @@
-"""What a comparison has found: its numbers, a table of them, and a verdict."""
+"""The result of a comparison: numbers, a table and a verdict."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
-from sklearn.utils._optional_dependencies import check_pandas_support
 
 from skdistill.metrics import gap_closed
+from skdistill.utils._optional import require
 from skdistill.utils._text import aligned, html_table
 
-# Whether more of a score is better. Its gap can be closed; that of a cost cannot.
+# 1 for scores of which more is better, -1 for the others. Costs have no gap.
 _SIGNS = {"accuracy": 1, "log_loss": -1, "brier": -1, "agreement": 1}
 METRICS = (*_SIGNS, "bytes", "row_us", "batch_ms", "fit_s")
 
@@ -23,6 +23,18 @@ METRICS = (*_SIGNS, "bytes", "row_us", "batch_ms", "fit_s")
 _LEVEL = 0.05
 
 _WIDTH = 80
+
+# The beginning of a verdict if distilling clearly helped (1) or clearly did not (-1).
+_HEADS = {
+    1: "distilling helped, although there is no clear gap to close",
+    -1: "distilling did not help",
+}
+# The beginning otherwise, if the teacher is clearly better (1) or worse (-1) or not.
+_HEADS_IF_NOT_CLEAR = {
+    1: "it is not clear that distilling helped",
+    0: "there is no clear gap to close",
+    -1: "there is no gap to close",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,7 +145,7 @@ class Comparison:
         ImportError
             If pandas is not installed.
         """
-        pandas = check_pandas_support("Comparison.to_frame")
+        pandas = require("pandas", "Comparison.to_frame", "pandas")
         summary = self.summary
         return pandas.DataFrame(
             {
@@ -198,16 +210,7 @@ class Comparison:
                 f"distilling closes {percent(self._share('accuracy'))} of the gap in "
                 "accuracy between the net trained on labels alone and the teacher"
             )
-        if helped == -1:
-            head = "distilling did not help"
-        elif helped == 1:
-            head = "distilling helped, although there is no clear gap to close"
-        elif better == 1:
-            head = "it is not clear that distilling helped"
-        elif better == -1:
-            head = "there is no gap to close"
-        else:
-            head = "there is no clear gap to close"
+        head = _HEADS[helped] if helped else _HEADS_IF_NOT_CLEAR[better]
         return (
             f"{head}: the teacher is {_points(self._spread(gap))}, and the student "
             f"{_points(self._spread(gain))}, than the same net trained on labels alone"
@@ -223,8 +226,10 @@ class Comparison:
             student, teacher = (
                 self.results[model][metric].mean() for model in ("student", "teacher")
             )
-            if np.isfinite(student / teacher):
-                parts.append(text.format(_ratio(student / teacher)))
+            ratio = student / teacher
+            if np.isfinite(ratio):
+                inverse, times = f"1/{1 / ratio:,.0f} of", f"{ratio:.2g} times"
+                parts.append(text.format(inverse if ratio < 2 / 3 else times))
         return "; " + ", and ".join(parts) if parts else ""
 
 
@@ -248,7 +253,3 @@ def _points(spread: tuple[float, float]) -> str:
     mean, error = spread
     more = "more" if mean >= 0 else "less"
     return f"{100 * abs(mean):.1f} ± {100 * error:.1f} points {more} accurate"
-
-
-def _ratio(ratio: float) -> str:
-    return f"1/{1 / ratio:,.0f} of" if ratio < 2 / 3 else f"{ratio:.2g} times"

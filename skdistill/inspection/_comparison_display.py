@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ _LABELS = {
 _LOGARITHMIC = ("bytes", "row_us", "batch_ms", "fit_s")
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ComparisonDisplay(Display):
     """Show what :func:`compare` has found for one metric.
 
@@ -61,9 +63,8 @@ class ComparisonDisplay(Display):
     'log loss (less is better)'
     """
 
-    def __init__(self, *, comparison: Comparison, metric: str = "accuracy") -> None:
-        self.comparison = comparison
-        self.metric = metric
+    comparison: Comparison
+    metric: str = "accuracy"
 
     @classmethod
     def from_comparison(
@@ -129,8 +130,9 @@ class ComparisonDisplay(Display):
         ax.grid(axis="x", alpha=0.3)
         if self.metric in _LOGARITHMIC:
             ax.set_xscale("log")
-        if self._closed:
-            ax.set_title(f"the student closes {self._closed} of the gap")
+        share = self.comparison.summary["gap closed"][self.metric]
+        if not np.isnan(share[0]):
+            ax.set_title(f"the student closes {percent(share)} of the gap")
         return self
 
     @property
@@ -142,8 +144,3 @@ class ComparisonDisplay(Display):
             if model != "gap closed"
         ]
         return f"Mean {self.metric}: {', '.join(means)}. {self.comparison.verdict}"
-
-    @property
-    def _closed(self) -> str:
-        share = self.comparison.summary["gap closed"][self.metric]
-        return "" if np.isnan(share[0]) else percent(share)

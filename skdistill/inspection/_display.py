@@ -1,10 +1,10 @@
-"""What all displays share: axes, and colors that the color-blind can tell apart."""
+"""The base of the displays, and colors that the color-blind can tell apart."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sklearn.utils._optional_dependencies import check_matplotlib_support
+from skdistill.utils._optional import require
 
 # From the palette of Okabe and Ito.
 BLUE, ORANGE, GREEN, VERMILION, GRAY = (
@@ -19,14 +19,14 @@ MODEL_MARKERS = {"student": "o", "teacher": "s"}
 
 
 class Display:
-    """A picture. ``plot`` draws it and sets ``ax_`` and ``figure_``."""
+    """Base of the displays. ``plot`` sets ``ax_`` and ``figure_``."""
 
     ax_: Any
     figure_: Any
 
     def _start(self, ax: Any) -> Any:
-        """Return the axes to draw into, of a new figure if there are none."""
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        """Return the axes to draw into, which are new if ``ax`` is None."""
+        require("matplotlib", f"{type(self).__name__}.plot", "skdistill[plot]")
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -36,13 +36,13 @@ class Display:
 
 
 def legend_above(ax: Any) -> Any:
-    """Add a legend where it hides nothing."""
+    """Add a legend above the axes."""
     return ax.legend(
         loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False
     )
 
 
 def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
-    """Raise a ValueError for a picture that there is not."""
+    """Raise a ValueError unless ``kind`` is one of the kinds."""
     if kind not in kinds:
         raise ValueError(f"kind must be one of {', '.join(kinds)}, got {kind!r}")

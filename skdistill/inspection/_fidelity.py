@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from skdistill.utils._validation import all_fitted
 _KINDS = ("probability", "agreement")
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class FidelityDisplay(Display):
     """Show how close the probabilities of a student are to those of its teacher.
 
@@ -64,11 +66,8 @@ class FidelityDisplay(Display):
     Teacher and student predict the same class for 9... % of 898 rows. ...
     """
 
-    def __init__(
-        self, *, teacher_proba: NDArray[Any], student_proba: NDArray[Any]
-    ) -> None:
-        self.teacher_proba = teacher_proba
-        self.student_proba = student_proba
+    teacher_proba: NDArray[Any]
+    student_proba: NDArray[Any]
 
     @classmethod
     def from_estimator(
@@ -107,16 +106,17 @@ class FidelityDisplay(Display):
             If ``teacher`` is None and ``estimator`` has no teacher, for example because
             it was loaded from a file.
         """
+        asked = {}
         if teacher is None:
-            estimator, X = _taken_apart(estimator, X)
+            before, estimator = unwrapped(estimator)
+            for _, step in before:
+                X = step.transform(X)
             teacher = _teacher_of(estimator)
             asked = {
                 "classes": names_of_columns(estimator),
                 "teacher_weights": estimator.teacher_weights,
             }
-        else:
-            asked = {}
-        teacher_proba, student_proba, _ = proba_of_both(teacher, estimator, X, **asked)
+        teacher_proba, student_proba = proba_of_both(teacher, estimator, X, **asked)
         display = cls(teacher_proba=teacher_proba, student_proba=student_proba)
         return display.plot(ax, kind=kind, n_bins=n_bins)
 
@@ -272,14 +272,6 @@ class FidelityDisplay(Display):
             label="student agrees",
         )
         ax.set(xlim=(lowest, 1), ylim=(0, 1.05), ylabel="share of rows")
-
-
-def _taken_apart(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the estimator at the end, and the rows that it gets."""
-    before, last = unwrapped(estimator)
-    for _, step in before:
-        X = step.transform(X)
-    return last, X
 
 
 def _teacher_of(estimator: Any) -> Any:

@@ -24,7 +24,7 @@ from skdistill.utils._costs import dumped_bytes
 
 _BATCH_SIZE = 1000
 
-# Of how many calls the median time is taken.
+# The number of calls for a median time.
 _ROW_CALLS, _BATCH_CALLS = 20, 5
 
 
@@ -39,9 +39,9 @@ def scores(
     Parameters
     ----------
     clf : DistilledClassifier
-        Says how its teachers are averaged.
+        Defines how the teachers are averaged.
     models : dict
-        What :func:`fit_models` has fitted.
+        The estimators that :func:`fit_models` has returned.
     test : tuple (X, y, sample_weight)
         The rows.
     known : ndarray of shape (n_classes,)
@@ -49,15 +49,15 @@ def scores(
     """
     X, y, weight = test
     labels = unique_labels(models["student"][0].classes_, known)
-    said = {
-        "teacher": _say_together(clf, models["teacher"], X, known),
-        **{
-            name: (model.predict_proba(X), model.classes_)
-            for name in ("labels alone", "student")
-            for model in models[name]
-        },
-    }
-    probas = {name: _aligned(*answer, labels) for name, answer in said.items()}
+    said = {"teacher": _teacher_answer(clf, models["teacher"], X, known)}
+    for name in ("labels alone", "student"):
+        [model] = models[name]
+        said[name] = model.predict_proba(X), model.classes_
+    probas = {}
+    for name, (proba, columns) in said.items():
+        aligned = align(proba, columns, labels).astype(np.float64)
+        # log_loss expects rows that sum to 1 in double precision.
+        probas[name] = aligned / aligned.sum(axis=1, keepdims=True)
     truth = y[:, np.newaxis] == labels
     return {
         name: {
@@ -74,12 +74,12 @@ def scores(
 
 
 def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
-    """Return the size of what has to be saved of a model, and the time of predictions.
+    """Return the size of the file of a model, and the times of its predictions.
 
     Parameters
     ----------
     steps : list of transformers
-        What the rows go through first.
+        The steps before the estimators.
     estimators : list of estimators
         Several teachers, or one estimator.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
@@ -107,10 +107,10 @@ def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
     }
 
 
-def _say_together(
+def _teacher_answer(
     clf: DistilledClassifier, teachers: list[Any], X: Any, known: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return the average of the teachers, and the labels of its columns."""
+    """Return the average of the teachers, and the labels of the columns."""
     target = Classes(names_of_columns(clf))
     question = Question(
         X,
@@ -122,16 +122,8 @@ def _say_together(
     return answer.proba, target.reconcile(answer.columns, known)[0]
 
 
-def _aligned(
-    proba: NDArray[Any], columns: NDArray[Any], labels: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Return probabilities by label, in the precision that log_loss clips them by."""
-    aligned = align(proba, columns, labels).astype(np.float64)
-    return aligned / aligned.sum(axis=1, keepdims=True)
-
-
 def _n_bytes(model: Any) -> float:
-    """Return the size of a file of the model, or NaN where there can be none."""
+    """Return the size of the file of a model, or NaN if it cannot be pickled."""
     try:
         return dumped_bytes(model)
     except (pickle.PicklingError, AttributeError, TypeError):

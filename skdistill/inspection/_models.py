@@ -27,20 +27,20 @@ from skdistill.utils._validation import is_fitted
 # The rows, their labels, and their weights or None.
 Rows = tuple[Any, NDArray[Any], Any]
 
-# Which share of the rows a net without a teacher holds out to find its best epoch, and
-# for how many epochs it waits for a better one.
+# The share of the rows that the net on labels alone holds out to find its best epoch,
+# and the number of epochs that it waits for a better one.
 _HELD_OUT, _PATIENCE = 0.15, 30
 
 
 def names_of_columns(clf: DistilledClassifier) -> Any:
-    """Return what ``classes`` says of the teachers' columns; it names fitted ones."""
+    """Return ``classes`` if the parameter names the columns of fitted teachers."""
     return clf.classes if any(map(is_fitted, listed(clf.teacher))) else None
 
 
 def fit_models(
     clf: DistilledClassifier, train: Rows, seed: int
 ) -> tuple[dict[str, list[Any]], dict[str, float]]:
-    """Fit what is compared on the training rows of a split.
+    """Fit the models to compare on the training rows of a split.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def fit_models(
     weighted = (X, y, clf._target().weighted(y, weights))
     chooses = is_auto(clf.temperature) or is_auto(clf.alpha)
     if clf.soft_labels == "out_of_bag" or chooses:
-        # Only ``fit`` itself knows which rows the trees of a forest have left out, and
-        # can choose by rows that a teacher has not seen.
+        # Only ``fit`` knows the rows that the trees of a forest have left out, and the
+        # rows that a teacher has not seen.
         seconds["student"] = _fit_student(student, teachers, train)
         teachers = listed(getattr(student, "teacher_", teachers))
         seconds["teacher"] = _fit_teachers(teachers, weighted)
@@ -102,9 +102,10 @@ def _fit_teachers(teachers: list[Any], train: Rows) -> float:
 
 
 def _twin(clf: DistilledClassifier, y: NDArray[Any], seed: int) -> DistilledClassifier:
-    """Return the net of a fitted student for labels alone, which keeps its best epoch.
+    """Return the net of a fitted student, to be trained on labels alone.
 
-    If the student has left its encoding open, the net gets what was chosen for it.
+    The net keeps its best epoch. If the student chose its encoding of numbers in
+    ``fit``, the net gets the same encoding.
     """
     student = make_student() if clf.student is None else clone(clf.student)
     if numeric_of(student) == "auto":

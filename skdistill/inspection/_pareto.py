@@ -1,8 +1,9 @@
-"""A picture of what models score, and what they cost."""
+"""A picture of the scores and the costs of models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ _COSTS: dict[str, tuple[Callable[..., float], str]] = {
 _OTHER = ("model", GRAY, "^")
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ParetoDisplay(Display):
     """Show the scores of models against what they cost.
 
@@ -72,22 +74,12 @@ class ParetoDisplay(Display):
     ['teacher', 'student']
     """
 
-    def __init__(
-        self,
-        *,
-        scores: NDArray[np.float64],
-        costs: NDArray[np.float64],
-        names: list[str] | None = None,
-        groups: list[str] | None = None,
-        score_name: str = "score",
-        cost_name: str = "cost",
-    ) -> None:
-        self.scores = scores
-        self.costs = costs
-        self.names = names
-        self.groups = groups
-        self.score_name = score_name
-        self.cost_name = cost_name
+    scores: NDArray[np.float64]
+    costs: NDArray[np.float64]
+    names: list[str] | None = None
+    groups: list[str] | None = None
+    score_name: str = "score"
+    cost_name: str = "cost"
 
     @classmethod
     def from_estimators(
@@ -136,15 +128,17 @@ class ParetoDisplay(Display):
         if cost not in _COSTS:
             raise ValueError(f"cost must be one of {list(_COSTS)}, got {cost!r}")
         cost_scorer, cost_name = _COSTS[cost]
+        scoring = scoring or "accuracy"
+        name = getattr(scoring, "__name__", "score")
         models = list(estimators.values())
         display = cls(
             scores=np.array(
-                [check_scoring(m, scoring or "accuracy")(m, X, y) for m in models]
+                [check_scoring(model, scoring)(model, X, y) for model in models]
             ),
             costs=np.array([-cost_scorer(model, X) for model in models]),
             names=list(estimators),
             groups=_groups(models) if groups is None else list(groups),
-            score_name="accuracy" if scoring is None else _name_of(scoring),
+            score_name=scoring if isinstance(scoring, str) else name,
             cost_name=cost_name,
         )
         return display.plot(ax)
@@ -257,7 +251,7 @@ class ParetoDisplay(Display):
 
 
 def _groups(models: list[Any]) -> list[str]:
-    """Tell teachers and students apart."""
+    """Return the group of each model."""
     inner = [unwrapped(model)[1] for model in models]
     students = [one for one in inner if isinstance(one, DistilledClassifier)]
     teachers = [teacher for student in students for teacher in listed(student.teacher)]
@@ -270,9 +264,3 @@ def _groups(models: list[Any]) -> list[str]:
         else:
             groups.append(_OTHER[0])
     return groups
-
-
-def _name_of(scoring: Any) -> str:
-    return (
-        scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-    )

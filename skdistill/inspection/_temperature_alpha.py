@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import sem
 
 from skdistill.inspection._display import VERMILION, Display, legend_above
 
 _NAMES = ("temperature", "alpha")
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TemperatureAlphaDisplay(Display):
     """Show the scores of a search over temperature and alpha as a heat map.
 
@@ -61,20 +64,11 @@ class TemperatureAlphaDisplay(Display):
     (2, 2)
     """
 
-    def __init__(
-        self,
-        *,
-        temperatures: list[Any],
-        alphas: list[Any],
-        scores: NDArray[np.float64],
-        error: float,
-        metric: str = "score",
-    ) -> None:
-        self.temperatures = temperatures
-        self.alphas = alphas
-        self.scores = scores
-        self.error = error
-        self.metric = metric
+    temperatures: list[Any]
+    alphas: list[Any]
+    scores: NDArray[np.float64]
+    error: float
+    metric: str = "score"
 
     @classmethod
     def from_cv_results(
@@ -109,7 +103,12 @@ class TemperatureAlphaDisplay(Display):
         ValueError
             If the search has no such parameters, or no such score.
         """
-        means = _column(cv_results, f"mean_test_{metric}")
+        if f"mean_test_{metric}" not in cv_results:
+            known = [k[10:] for k in cv_results if k.startswith("mean_test_")]
+            raise ValueError(
+                f"the search has no score {metric!r}, but {known}: pass metric="
+            )
+        means = np.asarray(cv_results[f"mean_test_{metric}"], dtype=np.float64)
         pairs = [
             tuple(_value(params, n) for n in _NAMES) for params in cv_results["params"]
         ]
@@ -152,7 +151,14 @@ class TemperatureAlphaDisplay(Display):
         ax.set(xlabel="alpha (weight of the teacher)", ylabel="temperature")
         self.text_ = np.full(self.scores.shape, None, dtype=object)
         for cell in zip(*np.nonzero(np.isfinite(self.scores)), strict=True):
-            self._write(ax, cell, values_format)
+            background = self.im_.cmap(self.im_.norm(self.scores[cell]))
+            self.text_[cell] = ax.text(
+                *reversed(cell),
+                format(self.scores[cell], values_format),
+                ha="center",
+                va="center",
+                color="black" if np.mean(background[:3]) > 0.5 else "white",
+            )
         self._frame_cells(ax)
         return self
 
@@ -180,25 +186,14 @@ class TemperatureAlphaDisplay(Display):
             f"of it: {self.near_cells.sum()} of {np.isfinite(self.scores).sum() - 1}."
         )
 
-    def _write(self, ax: Any, cell: tuple[int, int], values_format: str) -> None:
-        color = self.im_.cmap(self.im_.norm(self.scores[cell]))
-        self.text_[cell] = ax.text(
-            cell[1],
-            cell[0],
-            format(self.scores[cell], values_format),
-            ha="center",
-            va="center",
-            color="black" if np.mean(color[:3]) > 0.5 else "white",
-        )
-
     def _frame_cells(self, ax: Any) -> None:
         from matplotlib.patches import Rectangle
 
-        groups = [([self.best_cell], "-", "best")]
-        near = list(zip(*np.nonzero(self.near_cells), strict=True))
-        if near:
-            groups.append((near, "--", "within one standard error"))
-        for cells, style, label in groups:
+        near = zip(*np.nonzero(self.near_cells), strict=True)
+        for cells, style, label in (
+            ([self.best_cell], "-", "best"),
+            (near, "--", "within one standard error"),
+        ):
             for number, (row, column) in enumerate(cells):
                 frame = Rectangle(
                     (column - 0.44, row - 0.42),
@@ -214,15 +209,6 @@ class TemperatureAlphaDisplay(Display):
         legend_above(ax)
 
 
-def _column(cv_results: Any, name: str) -> NDArray[np.float64]:
-    if name not in cv_results:
-        known = [k[10:] for k in cv_results if k.startswith("mean_test_")]
-        raise ValueError(
-            f"the search has no score {name[10:]!r}, but {known}: pass metric="
-        )
-    return np.asarray(cv_results[name], dtype=np.float64)
-
-
 def _value(params: dict[str, Any], name: str) -> Any:
     """Return the value of the parameter whose name ends in ``name``."""
     for key, value in params.items():
@@ -235,7 +221,7 @@ def _value(params: dict[str, Any], name: str) -> Any:
 
 
 def _ordered(values: Any) -> list[Any]:
-    """Return distinct values: numbers by size, and others as they came."""
+    """Return distinct values, sorted if they can be."""
     distinct = list(dict.fromkeys(values))
     try:
         return sorted(distinct)
@@ -250,6 +236,4 @@ def _standard_error(cv_results: Any, metric: str, candidate: int) -> float:
         for key, values in cv_results.items()
         if key.startswith("split") and key.endswith(f"_test_{metric}")
     ]
-    if len(splits) < 2:
-        return np.nan
-    return float(np.std(splits, ddof=1) / np.sqrt(len(splits)))
+    return float(sem(splits)) if len(splits) > 1 else np.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -34,6 +35,7 @@ _KINDS = {
 _STYLES = {"train": "-", "valid": "--"}
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TrainingDisplay(Display):
     """Show the loss of a training by epoch, part by part.
 
@@ -68,8 +70,7 @@ class TrainingDisplay(Display):
     ['train_loss', 'train_loss_soft', 'train_loss_hard']
     """
 
-    def __init__(self, *, history: Sequence[dict[str, Any]]) -> None:
-        self.history = history
+    history: Sequence[dict[str, Any]]
 
     @classmethod
     def from_estimator(

@@ -5,9 +5,9 @@ returns a tensor of shape (). So it serves in a training loop of your own as wel
 :class:`~skdistill.DistilledClassifier`. It holds its parameters, so that it can be
 cloned, pickled and tuned by a search.
 
-A class that derives from one of these and takes other keywords than its base says so in
-the attribute ``keywords``: those of "y", "temperature", "sample_weight" and "epoch"
-that it takes.
+If a class that derives from one of these takes other keywords than its base, the
+attribute ``keywords`` must list those of "y", "temperature", "sample_weight" and
+"epoch" that it takes.
 """
 
 from skdistill.losses._features import CKALoss, CosineLoss, HintLoss, VIDLoss

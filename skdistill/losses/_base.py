@@ -1,4 +1,4 @@
-"""What a loss is, for those who train with it: its needs, as attributes."""
+"""The base of the losses, whose attributes say what a loss needs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Loss(BaseEstimator):
 
     @property
     def given(self) -> Any:
-        """What the person gave: the loss itself, or what it was made of."""
+        """The object that the user passed: this loss, or what it wraps."""
         return self
 
     def _check_params(self) -> None:
@@ -59,15 +59,15 @@ class Loss(BaseEstimator):
         )
 
 
-# The losses that each parameter of the estimator knows by name. Each family's module
-# adds its own.
+# The losses by the parameter of the estimator and by name. The module of each family
+# adds its losses.
 LOSSES: dict[str, dict[str, type[Loss]]] = {
     "loss": {},
     "feature_loss": {},
     "relation_loss": {},
 }
 
-# What a training offers besides the two sides.
+# The keywords that a training passes besides the two sides.
 _OFFERED = {
     "loss": ("y", "temperature", "sample_weight", "epoch"),
     "feature_loss": ("sample_weight", "epoch"),
@@ -123,13 +123,13 @@ def as_loss(parameter: str, loss: Any) -> Loss:
 
 
 def suggestion(parameter: str, value: Any) -> str:
-    """Return how to write a value of a parameter as an object with parameters."""
+    """Return the call that makes the loss of a name, for errors."""
     known = LOSSES[parameter].get(value) if isinstance(value, str) else None
     return "an object" if known is None else f"skdistill.losses.{known.__name__}()"
 
 
 class _AdaptedLoss(Loss):
-    """A function, object or module of a person's own, with the attributes of a loss."""
+    """A function, object or module of the user, with the attributes of a loss."""
 
     def __init__(self, loss: Any, parameter: str) -> None:
         self.loss = loss

@@ -31,7 +31,7 @@ class _ProjectedLoss(Loss):
     learns = True
 
     def learned(self, n_student_features: int, n_teacher_features: int) -> nn.Module:
-        """Return the loss behind a linear map onto the teacher's width.
+        """Return the loss with a learned linear map onto the teacher's width.
 
         Parameters
         ----------
@@ -313,7 +313,7 @@ class VIDLoss(Loss):
     learns = True
 
     def learned(self, n_student_features: int, n_teacher_features: int) -> nn.Module:
-        """Return the module that maps, holds the variances, and is the loss.
+        """Return the loss with its learned map and variances.
 
         Parameters
         ----------

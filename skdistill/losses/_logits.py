@@ -61,16 +61,27 @@ class _LogitLoss(Loss):
 
     def _softened(
         self, student: Tensor, teacher: Tensor, temperature: float
-    ) -> tuple[Tensor, Tensor]:
-        """Return both logits over the temperature, the teacher's without a gradient."""
+    ) -> tuple[Tensor, Tensor, float]:
+        """Return both logits divided by the temperature, and the temperature.
+
+        No gradient flows into the teacher's.
+        """
+        T = self._checked_temperature(temperature)
         self._check_logits(student, teacher)
-        z_student, z_teacher = (
-            _widened(z, temperature) / temperature for z in (student, teacher.detach())
-        )
-        return z_student, z_teacher
+        z_student, z_teacher = (_widened(z, T) / T for z in (student, teacher.detach()))
+        return z_student, z_teacher, T
 
 
-class KLLoss(_LogitLoss):
+class _TemperatureLoss(_LogitLoss):
+    """Base of the losses whose only parameter is a temperature."""
+
+    _parameter_constraints = {"temperature": [POSITIVE, None]}
+
+    def __init__(self, temperature: float | None = None) -> None:
+        self.temperature = temperature
+
+
+class KLLoss(_TemperatureLoss):
     r"""Kullback-Leibler divergence of the student from the teacher.
 
     Both sides are softened by the temperature :math:`T`, with
@@ -126,11 +137,6 @@ class KLLoss(_LogitLoss):
     KLLoss(temperature=8.0)
     """
 
-    _parameter_constraints = {"temperature": [POSITIVE, None]}
-
-    def __init__(self, temperature: float | None = None) -> None:
-        self.temperature = temperature
-
     def __call__(
         self,
         student: Tensor,
@@ -167,10 +173,8 @@ class KLLoss(_LogitLoss):
             or aren't two-dimensional, or if ``sample_weight`` doesn't have one weight
             per sample.
         """
-        temperature = self._checked_temperature(temperature)
-        z_student, z_teacher = self._softened(student, teacher, temperature)
-        loss = _tempered_kl(z_student, z_teacher, temperature, sample_weight)
-        return _narrowed(loss, student)
+        z_student, z_teacher, T = self._softened(student, teacher, temperature)
+        return _narrowed(_tempered_kl(z_student, z_teacher, T, sample_weight), student)
 
 
 class LogitMSELoss(_LogitLoss):
@@ -375,13 +379,12 @@ class DKDLoss(_LogitLoss):
             label per sample, if there are fewer than two classes, or if the shapes
             disagree.
         """
-        temperature = self._checked_temperature(temperature)
-        z_student, z_teacher = self._softened(student, teacher, temperature)
+        z_student, z_teacher, T = self._softened(student, teacher, temperature)
         y = self._check_labels(y, z_student)
         target = _kl_rows(_log_binary(z_student, y), _log_binary(z_teacher, y).exp())
         nontarget = _kl_rows(*_nontargets(z_student, z_teacher, y))
         rows = self.target_weight * target + self.nontarget_weight * nontarget
-        loss = _narrowed(weighted_mean(rows, sample_weight) * temperature**2, student)
+        loss = _narrowed(weighted_mean(rows, sample_weight) * T**2, student)
         if epoch is None or epoch + 1 >= self.warmup_epochs:
             return loss
         return (epoch + 1) / self.warmup_epochs * loss
@@ -498,13 +501,12 @@ class DISTLoss(_LogitLoss):
             If a parameter is out of its range, if there are fewer than two classes, or
             if the shapes disagree.
         """
-        temperature = self._checked_temperature(temperature)
-        z_student, z_teacher = self._softened(student, teacher, temperature)
+        z_student, z_teacher, T = self._softened(student, teacher, temperature)
         p_student, p_teacher = F.softmax(z_student, dim=1), F.softmax(z_teacher, dim=1)
         within_samples = _decorrelation(p_student, p_teacher)
         within_classes = _decorrelation(p_student.T, p_teacher.T, sample_weight).mean()
         rows = self.beta * within_samples + self.gamma * within_classes
-        return _narrowed(weighted_mean(rows, sample_weight) * temperature**2, student)
+        return _narrowed(weighted_mean(rows, sample_weight) * T**2, student)
 
 
 class NKDLoss(_LogitLoss):
@@ -605,18 +607,17 @@ class NKDLoss(_LogitLoss):
             label per sample, if there are fewer than two classes, or if the shapes
             disagree.
         """
-        temperature = self._checked_temperature(temperature)
-        z_student, z_teacher = self._softened(student, teacher, temperature)
+        z_student, z_teacher, T = self._softened(student, teacher, temperature)
         y = self._check_labels(y, z_student)
-        p_target = F.softmax(z_teacher * temperature, dim=1)[_at(y)]
-        target = -p_target * F.log_softmax(z_student * temperature, dim=1)[_at(y)]
+        p_target = F.softmax(z_teacher * T, dim=1)[_at(y)]
+        target = -p_target * F.log_softmax(z_student * T, dim=1)[_at(y)]
         log_q_student, q_teacher = _nontargets(z_student, z_teacher, y)
         nontarget = -(q_teacher * log_q_student).sum(dim=1)
-        rows = target + self.gamma * temperature**2 * nontarget
+        rows = target + self.gamma * T**2 * nontarget
         return _narrowed(weighted_mean(rows, sample_weight), student)
 
 
-class StandardizedLoss(_LogitLoss):
+class StandardizedLoss(_TemperatureLoss):
     r"""Kullback-Leibler divergence on standardized logits.
 
     It is :class:`KLLoss` after each row of logits, on both sides, was brought to mean
@@ -672,11 +673,6 @@ class StandardizedLoss(_LogitLoss):
     """
 
     min_classes = 3
-
-    _parameter_constraints = {"temperature": [POSITIVE, None]}
-
-    def __init__(self, temperature: float | None = None) -> None:
-        self.temperature = temperature
 
     def __call__(
         self,
@@ -824,8 +820,7 @@ class JSDLoss(_LogitLoss):
             If a parameter is out of its range, if ``beta`` is 1 and ``teacher`` isn't
             finite, or if the shapes disagree.
         """
-        temperature = self._checked_temperature(temperature)
-        z_student, z_teacher = self._softened(student, teacher, temperature)
+        z_student, z_teacher, _ = self._softened(student, teacher, temperature)
         if self.beta == 1:
             _check_finite(teacher)
         rows = _jsd_rows(

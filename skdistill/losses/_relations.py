@@ -363,7 +363,7 @@ class ContrastiveLoss(_RelationLoss):
         return _info_nce(*pair, self.temperature)
 
     def learned(self, n_student_features: int, n_teacher_features: int) -> nn.Module:
-        """Return the loss behind a linear map of either side.
+        """Return the loss with a learned linear map for each side.
 
         Parameters
         ----------
@@ -443,7 +443,7 @@ class _AngleLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, student: Tensor, teacher: Tensor) -> Tensor:
-        """Compute the loss, and the gradient where it will be asked for."""
+        """Compute the loss, and the gradient if it is needed."""
         needs_grad = ctx.needs_input_grad[0]
         leaf = student.detach().requires_grad_(needs_grad)
         loss, grad = student.new_zeros(()), torch.zeros_like(student)
@@ -466,7 +466,7 @@ class _AngleLoss(torch.autograd.Function):
 
 
 def _vertex_chunks(student: Tensor, teacher: Tensor) -> tuple[Tensor, ...]:
-    """Return indices of all rows, as many at a time as may be vertices at once."""
+    """Return the indices of all rows, in chunks whose angles fit into memory."""
     n, width = len(student), max(student.shape[1], teacher.shape[1])
     size = max(1, _CHUNK_SIZE // (n * (n + width)))
     return torch.arange(n, device=student.device).split(size)

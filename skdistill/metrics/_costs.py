@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from skdistill.utils._costs import (
     check_fitted,
@@ -14,16 +13,7 @@ from skdistill.utils._costs import (
 )
 from skdistill.utils._validation import check_not_empty
 
-Scorer = TypeVar("Scorer", bound=Callable[..., float])
 
-
-def _takes_weights(scorer: Scorer) -> Scorer:
-    """Let a search with several metrics pass weights of the rows to a function."""
-    scorer._accept_sample_weight = lambda: True  # type: ignore[attr-defined]
-    return scorer
-
-
-@_takes_weights
 def size_scorer(
     estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
 ) -> float:
@@ -63,7 +53,6 @@ def size_scorer(
     return -float(dumped_bytes(estimator))
 
 
-@_takes_weights
 def latency_scorer(
     estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
 ) -> float:
@@ -109,3 +98,8 @@ def latency_scorer(
     check_fitted(estimator)
     ask = getattr(estimator, method_of(estimator))
     return -median_microseconds(ask, single_rows(X))
+
+
+# Searches with several metrics may pass weights of the rows.
+for _scorer in (size_scorer, latency_scorer):
+    _scorer._accept_sample_weight = lambda: True  # type: ignore[attr-defined]

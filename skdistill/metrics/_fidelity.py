@@ -14,14 +14,6 @@ from sklearn.utils.validation import _check_sample_weight
 from skdistill._targets._proba import check_proba
 
 
-@validate_params(
-    {
-        "teacher_pred": ["array-like"],
-        "student_pred": ["array-like"],
-        "sample_weight": ["array-like", None],
-    },
-    prefer_skip_nested_validation=True,
-)
 def agreement(
     teacher_pred: ArrayLike,
     student_pred: ArrayLike,
@@ -78,14 +70,6 @@ def agreement(
     return _mean(teacher == student, sample_weight)
 
 
-@validate_params(
-    {
-        "teacher_proba": ["array-like"],
-        "student_proba": ["array-like"],
-        "sample_weight": ["array-like", None],
-    },
-    prefer_skip_nested_validation=True,
-)
 def kl_to_teacher(
     teacher_proba: ArrayLike,
     student_proba: ArrayLike,

@@ -1,4 +1,4 @@
-"""A scorer that knows the teacher."""
+"""A scorer that compares students with their teacher."""
 
 from __future__ import annotations
 
@@ -17,16 +17,9 @@ from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher
 from skdistill.utils._validation import all_fitted
 
-
-def _neg_kl(
-    teacher_proba: NDArray[Any], student_proba: NDArray[Any], **weight: Any
-) -> float:
-    return -kl_to_teacher(teacher_proba, student_proba, **weight)
-
-
 _METRICS: dict[str, Callable[..., float]] = {
     "agreement": agreement,
-    "neg_kl": _neg_kl,
+    "neg_kl": lambda *proba, **weight: -kl_to_teacher(*proba, **weight),
 }
 
 
@@ -47,7 +40,7 @@ class FidelityScorer:
         """Score a fitted estimator; ``y`` is ignored."""
         metric = _METRICS[self.metric] if isinstance(self.metric, str) else self.metric
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        teacher, student, _ = proba_of_both(self.teacher, estimator, X)
+        teacher, student = proba_of_both(self.teacher, estimator, X)
         return float(metric(teacher, student, **weight))
 
     def __repr__(self) -> str:
@@ -138,8 +131,8 @@ def fidelity_scorer(
 
 def proba_of_both(
     teacher: Any, estimator: Any, X: Any, *, classes: Any = None, **asked: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
-    """Return the probabilities of a teacher and a student, and their columns' labels.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the probabilities of a teacher and a student, with the same columns.
 
     Parameters
     ----------
@@ -161,4 +154,4 @@ def proba_of_both(
     teacher_proba, student_proba = (
         align(proba, names, target.names).astype(np.float64) for proba, names in said
     )
-    return teacher_proba, student_proba, target.names
+    return teacher_proba, student_proba

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-# When a bar appears, and how often it is drawn. A log, and a notebook without
-# ipywidgets, get a line each time: a search with short fits would flood them.
+# The seconds until a bar appears, and between two drawings. A log, and a notebook
+# without ipywidgets, get a line for each drawing.
 _SECONDS = 1.0
 
 
 def progress_bar(rows: Iterable[Any] | None = None, **look: Any) -> Any:
     """Return a bar of tqdm, which appears after a second and vanishes at its end.
 
-    tqdm is imported with the first bar: in a notebook without ipywidgets, it warns.
+    tqdm is imported here, as its import warns in a notebook without ipywidgets.
     """
     from tqdm.auto import tqdm
 

@@ -1,4 +1,4 @@
-"""What a model costs: the size of its file, and the time of its calls."""
+"""The costs of a model: the size of its file, and the time of its calls."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sklearn.utils.validation import _num_samples
 
 from skdistill.utils._validation import is_fitted
 
-# For how many seconds anything is timed to take the median.
+# The seconds that calls are timed for a median.
 _MEDIAN_SECONDS = 0.3
 
 # The least number of calls, however long they take.
 _MIN_CALLS = 3
 
-# How many rows at the beginning of X are timed as single rows.
+# The number of rows at the beginning of X that are timed one by one.
 _N_ROWS = 100
 
 
@@ -35,7 +35,7 @@ def dumped_bytes(model: Any) -> int:
 
 
 def check_fitted(model: Any) -> None:
-    """Raise a TypeError or NotFittedError for what is no fitted classifier."""
+    """Raise a TypeError or NotFittedError unless ``model`` is a fitted classifier."""
     name = type(model).__name__
     if isinstance(model, type):
         raise TypeError(f"expected a classifier, got the class {model.__name__}")
@@ -79,20 +79,14 @@ def microseconds(
     call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float
 ) -> NDArray[np.float64]:
     """Return the times of calls with one argument after the other, after a warm-up."""
-    _timed(call, arguments, seconds / 10, 1)
-    return np.array(_timed(call, arguments, seconds, _MIN_CALLS)) / 1e3
-
-
-def _timed(
-    call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float, at_least: int
-) -> list[int]:
-    times: list[int] = []
-    end = perf_counter_ns() + seconds * 1e9
-    for argument in itertools.cycle(arguments):
-        start = perf_counter_ns()
-        call(argument)
-        stop = perf_counter_ns()
-        times.append(stop - start)
-        if stop >= end and len(times) >= at_least:
-            break
-    return times
+    for duration, least in ((seconds / 10, 1), (seconds, _MIN_CALLS)):
+        times: list[int] = []
+        end = perf_counter_ns() + duration * 1e9
+        for argument in itertools.cycle(arguments):
+            start = perf_counter_ns()
+            call(argument)
+            stop = perf_counter_ns()
+            times.append(stop - start)
+            if stop >= end and len(times) >= least:
+                break
+    return np.array(times) / 1e3

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skdistill.utils._frames import column_at, holds_dates, is_pandas, kind_of
 
-# What a date is turned into: most of what skrub's DatetimeEncoder extracts.
+# The numbers that stand for a date: most of those of skrub's DatetimeEncoder.
 PARTS = ("year", "month", "weekday", "hour", "total_seconds")
 
 
@@ -24,7 +24,7 @@ def date_parts(X: Any, position: int, zone: str | None) -> NDArray[np.float64]:
     position : int
         The column.
     zone : str or None
-        The time zone whose clock tells the numbers; None for dates without one.
+        The time zone of the numbers; None for dates without a time zone.
 
     Returns
     -------
@@ -62,9 +62,9 @@ def date_parts(X: Any, position: int, zone: str | None) -> NDArray[np.float64]:
 
 
 def as_dates(column: Any) -> Any:
-    """Return a column of dates in the one form in which its library computes by them.
+    """Return a column of dates as an index of pandas, or as it is in polars.
 
-    That is an index in pandas, whatever types the column has, and the column in polars.
+    Columns of dates have several dtypes in pandas, and an index has one.
     """
     return _index(column) if is_pandas(column) else column
 
@@ -76,9 +76,9 @@ def zone_of(dates: Any) -> str | None:
 
 
 def clock(dates: Any, zone: str | None) -> NDArray[np.datetime64]:
-    """Return dates as the clock in a time zone shows them.
+    """Return dates in the local time of a time zone.
 
-    Dates without a time zone stay what they are.
+    Dates without a time zone do not change.
     """
     own = zone_of(dates)
     if own is None:
@@ -91,9 +91,9 @@ def clock(dates: Any, zone: str | None) -> NDArray[np.datetime64]:
 
 
 def dates_like(column: Any, times: NDArray[np.datetime64]) -> Any:
-    """Return instants, in UTC, so that a column of pandas takes them.
+    """Return times in UTC in the form that a column of pandas takes.
 
-    It is the inverse of ``clock(as_dates(column), "UTC")``.
+    This is the inverse of ``clock(as_dates(column), "UTC")``.
     """
     index = _index(times)
     return index if zone_of(as_dates(column)) is None else index.tz_localize("UTC")

@@ -1,4 +1,4 @@
-"""Tell whether objects are the same as before: a checksum of all that they hold."""
+"""Checksums of objects, which tell whether they have changed."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _ONE_AT_A_TIME = ForkSafeLock()
 # From this size on, threads save more time than it takes to start them.
 _MANY_BYTES = 32 * 2**20
 
-# What only a further training of a skorch net reads.
+# Attributes of a skorch net that only a further training reads.
 _OF_TRAINING = ("history_", "optimizer_", "callbacks_")
 
-# The mode of a net's modules, and their parts, which are listed one by one.
+# Attributes of modules that are left out: the mode, and submodules, which come later.
 _OF_MODULES = ("training", "_modules")
 
 
@@ -47,21 +47,21 @@ _OF_MODULES = ("training", "_modules")
 class Fingerprint:
     """A checksum, and whether another process would compute the same.
 
-    ``is_lasting`` is False where code of the person's own is part of what was
-    summed: nothing tells a later process whether that code is still the same.
+    ``is_lasting`` is False if the checksum covers code of the user: a later process
+    cannot tell whether that code is still the same.
     """
 
     checksum: str
     is_lasting: bool
 
 
-# Of objects that do not change for a while, by their identity.
+# The checksums of objects that do not change for a while, by the id of the object.
 _known: ContextVar[dict[int, Fingerprint]] = ContextVar("known", default={})  # noqa: B039
 
 
 @contextmanager
 def unchanged(objects: Sequence[Any]) -> Iterator[None]:
-    """Compute the checksum of objects once for the time in which none of them changes.
+    """Compute checksums once, for objects that do not change while the context lasts.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def fingerprint(*objects: Any) -> Fingerprint | None:
 
 
 class _Stream:
-    """Takes the bytes of a pickle, and the arrays that go beside them."""
+    """Sums the bytes of a pickle, and of the arrays that are not copied into it."""
 
     def __init__(self) -> None:
         self._digest = hashlib.blake2b(digest_size=16)
@@ -135,7 +135,7 @@ class _Stream:
 
 
 class _Pickler(cloudpickle.Pickler):
-    """Pickles what decides an object's answers, and nothing that asking changes."""
+    """Pickles what predictions depend on, and nothing that predictions change."""
 
     met_own_code = False
 
@@ -166,11 +166,11 @@ class _Pickler(cloudpickle.Pickler):
 
 
 def _contents(*parts: Any) -> None:
-    """Stand in the pickle for what made the object; nobody unpickles it."""
+    """Replace a constructor in a pickle that is never loaded."""
 
 
 def _without_mode(value: Any) -> Any:
-    """Return what is in a module of a net, which is in evaluation mode once asked."""
+    """Return the attributes of a module without its mode, which predictions change."""
     if isinstance(value, type) or not hasattr(value, "named_modules"):
         return value
     return [
@@ -185,7 +185,7 @@ def _without_mode(value: Any) -> Any:
 
 @contextmanager
 def _own_code_by_value() -> Iterator[None]:
-    """Let cloudpickle write out the code of modules that are not installed."""
+    """Let cloudpickle include the code of modules that are not installed."""
     known = {"__main__", *cloudpickle.list_registry_pickle_by_value()}
     modules = [
         module
@@ -205,7 +205,7 @@ def _own_code_by_value() -> Iterator[None]:
 
 
 def _is_own(name: str | None) -> bool:
-    """Tell whether a module is the person's, and may be edited and loaded again."""
+    """Tell whether a module is code of the user, which may be edited and reloaded."""
     if name is None or name == "__main__":
         return True
     module = sys.modules.get(name)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
-# What the values of an object column may be to make it a column of numbers.
+# The types of values that make an object column a column of numbers.
 _NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
 
-# Up to this many rows, pandas converts all columns sooner than it selects some.
+# Up to this many rows, pandas converts all columns faster than it selects some.
 _FEW_ROWS = 100
 
 
@@ -32,7 +32,7 @@ def column_names(X: Any) -> list[Any]:
 
 
 def native(X: Any) -> Any:
-    """Return a data frame as one of pandas or polars, the libraries known here."""
+    """Return a data frame of pandas or polars, converted from other libraries."""
     if is_pandas(X) or hasattr(X, "to_series"):
         return X
     return X.to_pandas(date_as_object=False)
@@ -56,7 +56,7 @@ def stacked(parts: list[Any]) -> Any:
 
 
 def check_frame(X: Any) -> None:
-    """Raise where ``X`` is a data frame that nobody can take."""
+    """Raise if ``X`` is a lazy frame, or a data frame with duplicate column names."""
     if type(X).__name__ == "LazyFrame":
         raise TypeError("X is a LazyFrame, which has no rows yet: pass X.collect()")
     if is_frame(X):
@@ -69,9 +69,9 @@ def check_frame(X: Any) -> None:
 
 
 def kind_of(X: Any, position: int) -> Literal["numbers", "dates", "levels"]:
-    """Tell what the values of a column are.
+    """Return the kind of values in a column.
 
-    A column of objects without any value is one of levels.
+    A column of objects without any values counts as levels.
 
     Raises
     ------
@@ -125,12 +125,15 @@ def floats(
     if not positions:
         return np.empty((X.shape[0], 0), dtype)
     _check_numbers(X, positions)
-    convert = _pandas_floats if is_pandas(X) else _polars_floats
     try:
         with np.errstate(over="ignore"):  # what overflows is reported as infinite
-            block = convert(X, positions, dtype)
+            if is_pandas(X):
+                block = _pandas_floats(X, positions, dtype)
+            else:
+                columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
+                block = np.stack(columns, axis=1).astype(dtype, copy=False)
     except Exception as error:  # polars has exceptions of its own
-        raise ValueError(f"a column of numbers is none of floats: {error}") from error
+        raise ValueError(f"a column of numbers is not of floats: {error}") from error
     bound = np.finfo(np.float32).max
     too_large = (block > bound) | (block < -bound)
     problems = [(too_large, "infinity or a value too large for float32")]
@@ -157,11 +160,6 @@ def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
     ]
 
 
-def _polars_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
-    columns = [X.to_series(i).cast(float).to_numpy() for i in positions]
-    return np.stack(columns, axis=1).astype(dtype, copy=False)
-
-
 def _pandas_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
     block: NDArray[Any]
     all_numeric = len(positions) == X.shape[1]
@@ -186,14 +184,14 @@ def _objects(X: Any, positions: list[int], missing: Any) -> NDArray[np.object_]:
 
 
 def _label(value: Any) -> str:
-    """Return a level that is no string as one; 1 and 1.0 are the same level."""
+    """Return a level as a string; 1 and 1.0 are the same level."""
     if isinstance(value, float | np.floating) and value.is_integer():
         value = int(value)
     return str(value)
 
 
 def _check_numbers(X: Any, positions: list[int]) -> None:
-    """Raise where a column holds anything but numbers."""
+    """Raise if a column holds anything but numbers."""
     dtypes = [*X.dtypes]
     for i in positions:
         types = set() if _holds_numbers(dtypes[i]) else _types(X, i)
@@ -223,7 +221,7 @@ def holds_dates(dtype: Any) -> bool:
 
 
 def _types(X: Any, position: int) -> set[type]:
-    """Return the types of the values: of numbers and strings, or of dates alone."""
+    """Return the types of the values, which are numbers and strings, or dates."""
     column = column_at(X, position)
     if holds_dates(column.dtype):
         return {datetime.date}

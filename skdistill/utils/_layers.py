@@ -1,4 +1,4 @@
-"""What goes into a torch module, and what a layer makes of it on the way."""
+"""The input of a torch module, and the features that one of its layers returns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class NoFeaturesError(ValueError):
-    """There are no features to be found without being told where."""
+    """No layer was named, and there are no features of a last linear layer."""
 
 
 def dtype_of(module: nn.Module) -> torch.dtype | None:
@@ -30,18 +30,18 @@ def as_weights(module: nn.Module, X: Any) -> Any:
 
 
 class Watch:
-    """Catches what a layer makes, in the forward passes while the context lasts.
+    """Keeps the features that a layer returns while the context lasts.
 
     Parameters
     ----------
     module : torch.nn.Module
         The module; it has hooks while the context lasts, and none afterwards. Other
-        threads may run it meanwhile: what it makes of their rows is not caught.
+        threads may run it meanwhile: the features of their rows are not kept.
     layer : str or None
         The name of a submodule, whose output counts; None is the input of the last
         :class:`torch.nn.Linear` that is called.
     owner, parameter : str
-        Whose module it is, and which parameter names the layer, for errors.
+        The owner of the module, and the parameter that names the layer, for errors.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Watch:
         self.parameter = parameter
         module = getattr(module, "_orig_mod", module)  # what torch.compile was given
         names = {name: part for name, part in module.named_modules() if name}
-        # Of the linear layers, whichever is called last, wherever it is defined.
+        # The linear layer that is called last counts, wherever it is defined.
         self.linear = [
             part
             for part in module.modules()

@@ -1,4 +1,4 @@
-"""What is inside of pipelines, searches and frozen estimators."""
+"""The estimators inside of pipelines, searches and frozen estimators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 
@@ -16,15 +15,15 @@ def unwrapped(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
     Parameters
     ----------
     estimator : estimator
-        A fitted estimator. Of a search its ``best_estimator_`` counts, of a
-        FrozenEstimator what it holds, of a pipeline its last step.
+        A fitted estimator. A search is replaced by its ``best_estimator_``, a
+        FrozenEstimator by its ``estimator``, and a pipeline by its last step.
 
     Returns
     -------
     before : list of (str, transformer)
-        The steps that a row goes through first, without those that do nothing.
+        The steps before the last estimator, without those that do nothing.
     last : estimator
-        The estimator at the end, which is none of the above.
+        The estimator at the end.
 
     Raises
     ------
@@ -37,7 +36,7 @@ def unwrapped(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
             estimator = estimator.estimator
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        elif isinstance(estimator, BaseSearchCV):
+        elif hasattr(estimator, "refit"):  # a search
             raise TypeError(
                 f"this {type(estimator).__name__} has no best_estimator_, as it did "
                 "not refit: search with refit=True"
@@ -50,9 +49,9 @@ def unwrapped(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
 
 
 def last_step(estimator: Any) -> tuple[str, Any]:
-    """Return the last step of a pipeline, and the prefix of its parameters.
+    """Return the prefix of the parameters of a pipeline's last step, and the step.
 
-    Of an estimator that is no pipeline, that is "" and the estimator itself.
+    For an estimator that is not a pipeline, return "" and the estimator.
     """
     prefix = ""
     while isinstance(estimator, Pipeline):
@@ -62,7 +61,7 @@ def last_step(estimator: Any) -> tuple[str, Any]:
 
 
 def innermost(estimator: Any) -> Any:
-    """Return what pipelines end in, and what searches, bags and the like clone."""
+    """Return the estimator inside of pipelines, searches, bags and the like."""
     _, last = last_step(estimator)
     inside = getattr(last, "estimator", None)
     return last if inside is None else innermost(inside)
@@ -70,13 +69,9 @@ def innermost(estimator: Any) -> Any:
 
 def active(steps: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Return the steps of a pipeline that do something."""
-    return [
-        (name, step)
-        for name, step in steps
-        if step is not None and not (isinstance(step, str) and step == "passthrough")
-    ]
+    return [(name, step) for name, step in steps if step not in (None, "passthrough")]
 
 
 def listed(teacher: Any) -> list[Any]:
-    """Return the teachers as a list, of which there may be one."""
+    """Return one teacher or several as a list."""
     return list(teacher) if isinstance(teacher, list | tuple) else [teacher]

@@ -185,5 +185,5 @@ def test_the_frame_has_a_row_for_each_model():
 
 def test_a_frame_needs_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match="to_frame requires pandas"):
+    with pytest.raises(ImportError, match="to_frame needs pandas"):
         comparison().to_frame()

@@ -61,7 +61,9 @@ def test_a_text_stands_in_for_the_picture(display):
 def test_without_matplotlib_an_error_says_how_to_install_it(display, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     name = type(display).__name__
-    with pytest.raises(ImportError, match=rf"{name}\.plot .*pip install matplotlib"):
+    with pytest.raises(
+        ImportError, match=rf"{name}\.plot .*pip install skdistill\[plot\]"
+    ):
         display.plot()
 
 

@@ -1,0 +1,70 @@
+"""From the outputs of a net's module to probabilities: the one rule for all nets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def first(outputs: Any) -> Tensor:
+    """Return the outputs that predictions use: the first item of a tuple."""
+    return outputs[0] if isinstance(outputs, tuple) else outputs
+
+
+def returns_logits(net: Any) -> bool:
+    """Tell whether the criterion of a net is the one that takes logits.
+
+    A net that was loaded from a file has no criterion.
+    """
+    criterion = net.criterion_
+    criterion = getattr(criterion, "_orig_mod", criterion)  # torch.compile wraps it
+    return isinstance(criterion, nn.CrossEntropyLoss)
+
+
+def nonlinearity_of(net: Any) -> Callable[[Tensor], Tensor]:
+    """Return the function that turns the outputs of a net into probabilities.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        An initialized net.
+
+    Returns
+    -------
+    nonlinearity : callable
+        The ``predict_nonlinearity`` of the net if it is callable; :func:`softmax` if
+        the net was trained by cross-entropy; otherwise :func:`identity`.
+    """
+    if callable(net.predict_nonlinearity):
+        nonlinearity: Callable[[Tensor], Tensor] = net.predict_nonlinearity
+        return nonlinearity
+    return softmax if returns_logits(net) else identity
+
+
+def to_proba(outputs: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the outputs of a module as probabilities, whose rows sum to 1.
+
+    Parameters
+    ----------
+    outputs : Tensor of shape (n_samples, n_classes), or tuple that begins with one
+        What the module returned.
+    nonlinearity : callable
+        What :func:`nonlinearity_of` returned for the net.
+    """
+    proba = nonlinearity(first(outputs))
+    if nonlinearity is softmax:
+        return proba
+    return proba / proba.sum(dim=1, keepdim=True)
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """Return the softmax of each row."""
+    return torch.softmax(logits, dim=1)
+
+
+def identity(outputs: Tensor) -> Tensor:
+    """Return outputs that are probabilities already."""
+    return outputs

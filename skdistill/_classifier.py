@@ -25,6 +25,7 @@ from skdistill._training._history import TrainingHistory
 from skdistill._training._prediction import log_proba, proba
 from skdistill._transfer._question import METHODS
 from skdistill.utils._frames import is_frame
+from skdistill.utils._params import check_params
 from skdistill.utils._validation import (
     all_fitted,
     has_known_columns,
@@ -486,7 +487,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
                 "partial_fit fits no clones of the teacher on a chunk: pass rows that "
                 "the teacher has not seen, calibrate_teacher=(X_cal, y_cal)"
             )
-        self._validate_params()  # _fit_context leaves it out where there was a fit
+        check_params(self)  # _fit_context leaves it out where there was a fit
         self._fit(X, y, sample_weight, teacher_proba, classes=classes, incremental=True)
         return self
 

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdistill._targets._class_names import check_classes
 from skdistill.utils._layers import NoFeaturesError, Watch
 from skdistill.utils._locks import ForkSafeLock
+from skdistill.utils._params import check_params
 
 _ONE_AT_A_TIME = ForkSafeLock()
 
@@ -198,7 +199,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
                 "the teacher is a function, which has no layers: pass "
                 "teacher_features= a function of the teacher and X"
             )
-        self._validate_params()
+        check_params(self)
         rows = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
         watch = Watch(self.module, layer, "the teacher", "teacher_features")
 
@@ -210,7 +211,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         return np.concatenate(_ask_module(self.module, rows, self.batch_size, ask))
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
-        self._validate_params()
+        check_params(self)
         X = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
         if isinstance(self.module, torch.nn.Module):
             outputs = _ask_module(self.module, X, self.batch_size, self.module)

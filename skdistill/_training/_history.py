@@ -5,9 +5,9 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._optional_dependencies import check_pandas_support
 from skorch.history import History
 
+from skdistill.utils._optional import require
 from skdistill.utils._text import aligned, html_table
 
 # Of how many epochs a longer table shows the beginning and the end.
@@ -42,7 +42,7 @@ class TrainingHistory(History):
         ImportError
             If pandas is not installed.
         """
-        pandas = check_pandas_support("history_.to_frame")
+        pandas = require("pandas", "history_.to_frame", "pandas")
         frame = pandas.DataFrame(list(self), columns=["epoch", *self._columns])
         return frame.set_index("epoch")
 

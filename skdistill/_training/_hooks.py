@@ -23,9 +23,9 @@ from skdistill._training._batches import Collate, NumberedBatches, NumberedRows
 from skdistill._training._learned import LearnedLosses
 from skdistill._training._loss import BatchLoss, weighted_mean
 from skdistill._training._outputs import check_outputs, student_logits
-from skdistill._training._prediction import first
 from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._layers import Watch, as_weights
+from skdistill.utils._probabilities import first
 
 if TYPE_CHECKING:
     from skorch import NeuralNetClassifier as _Net
@@ -147,7 +147,7 @@ class DistillingMixin(_Net):
     def features_of_example_(self) -> Tensor:
         """Return the student's features of some rows."""
         loader = super().get_iterator(super().get_dataset(self.distillation_.example))
-        self._set_training(False)
+        self.module_.eval()
         watch = Watch(
             self.module_,
             self.distillation_.loss.objective.student_layer,

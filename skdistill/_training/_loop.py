@@ -40,9 +40,6 @@ _SHARE_OF_FREE = 0.5
 
 # What the loop does in its own way: a net that overrides one of these is skorch's.
 _REPLACED = (
-    "_set_training",
-    "_step_optimizer",
-    "_zero_grad_optimizer",
     "evaluation_step",
     "fit",
     "fit_loop",

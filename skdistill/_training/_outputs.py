@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skdistill._training._prediction import learns_from_logits
+from skdistill.utils._probabilities import nonlinearity_of, returns_logits
 
 
 def check_outputs(net: Any, outputs: Tensor) -> None:
@@ -19,9 +19,9 @@ def check_outputs(net: Any, outputs: Tensor) -> None:
             f"(n_samples, {n_classes}), a column for each class: give the module a "
             "parameter n_classes, which is then set for you, or set its width"
         )
-    if learns_from_logits(net) or len(net.history) > 1:
+    if returns_logits(net) or len(net.history) > 1:
         return
-    proba = net._get_predict_nonlinearity()(outputs.detach())
+    proba = nonlinearity_of(net)(outputs.detach())
     off = (proba.sum(dim=1) - 1).abs().max()
     if (proba < 0).any() or off > 1e-2:
         raise ValueError(
@@ -34,7 +34,7 @@ def check_outputs(net: Any, outputs: Tensor) -> None:
 
 def student_logits(net: Any, outputs: Tensor) -> Tensor:
     """Return outputs as logits; they may be probabilities."""
-    if learns_from_logits(net):
+    if returns_logits(net):
         return outputs
-    proba = net._get_predict_nonlinearity()(outputs)
+    proba = nonlinearity_of(net)(outputs)
     return torch.log(proba + torch.finfo(proba.dtype).eps)

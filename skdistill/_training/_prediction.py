@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._layers import as_weights, dtype_of
+from skdistill.utils._probabilities import first, nonlinearity_of, softmax, to_proba
 
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
 _FORWARD_SIZE = 2**20
@@ -23,18 +24,22 @@ _FORWARD_SIZE = 2**20
 
 def proba(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the probabilities of ``X`` by a fitted net, float64, on the CPU."""
-    if X.shape[0] == 1:  # Torch computes a single row with one thread anyhow.
-        return _proba(net, X)
-    with one_thread_if_small(net.module_, X.shape[0]):
-        return _proba(net, X)
+    return to_proba(outputs_of(net, X), nonlinearity_of(net))
 
 
 def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the log-probabilities of ``X`` by a fitted net, float64, on the CPU."""
+    if nonlinearity_of(net) is softmax:
+        return torch.log_softmax(outputs_of(net, X), dim=1)
+    return torch.log(proba(net, X))
+
+
+def outputs_of(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the outputs of a net's module, float64, on the CPU."""
+    if X.shape[0] == 1:  # torch computes a single row with one thread anyhow
+        return forward(net, X).double()
     with one_thread_if_small(net.module_, X.shape[0]):
-        if _gives_logits(net):
-            return torch.log_softmax(forward(net, X).double(), dim=1)
-        return torch.log(proba(net, X))
+        return forward(net, X).double()
 
 
 def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
@@ -57,11 +62,6 @@ def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     return whole
 
 
-def first(output: Any) -> Tensor:
-    """Return what counts of a module's output: of a tuple, the first."""
-    return output[0] if isinstance(output, tuple) else output
-
-
 def _on_cpu(output: Any) -> Tensor:
     return first(output).detach().cpu()
 
@@ -71,19 +71,13 @@ def to_tensor(X: Any) -> Tensor:
     return torch.tensor(X.toarray() if issparse(X) else X)
 
 
-def learns_from_logits(net: Any) -> bool:
-    """Tell whether a net's module returns logits, by the criterion that takes them."""
-    return isinstance(net.criterion_, torch.nn.CrossEntropyLoss)
-
-
 def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
     """Return a copy with what prediction needs; it shares the module with ``net``."""
     small = object.__new__(type(net))
     vars(small).update(vars(net))
     small.callbacks, small.callbacks_, small.history_ = None, [], History()
-    if _gives_logits(net):
-        # Without its criterion the net could not tell that a softmax is due.
-        small.predict_nonlinearity = _softmax
+    # Without its criterion the net could not tell whether a softmax is due.
+    small.predict_nonlinearity = nonlinearity_of(net)
     small.trim_for_prediction()
     small.virtual_params_ = {}  # they set an optimizer, which is gone
     if hasattr(small, "learned_losses_"):
@@ -94,18 +88,7 @@ def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
 
 def is_trimmed(net: NeuralNetClassifier) -> bool:
     """Tell whether a net has come from a file, and can predict alone."""
-    return getattr(net, "_trimmed_for_prediction", False)
-
-
-def _proba(net: NeuralNetClassifier, X: Any) -> Tensor:
-    outputs = forward(net, X).double()
-    if _gives_logits(net):
-        if len(outputs) == 1:
-            return torch.softmax(outputs, dim=1)
-        # On the transpose, this is several times as fast for few classes.
-        return torch.softmax(outputs.T.contiguous(), dim=0).T.contiguous()
-    proba = net._get_predict_nonlinearity()(outputs)
-    return proba / proba.sum(dim=1, keepdim=True)
+    return getattr(net, "optimizer_", net) is None
 
 
 def _evaluate(net: NeuralNetClassifier, X: Tensor) -> Any:
@@ -114,20 +97,6 @@ def _evaluate(net: NeuralNetClassifier, X: Tensor) -> Any:
         return net.evaluation_step((X, None))
     # The same without its checks, which take longer than a small net for a row.
     if net.module_.training:
-        net._set_training(False)
+        net.module_.eval()
     with torch.no_grad():
         return net.infer(X)
-
-
-def _gives_logits(net: Any) -> bool:
-    """Tell whether predictions are a softmax of the outputs.
-
-    Otherwise the person's own nonlinearity, or the module, makes the probabilities.
-    """
-    if callable(net.predict_nonlinearity):
-        return net.predict_nonlinearity is _softmax
-    return learns_from_logits(net)
-
-
-def _softmax(outputs: Tensor) -> Tensor:
-    return torch.softmax(outputs, dim=1)

@@ -14,8 +14,8 @@ import torch
 from skdistill._students._encoded_rows import EncodedRows
 from skdistill._training._lesson import Lesson
 from skdistill._training._nets import options_of, pacers_of, stacked_outputs
-from skdistill._training._prediction import first
 from skdistill.utils._fingerprint import fingerprint
+from skdistill.utils._probabilities import first
 
 # On a CPU, a larger stack takes more time for each of its nets.
 MAX_NETS = 12

@@ -165,8 +165,11 @@ class _Fit:
     def prepare(self) -> None:
         """Fit the estimator, but for the training of its net.
 
-        An error is left to the second call, which meets it again.
+        An error is left to the second call, which meets it again. Other functions than
+        that of searches run once, by the second call.
         """
+        if "scorer" not in self.kwargs:
+            return
         _, last = last_step(self.args[0])
         alone = {k: v for k, v in _FIT_ALONE.items() if k in self.kwargs}
         try:

@@ -1,7 +1,10 @@
 """Searches that train together, held against scikit-learn's own."""
 
+import contextlib
+import io
 import os
 import pickle
+import sys
 import threading
 import warnings
 
@@ -22,7 +25,7 @@ from skorch.callbacks import Callback, GradientNormClipping
 from skorch.dataset import ValidSplit
 
 from skdistill import DistilledClassifier, make_student
-from skdistill._training import _lockstep
+from skdistill._training import _train
 from skdistill.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -49,11 +52,12 @@ def stacks(monkeypatch):
     """Return the numbers of nets that are trained together, as a search goes on."""
     sizes = []
 
-    def train_stack(trainees, train=_lockstep.train_stack):
-        sizes.append(len(trainees))
-        return train(trainees)
+    def run(lessons, run=_train.run):
+        if len(lessons) > 1:
+            sizes.append(len(lessons))
+        run(lessons)
 
-    monkeypatch.setattr(_lockstep, "train_stack", train_stack)
+    monkeypatch.setattr(_train, "run", run)
     return sizes
 
 
@@ -75,11 +79,17 @@ def assert_same_scores(own, theirs):
     assert own.keys() == theirs.keys()
 
 
+class Listener(Callback):
+    """Does nothing at batches."""
+
+
 NETS = {
     "net": tiny_net(max_epochs=3, batch_size=16),
     "validating": tiny_net(
         max_epochs=3, batch_size=16, train_split=ValidSplit(4, stratified=True)
     ),
+    "early stopping": small_student(early_stopping=True),
+    "callback": tiny_net(max_epochs=3, batch_size=16, callbacks=[Listener()]),
     "one batch": tiny_net(max_epochs=3, batch_size=-1),
     "in order": tiny_net(
         max_epochs=3,
@@ -276,24 +286,71 @@ def test_a_process_that_dies_ends_the_search(data, forest):
 
 
 def test_ctrl_c_ends_the_search_and_the_next_one_works(data, forest, monkeypatch):
-    def interrupted(trainees):
+    def interrupted(lessons):
         raise KeyboardInterrupt
 
     search = GridSearchCV(distilled(forest), GRID, cv=3)
-    n_threads = threading.active_count()
     with monkeypatch.context() as patch:
-        patch.setattr(_lockstep, "train_stack", interrupted)
+        patch.setattr(_train, "run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search.fit(*data)
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and thread.daemon:
-            thread.join(1)
-    assert threading.active_count() <= n_threads
     assert not hasattr(search.fit(*data).estimator, "student_")
 
 
-class Listener(Callback):
-    """Does nothing."""
+class Here(LogisticRegression):
+    """Is fitted in the thread of the search."""
+
+    def fit(self, X, y):
+        assert threading.current_thread() is threading.main_thread()
+        return super().fit(X, y)
+
+
+def test_a_search_needs_no_threads(data):
+    grid = {"alpha": [0.2, 0.8]}
+    GridSearchCV(distilled(Here()), grid, cv=2, error_score="raise").fit(*data)
+
+
+class Recording(DistilledClassifier):
+    """Keeps the warnings of its fit, and what it prints."""
+
+    def fit(self, X, y, **params):
+        with (
+            warnings.catch_warnings(record=True) as found,
+            contextlib.redirect_stdout(io.StringIO()) as out,
+        ):
+            warnings.simplefilter("always")
+            warnings.warn(f"alpha {self.alpha}", stacklevel=1)
+            print(f"alpha {self.alpha}")
+            super().fit(X, y, **params)
+        self.found_ = [str(w.message) for w in found if "alpha" in str(w.message)]
+        self.found_ += [line for line in out.getvalue().splitlines() if "alpha" in line]
+        return self
+
+
+Recording.__init__ = DistilledClassifier.__init__
+
+
+def recorded(estimator, X, y):
+    return float(estimator.found_ == 2 * [f"alpha {estimator.alpha}"])
+
+
+def test_fits_that_record_warnings_leave_the_process_as_it_was(data, forest):
+    net = tiny_net(max_epochs=2, batch_size=16)
+    clf = Recording(forest, net, random_state=0)
+    before = sys.stdout, warnings.showwarning, list(warnings.filters)
+    search = GridSearchCV(clf, {"alpha": [0.4, 0.5, 0.9]}, scoring=recorded, cv=2)
+    search.fit(*data)
+    assert_array_equal(search.cv_results_["mean_test_score"], 1.0)
+    assert (sys.stdout, warnings.showwarning, warnings.filters) == before
+
+
+def test_scorers_see_the_estimator_as_it_is(data, forest):
+    def untouched(estimator, X, y):
+        return float(not vars(estimator).keys() & {"fit", "set_params"})
+
+    search = GridSearchCV(distilled(forest), GRID, scoring=untouched, cv=2)
+    assert_array_equal(search.fit(*data).cv_results_["mean_test_score"], 1.0)
+    assert (search.cv_results_["mean_fit_time"] > 0).all()
 
 
 class WithDropout(TinyModule):
@@ -317,15 +374,13 @@ OTHER_BATCHES = small_student().set_params(net__iterator_train__batch_size=8)
     [
         ({"relation_loss": "rkd"}, "compares features"),
         ({"loss": "jsd"}, "loss is not 'kl'"),
-        ({"net": {"callbacks": [Listener()]}}, "callback Listener"),
-        ({"net": {"callbacks": [GradientNormClipping(1.0)]}}, "callback Gradient"),
+        ({"net": {"callbacks": [GradientNormClipping(1.0)]}}, "callback looks at each"),
         ({"net": {"module": WithDropout}}, "draws"),
         ({"net": {"module": WithStatistics}}, "statistics"),
         ({"net": {"optimizer": torch.optim.Adafactor}}, "optimizer"),
         ({"net": {"warm_start": True}}, "warm_start"),
-        ({"net": {"iterator_train__num_workers": 1}}, "each batch"),
-        ({"student": OTHER_BATCHES}, "batch_size of its own"),
-        ({"student": small_student(early_stopping=True)}, "callback EarlyStopping"),
+        ({"net": {"iterator_train__num_workers": 1}}, "batches in its own way"),
+        ({"student": OTHER_BATCHES}, "batches in its own way"),
     ],
     ids=lambda params: str(params)[:40],
 )

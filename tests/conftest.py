@@ -98,9 +98,10 @@ def small_student(**params):
 
 
 def distilled(teacher=None, student=None, **params):
-    """Return an unfitted classifier, by default with a small and quick student."""
+    """Return an unfitted classifier, by default small, quick, and without made rows."""
     student = tiny_net() if student is None else student
-    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
+    defaults = {"augmenter": None, "random_state": 0}
+    return DistilledClassifier(teacher, student, **defaults | params)
 
 
 def hooks(module):

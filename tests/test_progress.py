@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.fixes import parse_version
 
-from skdistill import DistilledClassifier, make_student
+from tests.conftest import distilled, small_student
 
 X, y = load_iris(return_X_y=True)
 TEACHER = LogisticRegression(C=0.1).fit(X, y)
@@ -23,8 +23,7 @@ has_callbacks = pytest.mark.skipif(
 
 
 def make_classifier(**params):
-    student = make_student(max_epochs=4)
-    return DistilledClassifier(TEACHER, student, random_state=0, **params)
+    return distilled(TEACHER, small_student(max_epochs=4), **params)
 
 
 class Recorder:
@@ -53,7 +52,7 @@ class Recorder:
 
 
 def test_a_fit_is_silent_by_default(capfd):
-    make_classifier().fit(X, y)
+    make_classifier(augmenter="auto").fit(X, y)
     assert capfd.readouterr() == ("", "")
 
 
@@ -87,7 +86,7 @@ def test_verbose_changes_nothing_else():
 @has_callbacks
 def test_callbacks_see_labeling_and_every_epoch():
     recorder = Recorder()
-    clf = make_classifier().set_callbacks(recorder).fit(X, y)
+    clf = make_classifier(augmenter="auto").set_callbacks(recorder).fit(X, y)
     assert recorder.begun == ["fit", "label", "train"] + 4 * ["epoch"]
     assert recorder.ended == ["label"] + 4 * ["epoch"] + ["train", "fit"]
     assert recorder.torn_down == 1

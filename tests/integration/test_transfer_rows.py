@@ -321,9 +321,8 @@ def test_rows_of_frames(library):
     y = np.arange(60) % 2
     U = library({name: values[:20] for name, values in X.items()})
     teacher = make_pipeline(TabularPreprocessor(), LogisticRegression())
-    clf = DistilledClassifier(
-        teacher, make_student(max_epochs=1), augmenter="auto", random_state=0
-    )
+    params = {"alpha": 1.0, "calibrate_teacher": None, "random_state": 0}
+    clf = DistilledClassifier(teacher, make_student(max_epochs=1), **params)
 
     clf.fit(library(X), y, X_transfer=U)
 

@@ -1,8 +1,5 @@
 """What a person sees while a fit runs."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import sklearn
@@ -69,13 +66,6 @@ def test_verbose_shows_labeling_and_training(capfd, bars_at_once):
 def test_short_fits_of_a_search_show_no_bars(capfd):
     GridSearchCV(make_classifier(verbose=1), {"alpha": [0.5, 1]}, cv=2).fit(X, y)
     assert capfd.readouterr().err == ""
-
-
-def test_tqdm_waits_for_the_first_bar():
-    # In a notebook without ipywidgets, its import warns.
-    code = "import sys, skdistill._classifier; print('tqdm.auto' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "False\n"
 
 
 def test_verbose_changes_nothing_else():

@@ -24,7 +24,6 @@ from skdistill.utils._validation import (
     has_known_columns,
     is_fitted,
     plain_rows,
-    require_target,
 )
 from tests.conftest import tiny_net
 
@@ -373,12 +372,6 @@ def test_labels_become_an_array(kind):
 
     assert isinstance(checked, np.ndarray)
     assert checked.tolist() == ["a", "b", "a"]
-
-
-def test_required_target_is_handed_back():
-    assert require_target(y, "this") is y
-    with pytest.raises(ValueError, match="this requires y"):
-        require_target(None, "this")
 
 
 @pytest.mark.parametrize(

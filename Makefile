@@ -46,7 +46,8 @@ test: $(VENV)/.installed-test ## run the tests and the doctests; ARGS= goes to p
 	@$(RUN) -m pytest -n auto $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.installed-test ## try random tables and parameters, for about an hour
+fuzz: $(VENV)/.installed-test ## run the slow tests, and try random tables, for an hour
+	@$(RUN) -m pytest -n auto -m slow $(ARGS)
 	@$(RUN) -m pytest -n auto --hypothesis-profile=fuzz tests/integration/test_fuzz.py $(ARGS)
 
 .PHONY: lint

@@ -1,8 +1,5 @@
 """What a person sees while a fit runs."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import sklearn
@@ -11,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.fixes import parse_version
 
-from skdistill import DistilledClassifier, make_student
+from tests.conftest import distilled, small_student
 
 X, y = load_iris(return_X_y=True)
 TEACHER = LogisticRegression(C=0.1).fit(X, y)
@@ -23,8 +20,7 @@ has_callbacks = pytest.mark.skipif(
 
 
 def make_classifier(**params):
-    student = make_student(max_epochs=4)
-    return DistilledClassifier(TEACHER, student, random_state=0, **params)
+    return distilled(TEACHER, small_student(max_epochs=4), **params)
 
 
 class Recorder:
@@ -53,7 +49,7 @@ class Recorder:
 
 
 def test_a_fit_is_silent_by_default(capfd):
-    make_classifier().fit(X, y)
+    make_classifier(augmenter="auto").fit(X, y)
     assert capfd.readouterr() == ("", "")
 
 
@@ -72,13 +68,6 @@ def test_short_fits_of_a_search_show_no_bars(capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_tqdm_waits_for_the_first_bar():
-    # In a notebook without ipywidgets, its import warns.
-    code = "import sys, skdistill._classifier; print('tqdm.auto' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "False\n"
-
-
 def test_verbose_changes_nothing_else():
     quiet, loud = (make_classifier(verbose=v).fit(X, y) for v in (0, 1))
     np.testing.assert_array_equal(quiet.predict_proba(X), loud.predict_proba(X))
@@ -87,7 +76,7 @@ def test_verbose_changes_nothing_else():
 @has_callbacks
 def test_callbacks_see_labeling_and_every_epoch():
     recorder = Recorder()
-    clf = make_classifier().set_callbacks(recorder).fit(X, y)
+    clf = make_classifier(augmenter="auto").set_callbacks(recorder).fit(X, y)
     assert recorder.begun == ["fit", "label", "train"] + 4 * ["epoch"]
     assert recorder.ended == ["label"] + 4 * ["epoch"] + ["train", "fit"]
     assert recorder.torn_down == 1

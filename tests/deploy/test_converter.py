@@ -29,7 +29,7 @@ def scaled_student(data):
 
 
 @pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("opset", [None, 21, 22])
+@pytest.mark.parametrize("opset", [None, 22])
 def test_converter_in_a_pipeline(scaled_student, data, opset):
     X = data[0].astype(np.float32)
     model = skl2onnx.to_onnx(

@@ -28,7 +28,7 @@ from skdistill.deploy import _footprint, to_onnx
 from skdistill.deploy._footprint import footprint
 from skdistill.metrics import latency_scorer, size_scorer
 from skdistill.utils import _costs
-from tests.conftest import tiny_net
+from tests.conftest import distilled, tiny_net
 
 KEYS = [
     "bytes",
@@ -74,7 +74,7 @@ def no_process(monkeypatch):
 @pytest.fixture(scope="module")
 def student(data, forest):
     net = make_student(8, numeric="standard", max_epochs=2)
-    return DistilledClassifier(forest, net, random_state=0).fit(*data)
+    return distilled(forest, net).fit(*data)
 
 
 def dump_of(model):

@@ -63,7 +63,6 @@ NETS = {
     "softmax": tiny_net(module=Softmax, criterion=nn.NLLLoss),
     "nonlinearity": tiny_net(predict_nonlinearity=other_nonlinearity),
     "tuple": TwoNet(**tiny_net(module=Two).get_params(deep=False)),
-    "instance": tiny_net(module=TinyModule(4, 3).double().float()),
     "double": tiny_net(module=TinyModule(4, 3).double()),
 }
 

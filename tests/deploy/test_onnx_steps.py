@@ -64,12 +64,24 @@ def test_frame_has_an_input_for_each_column(frame_file, table):
     ]
 
 
-def test_frame_of_numbers_and_numbered_columns_is_one_tensor(data):
-    X = pd.DataFrame(data[0])
-    clf = distilled(quick_student(), X, data[1])
-    data = to_onnx(clf)
-    assert [node.name for node in onnx.load_from_string(data).graph.input] == ["X"]
-    assert_same(data, clf, X)
+@pytest.mark.parametrize(
+    ("names", "step"),
+    [
+        (None, ColumnTransformer([("scale", StandardScaler(), [3, 1])])),
+        (range(4), StandardScaler()),
+        (["a-b", "label", "c", "d"], StandardScaler()),
+    ],
+    ids=["array", "numbered", "named"],
+)
+def test_columns_of_numbers_are_one_tensor(data, names, step):
+    X = data[0] if names is None else pd.DataFrame(data[0], columns=names)
+    student = Pipeline([("step", step), ("net", tiny_net(max_epochs=2))])
+    clf = distilled(student, X, data[1])
+    made = to_onnx(clf)
+    assert [node.name for node in onnx.load_from_string(made).graph.input] == ["X"]
+    if isinstance(names, list):
+        assert OnnxClassifier(made).feature_names_in_.tolist() == names
+    assert_same(made, clf, X)
 
 
 def test_frame_of_strings_and_numbered_columns(table):
@@ -155,14 +167,6 @@ def test_missing_values_are_refused_where_the_estimator_refuses_them(data):
         OnnxClassifier(to_onnx(strict)).predict_proba(X)
 
 
-def test_missing_values_are_taken_where_the_estimator_takes_them(data):
-    X = data[0].copy()
-    X[0, 0] = np.nan
-    student = make_pipeline(SimpleImputer(), tiny_net(max_epochs=1))
-    lenient = distilled(student, *data)
-    assert_same(to_onnx(lenient), lenient, X)
-
-
 def test_missing_values_are_taken_where_some_column_takes_them(data):
     steps = ColumnTransformer(
         [("some", SimpleImputer(), [1]), ("other", StandardScaler(), [0, 2, 3])]
@@ -214,15 +218,6 @@ def test_columns_of_ones_own(table, place):
         to_onnx(clf)
 
 
-def test_columns_of_an_array(data):
-    columns = ColumnTransformer([("scale", StandardScaler(), [3, 1])])
-    student = Pipeline([("columns", columns), ("net", tiny_net(max_epochs=2))])
-    clf = distilled(student, *data)
-    made = to_onnx(clf)
-    assert [node.name for node in onnx.load_from_string(made).graph.input] == ["X"]
-    assert_same(made, clf, data[0])
-
-
 def test_frame_on_the_way(data):
     X, y = pd.DataFrame(data[0], columns=["a-b", "c", "d", "e"]), data[1]
     head = StandardScaler().set_output(transform="pandas")
@@ -255,16 +250,6 @@ def test_strings_without_a_column_transformer(table, step):
     student = Pipeline([("encode", step), ("net", tiny_net(max_epochs=2))])
     clf = distilled(student, X, y)
     assert_same(to_onnx(clf, sample=X), clf, X)
-
-
-def test_named_columns_without_steps_per_column(data):
-    X = pd.DataFrame(data[0], columns=["a-b", "label", "c", "d"])
-    student = Pipeline([("scale", StandardScaler()), ("net", tiny_net(max_epochs=2))])
-    clf = distilled(student, X, data[1])
-    made = to_onnx(clf)
-    assert [node.name for node in onnx.load_from_string(made).graph.input] == ["X"]
-    assert OnnxClassifier(made).feature_names_in_.tolist() == list(X.columns)
-    assert_same(made, clf, X)
 
 
 def test_step_that_skl2onnx_does_not_know(data):

@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -46,10 +47,15 @@ def test_not_fitted(convert, estimator):
         convert(estimator)
 
 
+FITTED = LogisticRegression().fit([[0], [1]], [0, 1])
+
+
+@pytest.mark.parametrize("given", [FITTED, "model.onnx", None, b"x"])
 @pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
-def test_other_estimators(convert, data):
-    with pytest.raises(TypeError, match="expected a fitted DistilledClassifier"):
-        convert(LogisticRegression().fit(*data))
+def test_what_is_no_distilled_classifier(convert, given):
+    message = f"expected a fitted DistilledClassifier, .* got {type(given).__name__}$"
+    with pytest.raises(TypeError, match=message):
+        convert(given)
 
 
 @pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
@@ -64,17 +70,8 @@ def test_students_that_read_dates_name_the_columns(names, convert):
         convert(clf)
 
 
-@pytest.mark.parametrize("swapped", ["model.onnx", None, b"x"])
-@pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
-def test_no_estimators(swapped, convert):
-    kind = type(swapped).__name__
-    message = f"expected a fitted DistilledClassifier, .* got {kind}$"
-    with pytest.raises(TypeError, match=message):
-        convert(swapped)
-
-
 def test_search_that_was_not_refitted(data):
-    student = DistilledClassifier(LogisticRegression(), student=quick_student())
+    student = DistilledClassifier(GaussianNB(), quick_student(), augmenter=None)
     search = GridSearchCV(student, {"alpha": [0.5]}, refit=False, cv=2).fit(*data)
     with pytest.raises(TypeError, match="refit=True"):
         to_onnx(search)

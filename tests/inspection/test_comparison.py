@@ -4,30 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skdistill.inspection import Comparison
 from skdistill.inspection._comparison import METRICS
-
-MODELS = ["teacher", "labels alone", "student"]
-
-
-def comparison(has_fitted_teacher=False, **values):
-    """Return a comparison in which a metric has values (teacher, labels, student)."""
-    filled = {
-        **dict.fromkeys(METRICS, np.ones((3, 4))),
-        **{metric: np.array(by_model) for metric, by_model in values.items()},
-    }
-    results = {
-        model: {metric: array[i] for metric, array in filled.items()}
-        for i, model in enumerate(MODELS)
-    }
-    return Comparison(results, 1 / 3, has_fitted_teacher)
-
-
-def accuracies(teacher, student, spread=0.001):
-    """Return the accuracies of a teacher and a student that are so much better."""
-    labels = np.array([0.8, 0.81, 0.82, 0.83])
-    noise = spread * np.array([-1, 1, 1, -1])
-    return [labels + teacher + noise, labels, labels + student - noise]
+from tests.inspection.conftest import MODELS, accuracies, comparison
 
 
 def test_errors_are_corrected_for_training_rows_in_common():

@@ -7,21 +7,16 @@ import numpy as np
 import pytest
 
 from skdistill.inspection import (
-    Comparison,
     ComparisonDisplay,
     FidelityDisplay,
     ParetoDisplay,
     TemperatureAlphaDisplay,
     TrainingDisplay,
 )
-from skdistill.inspection._comparison import METRICS
+from tests.inspection.conftest import comparison
 
-RESULTS = {
-    model: dict.fromkeys(METRICS, np.arange(1.0, 4.0))
-    for model in ("teacher", "labels alone", "student")
-}
 DISPLAYS = [
-    ComparisonDisplay(comparison=Comparison(RESULTS, 0.5, False)),
+    ComparisonDisplay(comparison=comparison()),
     FidelityDisplay(teacher_proba=np.eye(2), student_proba=np.eye(2)),
     ParetoDisplay(scores=np.array([0.5, 1.0]), costs=np.array([1.0, 2.0])),
     TemperatureAlphaDisplay(

@@ -8,8 +8,9 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import make_student
 from skdistill.inspection import FidelityDisplay
+from tests.conftest import distilled
 
 TEACHER = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.35, 0.65]])
 STUDENT = np.array([[0.8, 0.2], [0.6, 0.4], [0.9, 0.1], [0.45, 0.55]])
@@ -69,7 +70,7 @@ def test_alt_text():
 @pytest.mark.parametrize("fitted", [True, False])
 def test_the_teacher_of_an_estimator_is_found(forest, net, data, fitted):
     teacher = forest if fitted else RandomForestClassifier(5)
-    clf = DistilledClassifier(teacher, net, random_state=0).fit(*data)
+    clf = distilled(teacher, net).fit(*data)
     display = FidelityDisplay.from_estimator(clf, data[0])
     known = forest if fitted else clf.teacher_
     assert_allclose(display.teacher_proba, known.predict_proba(data[0]), atol=1e-7)
@@ -77,7 +78,7 @@ def test_the_teacher_of_an_estimator_is_found(forest, net, data, fitted):
 
 
 def test_both_see_what_comes_before_them_in_a_pipeline(net, data):
-    clf = DistilledClassifier(GaussianNB(), net, augmenter=None, random_state=0)
+    clf = distilled(GaussianNB(), net)
     pipeline = make_pipeline(StandardScaler(), clf).fit(*data)
     display = FidelityDisplay.from_estimator(pipeline, data[0])
     scaled = pipeline[0].transform(data[0])
@@ -88,9 +89,7 @@ def test_both_see_what_comes_before_them_in_a_pipeline(net, data):
 
 def test_several_teachers_have_their_weights(forest, net, data):
     bayes = GaussianNB().fit(*data)
-    clf = DistilledClassifier(
-        [forest, bayes], net, teacher_weights=[1, 3], augmenter=None, random_state=0
-    ).fit(*data)
+    clf = distilled([forest, bayes], net, teacher_weights=[1, 3]).fit(*data)
     display = FidelityDisplay.from_estimator(clf, data[0])
     one, other = (model.predict_proba(data[0]) for model in (forest, bayes))
     assert_allclose(display.teacher_proba, (one + 3 * other) / 4, atol=1e-6)
@@ -103,7 +102,7 @@ def test_any_classifier_beside_a_teacher(forest, data):
 
 
 def test_an_estimator_without_its_teacher(forest, net, data, tmp_path):
-    clf = DistilledClassifier(forest, net, augmenter=None, random_state=0).fit(*data)
+    clf = distilled(forest, net).fit(*data)
     joblib.dump(clf, tmp_path / "clf.joblib")
     loaded = joblib.load(tmp_path / "clf.joblib")
     for estimator in (loaded, forest):
@@ -114,7 +113,7 @@ def test_an_estimator_without_its_teacher(forest, net, data, tmp_path):
 
 
 def test_an_estimator_that_reused_soft_labels_has_no_teacher(net, data):
-    clf = DistilledClassifier(GaussianNB(), net, augmenter=None, random_state=0)
+    clf = distilled(GaussianNB(), net)
     clf.fit(*data).fit(*data)
     with pytest.raises(ValueError, match=r"no fitted teacher.*teacher="):
         FidelityDisplay.from_estimator(clf, data[0])

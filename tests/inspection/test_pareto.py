@@ -6,16 +6,17 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import make_student
 from skdistill.inspection import ParetoDisplay
 from skdistill.metrics import size_scorer
 from skdistill.utils import _costs
+from tests.conftest import distilled
 
 
 @pytest.fixture(scope="module")
 def models(forest, data):
     net = make_student((4,), numeric="standard", max_epochs=1)
-    clf = DistilledClassifier(forest, net, augmenter=None, random_state=0).fit(*data)
+    clf = distilled(forest, net).fit(*data)
     return {"forest": forest, "bayes": GaussianNB().fit(*data), "net": clf}
 
 

@@ -4,8 +4,9 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.model_selection import GridSearchCV
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import make_student
 from skdistill.inspection import TemperatureAlphaDisplay
+from tests.conftest import distilled
 
 # The best mean is 0.9, with a standard error of 0.05.
 PAIRS = [(4, 1.0), (1, 0.0), (1, 1.0), (4, 0.0)]
@@ -99,9 +100,8 @@ def test_values_that_are_no_numbers_keep_their_order():
 
 def test_real_searches(forest, data):
     net = make_student((4,), numeric="standard", max_epochs=1)
-    clf = DistilledClassifier(forest, net, augmenter=None, random_state=0)
     search = GridSearchCV(
-        clf,
+        distilled(forest, net),
         {"temperature": [1, 2], "alpha": [0.5, 1]},
         scoring=["accuracy", "neg_log_loss"],
         refit=False,

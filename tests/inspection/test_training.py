@@ -3,16 +3,15 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import make_student
 from skdistill.inspection import TrainingDisplay
+from tests.conftest import distilled
 
 
 @pytest.fixture(scope="module")
 def clf(forest, data):
     net = make_student((4,), early_stopping=True, max_epochs=3)
-    return DistilledClassifier(
-        forest, net, relation_loss="rkd", augmenter=None, random_state=0
-    ).fit(*data)
+    return distilled(forest, net, relation_loss="rkd").fit(*data)
 
 
 def test_a_line_for_each_part_of_the_loss(clf):
@@ -52,9 +51,7 @@ def test_the_axis_is_logarithmic_where_it_can_be(last, scale):
 
 
 def test_of_a_search(forest, data):
-    clf = DistilledClassifier(
-        forest, make_student((4,), max_epochs=2), augmenter=None, random_state=0
-    )
+    clf = distilled(forest, make_student((4,), max_epochs=2))
     search = GridSearchCV(clf, {"temperature": [1]}, cv=2).fit(*data)
     display = TrainingDisplay.from_estimator(search)
     assert display.history == search.best_estimator_.history_

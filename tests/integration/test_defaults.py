@@ -73,10 +73,10 @@ def test_the_default_call_is_this_one(teacher, rows):
 def test_the_number_of_epochs_follows_from_the_rows(n_rows, augmenter, n_epochs):
     X = np.random.default_rng(0).normal(size=(n_rows, 2))
     y = (X[:, 0] > 0).astype(int)
-    clf = DistilledClassifier(
-        LogisticRegression(), make_student(()), augmenter=augmenter, random_state=0
-    )
-    assert len(clf.fit(X, y).history_) == n_epochs
+    student = make_student((), numeric="standard")
+    params = {"alpha": 1.0, "calibrate_teacher": None, "augmenter": augmenter}
+    clf = trained(LogisticRegression(), (X, y), student, **params)
+    assert len(clf.history_) == n_epochs
 
 
 def decay(clf):
@@ -87,18 +87,19 @@ def decay(clf):
 def test_noisy_labels_are_learned_with_more_weight_decay(teacher, rows):
     X, _ = rows
     clean = (X[:, 0] > 0).astype(int)
-    clear = trained(LogisticRegression().fit(X, clean), (X, clean))
+    student = make_student((), max_epochs=1)
+    clear = trained(LogisticRegression().fit(X, clean), (X, clean), student)
     flips = np.random.default_rng(1).random(N_ROWS) < 0.3
     noise = np.where(flips, 1 - clean, clean)
-    noisy = trained(LogisticRegression().fit(X, noise), (X, noise))
+    noisy = trained(LogisticRegression().fit(X, noise), (X, noise), student)
     assert 0.05 <= decay(clear) < decay(noisy) <= 1
 
 
 @pytest.mark.parametrize(
     ("student", "params", "expected"),
     [
-        (make_student((), weight_decay=0.02), {}, 0.02),
-        (make_student(()), {"augmenter": None}, 0.1),
+        (make_student((), max_epochs=1, weight_decay=0.02), {}, 0.02),
+        (make_student((), max_epochs=1), {"augmenter": None}, 0.1),
     ],
     ids=["given", "without pseudo-labels"],
 )
@@ -114,37 +115,37 @@ def test_encoding_is_chosen_by_how_well_nets_predict_labels():
     X = np.random.default_rng(0).normal(size=(N_ROWS, 6))
     smooth, stepped = X.sum(axis=1) > 0, np.abs(X[:, 0]) > 0.7
     forest = RandomForestClassifier(10, random_state=0)
-    for y, expected in [(smooth, "standard"), (stepped, "piecewise")]:
-        clf = trained(forest.fit(X, y), (X, y))
+    for numeric, y, expected in [
+        ("auto", smooth, "standard"),
+        ("auto", stepped, "piecewise"),
+        ("piecewise", smooth, "piecewise"),
+    ]:
+        student = make_student((), max_epochs=1, numeric=numeric)
+        clf = trained(forest.fit(X, y), (X, y), student)
         assert encoding(clf) == expected
-        assert clf.student is None
-    student = make_student(numeric="piecewise")
-    assert encoding(trained(forest.fit(X, smooth), (X, smooth), student)) == "piecewise"
+        assert student["preprocess"].numeric == numeric
 
 
 def test_encoding_is_piecewise_where_no_nets_predict_labels(teacher, rows):
     X, _ = rows
     smooth = X.sum(axis=1) > 0
-    student = make_student()
-    assert (
-        encoding(trained(teacher, (X, smooth), student, augmenter=None)) == "piecewise"
-    )
+    student = make_student((), max_epochs=1)
+    clf = trained(teacher, (X, smooth), student, augmenter=None)
+    assert encoding(clf) == "piecewise"
     clf = DistilledClassifier(teacher, student, random_state=0)
     assert encoding(clf.partial_fit(X, rows[1])) == "piecewise"
-    assert student["preprocess"].numeric == "auto"
 
 
 def test_labels_count_on_made_rows_unless_alpha_is_1(teacher, rows):
     X, y = rows
-    flipped = X, 1 - y
-    params = {"alpha": 1.0, "calibrate_teacher": None, "classes": None}
+    flipped, student = (X, 1 - y), make_student((16,), max_epochs=15)
+    params = {"alpha": 1.0, "calibrate_teacher": None}
     with pytest.warns(UserWarning, match="balanced accuracy"):
-        alone = trained(teacher, flipped, **params)
-    assert_array_equal(
-        proba(alone, rows), proba(trained(teacher, rows, **params), rows)
-    )
+        alone = trained(teacher, flipped, student, **params)
+    plain = trained(teacher, rows, student, **params)
+    assert_array_equal(proba(alone, rows), proba(plain, rows))
     with pytest.warns(UserWarning, match="balanced accuracy"):
-        mixed = trained(teacher, flipped, alpha=0.3)
+        mixed = trained(teacher, flipped, student, alpha=0.3)
     # The labels outweigh the teacher, on the made rows too.
     assert (mixed.predict(X) == flipped[1]).mean() > 0.8
 
@@ -185,6 +186,7 @@ def with_rare_class(n_rows):
 )
 def test_odd_tables_are_learned(rows, change):
     X, y = change(*rows)
-    clf = trained(RandomForestClassifier(20), (X, y))
+    student = make_student((16,), lr=0.05, max_epochs=20)
+    clf = trained(RandomForestClassifier(20), (X, y), student)
     assert clf.score(X, y) > 0.85
     assert np.isfinite(clf.predict_proba(X)).all()

@@ -8,8 +8,9 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 
-from skdistill import DistilledClassifier, TabularPreprocessor, make_student
+from skdistill import TabularPreprocessor
 from skdistill.deploy import OnnxClassifier, to_onnx
+from tests.conftest import distilled, small_student
 
 
 @pytest.fixture(scope="module", params=["array", "named array", "frame"])
@@ -24,11 +25,8 @@ def exported(request, data):
         rows["job"] = np.resize(["cook", None, "clerk", "7"], len(rows))
         rows.loc[::9, "a-b"] = None
     forest = RandomForestClassifier(n_estimators=5, random_state=0)
-    student = DistilledClassifier(
-        make_pipeline(TabularPreprocessor(), forest),
-        make_student(hidden_layer_sizes=8, max_epochs=3),
-        random_state=0,
-    ).fit(rows, labels)
+    teacher = make_pipeline(TabularPreprocessor(), forest)
+    student = distilled(teacher, small_student()).fit(rows, labels)
     return student, to_onnx(student, sample=rows), rows
 
 

@@ -14,15 +14,19 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdistill import DistilledClassifier, soft_labels
+from skdistill import make_student, soft_labels
 from tests.conftest import distilled, small_student, tiny_net
+
+STUDENTS = pytest.mark.parametrize(
+    "student", [small_student(), tiny_net()], ids=["default", "net"]
+)
 
 
 @pytest.mark.parametrize("output", ["pandas", "polars"])
-@pytest.mark.parametrize("student", [None, tiny_net()], ids=["default", "net"])
+@STUDENTS
 def test_set_output_upstream_hands_over_a_frame(output, student, data):
     X, y = data
-    clf = DistilledClassifier(GaussianNB(), student, random_state=0)
+    clf = distilled(GaussianNB(), student)
     scaler = StandardScaler().set_output(transform=output)
     model = make_pipeline(scaler, clf).fit(pd.DataFrame(X, columns=list("abcd")), y)
     assert_array_equal(clf.feature_names_in_, list("abcd"))
@@ -31,9 +35,7 @@ def test_set_output_upstream_hands_over_a_frame(output, student, data):
     assert_allclose(model.predict_proba(frame), plain.predict_proba(X), atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "student", [small_student(), tiny_net()], ids=["default", "net"]
-)
+@STUDENTS
 def test_the_global_output_setting_does_not_reach_the_net(student, data):
     X, y = data
     expected = distilled(GaussianNB(), student).fit(X, y).predict_proba(X)
@@ -57,7 +59,7 @@ def test_the_default_student_takes_strings_and_missing_values():
         ),
         HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=5),
     )
-    clf = DistilledClassifier(teacher, random_state=0).fit(frame, y)
+    clf = distilled(teacher, small_student(max_epochs=30)).fit(frame, y)
     assert clf.score(frame, y) == 1.0
     assert_array_equal(
         clf.predict(pl.from_pandas(frame.iloc[:10])), clf.predict(frame.iloc[:10])
@@ -115,22 +117,30 @@ def teacher_of_dates():
     )
 
 
-@pytest.mark.parametrize("augmenter", ["auto", None])
-@pytest.mark.parametrize("fitted", [True, False], ids=["fitted", "unfitted"])
+@pytest.mark.parametrize(
+    ("fitted", "augmenter"), [(True, "auto"), (False, None)], ids=str
+)
 def test_the_default_student_learns_from_dates(fitted, augmenter):
     X, y = frame_of_dates()
     teacher = teacher_of_dates()
     teacher = teacher.fit(X, y) if fitted else teacher
-    clf = DistilledClassifier(teacher, augmenter=augmenter, random_state=0).fit(X, y)
+    student = make_student(lr=0.03, max_epochs=30)
+    clf = distilled(teacher, student, augmenter=augmenter).fit(X, y)
     assert clf.score(X, y) > 0.9
     proba = clf.predict_proba(X)
     assert_array_equal(clf.predict_proba(pl.from_pandas(X)), proba)
     assert_allclose(clf.predict_proba(X[:1]), proba[:1], atol=1e-6)
 
 
-def test_a_file_holds_how_dates_are_read():
+@pytest.fixture(scope="module")
+def student_of_dates():
+    """Return a fitted student, and the rows that it was fitted on."""
     X, y = frame_of_dates()
-    clf = distilled(teacher_of_dates(), small_student()).fit(X, y)
+    return distilled(teacher_of_dates(), small_student()).fit(X, y), X
+
+
+def test_a_file_holds_how_dates_are_read(student_of_dates):
+    clf, X = student_of_dates
     file = pickle.dumps(clf)
     assert len(file) < 20_000
     assert_array_equal(pickle.loads(file).predict_proba(X), clf.predict_proba(X))
@@ -156,8 +166,9 @@ def test_a_changed_date_asks_the_teacher_again():
     ],
     ids=["date for number", "number for date", "string for date", "zone"],
 )
-def test_dates_and_numbers_in_each_others_place(column, values, message):
-    X, y = frame_of_dates()
-    clf = distilled(teacher_of_dates(), small_student()).fit(X, y)
+def test_dates_and_numbers_in_each_others_place(
+    student_of_dates, column, values, message
+):
+    clf, X = student_of_dates
     with pytest.raises(ValueError, match=message):
         clf.predict(X[:3].assign(**{column: values}))

@@ -1,6 +1,6 @@
 """Random tables and parameters: a right answer, or an error that is explained.
 
-The suite tries the same few hundred cases in each run. ``make fuzz`` tries others, for
+The suite tries the same 250 cases in each run. ``make fuzz`` tries others, for
 as long as an hour.
 """
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
@@ -56,17 +55,6 @@ def assert_sound(clf, X):
 
 
 # Numerics
-
-
-@pytest.mark.parametrize(
-    "params",
-    [params for params in LOGITS + HIDDEN if params != {"loss": "standardized"}],
-    ids=name_of,
-)
-def test_two_classes_will_do(data, params):
-    X, y = data[0], data[1] > 0
-    teacher = RandomForestClassifier(5, random_state=0).fit(X, y)
-    assert_sound(distilled(teacher, **params).fit(X, y), X)
 
 
 def test_standardized_logits_of_two_classes_are_refused(data):

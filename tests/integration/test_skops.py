@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skdistill import DistilledClassifier, make_student
-from tests.conftest import table
+from skdistill import make_student
+from tests.conftest import distilled, table
 
 # A file of the default student asks to trust these, and no others.
 TYPES = {
@@ -21,13 +21,12 @@ TYPES = {
 }
 
 
-@pytest.mark.parametrize("student", [None, make_student((4,), max_epochs=1)])
-def test_skops_loads_a_student_of_a_table_with_missing_strings(student):
+def test_skops_loads_a_student_of_a_table_with_missing_strings():
     sio = pytest.importorskip("skops.io")
     X = pd.DataFrame(table())
     y = X.pop("town")
     proba = np.where(np.unique(y) == y.to_numpy()[:, np.newaxis], 0.9, 0.1)
-    clf = DistilledClassifier(student=student, random_state=0)
+    clf = distilled(student=make_student((4,), max_epochs=1))
     file = sio.dumps(clf.fit(X, y, teacher_proba=proba))
     untrusted = sio.get_untrusted_types(data=file)
     assert set(untrusted) <= TYPES

@@ -2,10 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
-import xgboost
 from numpy.testing import assert_array_equal
-from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,9 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill import DistilledClassifier, TorchTeacher
 from skdistill.utils._fingerprint import fingerprint
-from tests.kinds import FITTED, UNFITTED, Tokens, WithoutFit, net, scaled
-
-NAMES = np.array(["elm", "fir", "oak"])
+from tests.kinds import FITTED, UNFITTED, net, scaled
 
 
 def distill(teacher, **params):
@@ -51,27 +46,6 @@ def test_unfitted_teacher_is_cloned_and_fitted_inside(kind, data32):
     assert type(clf.teacher_) is type(teacher)
     assert agreement(clf, clf.teacher_, data32[0]) > 0.8
     assert fingerprint(teacher) == before
-
-
-@pytest.mark.parametrize(
-    "make_teacher",
-    [
-        lambda X, y: TorchTeacher(Tokens(), [0, 1, 2]),
-        lambda X, y: xgboost.XGBClassifier(booster="gblinear").fit(X, y),
-    ],
-    ids=["tokens", "linear boosting"],
-)
-def test_relations_of_a_teacher_without_features_are_those_of_its_logits(
-    make_teacher, data32
-):
-    X, y = data32
-    torch.manual_seed(0)
-    teacher = make_teacher(X, y)
-
-    clf = distill(teacher, relation_loss="pkt").fit(X, teacher.predict(X))
-
-    losses = clf.history_[:, "train_loss_relation"]
-    assert losses[-1] < losses[0]
 
 
 # What a teacher does to the rows
@@ -122,28 +96,6 @@ def test_teacher_that_overwrites_rows_teaches_what_a_well_behaved_one_does(
 
 
 # Classes
-
-
-@pytest.mark.parametrize(
-    ("make_teacher", "classes"),
-    [
-        (lambda X, y: LogisticRegression().fit(X, y), None),
-        (lambda X, y: WithoutFit(LogisticRegression().fit(X, y)), NAMES),
-        (lambda X, y: LogisticRegression(), NAMES),
-    ],
-    ids=["by its classes_", "by classes=", "unfitted"],
-)
-def test_codes_from_a_voting_classifier_find_their_columns(
-    make_teacher, classes, data32
-):
-    X, codes = data32
-    y = NAMES[codes]
-    clf = distill(make_teacher(X, y), classes=classes)
-
-    voting = VotingClassifier([("student", clf)], voting="soft").fit(X, y)
-
-    assert voting.score(X, y) > 0.8
-    assert voting.predict_proba(X).shape == (len(X), 3)
 
 
 def test_bool_labels_keep_their_type_through_a_teacher(data32):

@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from sklearn.datasets import make_moons
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, cross_validate
-from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -43,15 +42,6 @@ def test_the_teacher_gets_the_rows_as_they_came(data, forest):
     assert_array_equal(seen[0], data[0])
 
 
-def test_probabilities_of_several_teachers_are_averaged_by_weight(data, forest):
-    X, y = data
-    other = GaussianNB().fit(X, y)
-    together = distilled([forest, other], teacher_weights=[3, 1]).fit(X, y)
-    mean = 0.75 * forest.predict_proba(X) + 0.25 * other.predict_proba(X)
-    apart = distilled().fit(X, y, teacher_proba=mean)
-    assert_allclose(together.predict_proba(X), apart.predict_proba(X), atol=1e-5)
-
-
 @pytest.mark.parametrize("fitted", [False, True])
 def test_an_error_of_a_teacher_says_whose_it_is(fitted, data):
     X, y = pd.DataFrame({"a": ["u", "v", "w"] * 30}), data[1]
@@ -75,13 +65,6 @@ def test_an_error_of_a_student_says_whose_it_is(student, data):
         distilled(teacher, student).fit(X, y)
     assert "the student" in notes_of(error)
     assert "make_student()" in notes_of(error)
-
-
-def test_a_teacher_at_chance_level_is_warned_of(data):
-    X, y = data
-    teacher = make_pipeline(StandardScaler(), GaussianNB()).fit(X, y)
-    with pytest.warns(UserWarning, match="chance level.*prepared in another way"):
-        distilled(teacher[-1]).fit(X + 20, y)
 
 
 def test_a_distilled_student_agrees_more_with_its_teacher_than_one_of_labels():

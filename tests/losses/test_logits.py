@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -148,7 +150,7 @@ def jsd_numpy(student, teacher, y, temperature, weights, beta=0.5):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("temperature", [0.5, 2.0, 20.0])
+@pytest.mark.parametrize("temperature", [0.5, 20.0])
 @pytest.mark.parametrize(("name", "n_classes"), CASES)
 def test_loss_agrees_with_numpy(name, n_classes, temperature, weighted):
     student, teacher, y, weights = batch(n_classes)
@@ -270,7 +272,7 @@ def test_jsd_at_its_ends_passes_gradcheck(beta):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("temperature", [0.5, 2.0, 20.0])
+@pytest.mark.parametrize("temperature", [0.5, 20.0])
 @pytest.mark.parametrize(("name", "n_classes"), [c for c in CASES if c[1] < 26])
 def test_loss_passes_gradcheck(name, n_classes, temperature, weighted):
     student, teacher, y, weights = batch(n_classes, n_samples=4)
@@ -284,13 +286,11 @@ def test_loss_passes_gradcheck(name, n_classes, temperature, weighted):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("temperature", [0.1, 4.0, 1000.0])
-@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
-@pytest.mark.parametrize("n_samples", [1, 8])
 @pytest.mark.parametrize("name", LOSSES)
-def test_loss_is_finite_in_every_dtype(name, n_samples, scale, temperature, dtype):
-    student, teacher, y, weights = batch(26, n_samples=n_samples)
-    student = (scale * student.detach()).to(dtype).requires_grad_()
-    for weight in (None, weights):
+def test_loss_is_finite_in_every_dtype(name, temperature, dtype):
+    for scale, n_samples in itertools.product([0.0, 1.0, 1e4], [1, 8]):
+        student, teacher, y, weight = batch(26, n_samples=n_samples)
+        student = (scale * student.detach()).to(dtype).requires_grad_()
         loss = loss_of(
             name,
             student,
@@ -397,8 +397,8 @@ def test_dist_survives_probabilities_that_underflow(temperature, logit):
     assert gradient(loss, student).isfinite().all()
 
 
-@pytest.mark.parametrize("temperature", [1.0, 4.0, 4.01, 20.0, 1000.0])
-@pytest.mark.parametrize("n_classes", [3, 26, 100])
+@pytest.mark.parametrize("temperature", [1.0, 4.0, 4.01, 1000.0])
+@pytest.mark.parametrize("n_classes", [3, 100])
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_keeps_its_digits_in_float32(name, n_classes, temperature):
     student, teacher, y, _ = batch(n_classes, n_samples=64, dtype=torch.float32)
@@ -412,68 +412,6 @@ def test_loss_keeps_its_digits_in_float32(name, n_classes, temperature):
     assert_allclose(
         gradient(loss, student), expected, atol=5e-5 * expected.abs().max().item()
     )
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("name", LOSSES)
-def test_sixteen_bit_logits_lose_nothing_inside_the_loss(name, dtype):
-    student, teacher, y, _ = batch(26, dtype=dtype)
-    loss = loss_of(name, student, teacher, y)
-    exact = loss_of(name, student.double(), teacher.double(), y)
-    assert_allclose(loss.detach(), exact.detach(), rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss_is_the_same_under_autocast(name):
-    student, teacher, y, weights = batch(26, dtype=torch.float32)
-    exact = loss_of(name, student, teacher, y, sample_weight=weights)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = loss_of(name, student, teacher, y, sample_weight=weights)
-    assert_allclose(loss.detach(), exact.detach(), rtol=1e-6)
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss_sends_no_gradient_into_the_teacher(name):
-    student, teacher, y, _ = batch(3)
-    teacher.requires_grad_()
-    loss_of(name, student, teacher, y).backward()
-    assert teacher.grad is None
-    assert student.grad.abs().max() > 0
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss_leaves_its_inputs_alone(name):
-    student, teacher, y, weights = batch(3)
-    inputs = student.detach(), teacher, y, weights
-    copies = [z.clone() for z in inputs]
-    loss_of(name, *inputs[:3], sample_weight=weights)
-    assert all(map(torch.equal, inputs, copies))
-
-
-@pytest.mark.parametrize("temperature", [1.0, 20.0])
-@pytest.mark.parametrize("name", LOSSES)
-def test_weight_of_a_loss_counts_rows(name, temperature):
-    student, teacher, y, _ = batch(3)
-    counts = torch.tensor([0, 1, 2, 3, 0, 1, 1, 2])
-    weighted = loss_of(
-        name, student, teacher, y, temperature=temperature, sample_weight=counts
-    )
-    rows = [z.repeat_interleave(counts, dim=0) for z in (student, teacher, y)]
-    repeated = loss_of(name, *rows, temperature=temperature)
-    assert_allclose(weighted.detach(), repeated.detach(), rtol=1e-9)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("temperature", [1.0, 20.0])
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss_of_zero_weights_is_0(name, temperature, dtype):
-    student, teacher, y, _ = batch(3, dtype=dtype)
-    weights = torch.zeros(8)
-    loss = loss_of(
-        name, student, teacher, y, temperature=temperature, sample_weight=weights
-    )
-    assert loss == 0
-    assert (gradient(loss, student) == 0).all()
 
 
 some_temperatures = st.floats(0.5, 100)
@@ -553,14 +491,6 @@ def test_loss_refuses_logits_of_other_shapes(name, student, teacher):
     with pytest.raises(ValueError, match="must both be logits of shape") as error:
         loss_of(name, student, teacher, Y)
     assert f"got {tuple(student.shape)} and {tuple(teacher.shape)}" in str(error.value)
-
-
-@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 1)])
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss_refuses_weights_of_other_shapes(name, shape):
-    message = r"sample_weight must have shape \(2,\), one weight per sample"
-    with pytest.raises(ValueError, match=message):
-        loss_of(name, STUDENT, TEACHER, Y, sample_weight=torch.ones(shape))
 
 
 @pytest.mark.parametrize("name", ["dkd", "nkd"])

@@ -1,4 +1,6 @@
-"""What the losses on features share: precision, weights, and what they refuse."""
+"""What losses share: precision, weights, and what those on features refuse."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ from skdistill.losses import (
     PKTLoss,
     RKDLoss,
     SimilarityLoss,
+    _base,
 )
-from tests.losses.conftest import SIXTEEN_BITS, batch, features, gradient
+from tests.losses.conftest import SIXTEEN_BITS, batch, call, features, gradient
 
 HINT, COSINE, CKA = HintLoss(), CosineLoss(), CKALoss()
 RKD, SIMILARITY, PKT, CONTRASTIVE = (
@@ -26,18 +29,92 @@ RKD, SIMILARITY, PKT, CONTRASTIVE = (
 )
 LOSSES = [HINT, COSINE, CKA, RKD, SIMILARITY, PKT, CONTRASTIVE]
 EACH_LOSS = pytest.mark.parametrize("loss", LOSSES, ids=repr)
-EACH_WEIGHTED = pytest.mark.parametrize("loss", [HINT, COSINE], ids=repr)
+
+# Those on logits, and those on features.
+ALL = [*(cls() for cls in _base.LOSSES["loss"].values()), *LOSSES]
+EACH_OF_ALL = pytest.mark.parametrize("loss", ALL, ids=repr)
+EACH_WEIGHTED = pytest.mark.parametrize(
+    "loss", [loss for loss in ALL if "sample_weight" in loss.keywords], ids=repr
+)
 
 
 ONES = torch.ones(4, 3)
 
 
+# All losses
+
+
+@EACH_OF_ALL
+@pytest.mark.parametrize("dtype", SIXTEEN_BITS)
+def test_sixteen_bits_lose_nothing_inside_the_loss(dtype, loss):
+    student, teacher, _ = batch(dtype=dtype)
+    exact = call(loss, student.double(), teacher.double())
+    assert_allclose(call(loss, student, teacher).detach(), exact.detach(), rtol=1e-5)
+
+
+@EACH_OF_ALL
+def test_loss_is_the_same_under_autocast(loss):
+    student, teacher, weights = batch(32, dtype=torch.float32)
+    exact = call(loss, student, teacher, sample_weight=weights)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = call(loss, student, teacher, sample_weight=weights)
+    assert_allclose(value.detach(), exact.detach(), rtol=1e-6)
+    assert_allclose(gradient(value, student), gradient(exact, student), atol=1e-6)
+
+
+@EACH_OF_ALL
+def test_no_gradient_flows_into_the_teacher_and_the_inputs_stay_as_they_are(loss):
+    student, teacher, weights = batch()
+    before = [part.detach().clone() for part in (student, teacher, weights)]
+    teacher.requires_grad_()
+    call(loss, student, teacher, sample_weight=weights).backward()
+    assert teacher.grad is None
+    assert student.grad.abs().max() > 0
+    assert all(map(torch.equal, (student, teacher, weights), before))
+
+
+@EACH_WEIGHTED
+@pytest.mark.parametrize("temperature", [1.0, 20.0])
+def test_weight_counts_rows(temperature, loss):
+    student, teacher, _ = batch()
+    y, counts = torch.arange(8) % 5, torch.tensor([0, 1, 2, 3, 0, 1, 1, 2])
+    given = {"y": y, "temperature": temperature}
+    weighted = call(loss, student, teacher, sample_weight=counts, **given)
+    given["y"] = y.repeat_interleave(counts)
+    rows = (side.repeat_interleave(counts, dim=0) for side in (student, teacher))
+    assert_allclose(weighted.detach(), call(loss, *rows, **given).detach(), rtol=1e-9)
+
+
+@EACH_WEIGHTED
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_batch_of_zero_weights_is_0(dtype, loss):
+    student, teacher, _ = batch(dtype=dtype)
+    value = call(loss, student, teacher, sample_weight=torch.zeros(8))
+    assert value == 0
+    assert (gradient(value, student) == 0).all()
+
+
+@EACH_WEIGHTED
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (4, 1)])
+def test_weights_of_other_shapes_are_refused(shape, loss):
+    message = r"sample_weight must have shape \(4,\), one weight per "
+    with pytest.raises(ValueError, match=message):
+        call(loss, ONES, ONES, sample_weight=torch.ones(shape))
+
+
+# Losses on features
+
+
 @EACH_LOSS
-@pytest.mark.parametrize("dtype", [torch.float32, *SIXTEEN_BITS])
-@pytest.mark.parametrize("n_samples", [2, 32])
 @pytest.mark.parametrize("kind", ["spread", "duplicates", "collapsed", "zeros"])
-@pytest.mark.parametrize("side", ["student", "teacher", "both"])
-def test_finite_in_every_dtype(side, kind, n_samples, dtype, loss):
+def test_finite_in_every_dtype(kind, loss):
+    for case in itertools.product(
+        ["student", "teacher", "both"], [2, 32], [torch.float32, *SIXTEEN_BITS]
+    ):
+        assert_finite_with_spoiled_rows(loss, kind, *case)
+
+
+def assert_finite_with_spoiled_rows(loss, kind, side, n_samples, dtype):
     student, teacher, _ = batch(n_samples, dtype=dtype)
     rows = student.detach().clone(), teacher
     for spoiled in {"student": rows[:1], "teacher": rows[1:], "both": rows}[side]:
@@ -79,34 +156,12 @@ def test_neither_overflows_nor_underflows_in_float32(scale, loss):
 
 
 @EACH_LOSS
-@pytest.mark.parametrize("dtype", SIXTEEN_BITS)
-def test_sixteen_bit_features_lose_nothing_inside_the_loss(dtype, loss):
-    student, teacher, _ = batch(dtype=dtype)
-    exact = loss(student.double(), teacher.double())
-    assert_allclose(loss(student, teacher).detach(), exact.detach(), rtol=1e-5)
-
-
-@EACH_LOSS
-def test_loss_survives_autocast(loss):
-    student, teacher, _ = batch(32, dtype=torch.float32)
-    exact = loss(student, teacher)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = loss(student, teacher)
-    assert_allclose(value.detach(), exact.detach(), rtol=1e-6)
-    assert_allclose(gradient(value, student), gradient(exact, student), atol=1e-6)
-
-
-@EACH_LOSS
 @pytest.mark.parametrize("n_samples", [2, 5])
 def test_gradcheck(n_samples, loss):
-    student, teacher, _ = batch(n_samples, 3, 3)
-    assert torch.autograd.gradcheck(lambda f: 3 * loss(f, teacher), student)
-
-
-@EACH_WEIGHTED
-def test_gradcheck_with_weights(loss):
-    student, teacher, weights = batch(5, 3, 3)
-    assert torch.autograd.gradcheck(lambda f: loss(f, teacher, weights), student)
+    student, teacher, weights = batch(n_samples, 3, 3)
+    assert torch.autograd.gradcheck(
+        lambda f: 3 * call(loss, f, teacher, sample_weight=weights), student
+    )
 
 
 @EACH_LOSS
@@ -116,15 +171,6 @@ def test_no_gradient_is_needed(loss):
     for mode in (torch.no_grad, torch.inference_mode):
         with mode():
             assert torch.equal(loss(student, teacher), expected)
-
-
-@EACH_LOSS
-def test_no_gradient_flows_into_the_teacher(loss):
-    student, teacher, _ = batch()
-    teacher.requires_grad_()
-    loss(student, teacher).backward()
-    assert teacher.grad is None
-    assert student.grad.abs().max() > 0
 
 
 @EACH_LOSS
@@ -149,29 +195,6 @@ def test_loss_stays_in_its_range(student, teacher):
 def test_zero_where_equal(student):
     for loss in (HINT, RKD, SIMILARITY, PKT):
         assert loss(student, student) == 0
-
-
-@EACH_WEIGHTED
-def test_weight_counts_rows(loss):
-    student, teacher, _ = batch()
-    counts = torch.tensor([0, 1, 2, 3, 0, 1, 1, 2])
-    repeated = loss(*(f.repeat_interleave(counts, dim=0) for f in (student, teacher)))
-    assert_allclose(loss(student, teacher, counts).detach(), repeated.detach())
-
-
-@EACH_WEIGHTED
-def test_batch_of_zero_weights_is_0(loss):
-    student, teacher, _ = batch()
-    value = loss(student, teacher, torch.zeros(8))
-    assert value == 0
-    assert (gradient(value, student) == 0).all()
-
-
-@EACH_WEIGHTED
-@pytest.mark.parametrize("shape", [(), (1,), (3,), (4, 1)])
-def test_weights_of_other_shapes_are_refused(shape, loss):
-    with pytest.raises(ValueError, match="sample_weight must have shape"):
-        loss(ONES, ONES, sample_weight=torch.ones(shape))
 
 
 @EACH_LOSS

@@ -6,9 +6,10 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import make_student
 from skdistill.metrics import latency_scorer, size_scorer
 from skdistill.utils import _costs
+from tests.conftest import distilled
 
 SCORING = {"accuracy": "accuracy", "size": size_scorer, "latency": latency_scorer}
 
@@ -44,9 +45,7 @@ def test_latency_is_in_microseconds(data, monkeypatch):
 
 def test_in_a_search(data, forest):
     search = GridSearchCV(
-        DistilledClassifier(
-            forest, make_student(numeric="standard", max_epochs=1), random_state=0
-        ),
+        distilled(forest, make_student(numeric="standard", max_epochs=1)),
         {"student__net__module__hidden_layer_sizes": [64, 8]},
         scoring=SCORING,
         refit="size",

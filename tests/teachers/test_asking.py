@@ -123,31 +123,27 @@ def test_columns_of_a_teacher_without_classes_count_by_position():
 
 
 @pytest.mark.parametrize("container", [np.ndarray.tolist, *CONTAINERS.values()])
+@pytest.mark.parametrize(
+    ("limit", "value", "sizes"),
+    [
+        ("_CHUNK_BYTES", 1000, [41, 41, 8]),  # of 3 classes x 8 bytes
+        ("_CHUNK_VALUES", 160, [40, 40, 10]),  # of 4 values
+    ],
+)
 def test_chunks_are_bounded_and_give_the_answer_of_one_call(
-    container, data, monkeypatch
+    limit, value, sizes, container, data, monkeypatch
 ):
+    if limit == "_CHUNK_VALUES" and container is np.ndarray.tolist:
+        sizes = [90]  # the values of lists are not counted
     rows = container(data[0])
     whole = ask(Spy(), rows).values
-    monkeypatch.setattr(_asking, "_CHUNK_BYTES", 1000)
+    monkeypatch.setattr(_asking, limit, value)
     spy = Spy()
 
     chunked = ask(spy, rows).values
 
     assert_array_equal(chunked, whole)
-    assert spy.sizes == [41, 41, 8]  # of 3 classes x 8 bytes
-
-
-@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
-def test_chunks_have_a_limited_number_of_values(container, data, monkeypatch):
-    rows = container(data[0])
-    whole = ask(Spy(), rows).values
-    monkeypatch.setattr(_asking, "_CHUNK_VALUES", 160)
-    spy = Spy()
-
-    chunked = ask(spy, rows).values
-
-    assert_array_equal(chunked, whole)
-    assert spy.sizes == [40, 40, 10]  # of 4 values
+    assert spy.sizes == sizes
 
 
 @pytest.mark.parametrize("limit", ["_CHUNK_BYTES", "_CHUNK_VALUES"])

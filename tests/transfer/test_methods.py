@@ -101,16 +101,6 @@ def test_in_sample_is_what_the_fitted_teacher_says(teacher, method, data):
     assert_array_equal(labels, teacher.predict_proba(data[0]).astype(np.float32))
 
 
-def test_in_sample_fits_a_clone_of_an_unfitted_teacher_on_all_rows():
-    y = np.arange(20) % 2
-    teacher = Memorizer()
-
-    labels = soft_labels(teacher, numbered(y), y, method="in_sample")
-
-    assert_allclose(labels[:, 0], SEEN)
-    assert not hasattr(teacher, "rows_")
-
-
 # Out of fold
 
 

@@ -148,12 +148,19 @@ def test_changed_array_has_another_fingerprint(change):
     assert checksum(change(numbers())) != checksum(numbers())
 
 
+def test_mask_of_an_array_counts():
+    one, other = (masked_array([1.0, 1.0], mask) for mask in ([0, 1], [1, 0]))
+
+    assert checksum(one) != checksum(other)
+
+
+@pytest.mark.parametrize("make", [np.zeros, torch.zeros])
 @pytest.mark.parametrize("cell", [0, 173_210, 499_999])
-def test_every_cell_of_a_large_array_counts(cell):
-    X = np.zeros((10_000, 50))
+def test_every_cell_of_a_large_array_counts(cell, make):
+    X = make((10_000, 50))
     before = checksum(X)
 
-    X.flat[cell] = 1.0
+    X.reshape(-1)[cell] = 1.0
 
     assert checksum(X) != before
 

@@ -21,7 +21,6 @@ from skdistill.utils._validation import (
     has_known_columns,
     is_fitted,
     plain_rows,
-    require_target,
 )
 from tests.conftest import tiny_net
 
@@ -355,12 +354,6 @@ def test_features_are_counted_whatever_holds_them(n_rows):
     check_n_features(LogisticRegression(), X[:n_rows, :1])  # not fitted yet
     with pytest.raises(ValueError, match="fitted on 4 features, X has 5 features"):
         check_n_features(FITTED, pd.DataFrame(np.zeros((n_rows, 5))))
-
-
-def test_required_target_is_handed_back():
-    assert require_target(y, "this") is y
-    with pytest.raises(ValueError, match="this requires y"):
-        require_target(None, "this")
 
 
 @pytest.mark.parametrize(

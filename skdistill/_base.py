@@ -27,7 +27,7 @@ from skdistill._params import TeacherParams
 from skdistill._pickling import LeftOut, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._students._make_student import make_student
-from skdistill._students._student import LeftOpen, net_of, numeric_of
+from skdistill._students._student import net_of, numeric_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
 from skdistill._teachers._features import FeatureQuestion
@@ -84,7 +84,7 @@ class TrainingState:
 
     def remember(self, answer: Answer, teacher: Any) -> None:
         """Keep what later chunks of the data need of an answer."""
-        self.fitted = answer.teacher
+        self.fitted, self.temperature = answer.teacher, answer.temperature
         if answer.reduction is not None:
             self.asked, self.reduction = teacher, answer.reduction
 
@@ -176,35 +176,68 @@ class BaseDistiller(
         is_new = not (incremental and hasattr(self, "student_"))
         student = self._student_to_train(is_new, incremental)
         objective = self._objective(student, y, teacher_proba, incremental)
-        X, y, sample_weight = self._check_data(
-            X, y, sample_weight, teacher_proba, X_transfer, reset=is_new
-        )
+        check_source(self, teacher_proba, X_transfer)
+        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=is_new)
         state, teacher_seed, seed = self._begin(student, is_new)
-        extra = None
+        extra = augmenter = None
         if teacher_proba is not None:
             known = self._known_classes(classes) if incremental else None
             answer = self._target().from_given(teacher_proba, X, y, known)
         else:
-            features = self._feature_question(objective, state)
-            question = self._question(X, y, sample_weight, features, incremental)
-            question = self._with_extra(question, X_transfer, objective, student)
-            extra = question.extra
-            question = replace(question, random_state=teacher_seed)
+            if objective.asks_teacher and not incremental:
+                augmenter = self._augmenter(X, student)
+            extra = self._extra_rows(X, augmenter, X_transfer, objective)
+            question = Question(
+                X,
+                y,
+                self._target().weighted(y, sample_weight),
+                target=self._target(),
+                # A chunk is labeled by the fitted teacher.
+                method="in_sample" if incremental else self.soft_labels,
+                cv=None if incremental else self.cv,
+                random_state=teacher_seed,
+                teacher_weights=self.teacher_weights,
+                features=self._feature_question(objective, state),
+                calibration=self._calibration(),
+                extra=extra,
+                augmenter=augmenter,
+                memory=self.memory,
+                remember=not incremental,
+                n_jobs=self.n_jobs,
+                verbose=self.verbose,
+            )
             answer = ask(lambda: label(self.teacher, question))
         state.remember(answer, self.teacher)
         if is_new:
             state.columns = self._learn(answer, y, classes)
-        answer = replace(answer, columns=state.columns)
-        rows = self._transfer_set(X, y, sample_weight, extra, answer)
-        self._warn_about(rows, objective)
-        rows, found, left_open = self._completed(student, rows, objective, seed)
-        state.temperature = answer.temperature if found is None else found
+        target = self._target(learned=True)
+        rows = make_transfer_set(
+            X,
+            y,
+            replace(answer, columns=state.columns),
+            target=target,
+            sample_weight=sample_weight,
+            extra=extra,
+        )
+        self._warn_about(rows, objective, target)
+        left_open = None
+        if self._needs_pseudo_labels(rows, objective):
+            rows, found, left_open = with_pseudo_labels(
+                rows,
+                make_student(early_stopping=True, validation_fraction=0.15),
+                numeric=numeric_of(student),
+                seed=seed,
+                calibrate=is_auto(self.calibrate_teacher),
+                remember=isinstance(self.random_state, Integral),
+            )
+            state.temperature = state.temperature if found is None else found
+        n_epochs = 1 if incremental else None
         lesson = make_lesson(
             student,
             rows,
             objective,
             seed=seed,
-            n_epochs=1 if incremental else None,
+            n_epochs=n_epochs,
             left_open=left_open,
         )
         return lesson, state
@@ -242,14 +275,15 @@ class BaseDistiller(
 
     def _student_to_train(self, is_new: bool, incremental: bool) -> Any:
         """Return a clone of the person's student, or the one that is trained on."""
+        self._check_complete(getattr(self, "student_", None) if not is_new else None)
         if not is_new:
-            return self._known_student()
-        self._check_complete(None)
+            return self.student_
         prototype = make_student() if self.student is None else self.student
         net = net_of(prototype)
         if incremental or not (net.warm_start and hasattr(self, "student_")):
             return clone(prototype)
-        trained = net_of(self._known_student())
+        self._check_complete(self.student_)
+        trained = net_of(self.student_)
         now = trained.get_params(deep=False)
         trained.set_params(
             **{
@@ -258,11 +292,6 @@ class BaseDistiller(
                 if isinstance(value, str | Real) and now.get(name) != value
             }
         )
-        return self.student_
-
-    def _known_student(self) -> Any:
-        """Return the student that is there, if it can be trained on."""
-        self._check_complete(self.student_)
         return self.student_
 
     def _objective(
@@ -298,11 +327,17 @@ class BaseDistiller(
         """Return the state of a training, and seeds for the teacher and for itself."""
         if not is_new:
             return self._state, None, self._state.draws.randint(2**31 - 1)
-        label_seed, seed = self._seeds()
+        rng, teacher_seed = check_random_state(self.random_state), None
+        if isinstance(self.random_state, Integral):
+            teacher_seed = seed = int(self.random_state)
+        else:
+            if self.random_state is not None:
+                teacher_seed = rng.randint(2**31 - 1)
+            seed = rng.randint(2**31 - 1)
         draws = check_random_state(seed)
         if student is getattr(self, "student_", None):  # it is warm
-            return replace(self._state, draws=draws, fitted=None), label_seed, seed
-        return TrainingState(draws), label_seed, seed
+            return replace(self._state, draws=draws, fitted=None), teacher_seed, seed
+        return TrainingState(draws), teacher_seed, seed
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:
         """Check what the student would not, and leave the rest as it is.
@@ -351,26 +386,9 @@ class BaseDistiller(
         tags = get_tags(first).input_tags
         return tags.categorical and tags.string and tags.allow_nan
 
-    def _seeds(self) -> tuple[int | None, int]:
-        """Return a random state for the teacher, and a seed for the training."""
-        rng = check_random_state(self.random_state)
-        if self.random_state is None:
-            return None, rng.randint(2**31 - 1)
-        if isinstance(self.random_state, Integral):
-            return int(self.random_state), int(self.random_state)
-        return rng.randint(2**31 - 1), rng.randint(2**31 - 1)
-
     def _check_data(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        teacher_proba: Any,
-        X_transfer: Any,
-        *,
-        reset: bool,
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
     ) -> tuple[Any, NDArray[Any] | None, NDArray[np.float64] | None]:
-        check_source(self, teacher_proba, X_transfer)
         X = self._check_X(X, reset=reset)
         if y is not None:
             y = self._target().check_y(y, X)
@@ -382,28 +400,12 @@ class BaseDistiller(
             )
         return X, y, sample_weight
 
-    def _question(
-        self, X: Any, y: Any, sample_weight: Any, features: Any, incremental: bool
-    ) -> Question:
-        """Return how to label rows; those of a chunk are labeled in-sample."""
-        return Question(
-            X,
-            y,
-            self._target().weighted(y, sample_weight),
-            target=self._target(),
-            method="in_sample" if incremental else self.soft_labels,
-            cv=None if incremental else self.cv,
-            teacher_weights=self.teacher_weights,
-            features=features,
-            calibration=resolve_calibration(
-                None if is_auto(self.calibrate_teacher) else self.calibrate_teacher,
-                self._target(),
-                partial(self._check_X, reset=False),
-            ),
-            memory=self.memory,
-            remember=not incremental,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
+    def _calibration(self) -> Any:
+        """Return the rows that calibrate the teacher, checked."""
+        return resolve_calibration(
+            None if is_auto(self.calibrate_teacher) else self.calibrate_teacher,
+            self._target(),
+            partial(self._check_X, reset=False),
         )
 
     def _feature_question(
@@ -418,48 +420,37 @@ class BaseDistiller(
         reduction = state.reduction if same else None
         return FeatureQuestion(self.teacher_features, required, reduction)
 
-    def _with_extra(
-        self, question: Question, X_transfer: Any, objective: Objective, student: Any
-    ) -> Question:
-        """Add the rows beyond the training rows, if the student learns from any."""
-        augmenter = None
-        if question.remember and objective.asks_teacher:
-            augmenter = resolve_augmenter(self.augmenter, question.X)
-            # Rows made of training rows would tell a validation set too much.
-            is_auto = isinstance(self.augmenter, str)
-            has_split = net_of(student).train_split is not None
-            if is_auto and (has_split or not self._takes_tables()):
-                augmenter = None
+    def _augmenter(self, X: Any, student: Any) -> Any:
+        """Return what makes new rows, or None."""
+        # Rows made of training rows would tell a validation set too much.
+        has_split = net_of(student).train_split is not None
+        if is_auto(self.augmenter) and (has_split or not self._takes_tables()):
+            return None
+        return resolve_augmenter(self.augmenter, X)
+
+    def _extra_rows(
+        self, X: Any, augmenter: Any, X_transfer: Any, objective: Objective
+    ) -> Any:
+        """Return the rows beyond the training rows, or None."""
         extra = []
         if augmenter is not None:
             whole = isinstance(self.random_state, Integral)
-            seed = int(self.random_state) if whole else 0
-            extra.append(made_rows(augmenter, question.X, seed))
+            extra.append(
+                made_rows(augmenter, X, int(self.random_state) if whole else 0)
+            )
         if X_transfer is not None:
-            X_transfer = unwrapped_transfer(X_transfer, question.X)
+            X_transfer = unwrapped_transfer(X_transfer, X)
             with noting("(X is X_transfer here.)"):
                 X_transfer = self._check_X(X_transfer, reset=False)
             if objective.asks_teacher:
                 extra.append(X_transfer)
-        return replace(
-            question, extra=stacked(extra) if extra else None, augmenter=augmenter
-        )
+        return stacked(extra) if extra else None
 
-    def _completed(
-        self, student: Any, rows: TransferSet, objective: Objective, seed: int
-    ) -> tuple[TransferSet, float | None, LeftOpen | None]:
-        """Label rows that have no label by the others, and calibrate the teacher."""
-        needed = rows.extra is not None and rows.has_labels and self._takes_tables()
-        if not needed or (objective.alpha == 1 and not is_auto(self.calibrate_teacher)):
-            return rows, None, None
-        return with_pseudo_labels(
-            rows,
-            make_student(early_stopping=True, validation_fraction=0.15),
-            numeric=numeric_of(student),
-            seed=seed,
-            calibrate=is_auto(self.calibrate_teacher),
-            remember=isinstance(self.random_state, Integral),
-        )
+    def _needs_pseudo_labels(self, rows: TransferSet, objective: Objective) -> bool:
+        """Tell whether nets that learn the labels are to label the other rows."""
+        if rows.extra is None or not rows.has_labels or not self._takes_tables():
+            return False
+        return objective.alpha != 1 or is_auto(self.calibrate_teacher)
 
     def _known_classes(self, classes: ArrayLike | None) -> Any:
         """Return what the columns of a chunk's ``teacher_proba`` stand for."""
@@ -471,31 +462,16 @@ class BaseDistiller(
             )
         return known
 
-    def _transfer_set(
-        self,
-        X: Any,
-        y: NDArray[Any] | None,
-        sample_weight: NDArray[np.float64] | None,
-        extra: Any,
-        answer: Answer,
-    ) -> TransferSet:
-        return make_transfer_set(
-            X,
-            y,
-            answer,
-            target=self._target(learned=True),
-            sample_weight=sample_weight,
-            extra=extra,
-        )
-
-    def _warn_about(self, rows: TransferSet, objective: Objective) -> None:
+    def _warn_about(
+        self, rows: TransferSet, objective: Objective, target: Target
+    ) -> None:
         if not rows.has_labels and objective.alpha != 1:
             warn(
                 f"there is no y: the student learns from the teacher alone, and "
                 f"alpha={objective.alpha} is ignored. Set alpha=1"
             )
         taught = rows.taught
-        self._target(learned=True).warn_if_uninformative(
+        target.warn_if_uninformative(
             rows.soft[taught],
             rows.hard[taught],
             rows.weight_of_labels[taught],

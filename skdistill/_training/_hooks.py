@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from skorch.callbacks import Callback, PassthroughScoring
+from skorch.dataset import Dataset, unpack_data
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Subset, default_collate
 
-from skdistill._training._batches import Collate, NumberedBatches, NumberedRows
 from skdistill._training._learned import LearnedLosses
 from skdistill._training._loss import BatchLoss, weighted_mean
-from skdistill._training._outputs import check_outputs, student_logits
+from skdistill._training._prediction import to_tensor
 from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._layers import Watch, as_weights
-from skdistill.utils._probabilities import first
+from skdistill.utils._probabilities import first, nonlinearity_of, returns_logits
 
 if TYPE_CHECKING:
     from skorch import NeuralNetClassifier as _Net
@@ -341,3 +341,94 @@ def check_finite(net: Any, values: dict[str, float]) -> None:
         f"{describe(net, net.distillation_.loss.temperature)}: {broken}. Lower the "
         "learning rate or scale X"
     )
+
+
+def check_outputs(net: Any, outputs: Tensor) -> None:
+    """Raise if the outputs are not one column for each class."""
+    n_classes = net.distillation_.n_classes
+    if outputs.ndim != 2 or outputs.shape[1] != n_classes:
+        raise ValueError(
+            f"the student's module returns shape {tuple(outputs.shape)}, expected "
+            f"(n_samples, {n_classes}), a column for each class: give the module a "
+            "parameter n_classes, which is then set for you, or set its width"
+        )
+    if returns_logits(net) or len(net.history) > 1:
+        return
+    proba = nonlinearity_of(net)(outputs.detach())
+    off = (proba.sum(dim=1) - 1).abs().max()
+    if (proba < 0).any() or off > 1e-2:
+        raise ValueError(
+            f"the student's criterion {type(net.criterion_).__name__} takes "
+            "probabilities, and its module returns something else. If these are "
+            "logits, use criterion=torch.nn.CrossEntropyLoss; else set "
+            "predict_nonlinearity to what makes probabilities of them"
+        )
+
+
+def student_logits(net: Any, outputs: Tensor) -> Tensor:
+    """Return outputs as logits; they may be probabilities."""
+    if returns_logits(net):
+        return outputs
+    proba = nonlinearity_of(net)(outputs)
+    return torch.log(proba + torch.finfo(proba.dtype).eps)
+
+
+class NumberedRows(Dataset):
+    """A net's dataset, whose batches can be told by their row numbers.
+
+    A loader that asks for many items at once gets their numbers, also through
+    :class:`torch.utils.data.Subset`; :class:`Collate` fetches the items.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        self.X, self.y = getattr(dataset, "X", None), getattr(dataset, "y", None)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.dataset[row]
+
+    def __getitems__(self, rows: list[int]) -> list[int]:
+        return rows
+
+
+class Collate:
+    """Makes a batch of row numbers: inputs, targets, and the numbers themselves."""
+
+    def __init__(self, dataset: Any, collate_fn: Any) -> None:
+        self.dataset, self.collate_fn = dataset, collate_fn
+        # Of plain arrays the tensors are made in one step; they are the same as row
+        # by row.
+        self.at_once = type(dataset) is Dataset and collate_fn is default_collate
+
+    def __call__(self, rows: list[int]) -> tuple[Any, Any, Tensor]:
+        numbers = torch.tensor(rows)
+        if self.at_once:
+            X, y = to_tensor(self.dataset.X[rows]), torch.tensor(self.dataset.y[rows])
+        else:
+            X, y = unpack_data(self.collate_fn([self.dataset[row] for row in rows]))
+        return X, y, numbers
+
+
+class NumberedBatches:
+    """The ordinary batches of a loader, each with its row numbers aside."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for X, y, rows in self.loader:
+            batch = Batch((X, y))
+            batch.rows = rows
+            yield batch
+
+
+class Batch(tuple):
+    """Inputs and targets, as skorch passes them around, and ``rows``."""
+
+    rows: Tensor

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from skdistill._students._student import net_of
-from skdistill._training._batches import NumberedRows
-from skdistill._training._hooks import Distillation, distilling
+from skdistill._training._hooks import Distillation, NumberedRows, distilling
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
 from skdistill._transfer._transfer_set import TransferSet

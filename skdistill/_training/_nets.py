@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from skdistill._students._net import MLP, WarmupDecay
-from skdistill._training._outputs import check_outputs
+from skdistill._training._hooks import check_outputs
 from skdistill.utils._probabilities import first
 
 # Hooks of callbacks that set something before each step, and ignore the batch.

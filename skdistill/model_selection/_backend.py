@@ -230,5 +230,7 @@ def _mark(lesson: Lesson) -> Any:
         schedule.append((alpha, (temperature, objective.loss) if alpha > 0 else None))
     others = replace(objective, temperature=None, alpha=None, loss=())
     net = lesson.net.get_params(deep=False)
-    mark = fingerprint(net, lesson.X, vars(rows), schedule, others, lesson.seed)
-    return id(lesson) if mark is None else mark.checksum
+    parts = (*net.items(), lesson.X, *vars(rows).items(), schedule, others, lesson.seed)
+    # One by one, as a pickle of all would also tell which of them are one object.
+    marks = [fingerprint(part) for part in parts]
+    return tuple(id(lesson) if mark is None else mark.checksum for mark in marks)

@@ -13,7 +13,7 @@ from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.utils.validation import _num_samples
 
-from skdistill._training._stacks import MAX_NETS
+from skdistill._training._train import MAX_NETS
 from skdistill.model_selection._backend import TogetherBackend
 from skdistill.utils._fingerprint import unchanged
 from skdistill.utils._validation import fitted_teachers

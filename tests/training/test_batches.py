@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from skorch.dataset import Dataset
 from torch.utils.data import DataLoader, Subset, default_collate
 
-from skdistill._training._batches import (
+from skdistill._training._hooks import (
     Collate,
     NumberedBatches,
     NumberedRows,

@@ -143,11 +143,14 @@ def make_student(
 
     Notes
     -----
-    The widths of the net's input and output are not set. ``DistilledClassifier`` sets
-    ``net__module__n_features``, ``net__module__n_classes`` and
-    ``net__module__n_numeric`` in ``fit``, ``net__max_epochs`` and
-    ``net__optimizer__weight_decay`` if they are None, and ``preprocess__numeric`` if it
-    is "auto".
+    The student can be fitted by itself, on labels of any kind: ``fit(X, y)``. Torch's
+    global generator seeds it.
+
+    ``fit`` sets ``net__max_epochs`` and ``net__optimizer__weight_decay`` if they are
+    None, ``net__module__n_features`` and ``net__module__n_classes``. By
+    ``DistilledClassifier``, it also sets ``net__module__n_numeric``, and
+    ``preprocess__numeric`` if it is "auto". By itself, a "periodic" student embeds all
+    inputs of the net, those of levels too.
 
     References
     ----------

@@ -6,11 +6,14 @@ import copy
 import inspect
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from skorch import NeuralNetClassifier, callbacks, dataset
 from torch import nn
 
 from skdistill._students._net import MLP, WarmupDecay
+from skdistill._students._student import LeftOpen, settle, settle_epochs
 
 DEFAULTS = {
     "module": MLP,
@@ -40,10 +43,39 @@ class StudentNet(NeuralNetClassifier):
     """A :class:`skorch.NeuralNetClassifier` with the defaults of :func:`make_student`.
 
     scikit-learn prints the parameters that differ from those of the signature.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_classes,)
+        The labels, sorted, if the net was fitted on labels. A net that was fitted by
+        :class:`DistilledClassifier` knows codes alone.
     """
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**{**copy.deepcopy(DEFAULTS), **params})
+
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> StudentNet:
+        """Train the net on labels of any kind; set what it leaves open.
+
+        That are the number of epochs, the weight decay, and the widths of the module.
+        """
+        if "n_classes" in self.get_params_for("module") and not hasattr(
+            self, "labels_"
+        ):
+            return super().fit(X, y, **fit_params)
+        vars(self).pop("labels_", None)
+        labels, codes = np.unique(y, return_inverse=True)
+        settle(self, LeftOpen())
+        settle_epochs(self, len(codes), len(codes))
+        self.set_params(module__n_features=X.shape[1], module__n_classes=len(labels))
+        super().fit(X, codes, **fit_params)
+        self.labels_ = self.classes_inferred_ = labels
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable label of each row."""
+        codes = super().predict(X)
+        return self.labels_[codes] if hasattr(self, "labels_") else codes
 
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
         """Return the parameters, without a set that skorch keeps for itself."""

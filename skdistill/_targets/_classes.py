@@ -438,6 +438,23 @@ class Classes:
             **how,
         )
 
+    # The loss of a student, on tensors with a column for each row
+
+    def mean(self, outputs: Any) -> Any:
+        """Return the probabilities that outputs stand for.
+
+        The gradient of :meth:`deviance` in the outputs is this less the target.
+        """
+        return outputs.softmax(dim=0)
+
+    def deviance(self, outputs: Any, target: Any) -> Any:
+        """Return the cross-entropy of each row, relative to target probabilities."""
+        return -(target * outputs.log_softmax(dim=0)).sum(dim=0)
+
+    def means(self, hard: Any, soft: Any) -> Any:
+        """Return hard targets as probabilities, of the shape of the soft targets."""
+        return soft.new_zeros(soft.shape).scatter_(1, hard.unsqueeze(1), 1.0)
+
     # The outputs of a student
 
     def decode(self, soft_labels: NDArray[Any]) -> NDArray[Any]:

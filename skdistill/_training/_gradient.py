@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import CrossEntropyLoss
-from torch.nn import functional as F
 
+from skdistill._targets._target import Target
 from skdistill._training._loss import BatchLoss, agrees, positive
 from skdistill._training._objective import Objective
 from skdistill.losses import KLLoss
@@ -51,6 +51,8 @@ class Targets:
         The weights of the two targets.
     temperature, alpha, term_weight : float, or Tensor of shape (n_rows,)
         Those of the loss; the last one is the weight of its term.
+    kind : Target
+        What is learned.
     """
 
     soft: Tensor
@@ -61,6 +63,7 @@ class Targets:
     temperature: float | Tensor
     alpha: float | Tensor
     term_weight: float | Tensor
+    kind: Target
 
 
 def targets_of(loss: BatchLoss, rows: Tensor, device: Any) -> Targets:
@@ -90,6 +93,7 @@ def targets_of(loss: BatchLoss, rows: Tensor, device: Any) -> Targets:
         temperature=float(loss.temperature if own is None else own),
         alpha=loss.alpha,
         term_weight=term.weight,
+        kind=loss.target,
     )
 
 
@@ -101,7 +105,7 @@ def side_by_side(targets: list[Targets], batch_size: int) -> Targets:
     def interleaved(name: str) -> Any:
         parts = [getattr(one, name) for one in targets]
         if not isinstance(parts[0], Tensor):
-            if len(set(parts)) == 1:
+            if name == "kind" or len(set(parts)) == 1:
                 return parts[0]
             like = targets[0].soft_weight
             parts = [torch.full_like(like, part) for part in parts]
@@ -116,14 +120,15 @@ class OutputGradient:
 
     With the weights :math:`w` of a row and the sum :math:`W` of
     :math:`\alpha w_\mathrm{soft} + (1 - \alpha) w_\mathrm{hard}` over its batch, the
-    gradient in the logits of the row is
+    gradient in the outputs for the row is
 
     .. math::
 
         \frac{\alpha w_\mathrm{soft}}{W} T (p_s^T - p_t^T)
             + \frac{(1 - \alpha) w_\mathrm{hard}}{W} (p_s - p_y),
 
-    where :math:`p_y` is 1 at the label, or the pseudo-label. The parts without
+    where :math:`p` is what outputs stand for (``mean`` of the target: a softmax for
+    classes), and :math:`p_y` the hard target or the pseudo-label. The parts without
     :math:`p_s` are computed for all batches at once, and so are the values of the
     loss, in the end. All arrays have a column for each row: there, a softmax over few
     classes is several times as fast. Where the temperature is so high that float32 is
@@ -140,12 +145,12 @@ class OutputGradient:
     """
 
     def __init__(self, targets: Targets, batch_size: int, n_batches: int = 1) -> None:
-        self.batch_size, self.n_batches = batch_size, n_batches
+        self.batch_size, self.n_batches, self.kind = batch_size, n_batches, targets.kind
         self.temperature, self.term_weight = targets.temperature, targets.term_weight
         self.dtype = torch.float64 if _is_high(self.temperature) else torch.float32
         self.hard = targets.hard.T.to(self.dtype).contiguous()
-        soft = targets.soft.T.to(self.dtype)
-        self.soft = torch.softmax(soft / self.temperature, dim=0)
+        self.teacher = targets.soft.T.to(self.dtype) / self.temperature
+        self.soft = self.kind.mean(self.teacher)
         self.best = targets.best
         self.soft_weight, self.hard_weight = targets.soft_weight, targets.hard_weight
         soft_share = targets.alpha * self.soft_weight
@@ -180,8 +185,8 @@ class OutputGradient:
         gradient, softmaxes = self.steps[len(self.kept)]
         z = self.keep(outputs)
         for temperature, factor in softmaxes:
-            p = torch.softmax(z / temperature, dim=0)
-            gradient = torch.addcmul(gradient, factor, p)
+            mean = self.kind.mean(z / temperature)
+            gradient = torch.addcmul(gradient, factor, mean)
         outputs.backward(gradient.T.to(outputs.dtype))
 
     def keep(self, outputs: Tensor) -> Tensor:
@@ -201,10 +206,11 @@ class OutputGradient:
     def values(self) -> dict[str, Tensor]:
         """Return the loss of each batch, and what :class:`BatchLoss` shows of it."""
         z = torch.cat(self.kept, dim=1)
-        log_p = torch.log_softmax(z / self.temperature, dim=0)
-        soft = F.kl_div(log_p, self.soft, reduction="none").sum(dim=0)
+        deviance = self.kind.deviance
+        soft = deviance(z / self.temperature, self.soft)
+        soft = soft - deviance(self.teacher, self.soft)
         soft = self.term_weight * self.temperature**2 * soft
-        hard = -(self.hard * torch.log_softmax(z, dim=0)).sum(dim=0)
+        hard = deviance(z, self.hard)
         same = agrees(z.T, self.best).float()
         return {
             "loss_soft": self._means(soft, self.soft_weight),

@@ -15,6 +15,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from skdistill._students._student_net import StudentNet
 from skdistill._training._gradient import (
     OutputGradient,
     has_gradient,
@@ -85,8 +86,9 @@ def why_not(net: Any, lesson: Lesson) -> str | None:
     if not has_gradient(loss.objective, net):
         return "loss is not 'kl', or the criterion is not CrossEntropyLoss()"
     own = net.plain_class_
-    if any(getattr(own, name) is not _stock(name) for name in _REPLACED) or (
-        vars(net).keys() & set(_REPLACED)
+    stock = StudentNet if issubclass(own, StudentNet) else NeuralNetClassifier
+    if vars(net).keys() & set(_REPLACED) or any(
+        getattr(own, name) is not getattr(stock, name) for name in _REPLACED
     ):
         return "the student overrides methods of its training"
     if net.dataset is not Dataset or net.get_params_for("dataset"):
@@ -109,10 +111,6 @@ def why_not(net: Any, lesson: Lesson) -> str | None:
     ):
         return "the student's train_split holds out rows from elsewhere"
     return None
-
-
-def _stock(name: str) -> Any:
-    return getattr(NeuralNetClassifier, name)
 
 
 def _listens(callback: Any) -> bool:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from skdistill._training._learned import LearnedLosses
 from skdistill._training._objective import Objective, Term
@@ -53,7 +52,7 @@ class BatchLoss:
     """
 
     def __init__(self, objective: Objective, rows: TransferSet) -> None:
-        self.objective = objective
+        self.objective, self.target = objective, rows.target
         self.soft = torch.from_numpy(np.require(rows.soft, requirements=["C", "W"]))
         self.hard = torch.from_numpy(rows.hard)
         self.best = self.soft.argmax(dim=1)
@@ -171,9 +170,8 @@ class BatchLoss:
         return _sum(term(term.loss, student, teacher, **offered) for term in terms)
 
     def hard_targets(self, rows: Tensor) -> Tensor:
-        """Return the hard targets of rows as probabilities of the classes."""
-        n_classes = self.soft.shape[1]
-        targets = F.one_hot(self.hard[rows], n_classes).to(torch.float32)
+        """Return the hard targets of rows, of the shape of the soft ones."""
+        targets: Tensor = self.target.means(self.hard[rows], self.soft[rows])
         if self.pseudo_labels is not None:
             extra = rows >= self.n_own
             targets[extra] = self.pseudo_labels[rows[extra] - self.n_own]
@@ -190,7 +188,7 @@ class BatchLoss:
             return hard_loss(_vector(weight))
         own = (rows < self.n_own).to(student.device)
         labels = self.pseudo_labels[(rows - self.n_own).clamp(min=0)].to(student)
-        losses = -(labels * torch.log_softmax(student, dim=1)).sum(dim=1)
+        losses = self.target.deviance(student.T, labels.T)
         total = hard_loss(weight * own) * (weight * own).sum()
         total = total + (losses * weight * ~own).sum()
         return total / positive(weight.sum())

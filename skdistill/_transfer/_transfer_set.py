@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._answer import Answer
+from skdistill._targets._classes import Classes
 from skdistill._targets._target import Target
 
 
@@ -43,6 +44,8 @@ class TransferSet:
         student's preprocessing is not fitted on them.
     pseudo_labels : ndarray of shape (n_extra, n_classes), float32, or None
         Class probabilities, the hard targets of the extra rows.
+    target : Target
+        What is learned.
     """
 
     X: Any
@@ -53,6 +56,7 @@ class TransferSet:
     features: NDArray[np.float32] | None = None
     extra: Any = None
     pseudo_labels: NDArray[np.float32] | None = None
+    target: Target = field(default_factory=Classes)
 
     def __len__(self) -> int:
         return len(self.hard)
@@ -96,7 +100,7 @@ class TransferSet:
             for name in ("soft", "hard", "soft_weight", "hard_weight", "features")
             for value in [getattr(self, name)]
         }
-        return TransferSet(X, **parts)
+        return TransferSet(X, **parts, target=self.target)
 
     def with_pseudo_labels(self, proba: NDArray[np.float32]) -> TransferSet:
         """Return the same with hard targets for the extra rows."""
@@ -152,7 +156,16 @@ def make_transfer_set(
     if len(hard) > n_own:
         soft_weight = _padded(soft_weight, n_own, extra_weight, len(hard))
         hard_weight = _padded(hard_weight, n_own, 0.0, len(hard))
-    return TransferSet(X, soft, hard, soft_weight, hard_weight, answer.features, extra)
+    return TransferSet(
+        X,
+        soft,
+        hard,
+        soft_weight,
+        hard_weight,
+        answer.features,
+        extra,
+        target=target,
+    )
 
 
 def _padded(weight: Any, n_own: int, extra_weight: Any, n_rows: int) -> Any:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.metrics import log_loss
+from sklearn.model_selection import cross_val_score
 from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset
 
@@ -210,3 +212,24 @@ def test_rows_are_held_out_on_request_alone():
     for wrong in (0.0, 1.0, 2):
         with pytest.raises(ValueError, match="The 'validation_fraction' parameter"):
             make_student(early_stopping=True, validation_fraction=wrong)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], ["ash", "birch", "cedar"], [7, 3, 5]])
+def test_a_student_can_be_fitted_by_itself(data, labels):
+    X, y = data
+    y = np.array(labels)[y]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        student = make_student((8,)).fit(X, y)
+    assert student.score(X, y) > 0.8
+    assert student.classes_.tolist() == sorted(labels)
+    assert_array_equal(
+        student.predict(X), student.classes_[student.predict_proba(X).argmax(axis=1)]
+    )
+    student.fit(X[:, :2], y == labels[0])  # once more, on other columns and classes
+    assert student.predict(X[:, :2]).dtype == bool
+
+
+def test_a_student_is_cross_validated_as_any_classifier(data):
+    student = make_student((8,), max_epochs=30, early_stopping=True)
+    assert cross_val_score(student, *data, cv=2).shape == (2,)

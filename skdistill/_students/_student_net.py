@@ -57,13 +57,13 @@ class StudentNet(NeuralNetClassifier):
     def fit(self, X: Any, y: Any, **fit_params: Any) -> StudentNet:
         """Train the net on labels of any kind; set what it leaves open.
 
-        That are the number of epochs, the weight decay, and the widths of the module.
+        These are the number of epochs, the weight decay and the module's widths.
         """
-        if "n_classes" in self.get_params_for("module") and not hasattr(
-            self, "labels_"
-        ):
+        knows_labels = hasattr(self, "labels_")
+        if not knows_labels and "n_classes" in self.get_params_for("module"):
             return super().fit(X, y, **fit_params)
-        vars(self).pop("labels_", None)
+        if knows_labels:
+            del self.labels_  # scores of the training compare codes
         labels, codes = np.unique(y, return_inverse=True)
         settle(self, LeftOpen())
         settle_epochs(self, len(codes), len(codes))

@@ -54,9 +54,10 @@ def to_proba(outputs: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Tensor:
     nonlinearity : callable
         What :func:`nonlinearity_of` returned for the net.
     """
-    proba = nonlinearity(first(outputs))
+    outputs = first(outputs)
     if nonlinearity is softmax:
-        return proba
+        return torch.softmax(outputs, dim=1)
+    proba = nonlinearity(outputs)
     return proba / proba.sum(dim=1, keepdim=True)
 
 

@@ -51,6 +51,8 @@ class StudentNet(NeuralNetClassifier):
         :class:`DistilledClassifier` knows codes alone.
     """
 
+    labels_: NDArray[Any]
+
     def __init__(self, **params: Any) -> None:
         super().__init__(**{**copy.deepcopy(DEFAULTS), **params})
 

@@ -47,9 +47,9 @@ def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
         is_double = dtype_of(net.module_) == torch.float64
         given = X.astype(np.float64) if is_double else X
-        return torch.cat([_on_cpu(output) for output in net.forward_iter(given)])
+        return torch.cat([first(output).cpu() for output in net.forward_iter(given)])
     n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
-    outputs = _on_cpu(_evaluate(net, to_tensor(X[:n_rows])))
+    outputs = _evaluate(net, X[:n_rows])
     if n_rows >= X.shape[0]:
         return outputs
     # Into one tensor: many small ones would keep the allocator from using the memory
@@ -58,12 +58,8 @@ def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     whole[:n_rows] = outputs
     for start in range(n_rows, X.shape[0], n_rows):
         rows = slice(start, start + n_rows)
-        whole[rows] = _on_cpu(_evaluate(net, to_tensor(X[rows])))
+        whole[rows] = _evaluate(net, X[rows])
     return whole
-
-
-def _on_cpu(output: Any) -> Tensor:
-    return first(output).detach().cpu()
 
 
 def to_tensor(X: Any) -> Tensor:
@@ -91,12 +87,13 @@ def is_trimmed(net: NeuralNetClassifier) -> bool:
     return getattr(net, "optimizer_", net) is None
 
 
-def _evaluate(net: NeuralNetClassifier, X: Tensor) -> Any:
-    X = as_weights(net.module_, X)
+def _evaluate(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the outputs for rows that are one batch, on the CPU."""
+    rows = as_weights(net.module_, to_tensor(X))
     if type(net).evaluation_step is not NeuralNet.evaluation_step:
-        return net.evaluation_step((X, None))
+        return first(net.evaluation_step((rows, None))).detach().cpu()
     # The same without its checks, which take longer than a small net for a row.
     if net.module_.training:
         net.module_.eval()
     with torch.no_grad():
-        return net.infer(X)
+        return first(net.infer(rows)).detach().cpu()

@@ -72,8 +72,9 @@ def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
     small = object.__new__(type(net))
     vars(small).update(vars(net))
     small.callbacks, small.callbacks_, small.history_ = None, [], History()
-    # Without its criterion the net could not tell whether a softmax is due.
-    small.predict_nonlinearity = nonlinearity_of(net)
+    if nonlinearity_of(net) is softmax:
+        # Without its criterion the net could not tell that a softmax is due.
+        small.predict_nonlinearity = softmax
     small.trim_for_prediction()
     small.virtual_params_ = {}  # they set an optimizer, which is gone
     if hasattr(small, "learned_losses_"):

@@ -6,22 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
-from skdistill._training._lockstep import Lockstep
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
-from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 
 from skdistill import DistilledClassifier, TabularPreprocessor, make_student
-from skdistill._students import _encoded_rows
+from skdistill._students import _encoded_rows, _inputs
 from skdistill._students._encoded_rows import EncodedRows
+from skdistill._students._inputs import net_rows
 from skdistill._students._student import net_of
-from skdistill._training import _prediction
-from skdistill._training._prediction import net_rows, proba
+from skdistill._training._prediction import proba
+from skdistill._training._train import train_all
 from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import tiny_net
-from tests.training.conftest import assert_same_weights, train
+from tests.training.conftest import Listens, assert_same_weights, lesson_of, train
 
 N_OWN, N_EXTRA = 400, 150
 
@@ -71,7 +70,7 @@ def made(monkeypatch):
             super().__init__(*args)
             found.append(self)
 
-    monkeypatch.setattr(_prediction, "EncodedRows", Spied)
+    monkeypatch.setattr(_inputs, "EncodedRows", Spied)
     return found
 
 
@@ -80,13 +79,6 @@ def transfer_set(kind, has_extra):
     soft = np.random.default_rng(2).normal(size=(n_rows, 3)).astype(np.float32)
     extra = kind(N_EXTRA, seed=1) if has_extra else None
     return TransferSet(kind(N_OWN), soft, soft.argmax(axis=1), extra=extra)
-
-
-class Listens(Callback):
-    """Lets skorch itself run the epochs."""
-
-    def on_batch_end(self, net, **kwargs):
-        pass
 
 
 def student(**params):
@@ -182,11 +174,10 @@ def test_arrays_together_are_smaller_than_all_encoded_rows(as_needed, encode_as_
 
 def test_such_a_net_is_trained_by_itself(encode_as_needed):
     encode_as_needed()
-    lockstep = Lockstep()
     rows = transfer_set(array, has_extra=False)
-    (task,) = lockstep.run([lambda: train(student(), rows)])
-    task.get()
-    assert "encoded batch by batch" in str(dict(lockstep.alone))
+    lessons = train_all([lesson_of(student(), rows) for _ in range(2)])
+    assert all("encoded batch by batch" in lesson.alone for lesson in lessons)
+    assert all(len(lesson.net.history) == 3 for lesson in lessons)
 
 
 # When

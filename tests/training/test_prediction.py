@@ -15,14 +15,13 @@ from torch import nn
 
 from skdistill._training import _prediction
 from skdistill._training._prediction import (
-    first,
     forward,
     is_trimmed,
-    learns_from_logits,
     log_proba,
     proba,
     trimmed,
 )
+from skdistill.utils._probabilities import first
 from tests.conftest import TinyModule, tiny_net
 
 
@@ -173,15 +172,6 @@ def test_an_evaluation_step_of_the_persons_own_is_used(X):
     own, plain = (cls(**params).initialize() for cls in (Doubling, NeuralNetClassifier))
     own.module_ = plain.module_
     torch.testing.assert_close(forward(own, X), 2 * forward(plain, X))
-
-
-@pytest.mark.parametrize(
-    ("criterion", "expected"),
-    [(nn.CrossEntropyLoss, True), (nn.NLLLoss, False), (Focal, False)],
-)
-def test_cross_entropy_takes_logits(criterion, expected):
-    net = tiny_net(module=TinyModule(4, 3), criterion=criterion).initialize()
-    assert learns_from_logits(net) is expected
 
 
 @pytest.fixture(params=[name for name in NETS if name != "tuple"])

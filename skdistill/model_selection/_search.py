@@ -89,15 +89,14 @@ class GridSearchCV(_TrainsTogether, model_selection.GridSearchCV):
     -----
     Some students are trained one by one, as in scikit-learn's search: those with
     ``feature_loss`` or ``relation_loss``, with another ``loss`` than "kl", with dropout
-    or batch normalization, with early stopping or callbacks of your own. The search
-    then warns, and says why.
+    or batch normalization, or with callbacks that look at batches. The search then
+    warns, and says why.
 
     Set an integer ``random_state`` of the classifier, so that soft labels, made rows
     and pseudo-labels are computed once for each fold.
 
-    ``mean_fit_time`` in ``cv_results_`` includes the time in which a fit waited for
-    others. The students of candidates have no losses in ``history_``; that of
-    ``best_estimator_``, which is fitted by itself, has all.
+    ``mean_fit_time`` in ``cv_results_`` includes a share of the time in which the
+    students of several fits were trained together.
 
     See Also
     --------

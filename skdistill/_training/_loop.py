@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -214,6 +215,7 @@ class _Trainee:
             if name != unused:
                 history.record_batch(f"{phase}_{name}", value.item())
         history.record_batch(f"{phase}_batch_size", n_rows)
+        history.record(f"{phase}_batch_count", math.ceil(n_rows / self.batch_size))
 
     def check(self) -> None:
         """End the training where the loss of an epoch is not finite."""
@@ -336,12 +338,12 @@ class _Loop:
 
     def _inputs(self, block: list[Tensor]) -> Tensor:
         """Return some rows of each net, of shape (n_nets, n_rows, ...)."""
-        X = [
+        parts = [
             _taken(self.inputs[id(trainee.lesson.X)], rows)
             for trainee, rows in zip(self.trainees, block, strict=True)
         ]
-        device, module = self.one.net.device, self.one.net.module_
-        return as_weights(module, torch.stack(X).to(device))
+        X = torch.stack(parts) if len(parts) > 1 else parts[0].unsqueeze(0)
+        return as_weights(self.one.net.module_, X.to(self.one.net.device))
 
 
 def _resident(X: Any, device: Any) -> Any:

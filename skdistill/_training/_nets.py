@@ -27,6 +27,8 @@ PACERS = {WarmupDecay.on_batch_begin}
 # Layers that treat each number by itself.
 _ELEMENTWISE = (nn.Identity, nn.ReLU, nn.Sigmoid, nn.Tanh)
 
+Layers = list[tuple[str, nn.Module]]
+
 
 def nets_of(nets: Sequence[Any]) -> OneNet:
     """Return initialized nets as the loop takes a step of them."""
@@ -96,6 +98,7 @@ class StackedNets(OneNet):
 
     def __init__(self, nets: Sequence[Any]) -> None:
         self.nets, self.net, self.module = nets, nets[0], nets[0].module_
+        self.layers = plain_layers(self.module)
         self.leaves: list[dict[str, Tensor]] = []
         groups = []
         for _, like in groupby(nets, key=options_of):
@@ -130,7 +133,8 @@ class StackedNets(OneNet):
                 pacer.on_epoch_begin(self.paced, dataset_train=range(n_rows))
 
     def outputs(self, X: Tensor) -> Tensor:
-        return stacked_outputs(self.module, self._all_weights(), X).flatten(0, 1)
+        weights = self._all_weights()
+        return stacked_outputs(self.module, weights, X, self.layers).flatten(0, 1)
 
     def _all_weights(self) -> dict[str, Tensor]:
         """Return the weights of all nets, the first axis being that of the nets."""
@@ -157,7 +161,9 @@ def options_of(net: Any) -> str:
     )
 
 
-def stacked_outputs(module: nn.Module, weights: dict[str, Tensor], X: Tensor) -> Tensor:
+def stacked_outputs(
+    module: nn.Module, weights: dict[str, Tensor], X: Tensor, layers: Layers | None
+) -> Tensor:
     """Return the outputs of several nets, each for its own rows.
 
     Parameters
@@ -168,8 +174,9 @@ def stacked_outputs(module: nn.Module, weights: dict[str, Tensor], X: Tensor) ->
         Their parameters.
     X : Tensor of shape (n_nets, n_rows, ...)
         Their inputs.
+    layers : list of (str, torch.nn.Module) or None
+        What :func:`plain_layers` has found.
     """
-    layers = _plain_layers(module)
     if layers is None or X.ndim != 3:
         return vmap(lambda w, x: first(functional_call(module, w, (x,))))(weights, X)
     # Several times as fast.
@@ -182,7 +189,7 @@ def stacked_outputs(module: nn.Module, weights: dict[str, Tensor], X: Tensor) ->
     return X
 
 
-def _plain_layers(module: nn.Module) -> list[tuple[str, nn.Module]] | None:
+def plain_layers(module: nn.Module) -> Layers | None:
     """Return the layers of a perceptron by name; None for other modules."""
     sequence: Any = module
     if isinstance(module, MLP) and module.embedding is None:

@@ -26,7 +26,12 @@ from skdistill._students._student import (
 from skdistill._training._hooks import describe
 from skdistill._training._lesson import Lesson, keeping_error
 from skdistill._training._loop import run, why_not
-from skdistill._training._nets import options_of, pacers_of, stacked_outputs
+from skdistill._training._nets import (
+    options_of,
+    pacers_of,
+    plain_layers,
+    stacked_outputs,
+)
 from skdistill._training._objective import Objective
 from skdistill._training._prediction import forward
 from skdistill._training._threads import one_thread_if_small
@@ -295,7 +300,8 @@ def _why_alone(lesson: Lesson) -> str | None:
     example = torch.tensor(lesson.X[:2]).to(net.device)
     weights = {name: w.detach()[None] for name, w in module.named_parameters()}
     try:
-        outputs = stacked_outputs(module, weights, example[None])[0]
+        layers = plain_layers(module)
+        outputs = stacked_outputs(module, weights, example[None], layers)[0]
     except (RuntimeError, NotImplementedError):
         return "the student's module draws, or cannot be stacked"
     with torch.no_grad():

@@ -136,14 +136,11 @@ def assert_loop_is_the_same(student, rows, looped, **params):
         assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
     for found, expected in zip(net_of(own).history, net.history, strict=True):
         names = set(expected) - {"dur", "batches"}
-        assert set(found) - {"dur", "batches"} | BATCH_COUNTS >= names
-        for name in names - BATCH_COUNTS:
+        assert set(found) - {"dur", "batches"} == names
+        for name in names:
             assert_allclose(
                 found[name], expected[name], rtol=1e-4, atol=1e-6, err_msg=name
             )
-
-
-BATCH_COUNTS = {"train_batch_count", "valid_batch_count"}
 
 
 @pytest.mark.parametrize("student", STUDENTS.values(), ids=STUDENTS)

@@ -138,19 +138,14 @@ def _takes_nan(estimator: Any, rows: Any) -> bool:
     The estimator is called to find out, because transformers of users need not declare
     it.
     """
-    row = _float_rows(rows[:1])
+    row = rows[:1]
+    row = floats(row, [*range(row.shape[1])]) if is_frame(row) else row.astype("f4")
     probes = [np.full_like(row, np.nan)]
     if row.ndim == 2:
         known = np.repeat(np.nan_to_num(row), row.shape[1], axis=0)
         np.fill_diagonal(known, np.nan)
         probes += list(known[:, np.newaxis])
     return any(_accepts(estimator, rows, probe) for probe in probes)
-
-
-def _float_rows(rows: Any) -> NDArray[Any]:
-    if is_frame(rows):
-        return floats(rows, list(range(rows.shape[1])))
-    return np.asarray(rows, dtype=np.float32)
 
 
 def _accepts(estimator: Any, rows: Any, probe: NDArray[Any]) -> bool:

@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 
 from skdistill.inspection._comparison import METRICS, Comparison, percent
-from skdistill.inspection._display import (
-    MODEL_COLORS,
-    MODEL_MARKERS,
-    ORANGE,
-    Display,
-)
+from skdistill.inspection._display import MODEL_COLORS, MODEL_MARKERS, ORANGE, Display
 
 _LABELS = {
     "log_loss": "log loss (less is better)",

@@ -7,13 +7,8 @@ from typing import Any
 from skdistill.utils._optional import require
 
 # From the palette of Okabe and Ito.
-BLUE, ORANGE, GREEN, VERMILION, GRAY = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#666666",
-)
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+VERMILION, GRAY = "#D55E00", "#666666"
 MODEL_COLORS = {"student": BLUE, "teacher": VERMILION}
 MODEL_MARKERS = {"student": "o", "teacher": "s"}
 

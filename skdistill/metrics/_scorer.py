@@ -56,10 +56,7 @@ class FidelityScorer:
 
 
 @validate_params(
-    {
-        "teacher": "no_validation",
-        "metric": [StrOptions(set(_METRICS)), callable],
-    },
+    {"teacher": "no_validation", "metric": [StrOptions(set(_METRICS)), callable]},
     prefer_skip_nested_validation=True,
 )
 def fidelity_scorer(

@@ -140,7 +140,7 @@ class _Pickler(cloudpickle.Pickler):
     met_own_code = False
 
     def reducer_override(self, obj: Any) -> Any:
-        if (known := _known.get().get(id(obj))) is not None:
+        if known := _known.get().get(id(obj)):
             self.met_own_code |= not known.is_lasting
             return _contents, (known.checksum,)
         if isinstance(obj, type | FunctionType):

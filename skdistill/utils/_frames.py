@@ -43,13 +43,12 @@ def stacked(parts: list[Any]) -> Any:
     first = parts[0]
     if len(parts) == 1:
         return first
+    if is_pandas(first):
+        return import_module("pandas").concat(parts, ignore_index=True)
+    if hasattr(first, "to_series"):
+        return import_module("polars").concat(parts)
     if is_frame(first):
-        library = import_module(type(first).__module__.partition(".")[0])
-        if library.__name__ == "pandas":
-            return library.concat(parts, ignore_index=True)
-        if library.__name__ == "polars":
-            return library.concat(parts)
-        return library.concat_tables(parts)
+        return import_module("pyarrow").concat_tables(parts)
     if issparse(first):
         return vstack(parts, format="csr")
     return np.concatenate(parts)
@@ -64,7 +63,7 @@ def check_frame(X: Any) -> None:
         twice = sorted({str(name) for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(
-                f"the names of the columns are not unique: {twice}. Rename the columns"
+                f"names are not unique: {twice}. Rename the columns"
             )
 
 
@@ -84,9 +83,11 @@ def kind_of(X: Any, position: int) -> Literal["numbers", "dates", "levels"]:
     if _holds_numbers(dtype):
         return "numbers"
     types = _types(X, position)
-    if types and all(issubclass(kind, _NUMBERS) for kind in types):
+    if not types:
+        return "levels"
+    if all(issubclass(kind, _NUMBERS) for kind in types):
         return "numbers"
-    return "dates" if types and _are_dates(types) else "levels"
+    return "dates" if _are_dates(types) else "levels"
 
 
 def floats(
@@ -161,17 +162,14 @@ def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
 
 
 def _pandas_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
-    block: NDArray[Any]
     all_numeric = len(positions) == X.shape[1]
     if all_numeric or len(X) > _FEW_ROWS:
         frame = X if all_numeric else X.iloc[:, positions]
         try:
-            block = frame.to_numpy(dtype, na_value=np.nan)
-            return block
+            return np.asarray(frame.to_numpy(dtype, na_value=np.nan))
         except TypeError:  # pandas leaves pandas.NA in place in object columns
             pass
-    block = _objects(X, positions, np.nan).astype(dtype)
-    return block
+    return _objects(X, positions, np.nan).astype(dtype)
 
 
 def _objects(X: Any, positions: list[int], missing: Any) -> NDArray[np.object_]:

@@ -32,11 +32,11 @@ def is_fitted(teacher: Any) -> bool:
         return hasattr(teacher, "classes_")
     try:
         check_is_fitted(teacher)
+        return True
     except NotFittedError:
         return False
     except (AttributeError, TypeError):  # it inherits from mixins alone
         return hasattr(teacher, "classes_")
-    return True
 
 
 def all_fitted(teacher: Any) -> bool:
@@ -92,8 +92,7 @@ def check_source(estimator: Any, teacher_proba: Any, X_transfer: Any) -> None:
             f"there is no teacher: pass teacher= to {type(estimator).__name__}, or "
             "teacher_proba= to fit"
             if estimator.teacher is None
-            else "pass either a teacher or teacher_proba, not both: it is not "
-            "clear which of the two to learn from"
+            else "pass either a teacher or teacher_proba, not both"
         )
     if teacher_proba is None:
         return
@@ -161,8 +160,7 @@ def check_teacher_weights(
     weights = np.asarray(teacher_weights, dtype=np.float64)
     if weights.shape != (n_teachers,):
         raise ValueError(
-            f"teacher_weights has shape {weights.shape}, there are {n_teachers} "
-            "teachers"
+            f"teacher_weights has shape {weights.shape} for {n_teachers} teachers"
         )
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise ValueError(

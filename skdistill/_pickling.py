@@ -77,8 +77,7 @@ class SmallFile(BaseEstimator):
         return new
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        new = type(self).__new__(type(self))
-        memo[id(self)] = new
+        new = memo[id(self)] = copy.copy(self)
         new.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return new
 

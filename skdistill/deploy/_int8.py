@@ -170,5 +170,4 @@ def _with_report(data: bytes, report: dict[str, Any]) -> bytes:
     while (size := model.ByteSize()) != report["bytes_int8"]:
         report["bytes_int8"] = size
         entry.value = json.dumps(report)
-    final: bytes = model.SerializeToString()
-    return final
+    return bytes(model.SerializeToString())

@@ -134,8 +134,7 @@ class File:
         if found:
             reason = "it was not written by to_onnx, or is damaged"
             raise ValueError(f"the model returns {found}: {reason}")
-        result: NDArray[np.float32] = proba
-        return result
+        return np.asarray(proba)
 
 
 def load(model: Any) -> File:

@@ -319,7 +319,5 @@ def _parse_columns(
 
     if len(inputs) == 1:
         inputs[0].type.shape = [None, step.n_features_in_]
-    outputs: list[Any] = sklearn_parsers_map[ColumnTransformer](
-        scope, step, inputs, **kwargs
-    )
-    return outputs
+    parse = sklearn_parsers_map[ColumnTransformer]
+    return list(parse(scope, step, inputs, **kwargs))

@@ -134,7 +134,4 @@ def flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 def net_proba(net: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the probabilities of prepared rows by the net."""
     outputs = first(net.forward(as_weights(net.module_, torch.from_numpy(rows))))
-    proba: NDArray[np.float64] = to_proba(
-        outputs.double(), nonlinearity_of(net)
-    ).numpy()
-    return proba
+    return np.asarray(to_proba(outputs.double(), nonlinearity_of(net)))

@@ -225,8 +225,7 @@ def _set_weights(mlp: MLPClassifier, linear: list[nn.Linear]) -> None:
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = tensor.detach().cpu().double().numpy()
-    return array
+    return np.asarray(tensor.detach().cpu().double())
 
 
 def _forget_training(mlp: MLPClassifier) -> None:

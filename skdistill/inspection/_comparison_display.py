@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from skdistill.inspection._comparison import METRICS, Comparison, percent
-from skdistill.inspection._display import MODEL_COLORS, MODEL_MARKERS, ORANGE, Display
+from skdistill.inspection._display import (
+    MODEL_COLORS,
+    MODEL_MARKERS,
+    ORANGE,
+    Display,
+    check_option,
+)
 
 _LABELS = {
     "log_loss": "log loss (less is better)",
@@ -86,8 +92,7 @@ class ComparisonDisplay(Display):
         ValueError
             If there is no such metric.
         """
-        if metric not in METRICS:
-            raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}")
+        check_option("metric", metric, METRICS)
         return cls(comparison=comparison, metric=metric).plot(ax)
 
     def plot(self, ax: Any = None) -> ComparisonDisplay:

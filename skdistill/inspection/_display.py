@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from skdistill.utils._optional import require
@@ -37,7 +38,7 @@ def legend_above(ax: Any) -> Any:
     )
 
 
-def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
+def check_option(name: str, value: str, options: Iterable[str]) -> None:
     """Raise a ValueError unless ``kind`` is one of the kinds."""
-    if kind not in kinds:
-        raise ValueError(f"kind must be one of {', '.join(kinds)}, got {kind!r}")
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(options)}, got {value!r}")

@@ -15,7 +15,7 @@ from skdistill.inspection._display import (
     GRAY,
     VERMILION,
     Display,
-    check_kind,
+    check_option,
     legend_above,
 )
 from skdistill.inspection._models import names_of_columns
@@ -184,7 +184,7 @@ class FidelityDisplay(Display):
         display : FidelityDisplay
             The display itself.
         """
-        check_kind(kind, _KINDS)
+        check_option("kind", kind, _KINDS)
         ax = self._start(ax)
         if kind == "probability":
             self._draw_probability(ax)

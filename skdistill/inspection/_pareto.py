@@ -11,7 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import check_scoring
 
 from skdistill._classifier import DistilledClassifier
-from skdistill.inspection._display import GRAY, MODEL_COLORS, MODEL_MARKERS, Display
+from skdistill.inspection._display import (
+    GRAY,
+    MODEL_COLORS,
+    MODEL_MARKERS,
+    Display,
+    check_option,
+)
 from skdistill.metrics import latency_scorer, size_scorer
 from skdistill.utils._unwrap import listed, unwrapped
 
@@ -119,8 +125,7 @@ class ParetoDisplay(Display):
         ValueError
             If there is no such cost.
         """
-        if cost not in _COSTS:
-            raise ValueError(f"cost must be one of {list(_COSTS)}, got {cost!r}")
+        check_option("cost", cost, _COSTS)
         cost_scorer, cost_name = _COSTS[cost]
         scoring = scoring or "accuracy"
         name = getattr(scoring, "__name__", "score")

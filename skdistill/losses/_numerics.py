@@ -35,27 +35,20 @@ def widened_pair(
     student: Tensor, teacher: Tensor, min_rows: int = 1, same_width: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Check both features and cast them to float32 or better; detach the teacher's."""
-    shapes = f"got {tuple(student.shape)} and {tuple(teacher.shape)}."
+    problem = None
     if student.ndim != 2 or teacher.ndim != 2:
-        raise ValueError(
-            "student and teacher must both be features of shape (n_samples, "
-            f"n_features); call .flatten(1) on those of more dimensions; {shapes}"
-        )
-    if len(student) != len(teacher):
-        raise ValueError(
-            f"student and teacher must have the same number of rows, {shapes}"
-        )
-    if len(student) < min_rows:
-        raise ValueError(
-            f"This loss needs a batch of at least {min_rows} rows, got {len(student)}."
-        )
-    if 0 in (student.shape[1], teacher.shape[1]):
-        raise ValueError(f"student and teacher must have columns, {shapes}")
-    if same_width and student.shape[1] != teacher.shape[1]:
-        raise ValueError(
-            "student and teacher must have the same width; project the student's "
-            f"features to the teacher's width first; {shapes}"
-        )
+        problem = "be of shape (n_samples, n_features); flatten others by .flatten(1)"
+    elif len(student) != len(teacher):
+        problem = "have the same number of rows"
+    elif len(student) < min_rows:
+        problem = f"have at least {min_rows} rows"
+    elif 0 in (student.shape[1], teacher.shape[1]):
+        problem = "have columns"
+    elif same_width and student.shape[1] != teacher.shape[1]:
+        problem = "have the same width; project the student's to the teacher's first"
+    if problem:
+        shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
+        raise ValueError(f"student and teacher must {problem}, got {shapes}.")
     if not teacher.isfinite().all():
         raise ValueError(
             "teacher must have finite features; if they are logarithms of "

@@ -62,9 +62,7 @@ def check_frame(X: Any) -> None:
         names = column_names(X)
         twice = sorted({str(name) for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(
-                f"names are not unique: {twice}. Rename the columns"
-            )
+            raise ValueError(f"names are not unique: {twice}. Rename the columns")
 
 
 def kind_of(X: Any, position: int) -> Literal["numbers", "dates", "levels"]:
@@ -232,8 +230,7 @@ def _types(X: Any, position: int) -> set[type]:
         if not issubclass(kind, (str, *_NUMBERS)):
             raise TypeError(
                 f"Column {X.columns[position]!r} holds values of type {kind.__name__}. "
-                "Convert it to numbers, as a date to the days since another, or to "
-                "strings, or drop it"
+                "Convert it to numbers or strings, or drop it"
             )
     return types
 

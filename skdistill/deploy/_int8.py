@@ -118,10 +118,8 @@ def _best(
         difference = difference_of(proba, sample.proba)
         tried.append((agreement, -difference, kind, int8, proba))
     if not tried:
-        raise ValueError(
-            f"onnxruntime cannot make int8 of this net ({reason(failure)}): use "
-            "quantize=None"
-        ) from failure
+        problem = f"onnxruntime cannot make int8 of this net ({reason(failure)})"
+        raise ValueError(f"{problem}: use quantize=None") from failure
     return max(tried, key=itemgetter(0, 1))[2:]
 
 

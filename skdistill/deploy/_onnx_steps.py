@@ -127,8 +127,7 @@ def _check_names(names: list[str]) -> None:
         if not name or name in _OUTPUTS:
             raise ValueError(
                 f"a column is named {name!r}, which cannot be the name of an input in "
-                "ONNX beside the outputs 'label' and 'probabilities': rename the "
-                "column and fit again"
+                "ONNX: rename the column and fit again"
             )
 
 
@@ -305,9 +304,8 @@ def _unknown(steps: _Steps) -> str:
     if not names:
         return ""
     return (
-        f". It has no converter for {', '.join(names)}: export the rest alone, as "
-        "to_onnx(pipeline[-1]), and transform the rows yourself, or add a converter by "
-        "skl2onnx.update_registered_converter"
+        f". It has no converter for {', '.join(names)}: export to_onnx(pipeline[-1]) "
+        "alone, or add a converter by skl2onnx.update_registered_converter"
     )
 
 

@@ -14,11 +14,9 @@ from sklearn.utils.multiclass import unique_labels
 
 from skdistill._classifier import DistilledClassifier
 from skdistill._targets._class_names import align
-from skdistill._targets._classes import Classes
-from skdistill._transfer._question import Question
-from skdistill._transfer._soft_labels import label
 from skdistill.inspection._models import Rows, names_of_columns
 from skdistill.metrics import agreement
+from skdistill.metrics._scorer import teacher_answer
 from skdistill.utils._costs import batch_of, dumped_bytes
 
 # The number of calls for a median time.
@@ -46,7 +44,15 @@ def scores(
     """
     X, y, weight = test
     labels = unique_labels(models["student"][0].classes_, known)
-    said = {"teacher": _teacher_answer(clf, models["teacher"], X, known)}
+    proba, columns, _ = teacher_answer(
+        models["teacher"],
+        X,
+        known,
+        classes=names_of_columns(clf),
+        teacher_weights=clf.teacher_weights,
+        remember=False,
+    )
+    said = {"teacher": (proba, columns)}
     for name in ("labels alone", "student"):
         [model] = models[name]
         said[name] = model.predict_proba(X), model.classes_
@@ -98,16 +104,6 @@ def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
         "row_us": 1e6 * seconds(_safe_indexing(X, [0]), _ROW_CALLS),
         "batch_ms": 1e3 * seconds(batch_of(X), _BATCH_CALLS),
     }
-
-
-def _teacher_answer(
-    clf: DistilledClassifier, teachers: list[Any], X: Any, known: NDArray[Any]
-) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return the average of the teachers, and the labels of the columns."""
-    target, weights = Classes(names_of_columns(clf)), clf.teacher_weights
-    question = Question(X, target=target, teacher_weights=weights, remember=False)
-    answer = label(teachers, question)
-    return answer.proba, target.reconcile(answer.columns, known)[0]
 
 
 def _n_bytes(model: Any) -> float:

@@ -51,8 +51,7 @@ def widened_pair(
         raise ValueError(f"student and teacher must {problem}, got {shapes}.")
     if not teacher.isfinite().all():
         raise ValueError(
-            "teacher must have finite features; if they are logarithms of "
-            "probabilities, clip those away from 0 first."
+            "teacher must have finite features; clip probabilities away from 0 first."
         )
     dtype = at_least_float32(student.dtype)
     return student.to(dtype), teacher.detach().to(student.device, dtype)

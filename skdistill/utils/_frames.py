@@ -89,11 +89,7 @@ def kind_of(X: Any, position: int) -> Literal["numbers", "dates", "levels"]:
 
 
 def floats(
-    X: Any,
-    positions: list[int],
-    *,
-    allow_nan: bool = True,
-    dtype: type = np.float64,
+    X: Any, positions: list[int], *, allow_nan: bool = True, dtype: type = np.float64
 ) -> NDArray[Any]:
     """Return columns of numbers as one block.
 

@@ -90,9 +90,8 @@ class SmallFile(BaseEstimator):
             return
         raise ValueError(
             f"this {type(self).__name__} was loaded from a file, or sent to another "
-            f"process, without {missing}. Either fit another: "
-            "clone(loaded).set_params(teacher=...), or set pickle_teacher=True before "
-            "it is pickled"
+            f"process, without {missing}. Fit clone(loaded).set_params(teacher=...), "
+            "or set pickle_teacher=True before it is pickled"
         )
 
 
@@ -165,20 +164,14 @@ def _warn_if_heavy(teacher: Any) -> None:
         if size >= _HEAVY_BYTES:
             warn(
                 f"the fitted teacher {type(one).__name__} of {size / 10**6:.0f} MB is "
-                "pickled more than once, as in a search with n_jobs, where each task "
-                "gets a copy. Search with skdistill.model_selection.GridSearchCV, "
-                "which sends arrays alone; or label the rows once, proba = "
-                "soft_labels(teacher, X, y), and search over "
-                "DistilledClassifier(teacher=None) with fit(X, y, teacher_proba=proba)"
+                "pickled more than once, as in a search with n_jobs. Search with "
+                "skdistill.model_selection.GridSearchCV, or without a teacher and by "
+                "fit(X, y, teacher_proba=soft_labels(teacher, X, y))"
             )
 
 
 def _pickled_size(value: Any) -> int:
     """Return how many bytes a pickle takes, without making one of large arrays."""
-    sizes: list[int] = []
-    head = pickle.dumps(
-        value,
-        protocol=5,
-        buffer_callback=lambda buffer: sizes.append(buffer.raw().nbytes),
-    )
-    return len(head) + sum(sizes)
+    arrays: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
+    return len(head) + sum(array.raw().nbytes for array in arrays)

@@ -198,9 +198,8 @@ def _measured(model: Any, X: Any) -> Footprint:
         started, problem = _in_new_process(folder, method)
     if problem:
         warn(
-            f"a new process cannot load this {type(model).__name__}, so that start_s "
-            f"and peak_mb are None: {problem}. What its file refers to must be in a "
-            "module that can be imported"
+            f"start_s and peak_mb are None, as a new process cannot load this "
+            f"{type(model).__name__}, {problem}: move its code to an importable module"
         )
     row = microseconds(ask, rows, _ROW_SECONDS)
     return Footprint(
@@ -222,9 +221,8 @@ def _opened(model: Any) -> tuple[Any, int | None]:
     path = Path(model)
     if path.suffix.lower() != ".onnx":
         raise ValueError(
-            f"footprint opens ONNX files, not {path.name!r}: loading a pickle can run "
-            "any code. If you trust it, load it first: "
-            f"footprint(joblib.load({path.name!r}), X)"
+            "footprint opens ONNX files alone, as a pickle can run any code. If you "
+            f"trust it, load it first: footprint(joblib.load({path.name!r}), X)"
         )
     from skdistill.deploy._onnx_classifier import OnnxClassifier
 

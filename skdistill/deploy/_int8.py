@@ -95,8 +95,7 @@ def quantized(
     if report["agreement"] < _AGREEMENT:
         warn(
             f"int8 changes the label of {1 - report['agreement']:.1%} of the "
-            f"{len(sample.proba)} rows of the sample ({report['sample']}). Use "
-            "quantize=None, or pass other rows as sample="
+            f"{len(sample.proba)} rows of the sample. Use quantize=None, or sample="
         )
     return int8
 

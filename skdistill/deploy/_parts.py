@@ -111,8 +111,7 @@ def _check_no_dates(preprocessing: list[tuple[str, Any]]) -> None:
             names = getattr(step, "feature_names_in_", range(step.n_features_in_))
             raise ValueError(
                 f"the student reads dates, in the columns {[names[i] for i in dates]}, "
-                "and cannot be exported. Replace them by numbers before fit, as by "
-                "X['when'].dt.year, or save the estimator with joblib"
+                "and cannot be exported: make numbers of them before fit, or use joblib"
             )
 
 

@@ -139,8 +139,7 @@ def check_form(X: Any, *, dense: bool) -> None:
     if dense and issparse(X):
         raise TypeError(
             "X is sparse, and the student's preprocessing takes dense tables: pass "
-            "student=make_student()[-1], the net alone, which takes sparse rows, or "
-            "X.toarray()"
+            "X.toarray(), or the net alone, student=make_student()[-1]"
         )
 
 
@@ -177,6 +176,5 @@ def check_n_features(teacher: Any, X: Any) -> None:
     if expected is not None and len(shape) == 2 and shape[1] != expected:
         raise ValueError(
             f"teacher {type(teacher).__name__} was fitted on {expected} features, X "
-            f"has {shape[1]} features. A teacher gets the X given to fit as it is: put "
-            "its preprocessing into a Pipeline with it, and the student's into student="
+            f"has {shape[1]} features: put its preprocessing into a Pipeline with it"
         )

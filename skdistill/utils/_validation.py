@@ -176,5 +176,6 @@ def check_n_features(teacher: Any, X: Any) -> None:
     if expected is not None and len(shape) == 2 and shape[1] != expected:
         raise ValueError(
             f"teacher {type(teacher).__name__} was fitted on {expected} features, X "
-            f"has {shape[1]} features: put its preprocessing into a Pipeline with it"
+            f"has {shape[1]} features: put its preprocessing into a Pipeline with it, "
+            "and the student's into student="
         )

@@ -37,18 +37,18 @@ def widened_pair(
     """Check both features and cast them to float32 or better; detach the teacher's."""
     problem = None
     if student.ndim != 2 or teacher.ndim != 2:
-        problem = "be of shape (n_samples, n_features); flatten others by .flatten(1)"
+        problem = "be of shape (n_samples, n_features), so call .flatten(1) on others"
     elif len(student) != len(teacher):
         problem = "have the same number of rows"
-    elif len(student) < min_rows:
-        problem = f"have at least {min_rows} rows"
     elif 0 in (student.shape[1], teacher.shape[1]):
         problem = "have columns"
     elif same_width and student.shape[1] != teacher.shape[1]:
-        problem = "have the same width; project the student's to the teacher's first"
+        problem = "have the same width, so project the student's features first"
     if problem:
         shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
         raise ValueError(f"student and teacher must {problem}, got {shapes}.")
+    if len(student) < min_rows:
+        raise ValueError(f"A batch needs at least {min_rows} rows, got {len(student)}.")
     if not teacher.isfinite().all():
         raise ValueError(
             "teacher must have finite features; clip probabilities away from 0 first."

@@ -16,21 +16,15 @@ from sklearn.pipeline import Pipeline
 from skdistill import __version__
 from skdistill._students._student import net_of
 from skdistill._training._prediction import is_trimmed, trimmed
+from skdistill.losses._base import LOSSES
+from skdistill.utils._unwrap import listed
 from skdistill.utils._warnings import warn
 
 # Attributes that prediction does not need.
 _FOR_TRAINING = ("_state", "auto_results_")
 
 # Parameters that may be functions or objects of a person's own.
-_MAY_BE_CODE = (
-    "alpha",
-    "feature_loss",
-    "loss",
-    "relation_loss",
-    "teacher_features",
-    "temperature",
-)
-
+_MAY_BE_CODE = (*LOSSES, "alpha", "teacher_features", "temperature")
 
 # From this size on, a warning is due where a teacher is pickled for each task.
 _HEAVY_BYTES = 100 * 10**6
@@ -49,9 +43,7 @@ class LeftOut:
     def of(cls, teacher: Any) -> LeftOut:
         if isinstance(teacher, cls):
             return teacher
-        several = isinstance(teacher, list | tuple)
-        names = [type(one).__name__ for one in (teacher if several else [teacher])]
-        return cls(", ".join(names))
+        return cls(", ".join(type(one).__name__ for one in listed(teacher)))
 
     def __repr__(self) -> str:
         return f"<{self.name}, left out of the file>"
@@ -74,7 +66,9 @@ class SmallFile(BaseEstimator):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(_checked(state))
+        state = dict(state)
+        _warn_if_written_by_others(state.pop("_versions", {}))
+        super().__setstate__(state)
 
     def __copy__(self) -> Any:
         # Copies are for use in this process: they keep the teacher.
@@ -83,8 +77,7 @@ class SmallFile(BaseEstimator):
         return new
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        new = type(self).__new__(type(self))
-        memo[id(self)] = new
+        new = memo[id(self)] = copy.copy(self)
         new.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return new
 
@@ -97,9 +90,8 @@ class SmallFile(BaseEstimator):
             return
         raise ValueError(
             f"this {type(self).__name__} was loaded from a file, or sent to another "
-            f"process, without {missing}. Either fit another: "
-            "clone(loaded).set_params(teacher=...), or set pickle_teacher=True before "
-            "it is pickled"
+            f"process, without {missing}. Fit clone(loaded).set_params(teacher=...), "
+            "or set pickle_teacher=True before it is pickled"
         )
 
 
@@ -118,17 +110,15 @@ def _slim(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def _checked(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state that a file holds; warn where other versions wrote it."""
-    state = dict(state)
-    for name, then in state.pop("_versions", {}).items():
+def _warn_if_written_by_others(versions: dict[str, str]) -> None:
+    """Warn if other versions than those at hand wrote a file."""
+    for name, then in versions.items():
         now = _versions()[name]
         if now != then:
             warn(
                 f"this DistilledClassifier was pickled with {name} {then} and is "
                 f"loaded with {name} {now}: its predictions may differ, or fail"
             )
-    return state
 
 
 def _without_code(value: Any) -> Any:
@@ -165,7 +155,7 @@ def _warn_if_heavy(teacher: Any) -> None:
 
     It is fitted: of one that is not, each clone of an estimator has its own.
     """
-    for one in teacher if isinstance(teacher, list | tuple) else [teacher]:
+    for one in listed(teacher):
         if _PICKLED.get(id(one)) is None:
             with suppress(TypeError):  # it takes no weak references
                 _PICKLED[id(one)] = one
@@ -174,20 +164,14 @@ def _warn_if_heavy(teacher: Any) -> None:
         if size >= _HEAVY_BYTES:
             warn(
                 f"the fitted teacher {type(one).__name__} of {size / 10**6:.0f} MB is "
-                "pickled more than once, as in a search with n_jobs, where each task "
-                "gets a copy. Search with skdistill.model_selection.GridSearchCV, "
-                "which sends arrays alone; or label the rows once, proba = "
-                "soft_labels(teacher, X, y), and search over "
-                "DistilledClassifier(teacher=None) with fit(X, y, teacher_proba=proba)"
+                "pickled more than once, as in a search with n_jobs. Search with "
+                "skdistill.model_selection.GridSearchCV, or without a teacher and by "
+                "fit(X, y, teacher_proba=soft_labels(teacher, X, y))"
             )
 
 
 def _pickled_size(value: Any) -> int:
     """Return how many bytes a pickle takes, without making one of large arrays."""
-    sizes: list[int] = []
-    head = pickle.dumps(
-        value,
-        protocol=5,
-        buffer_callback=lambda buffer: sizes.append(buffer.raw().nbytes),
-    )
-    return len(head) + sum(sizes)
+    arrays: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
+    return len(head) + sum(array.raw().nbytes for array in arrays)

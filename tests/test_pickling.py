@@ -72,6 +72,21 @@ def test_predictions_survive_to_the_bit(fitted, round_trip):
     ]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:torch")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.filterwarnings("ignore::FutureWarning:torch")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:torch")  # from Python 3.13 on
+def test_a_compiled_student_predicts_the_same_from_a_file():
+    net = tiny_net(compile=True, compile__backend="eager", max_epochs=1)
+    clf = DistilledClassifier(student=net, random_state=0)
+    clf.fit(X, y, teacher_proba=(np.eye(10)[y] + 0.1) / 2)
+    proba = clf.predict_proba(X)
+    assert hasattr(clf.student_.criterion_, "_orig_mod")
+    logits = clf.student_.forward(X.astype(np.float32)).double()
+    np.testing.assert_allclose(proba, logits.softmax(dim=1), rtol=1e-5)
+    assert_array_equal(ROUND_TRIPS["pickle"](clf).predict_proba(X), proba)
+
+
 def test_predictions_in_a_new_process_are_the_same_to_the_bit(fitted, tmp_path):
     joblib.dump(fitted, tmp_path / "student.joblib")
     np.save(tmp_path / "X.npy", X)

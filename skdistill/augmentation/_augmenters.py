@@ -58,27 +58,7 @@ class _Augmenter(BaseEstimator):
         raise NotImplementedError
 
 
-class _Recombiner(_Augmenter):
-    """Base of the augmenters that make each new row from two rows of a table."""
-
-    def _sampled(self, X: Any, n_rows: int, rng: np.random.RandomState) -> Any:
-        name = type(self).__name__
-        with noting(
-            f"(Raised by the augmenter {name}, which takes dense tables only. Set "
-            "augmenter=None, or pass an object of your own with a method "
-            "sample(X, n_rows, random_state))"
-        ):
-            table = Table(X)
-        own = rng.permutation(len(table))[np.arange(n_rows) % len(table)]
-        return self._mixed(table, own, rng)
-
-    def _mixed(
-        self, table: Table, own: NDArray[np.intp], rng: np.random.RandomState
-    ) -> Any:
-        raise NotImplementedError
-
-
-class MUNGE(_Recombiner):
+class MUNGE(_Augmenter):
     """Exchange values between a row and its nearest neighbor.
 
     Each value of a row is replaced with probability ``p``. A number is drawn from a
@@ -128,9 +108,8 @@ class MUNGE(_Recombiner):
         self.s = s
         self.n_copies = n_copies
 
-    def _mixed(
-        self, table: Table, own: NDArray[np.intp], rng: np.random.RandomState
-    ) -> Any:
+    def _sampled(self, X: Any, n_rows: int, rng: np.random.RandomState) -> Any:
+        table, own = _drawn(self, X, n_rows, rng)
         near = _nearest(table.embedded(rng), rng)[own]
         exchanged = rng.random((len(own), len(table.columns))) < self.p
         noise = rng.standard_normal(exchanged.shape)
@@ -141,7 +120,7 @@ class MUNGE(_Recombiner):
         return table.rebuilt(sources, noise, exchanged)
 
 
-class Mixup(_Recombiner):
+class Mixup(_Augmenter):
     """Make rows on the line between two rows.
 
     The share of the one row is drawn from a Beta distribution for each new row. A value
@@ -183,9 +162,8 @@ class Mixup(_Recombiner):
         self.concentration = concentration
         self.n_copies = n_copies
 
-    def _mixed(
-        self, table: Table, own: NDArray[np.intp], rng: np.random.RandomState
-    ) -> Any:
+    def _sampled(self, X: Any, n_rows: int, rng: np.random.RandomState) -> Any:
+        table, own = _drawn(self, X, n_rows, rng)
         other = rng.randint(len(table), size=len(own))
         share = rng.beta(self.concentration, self.concentration, size=len(own))
         shape = (len(own), len(table.columns))
@@ -246,6 +224,19 @@ class Mixture(_Augmenter):
                 if len(share)
             ]
         )
+
+
+def _drawn(
+    augmenter: _Augmenter, X: Any, n_rows: int, rng: np.random.RandomState
+) -> tuple[Table, NDArray[np.intp]]:
+    """Return ``X`` as a table, and the rows that the new rows are made from."""
+    with noting(
+        f"(Raised by the augmenter {type(augmenter).__name__}, which takes dense "
+        "tables only. Set augmenter=None, or pass an object of your own with a method "
+        "sample(X, n_rows, random_state))"
+    ):
+        table = Table(X)
+    return table, rng.permutation(len(table))[np.arange(n_rows) % len(table)]
 
 
 def _nearest(

@@ -13,10 +13,10 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 
 from skdistill.utils._costs import (
+    BATCH_SIZE,
+    batch_of,
     check_fitted,
     median_microseconds,
     method_of,
@@ -30,8 +30,6 @@ from skdistill.utils._warnings import warn
 
 # The seconds that single rows are timed; a p99 needs hundreds of calls.
 _ROW_SECONDS = 1.0
-
-_BATCH_SIZE = 1000
 
 # Peak memory and the time of imports can be measured only in a new process. The new
 # process gets the search path of this one, to find the same modules. On Linux,
@@ -178,10 +176,7 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
     check_not_empty(X)
     if not isinstance(model, Mapping):
         return _measured(model, X)
-    footprints = Footprints()
-    for name, one in model.items():
-        footprints[name] = _measured(one, X)
-    return footprints
+    return Footprints({name: _measured(one, X) for name, one in model.items()})
 
 
 def _measured(model: Any, X: Any) -> Footprint:
@@ -203,12 +198,10 @@ def _measured(model: Any, X: Any) -> Footprint:
         started, problem = _in_new_process(folder, method)
     if problem:
         warn(
-            f"a new process cannot load this {type(model).__name__}, so that start_s "
-            f"and peak_mb are None: {problem}. What its file refers to must be in a "
-            "module that can be imported"
+            f"start_s and peak_mb are None, as a new process cannot load this "
+            f"{type(model).__name__}, {problem}: move its code to an importable module"
         )
     row = microseconds(ask, rows, _ROW_SECONDS)
-    batch = _safe_indexing(X, np.arange(_BATCH_SIZE) % _num_samples(X))
     return Footprint(
         bytes=n_bytes,
         parameters=parameters,
@@ -217,7 +210,7 @@ def _measured(model: Any, X: Any) -> Footprint:
         **started,
         row_us=float(np.median(row)),
         row_p99_us=float(np.percentile(row, 99)),
-        rows_per_s=_BATCH_SIZE / median_microseconds(ask, [batch]) * 1e6,
+        rows_per_s=BATCH_SIZE / median_microseconds(ask, [batch_of(X)]) * 1e6,
     )
 
 
@@ -228,9 +221,8 @@ def _opened(model: Any) -> tuple[Any, int | None]:
     path = Path(model)
     if path.suffix.lower() != ".onnx":
         raise ValueError(
-            f"footprint opens ONNX files, not {path.name!r}: loading a pickle can run "
-            "any code. If you trust it, load it first: "
-            f"footprint(joblib.load({path.name!r}), X)"
+            "footprint opens ONNX files alone, as a pickle can run any code. If you "
+            f"trust it, load it first: footprint(joblib.load({path.name!r}), X)"
         )
     from skdistill.deploy._onnx_classifier import OnnxClassifier
 

@@ -95,8 +95,7 @@ def quantized(
     if report["agreement"] < _AGREEMENT:
         warn(
             f"int8 changes the label of {1 - report['agreement']:.1%} of the "
-            f"{len(sample.proba)} rows of the sample ({report['sample']}). Use "
-            "quantize=None, or pass other rows as sample="
+            f"{len(sample.proba)} rows of the sample. Use quantize=None, or sample="
         )
     return int8
 
@@ -118,10 +117,8 @@ def _best(
         difference = difference_of(proba, sample.proba)
         tried.append((agreement, -difference, kind, int8, proba))
     if not tried:
-        raise ValueError(
-            f"onnxruntime cannot make int8 of this net ({reason(failure)}): use "
-            "quantize=None"
-        ) from failure
+        problem = f"onnxruntime cannot make int8 of this net ({reason(failure)})"
+        raise ValueError(f"{problem}: use quantize=None") from failure
     return max(tried, key=itemgetter(0, 1))[2:]
 
 
@@ -170,5 +167,4 @@ def _with_report(data: bytes, report: dict[str, Any]) -> bytes:
     while (size := model.ByteSize()) != report["bytes_int8"]:
         report["bytes_int8"] = size
         entry.value = json.dumps(report)
-    final: bytes = model.SerializeToString()
-    return final
+    return bytes(model.SerializeToString())

@@ -256,8 +256,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         if isinstance(self.model, bytes):
             return f"{type(self).__name__}(model=<{len(self.model)} bytes>)"
-        text: str = super().__repr__(N_CHAR_MAX)
-        return text
+        return str(super().__repr__(N_CHAR_MAX))
 
     def _load(self) -> File:
         file = self._file

@@ -14,11 +14,7 @@ from skdistill.deploy._onnx_safety import refuse_pickle, refuse_unsafe
 from skdistill.utils._optional import require
 
 # Limits of the sizes in the metadata, against files that are made to do harm.
-_LIMITS = {
-    "classes": 2**20,
-    "features": 2**24,
-    "bytes of a label": 2**16,
-}
+_CLASSES, _FEATURES, _LABEL_BYTES = 2**20, 2**24, 2**16
 
 # Rounding may take a probability above 1 by this much.
 _ROUNDING = 1e-3
@@ -86,16 +82,16 @@ class File:
         """Set the attributes that the metadata hold, or raise an error."""
         self.classes = _classes(self.metadata)
         self.n_features = int(self.metadata["skdistill.n_features"])
-        if not 0 < self.n_features <= _LIMITS["features"]:
+        if not 0 < self.n_features <= _FEATURES:
             raise ValueError(f"{self.n_features} features")
         self.feature_names: NDArray[np.object_] | None = None
         if (names := self.metadata.get("skdistill.feature_names")) is not None:
             read = json.loads(names)
-            _check_list("feature_names", read, str, _LIMITS["features"])
+            _check_list("feature_names", read, str, _FEATURES)
             self.feature_names = np.array(read, dtype=object)
         kinds = json.loads(self.metadata.get("skdistill.kinds", "[]"))
         if kinds:
-            _check_list("kinds", kinds, str, _LIMITS["features"], distinct=False)
+            _check_list("kinds", kinds, str, _FEATURES, distinct=False)
         self.kinds = tuple(kinds)
         self.allow_nan = self.metadata.get("skdistill.allow_nan") != "false"
 
@@ -129,19 +125,16 @@ class File:
             (proba,) = self.session.run(["probabilities"], inputs)
         except Exception as error:  # onnxruntime's have no common base
             raise ValueError(f"the model cannot be run: {error}") from error
-        shape = len(next(iter(inputs.values()))), len(self.classes)
-        if proba.shape != shape:
-            raise ValueError(
-                f"the model returns shape {proba.shape} for {shape[0]} rows and "
-                f"{shape[1]} classes: it was not written by to_onnx, or is damaged"
-            )
-        if proba.min() < 0 or proba.max() > 1 + _ROUNDING:
-            raise ValueError(
-                "the model returns values outside of [0, 1], which are no "
-                "probabilities: it was not written by to_onnx, or is damaged"
-            )
-        result: NDArray[np.float32] = proba
-        return result
+        n_rows, n_classes = len(next(iter(inputs.values()))), len(self.classes)
+        found = None
+        if proba.shape != (n_rows, n_classes):
+            found = f"shape {proba.shape} for {n_rows} rows and {n_classes} classes"
+        elif proba.min() < 0 or proba.max() > 1 + _ROUNDING:
+            found = "values outside of [0, 1], which are no probabilities"
+        if found:
+            reason = "it was not written by to_onnx, or is damaged"
+            raise ValueError(f"the model returns {found}: {reason}")
+        return np.asarray(proba)
 
 
 def load(model: Any) -> File:
@@ -206,10 +199,10 @@ def _check_list(
 
 def _classes(metadata: dict[str, str]) -> NDArray[Any]:
     dtype = np.dtype(metadata["skdistill.classes_dtype"])
-    if dtype.kind not in "biufUOT" or dtype.itemsize > _LIMITS["bytes of a label"]:
+    if dtype.kind not in "biufUOT" or dtype.itemsize > _LABEL_BYTES:
         raise ValueError(f"labels of the dtype {dtype}")
     labels = json.loads(metadata["skdistill.classes"])
-    _check_list("classes", labels, str | int | float, _LIMITS["classes"])
+    _check_list("classes", labels, str | int | float, _CLASSES)
     classes: NDArray[Any] = np.array(labels, dtype)
     if len(set(classes.tolist())) < len(labels):
         raise ValueError("a label is there twice")

@@ -81,8 +81,7 @@ def assembled(head: Head, classes: NDArray[Any], net: onnx.ModelProto) -> bytes:
         producer_version=__version__,
     )
     helper.set_model_props(model, _metadata(head, classes))
-    data: bytes = model.SerializeToString()
-    return data
+    return bytes(model.SerializeToString())
 
 
 def _label(prefix: str, labels: NDArray[Any]) -> tuple[list[Any], list[Any], Any]:

@@ -32,9 +32,8 @@ def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
         program = _exported(net, rows)
     except Exception as error:
         raise ValueError(
-            f"torch cannot export the student's module {type(net.module_).__name__} "
-            f"for rows of shape {rows.shape[1:]} ({reason(error)}). If the rows have "
-            "another shape, pass some as sample="
+            f"torch cannot export the module {type(net.module_).__name__} for rows of "
+            f"shape {rows.shape[1:]} ({reason(error)}): pass some rows as sample="
         ) from error
     model: onnx.ModelProto = inliner.inline_local_functions(program.model_proto)
     _strip_nodes(model.graph.node)

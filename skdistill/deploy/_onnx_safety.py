@@ -32,10 +32,7 @@ def refuse_pickle(content: bytes) -> None:
     """Raise a ValueError if a file looks like a pickle."""
     # A pickle begins with this byte and the number of its protocol, up to 5 today.
     if content[:1] == b"\x80" and content[1:2] <= b"\x0f":
-        raise ValueError(
-            f"{NOT_ONNX}. It looks like a pickle, which is loaded by "
-            "joblib.load, and may run any code then"
-        )
+        raise ValueError(f"{NOT_ONNX}. It looks like a pickle, for joblib.load")
 
 
 def refuse_unsafe(content: bytes) -> None:

@@ -127,8 +127,7 @@ def _check_names(names: list[str]) -> None:
         if not name or name in _OUTPUTS:
             raise ValueError(
                 f"a column is named {name!r}, which cannot be the name of an input in "
-                "ONNX beside the outputs 'label' and 'probabilities': rename the "
-                "column and fit again"
+                "ONNX: rename the column and fit again"
             )
 
 
@@ -138,19 +137,14 @@ def _takes_nan(estimator: Any, rows: Any) -> bool:
     The estimator is called to find out, because transformers of users need not declare
     it.
     """
-    row = _float_rows(rows[:1])
+    row = rows[:1]
+    row = floats(row, [*range(row.shape[1])]) if is_frame(row) else row.astype("f4")
     probes = [np.full_like(row, np.nan)]
     if row.ndim == 2:
         known = np.repeat(np.nan_to_num(row), row.shape[1], axis=0)
         np.fill_diagonal(known, np.nan)
         probes += list(known[:, np.newaxis])
     return any(_accepts(estimator, rows, probe) for probe in probes)
-
-
-def _float_rows(rows: Any) -> NDArray[Any]:
-    if is_frame(rows):
-        return floats(rows, list(range(rows.shape[1])))
-    return np.asarray(rows, dtype=np.float32)
 
 
 def _accepts(estimator: Any, rows: Any, probe: NDArray[Any]) -> bool:
@@ -310,9 +304,8 @@ def _unknown(steps: _Steps) -> str:
     if not names:
         return ""
     return (
-        f". It has no converter for {', '.join(names)}: export the rest alone, as "
-        "to_onnx(pipeline[-1]), and transform the rows yourself, or add a converter by "
-        "skl2onnx.update_registered_converter"
+        f". It has no converter for {', '.join(names)}: export to_onnx(pipeline[-1]) "
+        "alone, or add a converter by skl2onnx.update_registered_converter"
     )
 
 
@@ -324,7 +317,5 @@ def _parse_columns(
 
     if len(inputs) == 1:
         inputs[0].type.shape = [None, step.n_features_in_]
-    outputs: list[Any] = sklearn_parsers_map[ColumnTransformer](
-        scope, step, inputs, **kwargs
-    )
-    return outputs
+    parse = sklearn_parsers_map[ColumnTransformer]
+    return list(parse(scope, step, inputs, **kwargs))

@@ -111,8 +111,7 @@ def _check_no_dates(preprocessing: list[tuple[str, Any]]) -> None:
             names = getattr(step, "feature_names_in_", range(step.n_features_in_))
             raise ValueError(
                 f"the student reads dates, in the columns {[names[i] for i in dates]}, "
-                "and cannot be exported. Replace them by numbers before fit, as by "
-                "X['when'].dt.year, or save the estimator with joblib"
+                "and cannot be exported: make numbers of them before fit, or use joblib"
             )
 
 
@@ -134,7 +133,4 @@ def flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 def net_proba(net: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the probabilities of prepared rows by the net."""
     outputs = first(net.forward(as_weights(net.module_, torch.from_numpy(rows))))
-    proba: NDArray[np.float64] = to_proba(
-        outputs.double(), nonlinearity_of(net)
-    ).numpy()
-    return proba
+    return np.asarray(to_proba(outputs.double(), nonlinearity_of(net)))

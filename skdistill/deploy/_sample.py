@@ -60,9 +60,8 @@ def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
         return Sample(rows, parts.prepared(rows), proba, given=False)
     except Exception as error:
         raise ValueError(
-            "the file cannot be checked on rows that are made up "
-            f"({reason(error)}): pass sample= to skdistill.deploy.to_onnx, "
-            "some rows as the estimator takes them"
+            f"the file cannot be checked on rows that are made up ({reason(error)}): "
+            "pass rows of your own as sample= to skdistill.deploy.to_onnx"
         ) from error
 
 

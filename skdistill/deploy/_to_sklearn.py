@@ -146,13 +146,10 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
             if child is not None:
                 yield from _layers(child, f"{path}.{key}")
     else:
-        way_out = _WAY_OUT
-        if instead := getattr(module, "instead", None):
-            way_out += f", and {instead}"
+        instead = getattr(module, "instead", None)
         raise TypeError(
-            f"the student's module has the layer {name}, which MLPClassifier does "
-            "not have: it has Linear layers, with one of ReLU, Tanh, Sigmoid or "
-            f"Identity between them. {way_out}"
+            f"MLPClassifier has Linear layers and ReLU, Tanh, Sigmoid or Identity, and "
+            f"not {name}. {_WAY_OUT}{f', and {instead}' if instead else ''}"
         )
 
 
@@ -185,9 +182,8 @@ def _linear_layers(layers: list[tuple[str, nn.Module]]) -> tuple[list[nn.Linear]
 
 def _wrong_order(name: str, names: list[str]) -> ValueError:
     return ValueError(
-        f"{name} stands where MLPClassifier has no such layer: it begins and ends with "
-        "a Linear layer, and has one activation between two of them. The student's "
-        f"module has {names}. {_WAY_OUT}"
+        f"{name} stands where MLPClassifier has no such layer: it has Linear layers "
+        f"with one activation between two, and the module has {names}. {_WAY_OUT}"
     )
 
 
@@ -225,8 +221,7 @@ def _set_weights(mlp: MLPClassifier, linear: list[nn.Linear]) -> None:
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = tensor.detach().cpu().double().numpy()
-    return array
+    return np.asarray(tensor.detach().cpu().double())
 
 
 def _forget_training(mlp: MLPClassifier) -> None:
@@ -265,11 +260,9 @@ def _check_net(
         difference = difference_of(softmax(outputs, axis=1), net_proba(net, scaled))
         if not difference < _OTHER_FUNCTION:
             raise ValueError(
-                "the student's probabilities are not those of its layers one after "
-                f"the other with a softmax at the end: the forward of "
-                f"{type(net.module_).__name__}, or predict_nonlinearity, does "
-                f"something else. The layers are {[name for name, _ in layers]}. "
-                f"{_WAY_OUT}"
+                f"the forward of {type(net.module_).__name__} or predict_nonlinearity "
+                f"does something else than its layers {[name for name, _ in layers]} "
+                f"one after the other, with a softmax at the end. {_WAY_OUT}"
             )
     _check_equal(mlp.predict_proba(rows), net, layers, rows)
 
@@ -330,7 +323,6 @@ def _check_equal(
     if not (differences <= tolerance).all():
         row = int((differences / tolerance).argmax())
         raise ValueError(
-            f"a probability of the result differs from the student's by "
-            f"{differences[row]:.1e}, more than {tolerance[row]:.0e}, on rows that "
-            f"were made up to compare the two. {_WAY_OUT}"
+            f"on made-up rows, a probability of the result differs by "
+            f"{differences[row]:.1e}, more than {tolerance[row]:.0e}. {_WAY_OUT}"
         )

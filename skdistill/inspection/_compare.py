@@ -168,8 +168,7 @@ def _splits(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:
     splits = list(check_cv(cv, y, classifier=True).split(X, y))
     if len(splits) < 2:
         raise ValueError(
-            "compare needs at least 2 splits to tell a difference from noise, and cv "
-            f"has {len(splits)}: pass an int, or a splitter with a larger n_splits"
+            f"compare needs at least 2 splits, and cv has {len(splits)}: pass cv=5"
         )
     return splits
 

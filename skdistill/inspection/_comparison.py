@@ -36,6 +36,12 @@ _HEADS_IF_NOT_CLEAR = {
     -1: "there is no gap to close",
 }
 
+# The last sentence of a verdict.
+_SAVINGS = {
+    "bytes": "the student's file is {} the teacher's",
+    "row_us": "one row takes {} its time",
+}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
@@ -193,14 +199,11 @@ class Comparison:
 
     def _table(self) -> list[list[str]]:
         summary = self.summary
-        rows = [
-            [
-                metric,
-                *(_cell(name, metric, row[metric]) for name, row in summary.items()),
-            ]
-            for metric in METRICS
-        ]
-        return [["", *summary], *rows]
+        table = [["", *summary]]
+        for metric in METRICS:
+            cells = (_cell(name, metric, row[metric]) for name, row in summary.items())
+            table.append([metric, *cells])
+        return table
 
     def _judgment(self) -> str:
         gain, gap = (self._ahead(model, "accuracy") for model in ("student", "teacher"))
@@ -217,16 +220,10 @@ class Comparison:
         )
 
     def _savings(self) -> str:
-        texts = {
-            "bytes": "the student's file is {} the teacher's",
-            "row_us": "one row takes {} its time",
-        }
+        student, teacher = self.results["student"], self.results["teacher"]
         parts = []
-        for metric, text in texts.items():
-            student, teacher = (
-                self.results[model][metric].mean() for model in ("student", "teacher")
-            )
-            ratio = student / teacher
+        for metric, text in _SAVINGS.items():
+            ratio = student[metric].mean() / teacher[metric].mean()
             if np.isfinite(ratio):
                 inverse, times = f"1/{1 / ratio:,.0f} of", f"{ratio:.2g} times"
                 parts.append(text.format(inverse if ratio < 2 / 3 else times))

@@ -13,6 +13,7 @@ from skdistill.inspection._display import (
     MODEL_MARKERS,
     ORANGE,
     Display,
+    check_option,
 )
 
 _LABELS = {
@@ -91,8 +92,7 @@ class ComparisonDisplay(Display):
         ValueError
             If there is no such metric.
         """
-        if metric not in METRICS:
-            raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}")
+        check_option("metric", metric, METRICS)
         return cls(comparison=comparison, metric=metric).plot(ax)
 
     def plot(self, ax: Any = None) -> ComparisonDisplay:

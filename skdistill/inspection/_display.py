@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from skdistill.utils._optional import require
 
 # From the palette of Okabe and Ito.
-BLUE, ORANGE, GREEN, VERMILION, GRAY = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#666666",
-)
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+VERMILION, GRAY = "#D55E00", "#666666"
 MODEL_COLORS = {"student": BLUE, "teacher": VERMILION}
 MODEL_MARKERS = {"student": "o", "teacher": "s"}
 
@@ -42,7 +38,7 @@ def legend_above(ax: Any) -> Any:
     )
 
 
-def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
+def check_option(name: str, value: str, options: Iterable[str]) -> None:
     """Raise a ValueError unless ``kind`` is one of the kinds."""
-    if kind not in kinds:
-        raise ValueError(f"kind must be one of {', '.join(kinds)}, got {kind!r}")
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(options)}, got {value!r}")

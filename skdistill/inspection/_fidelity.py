@@ -15,7 +15,7 @@ from skdistill.inspection._display import (
     GRAY,
     VERMILION,
     Display,
-    check_kind,
+    check_option,
     legend_above,
 )
 from skdistill.inspection._models import names_of_columns
@@ -184,7 +184,7 @@ class FidelityDisplay(Display):
         display : FidelityDisplay
             The display itself.
         """
-        check_kind(kind, _KINDS)
+        check_option("kind", kind, _KINDS)
         ax = self._start(ax)
         if kind == "probability":
             self._draw_probability(ax)
@@ -211,10 +211,8 @@ class FidelityDisplay(Display):
         return self.teacher_proba.argmax(axis=1) == self.student_proba.argmax(axis=1)
 
     def _draw_probability(self, ax: Any) -> None:
-        rows, predicted = np.arange(len(self._agrees)), self.teacher_proba.argmax(1)
-        x, y = (
-            proba[rows, predicted] for proba in (self.teacher_proba, self.student_proba)
-        )
+        predicted = np.arange(len(self._agrees)), self.teacher_proba.argmax(axis=1)
+        x, y = self.teacher_proba[predicted], self.student_proba[predicted]
         ax.axline((0, 0), slope=1, color=GRAY, linewidth=1, zorder=0)
         looks = (
             (True, "student agrees", BLUE, "o", 0.3),
@@ -247,13 +245,8 @@ class FidelityDisplay(Display):
         counts = np.bincount(bins, minlength=n_bins)
         agree = np.bincount(bins, weights=self._agrees, minlength=n_bins).astype(int)
         centers, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
-        ax.bar(
-            centers,
-            counts / counts.sum(),
-            width * 0.92,
-            color="0.85",
-            label="share of all rows",
-        )
+        shares = counts / counts.sum()
+        ax.bar(centers, shares, width * 0.92, color="0.85", label="share of all rows")
         there = counts > 0
         share = agree[there] / counts[there]
         bounds = [
@@ -262,15 +255,8 @@ class FidelityDisplay(Display):
         ]
         low, high = np.array([(b.low, b.high) for b in bounds]).T
         errors = np.clip([share - low, high - share], 0, None)
-        ax.errorbar(
-            centers[there],
-            share,
-            errors,
-            color=BLUE,
-            marker="o",
-            capsize=3,
-            label="student agrees",
-        )
+        look = {"color": BLUE, "marker": "o", "capsize": 3}
+        ax.errorbar(centers[there], share, errors, label="student agrees", **look)
         ax.set(xlim=(lowest, 1), ylim=(0, 1.05), ylabel="share of rows")
 
 

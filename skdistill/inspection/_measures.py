@@ -11,18 +11,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import unique_labels
-from sklearn.utils.validation import _num_samples
 
 from skdistill._classifier import DistilledClassifier
 from skdistill._targets._class_names import align
-from skdistill._targets._classes import Classes
-from skdistill._transfer._question import Question
-from skdistill._transfer._soft_labels import label
 from skdistill.inspection._models import Rows, names_of_columns
 from skdistill.metrics import agreement
-from skdistill.utils._costs import dumped_bytes
-
-_BATCH_SIZE = 1000
+from skdistill.metrics._scorer import teacher_answer
+from skdistill.utils._costs import batch_of, dumped_bytes
 
 # The number of calls for a median time.
 _ROW_CALLS, _BATCH_CALLS = 20, 5
@@ -49,7 +44,15 @@ def scores(
     """
     X, y, weight = test
     labels = unique_labels(models["student"][0].classes_, known)
-    said = {"teacher": _teacher_answer(clf, models["teacher"], X, known)}
+    proba, columns, _ = teacher_answer(
+        models["teacher"],
+        X,
+        known,
+        classes=names_of_columns(clf),
+        teacher_weights=clf.teacher_weights,
+        remember=False,
+    )
+    said = {"teacher": (proba, columns)}
     for name in ("labels alone", "student"):
         [model] = models[name]
         said[name] = model.predict_proba(X), model.classes_
@@ -59,15 +62,13 @@ def scores(
         # log_loss expects rows that sum to 1 in double precision.
         probas[name] = aligned / aligned.sum(axis=1, keepdims=True)
     truth = y[:, np.newaxis] == labels
+    weighted = {"sample_weight": weight}
     return {
         name: {
-            "accuracy": accuracy_score(
-                y, labels[proba.argmax(axis=1)], sample_weight=weight
-            ),
-            "log_loss": log_loss(y, proba, labels=labels, sample_weight=weight),
-            "brier": len(labels)
-            * mean_squared_error(truth, proba, sample_weight=weight),
-            "agreement": agreement(probas["teacher"], proba, sample_weight=weight),
+            "accuracy": accuracy_score(y, labels[proba.argmax(axis=1)], **weighted),
+            "log_loss": log_loss(y, proba, labels=labels, **weighted),
+            "brier": len(labels) * mean_squared_error(truth, proba, **weighted),
+            "agreement": agreement(probas["teacher"], proba, **weighted),
         }
         for name, proba in probas.items()
     }
@@ -97,29 +98,12 @@ def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
         predict()
         return float(np.median(timeit.repeat(predict, number=1, repeat=n_calls)))
 
-    row = _safe_indexing(X, [0])
-    batch = _safe_indexing(X, np.arange(_BATCH_SIZE) % _num_samples(X))
     parts = [*steps, *estimators]
     return {
         "bytes": _n_bytes(parts if len(parts) > 1 else parts[0]),
-        "row_us": 1e6 * seconds(row, _ROW_CALLS),
-        "batch_ms": 1e3 * seconds(batch, _BATCH_CALLS),
+        "row_us": 1e6 * seconds(_safe_indexing(X, [0]), _ROW_CALLS),
+        "batch_ms": 1e3 * seconds(batch_of(X), _BATCH_CALLS),
     }
-
-
-def _teacher_answer(
-    clf: DistilledClassifier, teachers: list[Any], X: Any, known: NDArray[Any]
-) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return the average of the teachers, and the labels of the columns."""
-    target = Classes(names_of_columns(clf))
-    question = Question(
-        X,
-        target=target,
-        teacher_weights=clf.teacher_weights,
-        remember=False,
-    )
-    answer = label(teachers, question)
-    return answer.proba, target.reconcile(answer.columns, known)[0]
 
 
 def _n_bytes(model: Any) -> float:

@@ -16,6 +16,7 @@ from skdistill.inspection._display import (
     MODEL_COLORS,
     MODEL_MARKERS,
     Display,
+    check_option,
 )
 from skdistill.metrics import latency_scorer, size_scorer
 from skdistill.utils._unwrap import listed, unwrapped
@@ -24,7 +25,6 @@ _COSTS: dict[str, tuple[Callable[..., float], str]] = {
     "bytes": (size_scorer, "bytes of the file"),
     "row_us": (latency_scorer, "microseconds for one row"),
 }
-_OTHER = ("model", GRAY, "^")
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -125,16 +125,14 @@ class ParetoDisplay(Display):
         ValueError
             If there is no such cost.
         """
-        if cost not in _COSTS:
-            raise ValueError(f"cost must be one of {list(_COSTS)}, got {cost!r}")
+        check_option("cost", cost, _COSTS)
         cost_scorer, cost_name = _COSTS[cost]
         scoring = scoring or "accuracy"
         name = getattr(scoring, "__name__", "score")
         models = list(estimators.values())
+        scores = [check_scoring(model, scoring)(model, X, y) for model in models]
         display = cls(
-            scores=np.array(
-                [check_scoring(model, scoring)(model, X, y) for model in models]
-            ),
+            scores=np.array(scores),
             costs=np.array([-cost_scorer(model, X) for model in models]),
             names=list(estimators),
             groups=_groups(models) if groups is None else list(groups),
@@ -209,21 +207,20 @@ class ParetoDisplay(Display):
             linewidth=1,
             zorder=1,
         )
-        groups = self.groups or [_OTHER[0]] * len(self.scores)
+        groups = self.groups or ["model"] * len(self.scores)
         for group in dict.fromkeys(groups):
             shown = np.array([one == group for one in groups])
             ax.scatter(
                 self.costs[shown],
                 self.scores[shown],
                 s=45,
-                color=MODEL_COLORS.get(group, _OTHER[1]),
-                marker=MODEL_MARKERS.get(group, _OTHER[2]),
+                color=MODEL_COLORS.get(group, GRAY),
+                marker=MODEL_MARKERS.get(group, "^"),
                 label=group,
                 zorder=2,
             )
-        for name, *point in zip(
-            self.names or (), self.costs, self.scores, strict=False
-        ):
+        points = zip(self.costs, self.scores, strict=True)
+        for name, point in zip(self.names or (), points, strict=False):
             ax.annotate(name, point, xytext=(6, -13), textcoords="offset points")
         ax.set(xscale="log", xlabel=self.cost_name, ylabel=self.score_name)
         ax.margins(x=0.2, y=0.12)
@@ -252,15 +249,13 @@ class ParetoDisplay(Display):
 
 def _groups(models: list[Any]) -> list[str]:
     """Return the group of each model."""
-    inner = [unwrapped(model)[1] for model in models]
-    students = [one for one in inner if isinstance(one, DistilledClassifier)]
-    teachers = [teacher for student in students for teacher in listed(student.teacher)]
-    groups = []
-    for model, one in zip(models, inner, strict=True):
+    groups = ["model"] * len(models)
+    teachers: list[Any] = []
+    for i, (_, one) in enumerate(map(unwrapped, models)):
         if isinstance(one, DistilledClassifier):
-            groups.append("student")
-        elif any(model is teacher for teacher in teachers):
-            groups.append("teacher")
-        else:
-            groups.append(_OTHER[0])
+            groups[i] = "student"
+            teachers += listed(one.teacher)
+    for i, model in enumerate(models):
+        if any(model is teacher for teacher in teachers):
+            groups[i] = "teacher"
     return groups

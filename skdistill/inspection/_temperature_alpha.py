@@ -222,11 +222,10 @@ def _value(params: dict[str, Any], name: str) -> Any:
 
 def _ordered(values: Any) -> list[Any]:
     """Return distinct values, sorted if they can be."""
-    distinct = list(dict.fromkeys(values))
     try:
-        return sorted(distinct)
+        return sorted(set(values))
     except TypeError:
-        return distinct
+        return list(dict.fromkeys(values))
 
 
 def _standard_error(cv_results: Any, metric: str, candidate: int) -> float:

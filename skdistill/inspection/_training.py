@@ -14,7 +14,7 @@ from skdistill.inspection._display import (
     ORANGE,
     VERMILION,
     Display,
-    check_kind,
+    check_option,
 )
 from skdistill.utils._unwrap import unwrapped
 
@@ -25,12 +25,10 @@ _PARTS = {
     "loss_feature": ("features", GREEN, 1.5),
     "loss_relation": ("relations", ORANGE, 1.5),
 }
+_AGREEMENT = {"agreement": ("agreement", BLUE, 1.5)}
 _KINDS = {
     "loss": (_PARTS, "loss"),
-    "agreement": (
-        {"agreement": ("agreement", BLUE, 1.5)},
-        "agreement with the teacher",
-    ),
+    "agreement": (_AGREEMENT, "agreement with the teacher"),
 }
 _STYLES = {"train": "-", "valid": "--"}
 
@@ -112,7 +110,7 @@ class TrainingDisplay(Display):
         display : TrainingDisplay
             The display itself.
         """
-        check_kind(kind, tuple(_KINDS))
+        check_option("kind", kind, _KINDS)
         ax = self._start(ax)
         parts, ylabel = _KINDS[kind]
         self.lines_ = {}

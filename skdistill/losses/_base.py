@@ -115,9 +115,8 @@ def as_loss(parameter: str, loss: Any) -> Loss:
         )
     if not (callable(loss) or _can_learn(parameter, loss)):
         raise TypeError(
-            f"{parameter} must be one of {sorted(known)}, a function or object that is "
-            f"called with what the student and the teacher give, or a list of pairs "
-            f"(loss, weight), got {loss!r}"
+            f"{parameter} must be one of {sorted(known)}, a function or object to be "
+            f"called, or a list of pairs (loss, weight), got {loss!r}"
         )
     return loss if isinstance(loss, Loss) else _AdaptedLoss(loss, parameter)
 

@@ -44,10 +44,8 @@ class _LogitLoss(Loss):
                 f"n_classes), got {tuple(student.shape)} and {tuple(teacher.shape)}."
             )
         if student.shape[1] < self.min_classes:
-            raise ValueError(
-                f"{self.name} needs at least {self.min_classes} classes, got logits of "
-                f"shape {tuple(student.shape)}."
-            )
+            classes = f"{self.min_classes} classes, got {student.shape[1]}"
+            raise ValueError(f"{self.name} needs at least {classes}.")
 
     def _check_labels(self, y: Tensor | None, logits: Tensor) -> Tensor:
         if y is None:
@@ -457,10 +455,7 @@ class DISTLoss(_LogitLoss):
     }
 
     def __init__(
-        self,
-        beta: float = 1.0,
-        gamma: float = 1.0,
-        temperature: float | None = None,
+        self, beta: float = 1.0, gamma: float = 1.0, temperature: float | None = None
     ) -> None:
         self.beta = beta
         self.gamma = gamma
@@ -945,6 +940,5 @@ def _widened(logits: Tensor, temperature: float = 1.0) -> Tensor:
 def _check_finite(teacher: Tensor) -> None:
     if not teacher.isfinite().all():
         raise ValueError(
-            "teacher must have finite logits here; clip its probabilities away from 0 "
-            "before taking their logarithm."
+            "teacher must have finite logits; clip its probabilities away from 0 first."
         )

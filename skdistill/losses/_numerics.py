@@ -35,31 +35,23 @@ def widened_pair(
     student: Tensor, teacher: Tensor, min_rows: int = 1, same_width: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Check both features and cast them to float32 or better; detach the teacher's."""
-    shapes = f"got {tuple(student.shape)} and {tuple(teacher.shape)}."
+    problem = None
     if student.ndim != 2 or teacher.ndim != 2:
-        raise ValueError(
-            "student and teacher must both be features of shape (n_samples, "
-            f"n_features); call .flatten(1) on those of more dimensions; {shapes}"
-        )
-    if len(student) != len(teacher):
-        raise ValueError(
-            f"student and teacher must have the same number of rows, {shapes}"
-        )
+        problem = "be of shape (n_samples, n_features), so call .flatten(1) on others"
+    elif len(student) != len(teacher):
+        problem = "have the same number of rows"
+    elif 0 in (student.shape[1], teacher.shape[1]):
+        problem = "have columns"
+    elif same_width and student.shape[1] != teacher.shape[1]:
+        problem = "have the same width, so project the student's features first"
+    if problem:
+        shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
+        raise ValueError(f"student and teacher must {problem}, got {shapes}.")
     if len(student) < min_rows:
-        raise ValueError(
-            f"This loss needs a batch of at least {min_rows} rows, got {len(student)}."
-        )
-    if 0 in (student.shape[1], teacher.shape[1]):
-        raise ValueError(f"student and teacher must have columns, {shapes}")
-    if same_width and student.shape[1] != teacher.shape[1]:
-        raise ValueError(
-            "student and teacher must have the same width; project the student's "
-            f"features to the teacher's width first; {shapes}"
-        )
+        raise ValueError(f"A batch needs at least {min_rows} rows, got {len(student)}.")
     if not teacher.isfinite().all():
         raise ValueError(
-            "teacher must have finite features; if they are logarithms of "
-            "probabilities, clip those away from 0 first."
+            "teacher must have finite features; clip probabilities away from 0 first."
         )
     dtype = at_least_float32(student.dtype)
     return student.to(dtype), teacher.detach().to(student.device, dtype)

@@ -56,10 +56,7 @@ class FidelityScorer:
 
 
 @validate_params(
-    {
-        "teacher": "no_validation",
-        "metric": [StrOptions(set(_METRICS)), callable],
-    },
+    {"teacher": "no_validation", "metric": [StrOptions(set(_METRICS)), callable]},
     prefer_skip_nested_validation=True,
 )
 def fidelity_scorer(
@@ -147,11 +144,24 @@ def proba_of_both(
     **asked : dict
         Further parts of the question, such as ``teacher_weights``.
     """
-    target = Classes(classes)
-    answer = label(teacher, Question(X, target=target, **asked))
-    columns, target = target.reconcile(answer.columns, estimator.classes_)
-    said = ((answer.proba, columns), (estimator.predict_proba(X), estimator.classes_))
+    proba, columns, target = teacher_answer(
+        teacher, X, estimator.classes_, classes=classes, **asked
+    )
+    said = ((proba, columns), (estimator.predict_proba(X), estimator.classes_))
     teacher_proba, student_proba = (
         align(proba, names, target.names).astype(np.float64) for proba, names in said
     )
     return teacher_proba, student_proba
+
+
+def teacher_answer(
+    teacher: Any, X: Any, known: NDArray[Any], *, classes: Any = None, **asked: Any
+) -> tuple[NDArray[np.float32], NDArray[Any], Classes]:
+    """Return what a teacher says of rows, the labels of the columns, and the target.
+
+    ``known`` are the labels that the student knows; see :func:`proba_of_both` for the
+    other parameters.
+    """
+    target = Classes(classes)
+    answer = label(teacher, Question(X, target=target, **asked))
+    return answer.proba, *target.reconcile(answer.columns, known)

@@ -23,6 +23,9 @@ _MEDIAN_SECONDS = 0.3
 # The least number of calls, however long they take.
 _MIN_CALLS = 3
 
+# The number of rows of a batch that is timed.
+BATCH_SIZE = 1000
+
 # The number of rows at the beginning of X that are timed one by one.
 _N_ROWS = 100
 
@@ -50,18 +53,20 @@ def check_fitted(model: Any) -> None:
 
 def method_of(model: Any) -> str:
     """Return the method that predicts: predict_proba, or else predict."""
+    name = type(model).__name__
     if hasattr(model, "__sklearn_tags__"):
         kind = get_tags(model).estimator_type
         if kind not in ("classifier", None):
-            raise TypeError(
-                f"expected a classifier, got {type(model).__name__} of kind {kind!r}"
-            )
-    for name in ("predict_proba", "predict"):
-        if hasattr(model, name):
-            return name
-    raise TypeError(
-        f"expected a classifier, got {type(model).__name__}, which has no predict"
-    )
+            raise TypeError(f"expected a classifier, got {name} of kind {kind!r}")
+    for method in ("predict_proba", "predict"):
+        if hasattr(model, method):
+            return method
+    raise TypeError(f"expected a classifier, got {name}, which has no predict")
+
+
+def batch_of(X: Any) -> Any:
+    """Return 1,000 rows of ``X``, repeated if there are fewer."""
+    return _safe_indexing(X, np.arange(BATCH_SIZE) % _num_samples(X))
 
 
 def single_rows(X: Any) -> list[Any]:

@@ -52,8 +52,7 @@ def date_parts(X: Any, position: int, zone: str | None) -> NDArray[np.float64]:
     if (own is None) != (zone is None):
         raise ValueError(
             f"Column {name!r} has the time zone {own}, and in fit it had {zone}. "
-            "Convert it, as by dt.tz_localize in pandas or dt.replace_time_zone in "
-            "polars"
+            "Convert it, as by dt.tz_localize or in polars by dt.replace_time_zone"
         )
     times = clock(dates, zone).astype("M8[us]")
     known = ~np.isnat(times)

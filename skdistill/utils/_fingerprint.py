@@ -140,7 +140,7 @@ class _Pickler(cloudpickle.Pickler):
     met_own_code = False
 
     def reducer_override(self, obj: Any) -> Any:
-        if (known := _known.get().get(id(obj))) is not None:
+        if known := _known.get().get(id(obj)):
             self.met_own_code |= not known.is_lasting
             return _contents, (known.checksum,)
         if isinstance(obj, type | FunctionType):
@@ -206,15 +206,12 @@ def _own_code_by_value() -> Iterator[None]:
 
 def _is_own(name: str | None) -> bool:
     """Tell whether a module is code of the user, which may be edited and reloaded."""
-    if name is None or name == "__main__":
-        return True
-    module = sys.modules.get(name)
-    if module is None:
+    if name is None or name == "__main__" or name not in sys.modules:
         return True
     if name.partition(".")[0] == _ROOT or name in sys.builtin_module_names:
         return False
     # runpy keeps a path as it is
-    return not _is_installed(str(getattr(module, "__file__", None) or ""))
+    return not _is_installed(str(getattr(sys.modules[name], "__file__", None) or ""))
 
 
 @functools.cache

@@ -43,13 +43,12 @@ def stacked(parts: list[Any]) -> Any:
     first = parts[0]
     if len(parts) == 1:
         return first
+    if is_pandas(first):
+        return import_module("pandas").concat(parts, ignore_index=True)
+    if hasattr(first, "to_series"):
+        return import_module("polars").concat(parts)
     if is_frame(first):
-        library = import_module(type(first).__module__.partition(".")[0])
-        if library.__name__ == "pandas":
-            return library.concat(parts, ignore_index=True)
-        if library.__name__ == "polars":
-            return library.concat(parts)
-        return library.concat_tables(parts)
+        return import_module("pyarrow").concat_tables(parts)
     if issparse(first):
         return vstack(parts, format="csr")
     return np.concatenate(parts)
@@ -63,9 +62,7 @@ def check_frame(X: Any) -> None:
         names = column_names(X)
         twice = sorted({str(name) for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(
-                f"the names of the columns are not unique: {twice}. Rename the columns"
-            )
+            raise ValueError(f"names are not unique: {twice}. Rename the columns")
 
 
 def kind_of(X: Any, position: int) -> Literal["numbers", "dates", "levels"]:
@@ -84,17 +81,15 @@ def kind_of(X: Any, position: int) -> Literal["numbers", "dates", "levels"]:
     if _holds_numbers(dtype):
         return "numbers"
     types = _types(X, position)
-    if types and all(issubclass(kind, _NUMBERS) for kind in types):
+    if not types:
+        return "levels"
+    if all(issubclass(kind, _NUMBERS) for kind in types):
         return "numbers"
-    return "dates" if types and _are_dates(types) else "levels"
+    return "dates" if _are_dates(types) else "levels"
 
 
 def floats(
-    X: Any,
-    positions: list[int],
-    *,
-    allow_nan: bool = True,
-    dtype: type = np.float64,
+    X: Any, positions: list[int], *, allow_nan: bool = True, dtype: type = np.float64
 ) -> NDArray[Any]:
     """Return columns of numbers as one block.
 
@@ -161,17 +156,14 @@ def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
 
 
 def _pandas_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
-    block: NDArray[Any]
     all_numeric = len(positions) == X.shape[1]
     if all_numeric or len(X) > _FEW_ROWS:
         frame = X if all_numeric else X.iloc[:, positions]
         try:
-            block = frame.to_numpy(dtype, na_value=np.nan)
-            return block
+            return np.asarray(frame.to_numpy(dtype, na_value=np.nan))
         except TypeError:  # pandas leaves pandas.NA in place in object columns
             pass
-    block = _objects(X, positions, np.nan).astype(dtype)
-    return block
+    return _objects(X, positions, np.nan).astype(dtype)
 
 
 def _objects(X: Any, positions: list[int], missing: Any) -> NDArray[np.object_]:
@@ -234,8 +226,7 @@ def _types(X: Any, position: int) -> set[type]:
         if not issubclass(kind, (str, *_NUMBERS)):
             raise TypeError(
                 f"Column {X.columns[position]!r} holds values of type {kind.__name__}. "
-                "Convert it to numbers, as a date to the days since another, or to "
-                "strings, or drop it"
+                "Convert it to numbers or strings, or drop it"
             )
     return types
 

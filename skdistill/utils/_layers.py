@@ -54,19 +54,14 @@ class Watch:
         module = getattr(module, "_orig_mod", module)  # what torch.compile was given
         names = {name: part for name, part in module.named_modules() if name}
         # The linear layer that is called last counts, wherever it is defined.
-        self.linear = [
-            part
-            for part in module.modules()
-            if layer is None and isinstance(part, nn.Linear)
-        ]
+        linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
+        self.linear = linear if layer is None else []
         self.layer = None if layer is None else names.get(layer)
         self._error = NoFeaturesError if layer is None else ValueError
         if self.layer is None and not self.linear:
             missing = "torch.nn.Linear" if layer is None else f"layer {layer!r}"
-            raise self._error(
-                f"{owner} has no {missing}; name a layer with {parameter}=, one of "
-                f"{list(names)}"
-            )
+            way_out = f"name a layer with {parameter}=, one of {list(names)}"
+            raise self._error(f"{owner} has no {missing}; {way_out}")
         self._features: Any = None
         self._hooks: list[Any] = []
 
@@ -87,23 +82,18 @@ class Watch:
     def take(self, n_rows: int) -> Tensor:
         """Return the features of the last pass, (n_rows, n_features); forget them."""
         features, self._features = self._features, None
+        kind: type[Exception] = self._error
         if features is None:
-            raise self._error(
-                f"{self.what} is not called in a forward pass; name another with "
-                f"{self.parameter}="
+            problem = "is not called in a forward pass"
+        elif not isinstance(features, Tensor):
+            kind, problem = TypeError, f"is a {type(features).__name__}, not a tensor"
+        elif features.ndim < 2 or len(features) != n_rows:
+            problem = (
+                f"has shape {tuple(features.shape)} for {n_rows} rows, not a row each"
             )
-        if not isinstance(features, Tensor):
-            raise TypeError(
-                f"{self.what} is a {type(features).__name__}, not a tensor; name "
-                f"another with {self.parameter}="
-            )
-        if features.ndim < 2 or len(features) != n_rows:
-            raise self._error(
-                f"{self.what} has shape {tuple(features.shape)} for {n_rows} rows: "
-                "features have a row for each, in the first dimension. Name another "
-                f"with {self.parameter}="
-            )
-        return features.flatten(1)
+        else:
+            return features.flatten(1)
+        raise kind(f"{self.what} {problem}; name another with {self.parameter}=")
 
     def _keep_input(
         self, layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]

@@ -21,19 +21,11 @@ class ForkSafeLock:
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        _held.count = getattr(_held, "count", 0) + 1
 
     def __exit__(self, *error: Any) -> None:
-        _held.count -= 1
         self._lock.release()
 
 
-def holds_lock() -> bool:
-    """Tell whether this thread holds any of the locks."""
-    return getattr(_held, "count", 0) > 0
-
-
-_held = threading.local()
 _locks: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
 
 

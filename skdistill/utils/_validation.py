@@ -32,11 +32,11 @@ def is_fitted(teacher: Any) -> bool:
         return hasattr(teacher, "classes_")
     try:
         check_is_fitted(teacher)
+        return True
     except NotFittedError:
         return False
     except (AttributeError, TypeError):  # it inherits from mixins alone
         return hasattr(teacher, "classes_")
-    return True
 
 
 def all_fitted(teacher: Any) -> bool:
@@ -92,8 +92,7 @@ def check_source(estimator: Any, teacher_proba: Any, X_transfer: Any) -> None:
             f"there is no teacher: pass teacher= to {type(estimator).__name__}, or "
             "teacher_proba= to fit"
             if estimator.teacher is None
-            else "pass either a teacher or teacher_proba, not both: it is not "
-            "clear which of the two to learn from"
+            else "pass either a teacher or teacher_proba, not both"
         )
     if teacher_proba is None:
         return
@@ -140,8 +139,7 @@ def check_form(X: Any, *, dense: bool) -> None:
     if dense and issparse(X):
         raise TypeError(
             "X is sparse, and the student's preprocessing takes dense tables: pass "
-            "student=make_student()[-1], the net alone, which takes sparse rows, or "
-            "X.toarray()"
+            "X.toarray(), or the net alone, student=make_student()[-1]"
         )
 
 
@@ -161,8 +159,7 @@ def check_teacher_weights(
     weights = np.asarray(teacher_weights, dtype=np.float64)
     if weights.shape != (n_teachers,):
         raise ValueError(
-            f"teacher_weights has shape {weights.shape}, there are {n_teachers} "
-            "teachers"
+            f"teacher_weights has shape {weights.shape} for {n_teachers} teachers"
         )
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise ValueError(
@@ -179,6 +176,6 @@ def check_n_features(teacher: Any, X: Any) -> None:
     if expected is not None and len(shape) == 2 and shape[1] != expected:
         raise ValueError(
             f"teacher {type(teacher).__name__} was fitted on {expected} features, X "
-            f"has {shape[1]} features. A teacher gets the X given to fit as it is: put "
-            "its preprocessing into a Pipeline with it, and the student's into student="
+            f"has {shape[1]} features: put its preprocessing into a Pipeline with it, "
+            "and the student's into student="
         )

@@ -143,4 +143,5 @@ def image_student(data):
 
 @pytest.fixture(scope="session")
 def wide_student(data):
-    return distilled(make_student(numeric="standard", max_epochs=20), *data)
+    student = make_student((96, 96), numeric="standard", max_epochs=20)
+    return distilled(student, *data)

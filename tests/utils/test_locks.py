@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from skdistill.utils._locks import ForkSafeLock, holds_lock
+from skdistill.utils._locks import ForkSafeLock
 
 TIME_LIMIT = 30
 
@@ -95,13 +95,3 @@ def test_locks_that_nobody_holds_on_to_are_gone():
     gc.collect()
 
     assert gone() is None
-
-
-def test_a_thread_knows_whether_it_holds_a_lock(lock, holder):
-    other = ForkSafeLock()
-    assert not holds_lock()
-    with other:
-        with other:
-            pass
-        assert holds_lock()
-    assert not holds_lock()

@@ -146,8 +146,8 @@ def test_teacher_is_refused_with_a_way_out(kind, call):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"teacher_weights": [1.0]}, r"shape \(1,\), there are 2 teachers"),
-        ({"teacher_weights": [[1.0, 1.0]]}, r"shape \(1, 2\), there are 2 teachers"),
+        ({"teacher_weights": [1.0]}, r"shape \(1,\) for 2 teachers"),
+        ({"teacher_weights": [[1.0, 1.0]]}, r"shape \(1, 2\) for 2 teachers"),
         ({"teacher_weights": [1.0, -1.0]}, "not negative.*-1.0"),
         ({"teacher_weights": [0.0, 0.0]}, "not all zero"),
         ({"teacher_weights": [1.0, np.inf]}, "finite"),

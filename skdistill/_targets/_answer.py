@@ -69,8 +69,3 @@ class Answer:
             features = np.concatenate([self.features, other.features])
         values = np.concatenate([self.values, other.values])
         return replace(self, values=values, features=features)
-
-    def to_tuple(self) -> tuple[Any, ...]:
-        """Return all but the teacher, as the arguments that make the answer again."""
-        parts = (self.values, self.columns, self.are_logits, self.features)
-        return *parts, self.reduction, self.calibration

@@ -22,10 +22,12 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from skdistill._targets import _calibration, _class_names, _proba, _uninformative
+from skdistill._targets import _columns
 from skdistill._targets._answer import Answer
-from skdistill._targets._class_names import align, check_classes
+from skdistill._targets._calibration import calibration_on, matching_temperature
+from skdistill._targets._columns import align, check_classes
 from skdistill._targets._on_codes import OnCodes, wants_codes
+from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._frames import column_names, is_frame
 from skdistill.utils._validation import is_fitted, require_target
 
@@ -187,8 +189,8 @@ class Classes:
         """Return what :meth:`ask` returned, checked."""
         name = f"teacher {type(teacher).__name__}"
         are_logits = getattr(teacher, "gives_logits", False)
-        check = _proba.check_log_proba if are_logits else _proba.check_proba
-        values = check(_proba.one_output(said, n_rows, name), name)
+        check = _columns.check_log_proba if are_logits else _columns.check_proba
+        values = check(_columns.one_output(said, n_rows, name), name)
         n_columns = values.shape[1]
         columns = np.asarray(getattr(teacher, "classes_", np.arange(n_columns)))
         if len(columns) != n_columns:
@@ -252,10 +254,9 @@ class Classes:
                 "its columns stand for"
             )
         if is_frame(teacher_proba):
-            proba = proba[
-                :, _class_names.order_by_name(column_names(teacher_proba), columns)
-            ]
-        return Answer(_proba.check_proba(proba, "teacher_proba"), columns)
+            names = column_names(teacher_proba)
+            proba = proba[:, _columns.order_by_name(names, columns)]
+        return Answer(_columns.check_proba(proba, "teacher_proba"), columns)
 
     def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:
         """Return the average of the answers of several teachers."""
@@ -272,11 +273,7 @@ class Classes:
             mean += np.float32(weight) * align(answer.proba, answer.columns, classes)
         return Answer(mean, classes)
 
-    def calibration(
-        self, answer: Answer, y: NDArray[Any], sample_weight: ArrayLike | None = None
-    ) -> _calibration.Calibration:
-        """Return a function that calibrates answers, found on held-out rows."""
-        return _calibration.calibration_on(answer, y, sample_weight)
+    calibration = staticmethod(calibration_on)
 
     # Names
 
@@ -308,9 +305,9 @@ class Classes:
             known = check_classes(known)
             y = known if y is None else np.concatenate([y, known])
         columns = np.unique(y) if columns is None else columns
-        columns, names = _class_names.reconcile(columns, y)
+        columns, names = _columns.reconcile(columns, y)
         if self.columns is not None and fits_teacher:
-            _, names = _class_names.reconcile(np.asarray(self.columns), y)
+            _, names = _columns.reconcile(np.asarray(self.columns), y)
         return columns, replace(self, names=names)
 
     def check_learnable(self, previous: NDArray[Any] | None) -> None:
@@ -358,7 +355,7 @@ class Classes:
 
     @property
     def _smallest(self) -> float:
-        return _proba.resolve_clip(self.proba_clip or "auto", len(self.names))
+        return _columns.resolve_clip(self.proba_clip or "auto", len(self.names))
 
     def hard(
         self, soft: NDArray[np.float32], y: NDArray[Any] | None
@@ -423,20 +420,16 @@ class Classes:
         Return the temperature, too.
         """
         labeled = soft[len(soft) - len(pseudo_labels) :]
-        temperature = _calibration.matching_temperature(labeled, pseudo_labels)
+        temperature = matching_temperature(labeled, pseudo_labels)
         return soft / np.float32(temperature), temperature
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool
     ) -> None:
         """Warn about soft targets that teach nothing, as the function does."""
-        _uninformative.warn_if_uninformative(
-            soft,
-            hard,
-            weight=None if self.class_weight is None else weight,
-            found=self.names if self.columns is None else None,
-            **how,
-        )
+        weight = None if self.class_weight is None else weight
+        found = self.names if self.columns is None else None
+        warn_if_uninformative(soft, hard, weight=weight, found=found, **how)
 
     # The outputs of a student
 

@@ -63,9 +63,17 @@ def warn_if_uninformative(
     if _is_suspicious(recall, chance, right.mean(), counts):
         if found is not None and present.tolist() == [0, 1]:
             _refuse_groups(logits, found)
+        reason = (
+            "it has learned little from these rows. Try another teacher, or "
+            "class_weight='balanced' if a class is rare"
+            if fitted_here
+            else "it was probably fitted on features prepared in another way, or the "
+            "labels or the rows of teacher_proba are in another order. A teacher gets "
+            "the X given to fit as it is"
+        )
         warn(
             f"the teacher's {kind} accuracy on (X, y) is {recall:.3f}, near the "
-            f"chance level of {chance:.3f}: {_reason(fitted_here)}"
+            f"chance level of {chance:.3f}: {reason}"
         )
     top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
     if alone and right.mean() > 0.999 and top.mean() > 0.995:
@@ -91,20 +99,6 @@ def _refuse_groups(logits: NDArray[np.float32], found: NDArray[Any]) -> None:
             "all classes cannot label. Pass an unfitted teacher. If 0 and 1 are two of "
             "its classes, name all with classes="
         )
-
-
-def _reason(fitted_here: bool) -> str:
-    """Return a reason for a teacher at chance level, and what to do."""
-    if fitted_here:
-        return (
-            "it has learned little from these rows. Try another teacher, or "
-            "class_weight='balanced' if a class is rare"
-        )
-    return (
-        "it was probably fitted on features prepared in another way, or the labels or "
-        "the rows of teacher_proba are in another order. A teacher gets the X given to "
-        "fit as it is"
-    )
 
 
 def _is_suspicious(

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdistill._targets._class_names import check_classes
+from skdistill._targets._columns import check_classes
 from skdistill.utils._layers import NoFeaturesError, Watch
 from skdistill.utils._locks import ForkSafeLock
 from skdistill.utils._params import check_params

@@ -14,8 +14,8 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _num_samples
 
 from skdistill._classifier import DistilledClassifier
-from skdistill._targets._class_names import align
 from skdistill._targets._classes import Classes
+from skdistill._targets._columns import align
 from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.inspection._models import Rows, names_of_columns

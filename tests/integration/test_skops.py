@@ -12,7 +12,7 @@ TYPES = {
     "skdistill._students._net.MLP",
     "skdistill._students._tabular.TabularPreprocessor",
     "skdistill._training._prediction._softmax",
-    "skdistill._students._student_net.StudentNet",
+    "skdistill._students._net.StudentNet",
     "skorch.dataset.Dataset",
     "skorch.history.History",
     "torch.nn.modules.loss.CrossEntropyLoss",

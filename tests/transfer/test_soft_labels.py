@@ -15,7 +15,7 @@ from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, soft_labels
 from skdistill._targets._classes import Classes
-from skdistill._targets._proba import resolve_clip
+from skdistill._targets._columns import resolve_clip
 from skdistill._teachers._features import FeatureQuestion, teacher_features
 from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label

@@ -135,14 +135,12 @@ class Classes:
         has_proba = hasattr(teacher, "predict_proba")
         if callable(teacher) and not has_proba:
             raise TypeError(
-                f"teacher {name} is a module or function, which does not say what "
-                "classes its columns stand for; wrap it: TorchTeacher(module, "
-                "classes=[...])"
+                f"teacher {name} is a module or function: pass it with the classes of "
+                "its columns, TorchTeacher(module, classes=[...])"
             )
         if hasattr(teacher, "__array__"):
             raise TypeError(
-                "teacher is an array; soft labels made beforehand go to fit: "
-                "fit(X, y, teacher_proba=...)"
+                "teacher is an array; pass soft labels to fit(X, y, teacher_proba=...)"
             )
         if not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
             raise TypeError(f"teacher must be a classifier, got {teacher!r:.80}")
@@ -243,15 +241,13 @@ class Classes:
             columns, source = np.unique(y), "the distinct labels of y"
         else:
             raise ValueError(
-                "teacher_proba without y: pass classes= to DistilledClassifier to say "
-                "what its columns stand for"
+                "teacher_proba without y: pass classes=, what its columns stand for"
             )
         proba, expected = np.asarray(teacher_proba), (_num_samples(X), len(columns))
         if proba.shape != expected:
             raise ValueError(
                 f"teacher_proba has shape {proba.shape}, expected {expected}: a row "
-                f"per sample and a column for each of {source}; say with classes= what "
-                "its columns stand for"
+                f"per sample, a column for each of {source}. Name them by classes="
             )
         if is_frame(teacher_proba):
             names = column_names(teacher_proba)
@@ -433,10 +429,9 @@ class Classes:
 
     # The outputs of a student
 
-    def decode(self, soft_labels: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, soft_labels: NDArray[Any]) -> Any:
         """Return what ``predict`` returns."""
-        labels: NDArray[Any] = self.names[soft_labels.argmax(axis=1)]
-        return labels
+        return self.names[soft_labels.argmax(axis=1)]
 
     def score(
         self, y: ArrayLike, soft_labels: NDArray[Any], sample_weight: Any

@@ -130,9 +130,8 @@ def order_by_name(names: list[Any], classes: NDArray[Any]) -> list[int]:
     found, wanted = (list(map(str, labels)) for labels in (names, classes.tolist()))
     if sorted(found) != sorted(wanted):
         raise ValueError(
-            f"the columns of teacher_proba are named {found}, and the classes are "
-            f"{wanted}: name each column by its class, or pass an array, "
-            "teacher_proba.to_numpy(), with a column for each class in this order"
+            f"the columns of teacher_proba are named {found}, the classes are "
+            f"{wanted}: name each column by its class, or pass an array in this order"
         )
     return [found.index(name) for name in wanted]
 
@@ -170,9 +169,8 @@ def reconcile(
     if are_codes:
         raise ValueError(
             f"y has the labels {_few(found)} and the teacher the classes "
-            f"{_few(known)}: y may be codes 0..{len(columns) - 1} that stand for the "
-            "teacher's classes by position, as VotingClassifier makes them, or labels "
-            "of its own. Say with classes= what the teacher's columns stand for in y"
+            f"{_few(known)}: y may be codes 0..{len(columns) - 1} of these, by "
+            "position, or labels of its own. Say which by classes="
         )
     if not found & known:
         raise ValueError(

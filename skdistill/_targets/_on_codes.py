@@ -36,11 +36,10 @@ class OnCodes(ClassifierMixin, BaseEstimator):
         self.estimator.fit(X, codes, **fit_params)
         return self
 
-    def predict_proba(self, X: Any) -> NDArray[Any]:
-        proba: NDArray[Any] = self.estimator.predict_proba(X)
-        return proba
+    def predict_proba(self, X: Any) -> Any:
+        return self.estimator.predict_proba(X)
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Any:
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 

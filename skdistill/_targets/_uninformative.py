@@ -78,8 +78,7 @@ def warn_if_uninformative(
     top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
     if alone and right.mean() > 0.999 and top.mean() > 0.995:
         warn(
-            "the soft labels are one-hot and equal to y: the teacher has nothing to "
-            "add on the rows that it was trained on. Use "
+            "the soft labels are one-hot and equal to y, so that they add nothing: use "
             "soft_labels='out_of_fold' or 'out_of_bag', or other rows"
         )
 
@@ -94,10 +93,9 @@ def _refuse_groups(logits: NDArray[np.float32], found: NDArray[Any]) -> None:
     if found.tolist() == list(range(n_classes)) and says_others:
         raise ValueError(
             f"y has the labels 0 and 1 alone, the teacher knows {n_classes} classes, "
-            "and says others than y: y may be the codes that OneVsRestClassifier or "
-            "OneVsOneClassifier makes of groups of classes, which a fitted teacher of "
-            "all classes cannot label. Pass an unfitted teacher. If 0 and 1 are two of "
-            "its classes, name all with classes="
+            "and says others than y: y may be codes of groups of classes, as "
+            "OneVsRestClassifier makes them. Pass an unfitted teacher; or, if 0 and 1 "
+            "are two of its classes, name all with classes="
         )
 
 

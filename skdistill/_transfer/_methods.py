@@ -280,8 +280,7 @@ def _on_extra(whole: Any, answer: Answer, question: Question) -> Answer:
         raise ValueError(
             f"teacher {type(whole).__name__} fails on rows that the augmenter "
             f"{type(question.augmenter).__name__} made, or on those of X_transfer: "
-            f"{error}. Set augmenter=None, or pass an augmenter that makes only rows "
-            "that the teacher takes"
+            f"{error}. Set augmenter=None, or pass another augmenter"
         ) from error
     if question.resolved == "out_of_fold":
         more, target = _named(more, whole, question.y, question)

@@ -127,35 +127,31 @@ class Classes:
         """
         if self.columns is not None:
             check_classes(self.columns)
-        if isinstance(teacher, type):
-            raise TypeError(
-                f"teacher is the class {teacher.__name__}; pass an instance of it"
-            )
         name = type(teacher).__name__
         has_proba = hasattr(teacher, "predict_proba")
-        if callable(teacher) and not has_proba:
-            raise TypeError(
-                f"teacher {name} is a module or function: pass it with the classes of "
-                "its columns, TorchTeacher(module, classes=[...])"
-            )
-        if hasattr(teacher, "__array__"):
-            raise TypeError(
-                "teacher is an array; pass soft labels to fit(X, y, teacher_proba=...)"
-            )
-        if not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
-            raise TypeError(f"teacher must be a classifier, got {teacher!r:.80}")
-        if isinstance(teacher, BaseEstimator) and is_regressor(teacher):
-            raise TypeError(f"teacher {name} is a regressor; a teacher is a classifier")
         # A stack, for example, is checked again when it is fitted.
         may_have_later = hasattr(type(teacher), "predict_proba")
-        if not has_proba and (is_fitted(teacher) or not may_have_later):
+        if isinstance(teacher, type):
+            problem = f"is the class {teacher.__name__}; pass an instance of it"
+        elif callable(teacher) and not has_proba:
+            problem = (
+                f"{name} is a module or function: pass it with the classes of its "
+                "columns, TorchTeacher(module, classes=[...])"
+            )
+        elif hasattr(teacher, "__array__"):
+            problem = "is an array; pass soft labels to fit(X, y, teacher_proba=...)"
+        elif not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
+            problem = f"must be a classifier, got {teacher!r:.80}"
+        elif isinstance(teacher, BaseEstimator) and is_regressor(teacher):
+            problem = f"{name} is a regressor; a teacher is a classifier"
+        elif not has_proba and (is_fitted(teacher) or not may_have_later):
             way_out = "wrap it in sklearn.calibration.CalibratedClassifierCV"
             if getattr(teacher, "voting", None) == "hard":
                 way_out = "set voting='soft'"
-            raise TypeError(
-                f"teacher {name} has no predict_proba, so it has no soft labels "
-                f"to give; {way_out}"
-            )
+            problem = f"{name} has no predict_proba, so no soft labels; {way_out}"
+        else:
+            return
+        raise TypeError(f"teacher {problem}")
 
     def check_fittable(self, y: NDArray[Any]) -> None:
         """Raise a ValueError if no teacher can be fitted on ``y``."""

@@ -219,8 +219,6 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     dtype_: type
     dates_: _Dates
     levels_: dict[int, list[str | None]]
-    offsets_: NDArray[Any]
-    scales_: NDArray[Any]
 
     _parameter_constraints: dict[str, list[Any]] = {
         "numeric": [StrOptions({"standard", "piecewise", "auto"})],
@@ -385,8 +383,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             offsets = np.concatenate([offsets, starts])
             scales = np.concatenate([scales, widths])
         self.sources_ = np.array(sources, dtype=np.intp)
-        self.offsets_ = offsets.astype(self.dtype_)
-        self.scales_ = scales.astype(self.dtype_)
+        self.offsets_: NDArray[Any] = offsets.astype(self.dtype_)
+        self.scales_: NDArray[Any] = scales.astype(self.dtype_)
 
     def _fit_columns(self, X: Any) -> NDArray[np.float64]:
         """Learn the kinds and levels of the columns; return the numeric columns."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn import model_selection
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
@@ -26,10 +26,13 @@ from skdistill._targets import _columns
 from skdistill._targets._answer import Answer
 from skdistill._targets._calibration import calibration_on, matching_temperature
 from skdistill._targets._columns import align, check_classes
-from skdistill._targets._on_codes import OnCodes, wants_codes
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._frames import column_names, is_frame
+from skdistill.utils._unwrap import innermost
 from skdistill.utils._validation import is_fitted, require_target
+
+# Packages whose classifiers accept only the codes 0..K-1 as labels.
+_PACKAGES = ("xgboost",)
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,10 @@ class Classes:
 
     def to_fit(self, teacher: Any, y: NDArray[Any]) -> Any:
         """Return a teacher, or a wrapper of it that can be fitted on ``y``."""
-        return OnCodes(teacher) if wants_codes(teacher, y) else teacher
+        package = type(innermost(teacher)).__module__.partition(".")[0]
+        codes = list(range(len(np.unique(y))))
+        wants_codes = package in _PACKAGES and np.unique(y).tolist() != codes
+        return OnCodes(teacher) if wants_codes else teacher
 
     def ask(self, teacher: Any, X: Any) -> Any:
         """Return what a fitted teacher says of some rows."""
@@ -439,3 +445,32 @@ class Classes:
         y, proba = y[known], soft_labels[known]
         weight = self.weighted(y, weight[known])
         return -float(log_loss(y, proba, labels=self.names, sample_weight=weight))
+
+
+class OnCodes(ClassifierMixin, BaseEstimator):
+    """Fits a classifier on the codes of labels, and gives it the labels as classes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The classifier, which is fitted in place.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: NDArray[Any], **fit_params: Any) -> OnCodes:
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.estimator.fit(X, codes, **fit_params)
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        return self.estimator.predict_proba(X)
+
+    def predict(self, X: Any) -> Any:
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -362,11 +362,10 @@ class Classes:
         hard = soft.argmax(axis=1)
         if y is None:
             return hard
-        if not self.are_known(y, self.names).all():
+        if unknown := np.setdiff1d(y, self.names).tolist():
             raise ValueError(
-                f"y has labels that are not in classes_: "
-                f"{np.setdiff1d(y, self.names).tolist()}. The first call of "
-                "partial_fit must be told of all of them by classes="
+                f"y has labels that are not in classes_: {unknown}. Tell the first "
+                "partial_fit of all of them by classes="
             )
         hard[: len(y)] = np.searchsorted(self.names, y)
         return hard

@@ -180,9 +180,8 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
     leaves = leaves_of(teacher, X)
     if leaves is None:
         raise NoFeaturesError(
-            f"teacher {name} has no features that are known here. Pass "
-            "teacher_features= a function of the teacher and X that returns an array "
-            "of shape (n_samples, n_features)"
+            f"teacher {name} has no features that are known here: pass "
+            "teacher_features=, a function of the teacher and X that returns an array"
         )
     return leaves
 

@@ -152,7 +152,7 @@ def _check_made(made: Any, X: Any, n_rows: int, name: str) -> None:
             first = int(lacking.argmax())
             column = columns[first] if is_frame(X) else first
             raise ValueError(
-                f"{name} made NaN or infinity in column {column!r}, where X has none"
+                f"{name} made NaN or infinity in the column {column!r}, unlike X"
             )
 
 

@@ -11,7 +11,7 @@ TYPES = {
     "skdistill._students._net.WarmupDecay",
     "skdistill._students._net.MLP",
     "skdistill._students._tabular.TabularPreprocessor",
-    "skdistill._training._prediction._softmax",
+    "skdistill.utils._probabilities.softmax",
     "skdistill._students._net.StudentNet",
     "skorch.dataset.Dataset",
     "skorch.history.History",

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import (
 )
 from skorch.utils import noop
 
-from skdistill._students._net import EarlyStopping, StudentNet, ValidSplit
+from skdistill._students._student_net import EarlyStopping, StudentNet, ValidSplit
 from skdistill._students._tabular import TabularPreprocessor
 from skdistill.utils._activations import ACTIVATIONS
 

@@ -12,7 +12,7 @@ TYPES = {
     "skdistill._students._net.MLP",
     "skdistill._students._tabular.TabularPreprocessor",
     "skdistill.utils._probabilities.softmax",
-    "skdistill._students._net.StudentNet",
+    "skdistill._students._student_net.StudentNet",
     "skorch.dataset.Dataset",
     "skorch.history.History",
     "torch.nn.modules.loss.CrossEntropyLoss",

@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader
 from skdistill._students._encoded_rows import EncodedRows, is_large, is_preprocessor
 from skdistill._students._student import net_of
 from skdistill.utils._frames import stacked
+from skdistill.utils._unwrap import active
 from skdistill.utils._validation import noting, plain_rows
 
 _NOTE = (
-    "(Raised by the student, which gets X just as it was given to fit. What it needs "
-    "done to X goes into one pipeline with it; make_student() takes tables of numbers "
-    "and strings as they are)"
+    "(Raised by the student, which gets X just as it was given to fit. Put what it "
+    "needs done to X into one pipeline with it; make_student() takes all tables)"
 )
 
 
@@ -55,7 +55,14 @@ def net_rows(student: Any, parts: Sequence[Any]) -> Any:
         n_rows = sum(map(_num_samples, parts))
         if is_large(student[0], n_rows):
             return EncodedRows(student[0], parts)
-    return stacked([net_input(_transform(student, part)) for part in parts])
+    # Step by step: Pipeline.transform costs as much as the net for a single row.
+    steps = active(student.steps[:-1]) if isinstance(student, Pipeline) else []
+    rows = []
+    for part in parts:
+        for _, step in steps:
+            part = step.transform(part)
+        rows.append(net_input(part))
+    return stacked(rows)
 
 
 def learned_rows(
@@ -89,16 +96,6 @@ def learned_rows(
         own = net_input(head.fit_transform(X, y))
         student.steps[:-1] = head.steps
         return stacked([own, *(net_rows(student, [part]) for part in parts[1:])])
-
-
-def _transform(student: Any, X: Any) -> Any:
-    """Apply the fitted preprocessing of a student, if it has some."""
-    if isinstance(student, Pipeline):
-        # Step by step: Pipeline.transform costs as much as the net for a single row.
-        for _, step in student.steps[:-1]:
-            if step is not None and step != "passthrough":
-                X = step.transform(X)
-    return X
 
 
 def _encodes_rows_alone(student: Any) -> bool:

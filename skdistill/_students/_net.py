@@ -41,10 +41,8 @@ class WarmupDecay(Callback):
         self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
 
     def on_epoch_begin(self, net: Any, dataset_train: Any, **kwargs: Any) -> None:
-        n_rows = len(dataset_train)
-        self.n_batches_ = (
-            math.ceil(n_rows / net.batch_size) if net.batch_size > 0 else 1
-        )
+        n_rows, size = len(dataset_train), net.batch_size
+        self.n_batches_ = math.ceil(n_rows / size) if size > 0 else 1
         self.epoch_ += 1
         self.batch_ = 0
 
@@ -179,10 +177,9 @@ class MLP(nn.Module):
         n_numeric: int | None = None,
     ) -> None:
         super().__init__()
-        sizes = [int(size) for size in np.atleast_1d(hidden_layer_sizes)]
-        if min(sizes, default=1) < 1 or not np.array_equal(
-            sizes, np.atleast_1d(hidden_layer_sizes)
-        ):
+        given = np.atleast_1d(hidden_layer_sizes)
+        sizes = [int(size) for size in given]
+        if min(sizes, default=1) < 1 or not np.array_equal(sizes, given):
             raise ValueError(
                 "hidden_layer_sizes must be positive integers, got "
                 f"{hidden_layer_sizes!r}"
@@ -197,10 +194,8 @@ class MLP(nn.Module):
             raise ValueError(f"sigma must be positive, got {sigma!r}")
         self.n_numeric = n_features if n_numeric is None else n_numeric
         self.embedding = None
-        if (
-            periodic
-            and 0 < self.n_numeric <= _MAX_INPUTS // PeriodicEmbedding.N_OUTPUTS
-        ):
+        most = _MAX_INPUTS // PeriodicEmbedding.N_OUTPUTS
+        if periodic and 0 < self.n_numeric <= most:
             self.embedding = PeriodicEmbedding(self.n_numeric, sigma)
             n_features += self.n_numeric * PeriodicEmbedding.N_OUTPUTS
         layers: list[nn.Module] = []

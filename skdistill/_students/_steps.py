@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from skdistill._students._numbers import CLIP
-
-if TYPE_CHECKING:
-    from skdistill._students._tabular import TabularPreprocessor
+from skdistill._students._tabular import CLIP, TabularPreprocessor
 
 
 def steps_of(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from numbers import Integral
@@ -22,6 +23,8 @@ from sklearn.base import (
 )
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     assert_all_finite,
@@ -29,15 +32,6 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdistill._students._numbers import (
-    BATCH_VALUES,
-    CLIP,
-    MIN_BINS,
-    bins,
-    means_and_scales,
-    medians,
-)
-from skdistill._students._steps import steps_of
 from skdistill.utils._dates import PARTS, as_dates, date_parts, zone_of
 from skdistill.utils._frames import (
     check_frame,
@@ -53,6 +47,21 @@ from skdistill.utils._validation import (
     has_known_columns,
     plain_rows,
 )
+
+# How many standard deviations from the mean a numeric column may go.
+CLIP = 10.0
+
+# How many values are scaled at once. In float64, all of a large table would take
+# twice the memory of the result.
+_BATCH_VALUES = 2**18
+
+# How many bins all columns may have together: before 64 hidden units, their weights
+# are 64 KiB. A column whose share is less than three bins gets none.
+_MAX_BINS = 256
+_MIN_BINS = 3
+
+# The narrowest bin that float32 can divide by.
+_NARROWEST = float(np.finfo(np.float32).tiny)
 
 # By the position of a column of dates, its time zone and the parts that are used.
 _Dates = dict[int, tuple[str | None, list[str]]]
@@ -210,12 +219,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     dtype_: type
     dates_: _Dates
     levels_: dict[int, list[str | None]]
-    offsets_: NDArray[Any]
-    scales_: NDArray[Any]
 
     _parameter_constraints: dict[str, list[Any]] = {
         "numeric": [StrOptions({"standard", "piecewise", "auto"})],
-        "n_bins": [Interval(Integral, MIN_BINS, None, closed="left")],
+        "n_bins": [Interval(Integral, _MIN_BINS, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 1, None, closed="left")],
     }
@@ -338,6 +345,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     @property
     def transformer_(self) -> Pipeline | ColumnTransformer:
         """The preprocessing as fitted steps of scikit-learn, made anew."""
+        from skdistill._students._steps import steps_of
+
         return steps_of(self, self._column_names())
 
     def __sklearn_tags__(self) -> Any:
@@ -365,8 +374,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     def _fit_numbers(self, block: NDArray[Any]) -> None:
         """Learn from the numeric columns what their outputs are computed with."""
-        self.medians_ = medians(block)
-        offsets, scales = means_and_scales(block, self.medians_)
+        self.medians_ = _medians(block)
+        offsets, scales = _means_and_scales(block, self.medians_)
         sources = list(range(len(offsets)))
         if self.numeric != "standard":
             columns, starts, widths = bins(block, self.n_bins)
@@ -374,8 +383,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             offsets = np.concatenate([offsets, starts])
             scales = np.concatenate([scales, widths])
         self.sources_ = np.array(sources, dtype=np.intp)
-        self.offsets_ = offsets.astype(self.dtype_)
-        self.scales_ = scales.astype(self.dtype_)
+        self.offsets_: NDArray[Any] = offsets.astype(self.dtype_)
+        self.scales_: NDArray[Any] = scales.astype(self.dtype_)
 
     def _fit_columns(self, X: Any) -> NDArray[np.float64]:
         """Learn the kinds and levels of the columns; return the numeric columns."""
@@ -514,11 +523,11 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         self, block: NDArray[Any], places: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Return the output columns, given what :meth:`_read` returns."""
-        if not self.levels_ and block.size <= BATCH_VALUES:  # faster for a row
+        if not self.levels_ and block.size <= _BATCH_VALUES:  # faster for a row
             return self._scaled(block).astype(np.float32, copy=False)
         n_numbers = len(self.sources_)
         out = np.zeros((len(block), self._n_outputs), np.float32)
-        n_rows = BATCH_VALUES // (n_numbers + places.shape[1]) + 1
+        n_rows = _BATCH_VALUES // (n_numbers + places.shape[1]) + 1
         for start in range(0, len(block), n_rows):
             batch = slice(start, start + n_rows)
             part, hot = out[batch], places[batch]
@@ -547,3 +556,87 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             shares -= 0.5
             shares.clip(-0.5, 0.5, out=shares)
         return out
+
+
+def _medians(block: NDArray[Any]) -> NDArray[Any]:
+    """Return the medians of columns; 0 where all of a column is missing."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return np.nan_to_num(np.nanmedian(block, axis=0))
+
+
+def _means_and_scales(
+    block: NDArray[Any], medians: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the means and standard deviations of columns.
+
+    Medians count in place of missing values. The scale of a constant column is 1.
+    """
+    if len(medians) == 0:  # which StandardScaler refuses
+        return np.empty(0), np.empty(0)
+    scaler = StandardScaler()
+    # Batch by batch, as all rows at once would be copied several times.
+    for rows in gen_batches(len(block), _BATCH_VALUES // len(medians) + 1):
+        scaler.partial_fit(np.where(np.isnan(block[rows]), medians, block[rows]))
+    return scaler.mean_, scaler.scale_
+
+
+def bins(
+    block: NDArray[Any], n_bins: int
+) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the bins of columns: the column, the start and the width of each bin.
+
+    Parameters
+    ----------
+    block : ndarray of shape (n_samples, n_columns)
+        The columns; NaN is missing.
+    n_bins : int
+        The largest number of bins of a column. There are fewer where a column has few
+        different values, and where many columns share the bins.
+    """
+    edges = _edges(block, n_bins)
+    share = _MAX_BINS // max(1, len(edges))
+    if share < n_bins:
+        edges = _edges(block, share) if share >= _MIN_BINS else {}
+    columns = [i for i, ends in edges.items() for _ in ends[1:]]
+    starts = np.concatenate([[], *(ends[:-1] for ends in edges.values())])
+    widths = np.concatenate([[], *map(np.diff, edges.values())])
+    return columns, starts, widths.clip(_NARROWEST, 1 / _NARROWEST)
+
+
+def _edges(block: NDArray[Any], n_bins: int) -> dict[int, NDArray[np.float64]]:
+    """Return the edges of up to ``n_bins`` bins of each column that gets two or more.
+
+    The edges are values of the column, so that a column of few different values has few
+    bins.
+    """
+    edges = {}
+    for i, column in enumerate(block.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            ends = _ends(known, n_bins)
+            if len(ends) > 2:
+                edges[i] = ends.astype(np.float64)
+    return edges
+
+
+def _ends(values: NDArray[Any], n_bins: int) -> NDArray[Any]:
+    """Return where bins with about as many rows each end.
+
+    Most quantiles are equal where most rows have the same value, such as amounts of
+    which most are 0. The missing bins then share out the rows with other values.
+    """
+    ends = np.unique(_quantiles(values, np.linspace(0, 1, n_bins + 1)))
+    if len(ends) - 1 >= n_bins / 2:
+        return ends
+    while n_missing := n_bins + 1 - len(ends):
+        others = values[~np.isin(values, ends)]
+        if len(others) == 0:
+            break
+        more = _quantiles(others, np.linspace(0, 1, n_missing + 2)[1:-1])
+        ends = np.union1d(ends, more)
+    return ends
+
+
+def _quantiles(values: NDArray[Any], shares: NDArray[np.float64]) -> NDArray[Any]:
+    return np.quantile(values, shares, method="inverted_cdf")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdistill.utils._unwrap import listed
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -52,10 +54,7 @@ class Answer:
 
     @property
     def nbytes(self) -> int:
-        reductions = self.reduction
-        if not isinstance(reductions, list):
-            reductions = [reductions]
-        held = [self.values, self.columns, self.features, *reductions]
+        held = [self.values, self.columns, self.features, *listed(self.reduction)]
         return sum(part.nbytes for part in held if part is not None)
 
     def to_keep(self) -> Answer:
@@ -69,8 +68,3 @@ class Answer:
             features = np.concatenate([self.features, other.features])
         values = np.concatenate([self.values, other.values])
         return replace(self, values=values, features=features)
-
-    def to_tuple(self) -> tuple[Any, ...]:
-        """Return all but the teacher, as the arguments that make the answer again."""
-        parts = (self.values, self.columns, self.are_logits, self.features)
-        return *parts, self.reduction, self.calibration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,14 +75,12 @@ def calibration_on(
     if len(unknown):
         raise ValueError(
             f"the rows that calibrate the teacher have labels that it does not know: "
-            f"{unknown[:6].tolist()}. Leave these rows out, or say with classes= what "
-            "the teacher's columns stand for"
+            f"{unknown[:6].tolist()}. Leave them out, or name its columns by classes="
         )
     if len(labels) < 2:
         raise ValueError(
-            "the rows that calibrate the teacher must be of at least 2 classes, and "
-            f"are of {labels.tolist()}: pass other rows, calibrate_teacher=(X_cal, "
-            "y_cal), or another cv"
+            "the rows that calibrate the teacher must be of at least 2 classes, not "
+            f"{labels.tolist()}: pass calibrate_teacher=(X_cal, y_cal), or another cv"
         )
     logits = _logits(answer)[counts]
     floor = float(_smallest(logits).min()) - _LOG_2
@@ -89,13 +88,11 @@ def calibration_on(
     column = {label: number for number, label in enumerate(answer.columns.tolist())}
     target = np.array([column[label] for label in y[counts].tolist()])[:, np.newaxis]
 
-    def log_loss(log_temperature: float) -> float:
-        log_proba = log_softmax(logits / np.exp(log_temperature), axis=1)
+    def log_loss(log_proba: NDArray[np.float64]) -> float:
         of_label = np.take_along_axis(log_proba, target, axis=1)[:, 0]
         return -float(np.average(of_label, weights=weight[counts]))
 
-    found = minimize_scalar(log_loss, bounds=np.log(BOUNDS), method="bounded")
-    return Calibration(float(np.exp(found.x)), floor)
+    return Calibration(_best_temperature(logits, log_loss), floor)
 
 
 def matching_temperature(
@@ -117,14 +114,24 @@ def matching_temperature(
     proba : ndarray of shape (n_samples, n_classes)
         The probabilities of the other model.
     """
-    logits = logits.astype(np.float64)
 
-    def cross_entropy(log_temperature: float) -> float:
-        log_proba = log_softmax(logits / np.exp(log_temperature), axis=1)
+    def cross_entropy(log_proba: NDArray[np.float64]) -> float:
         return -float(np.vdot(proba, log_proba)) / len(proba)
 
-    found = minimize_scalar(cross_entropy, bounds=np.log(BOUNDS), method="bounded")
-    return float(np.clip(np.exp(found.x) / _EXCESS, *_MATCHED_BOUNDS))
+    found = _best_temperature(logits.astype(np.float64), cross_entropy)
+    return float(np.clip(found / _EXCESS, *_MATCHED_BOUNDS))
+
+
+def _best_temperature(
+    logits: NDArray[np.float64], loss: Callable[[NDArray[np.float64]], float]
+) -> float:
+    """Return the temperature at which log-probabilities have the smallest loss."""
+    found = minimize_scalar(
+        lambda log: loss(log_softmax(logits / np.exp(log), axis=1)),
+        bounds=np.log(BOUNDS),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
 
 
 def _logits(answer: Answer) -> NDArray[np.float64]:

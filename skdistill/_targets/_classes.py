@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn import model_selection
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
@@ -22,12 +22,17 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from skdistill._targets import _calibration, _class_names, _proba, _uninformative
+from skdistill._targets import _columns
 from skdistill._targets._answer import Answer
-from skdistill._targets._class_names import align, check_classes
-from skdistill._targets._on_codes import OnCodes, wants_codes
+from skdistill._targets._calibration import calibration_on, matching_temperature
+from skdistill._targets._columns import align, check_classes
+from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._frames import column_names, is_frame
+from skdistill.utils._unwrap import innermost
 from skdistill.utils._validation import is_fitted, require_target
+
+# Packages whose classifiers accept only the codes 0..K-1 as labels.
+_PACKAGES = ("xgboost",)
 
 
 @dataclass(frozen=True)
@@ -125,37 +130,31 @@ class Classes:
         """
         if self.columns is not None:
             check_classes(self.columns)
-        if isinstance(teacher, type):
-            raise TypeError(
-                f"teacher is the class {teacher.__name__}; pass an instance of it"
-            )
         name = type(teacher).__name__
         has_proba = hasattr(teacher, "predict_proba")
-        if callable(teacher) and not has_proba:
-            raise TypeError(
-                f"teacher {name} is a module or function, which does not say what "
-                "classes its columns stand for; wrap it: TorchTeacher(module, "
-                "classes=[...])"
-            )
-        if hasattr(teacher, "__array__"):
-            raise TypeError(
-                "teacher is an array; soft labels made beforehand go to fit: "
-                "fit(X, y, teacher_proba=...)"
-            )
-        if not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
-            raise TypeError(f"teacher must be a classifier, got {teacher!r:.80}")
-        if isinstance(teacher, BaseEstimator) and is_regressor(teacher):
-            raise TypeError(f"teacher {name} is a regressor; a teacher is a classifier")
         # A stack, for example, is checked again when it is fitted.
         may_have_later = hasattr(type(teacher), "predict_proba")
-        if not has_proba and (is_fitted(teacher) or not may_have_later):
+        if isinstance(teacher, type):
+            problem = f"is the class {teacher.__name__}; pass an instance of it"
+        elif callable(teacher) and not has_proba:
+            problem = (
+                f"{name} is a module or function: pass it with the classes of its "
+                "columns, TorchTeacher(module, classes=[...])"
+            )
+        elif hasattr(teacher, "__array__"):
+            problem = "is an array; pass soft labels to fit(X, y, teacher_proba=...)"
+        elif not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
+            problem = f"must be a classifier, got {teacher!r:.80}"
+        elif isinstance(teacher, BaseEstimator) and is_regressor(teacher):
+            problem = f"{name} is a regressor; a teacher is a classifier"
+        elif not has_proba and (is_fitted(teacher) or not may_have_later):
             way_out = "wrap it in sklearn.calibration.CalibratedClassifierCV"
             if getattr(teacher, "voting", None) == "hard":
                 way_out = "set voting='soft'"
-            raise TypeError(
-                f"teacher {name} has no predict_proba, so it has no soft labels "
-                f"to give; {way_out}"
-            )
+            problem = f"{name} has no predict_proba, so no soft labels; {way_out}"
+        else:
+            return
+        raise TypeError(f"teacher {problem}")
 
     def check_fittable(self, y: NDArray[Any]) -> None:
         """Raise a ValueError if no teacher can be fitted on ``y``."""
@@ -175,7 +174,10 @@ class Classes:
 
     def to_fit(self, teacher: Any, y: NDArray[Any]) -> Any:
         """Return a teacher, or a wrapper of it that can be fitted on ``y``."""
-        return OnCodes(teacher) if wants_codes(teacher, y) else teacher
+        package = type(innermost(teacher)).__module__.partition(".")[0]
+        codes = list(range(len(np.unique(y))))
+        wants_codes = package in _PACKAGES and np.unique(y).tolist() != codes
+        return OnCodes(teacher) if wants_codes else teacher
 
     def ask(self, teacher: Any, X: Any) -> Any:
         """Return what a fitted teacher says of some rows."""
@@ -187,8 +189,8 @@ class Classes:
         """Return what :meth:`ask` returned, checked."""
         name = f"teacher {type(teacher).__name__}"
         are_logits = getattr(teacher, "gives_logits", False)
-        check = _proba.check_log_proba if are_logits else _proba.check_proba
-        values = check(_proba.one_output(said, n_rows, name), name)
+        check = _columns.check_log_proba if are_logits else _columns.check_proba
+        values = check(_columns.one_output(said, n_rows, name), name)
         n_columns = values.shape[1]
         columns = np.asarray(getattr(teacher, "classes_", np.arange(n_columns)))
         if len(columns) != n_columns:
@@ -241,21 +243,18 @@ class Classes:
             columns, source = np.unique(y), "the distinct labels of y"
         else:
             raise ValueError(
-                "teacher_proba without y: pass classes= to DistilledClassifier to say "
-                "what its columns stand for"
+                "teacher_proba without y: pass classes=, what its columns stand for"
             )
         proba, expected = np.asarray(teacher_proba), (_num_samples(X), len(columns))
         if proba.shape != expected:
             raise ValueError(
                 f"teacher_proba has shape {proba.shape}, expected {expected}: a row "
-                f"per sample and a column for each of {source}; say with classes= what "
-                "its columns stand for"
+                f"per sample, a column for each of {source}. Name them by classes="
             )
         if is_frame(teacher_proba):
-            proba = proba[
-                :, _class_names.order_by_name(column_names(teacher_proba), columns)
-            ]
-        return Answer(_proba.check_proba(proba, "teacher_proba"), columns)
+            names = column_names(teacher_proba)
+            proba = proba[:, _columns.order_by_name(names, columns)]
+        return Answer(_columns.check_proba(proba, "teacher_proba"), columns)
 
     def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:
         """Return the average of the answers of several teachers."""
@@ -272,11 +271,7 @@ class Classes:
             mean += np.float32(weight) * align(answer.proba, answer.columns, classes)
         return Answer(mean, classes)
 
-    def calibration(
-        self, answer: Answer, y: NDArray[Any], sample_weight: ArrayLike | None = None
-    ) -> _calibration.Calibration:
-        """Return a function that calibrates answers, found on held-out rows."""
-        return _calibration.calibration_on(answer, y, sample_weight)
+    calibration = staticmethod(calibration_on)
 
     # Names
 
@@ -308,9 +303,9 @@ class Classes:
             known = check_classes(known)
             y = known if y is None else np.concatenate([y, known])
         columns = np.unique(y) if columns is None else columns
-        columns, names = _class_names.reconcile(columns, y)
+        columns, names = _columns.reconcile(columns, y)
         if self.columns is not None and fits_teacher:
-            _, names = _class_names.reconcile(np.asarray(self.columns), y)
+            _, names = _columns.reconcile(np.asarray(self.columns), y)
         return columns, replace(self, names=names)
 
     def check_learnable(self, previous: NDArray[Any] | None) -> None:
@@ -358,7 +353,7 @@ class Classes:
 
     @property
     def _smallest(self) -> float:
-        return _proba.resolve_clip(self.proba_clip or "auto", len(self.names))
+        return _columns.resolve_clip(self.proba_clip or "auto", len(self.names))
 
     def hard(
         self, soft: NDArray[np.float32], y: NDArray[Any] | None
@@ -367,11 +362,10 @@ class Classes:
         hard = soft.argmax(axis=1)
         if y is None:
             return hard
-        if not self.are_known(y, self.names).all():
+        if unknown := np.setdiff1d(y, self.names).tolist():
             raise ValueError(
-                f"y has labels that are not in classes_: "
-                f"{np.setdiff1d(y, self.names).tolist()}. The first call of "
-                "partial_fit must be told of all of them by classes="
+                f"y has labels that are not in classes_: {unknown}. Tell the first "
+                "partial_fit of all of them by classes="
             )
         hard[: len(y)] = np.searchsorted(self.names, y)
         return hard
@@ -423,20 +417,16 @@ class Classes:
         Return the temperature, too.
         """
         labeled = soft[len(soft) - len(pseudo_labels) :]
-        temperature = _calibration.matching_temperature(labeled, pseudo_labels)
+        temperature = matching_temperature(labeled, pseudo_labels)
         return soft / np.float32(temperature), temperature
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool
     ) -> None:
         """Warn about soft targets that teach nothing, as the function does."""
-        _uninformative.warn_if_uninformative(
-            soft,
-            hard,
-            weight=None if self.class_weight is None else weight,
-            found=self.names if self.columns is None else None,
-            **how,
-        )
+        weight = None if self.class_weight is None else weight
+        found = self.names if self.columns is None else None
+        warn_if_uninformative(soft, hard, weight=weight, found=found, **how)
 
     # The loss of a student, on tensors with a column for each row
 
@@ -457,10 +447,9 @@ class Classes:
 
     # The outputs of a student
 
-    def decode(self, soft_labels: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, soft_labels: NDArray[Any]) -> Any:
         """Return what ``predict`` returns."""
-        labels: NDArray[Any] = self.names[soft_labels.argmax(axis=1)]
-        return labels
+        return self.names[soft_labels.argmax(axis=1)]
 
     def score(
         self, y: ArrayLike, soft_labels: NDArray[Any], sample_weight: Any
@@ -472,3 +461,32 @@ class Classes:
         y, proba = y[known], soft_labels[known]
         weight = self.weighted(y, weight[known])
         return -float(log_loss(y, proba, labels=self.names, sample_weight=weight))
+
+
+class OnCodes(ClassifierMixin, BaseEstimator):
+    """Fits a classifier on the codes of labels, and gives it the labels as classes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The classifier, which is fitted in place.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: NDArray[Any], **fit_params: Any) -> OnCodes:
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.estimator.fit(X, codes, **fit_params)
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        return self.estimator.predict_proba(X)
+
+    def predict(self, X: Any) -> Any:
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]

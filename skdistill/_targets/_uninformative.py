@@ -63,15 +63,22 @@ def warn_if_uninformative(
     if _is_suspicious(recall, chance, right.mean(), counts):
         if found is not None and present.tolist() == [0, 1]:
             _refuse_groups(logits, found)
+        reason = (
+            "it has learned little from these rows. Try another teacher, or "
+            "class_weight='balanced' if a class is rare"
+            if fitted_here
+            else "it was probably fitted on features prepared in another way, or the "
+            "labels or the rows of teacher_proba are in another order. A teacher gets "
+            "the X given to fit as it is"
+        )
         warn(
             f"the teacher's {kind} accuracy on (X, y) is {recall:.3f}, near the "
-            f"chance level of {chance:.3f}: {_reason(fitted_here)}"
+            f"chance level of {chance:.3f}: {reason}"
         )
     top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
     if alone and right.mean() > 0.999 and top.mean() > 0.995:
         warn(
-            "the soft labels are one-hot and equal to y: the teacher has nothing to "
-            "add on the rows that it was trained on. Use "
+            "the soft labels are one-hot and equal to y, so that they add nothing: use "
             "soft_labels='out_of_fold' or 'out_of_bag', or other rows"
         )
 
@@ -86,25 +93,10 @@ def _refuse_groups(logits: NDArray[np.float32], found: NDArray[Any]) -> None:
     if found.tolist() == list(range(n_classes)) and says_others:
         raise ValueError(
             f"y has the labels 0 and 1 alone, the teacher knows {n_classes} classes, "
-            "and says others than y: y may be the codes that OneVsRestClassifier or "
-            "OneVsOneClassifier makes of groups of classes, which a fitted teacher of "
-            "all classes cannot label. Pass an unfitted teacher. If 0 and 1 are two of "
-            "its classes, name all with classes="
+            "and says others than y: y may be codes of groups of classes, as "
+            "OneVsRestClassifier makes them. Pass an unfitted teacher; or, if 0 and 1 "
+            "are two of its classes, name all with classes="
         )
-
-
-def _reason(fitted_here: bool) -> str:
-    """Return a reason for a teacher at chance level, and what to do."""
-    if fitted_here:
-        return (
-            "it has learned little from these rows. Try another teacher, or "
-            "class_weight='balanced' if a class is rare"
-        )
-    return (
-        "it was probably fitted on features prepared in another way, or the labels or "
-        "the rows of teacher_proba are in another order. A teacher gets the X given to "
-        "fit as it is"
-    )
 
 
 def _is_suspicious(

@@ -42,13 +42,17 @@ def ask(teacher: Any, X: Any, verbose: int = 0, *, target: Target) -> Answer:
     target : Target
         Decides which method is called, and checks what it returns.
     """
+    note = (
+        f"(Raised by teacher {type(teacher).__name__}, which gets X just as it was "
+        "given to fit. What it needs done to X goes into one pipeline with it)"
+    )
     chunks = list(gen_batches(_num_samples(X), _chunk_size(X, teacher)))
     parts = []
     for chunk in shown(chunks, "soft labels", verbose):
         rows = private_copy(X if len(chunks) == 1 else _safe_indexing(X, chunk))
         n_rows = _num_samples(rows)
         # A loader of a net draws numbers, even if it does not use them.
-        with noting(_note(teacher)), _generators(teacher, 0):
+        with noting(note), _generators(teacher, 0):
             said = target.ask(teacher, rows)
         parts.append(target.checked(said, teacher, n_rows))
         del rows  # before the next ones are copied
@@ -132,15 +136,14 @@ def average(
     ]
     features = [answer.features for answer in answers if answer.features is not None]
     complete = len(features) == len(answers)
+    is_fitted_here = any(answer.teacher is not None for answer in answers)
     calibrations = [answer.calibration for answer in answers]
     return replace(
         target.average(answers, weights),
         features=np.concatenate(features, axis=1) if complete else None,
         reduction=[answer.reduction for answer in answers] if complete else None,
         calibration=None if None in calibrations else calibrations,
-        teacher=fitted
-        if any(answer.teacher is not None for answer in answers)
-        else None,
+        teacher=fitted if is_fitted_here else None,
     )
 
 
@@ -157,10 +160,3 @@ def _chunk_size(X: Any, teacher: Any) -> int:
     n_values = X.nnz if issparse(X) else math.prod(getattr(X, "shape", ()))
     most = _CHUNK_VALUES * _num_samples(X) // max(n_values, 1)
     return max(1, min(_CHUNK_BYTES // (8 * n_columns), most))
-
-
-def _note(teacher: Any) -> str:
-    return (
-        f"(Raised by teacher {type(teacher).__name__}, which gets X just as it was "
-        "given to fit. What it needs done to X goes into one pipeline with it)"
-    )

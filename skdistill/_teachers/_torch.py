@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -15,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdistill._targets._class_names import check_classes
+from skdistill._targets._columns import check_classes
 from skdistill.utils._layers import NoFeaturesError, Watch
 from skdistill.utils._locks import ForkSafeLock
 from skdistill.utils._params import check_params
@@ -221,11 +220,11 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
                 for rows in gen_batches(len(X), self.batch_size)
             ]
         stacked = np.concatenate(outputs).astype(np.float64)
-        if stacked.ndim != 2 or stacked.shape != (len(X), len(self.classes_)):
+        expected = (len(X), len(self.classes_))
+        if stacked.shape != expected:
             raise ValueError(
-                f"the teacher module returned shape {stacked.shape}; with "
-                f"{len(X)} rows and {len(self.classes_)} classes it must be "
-                f"{(len(X), len(self.classes_))}: check classes="
+                f"the teacher module returned shape {stacked.shape}, expected "
+                f"{expected}: check classes="
             )
         return stacked
 
@@ -244,23 +243,18 @@ def _ask_module(
     like = next((p for p in module.parameters() if p.is_floating_point()), None)
     dtype = torch.float32 if like is None else like.dtype
     device = torch.device("cpu") if like is None else like.device
-    with _ONE_AT_A_TIME, torch.no_grad(), _evaluating(module):
-        return [
-            # A copy: the module may work in place.
-            _to_numpy(ask(torch.tensor(X[rows].copy()).to(device, dtype)))
-            for rows in gen_batches(len(X), batch_size)
-        ]
-
-
-@contextmanager
-def _evaluating(module: torch.nn.Module) -> Iterator[None]:
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
+    with _ONE_AT_A_TIME, torch.no_grad():
+        modes = {part: part.training for part in module.modules()}
+        module.eval()
+        try:
+            return [
+                # A copy: the module may work in place.
+                _to_numpy(ask(torch.tensor(X[rows].copy()).to(device, dtype)))
+                for rows in gen_batches(len(X), batch_size)
+            ]
+        finally:
+            for part, mode in modes.items():
+                part.training = mode
 
 
 def _to_numpy(output: Any) -> NDArray[Any]:

@@ -82,29 +82,29 @@ def resolve_augmenter(augmenter: Any, X: Any) -> Any:
 
 def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
     """Return the rows that an augmenter makes of X, or earlier ones from the store."""
-    n_rows = _n_made(augmenter, X)
+    n_copies = getattr(augmenter, "n_copies", 10.0)
+    if not isinstance(n_copies, Real) or not 0 < float(n_copies) < np.inf:
+        raise ValueError(
+            f"n_copies of the augmenter {type(augmenter).__name__} must be a number "
+            f"above 0, got {n_copies!r}"
+        )
+    n_rows = max(1, round(float(n_copies) * _num_samples(X)))
+    most = max(n_rows, _AUTO_ROWS)
 
     def make() -> MadeRows:
-        sources = _sources(augmenter, X, n_rows, seed)
+        sources = X
+        # Our own augmenters make a row of two others. With a million rows, they would
+        # need several copies of the table, and minutes to find unused neighbors.
+        if isinstance(augmenter, _OF_TWO_ROWS) and _num_samples(X) > most:
+            draws = np.random.RandomState(seed)
+            some = np.sort(draws.choice(_num_samples(X), most, False))
+            sources = _safe_indexing(X, some)
         made = augmenter.sample(private_copy(sources), n_rows, seed)
         _check_made(made, sources, n_rows, f"the augmenter {type(augmenter).__name__}")
         return MadeRows(np.asarray(made) if isinstance(X, np.ndarray) else made)
 
     mark = fingerprint("made rows", augmenter, X, seed)
     return make().X if mark is None else store.get(mark.checksum, make).X
-
-
-def _sources(augmenter: Any, X: Any, n_rows: int, seed: int) -> Any:
-    """Return the rows that new rows are made of: if there are many, some at random.
-
-    Our own augmenters make a row of two others. With a million rows, they would need
-    several copies of the table, and minutes to find neighbors that are not used.
-    """
-    most = max(n_rows, _AUTO_ROWS)
-    if not isinstance(augmenter, _OF_TWO_ROWS) or _num_samples(X) <= most:
-        return X
-    draws = np.random.RandomState(seed)
-    return _safe_indexing(X, np.sort(draws.choice(_num_samples(X), most, False)))
 
 
 def unwrapped_transfer(X_transfer: Any, X: Any) -> Any:
@@ -135,17 +135,6 @@ def _form(X: Any) -> str:
     return "a sparse matrix" if issparse(X) else "an array"
 
 
-def _n_made(augmenter: Any, X: Any) -> int:
-    """Return how many rows to make of X, at least one."""
-    n_copies = getattr(augmenter, "n_copies", 10.0)
-    if not isinstance(n_copies, Real) or not 0 < float(n_copies) < np.inf:
-        raise ValueError(
-            f"n_copies of the augmenter {type(augmenter).__name__} must be a number "
-            f"above 0, got {n_copies!r}"
-        )
-    return max(1, round(float(n_copies) * _num_samples(X)))
-
-
 def _check_made(made: Any, X: Any, n_rows: int, name: str) -> None:
     """Raise a ValueError if made rows differ from those of X in form."""
     if _form(made) != _form(X):
@@ -163,8 +152,7 @@ def _check_made(made: Any, X: Any, n_rows: int, name: str) -> None:
             first = int(lacking.argmax())
             column = columns[first] if is_frame(X) else first
             raise ValueError(
-                f"{name} made NaN or infinity in the column {column!r}, where X has "
-                "none"
+                f"{name} made NaN or infinity in the column {column!r}, unlike X"
             )
 
 

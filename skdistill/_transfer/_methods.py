@@ -95,8 +95,7 @@ def _out_of_bag(teacher: Any, question: Question) -> Answer:
     require_target(question.y, "out_of_bag")
     if is_fitted(teacher):
         raise ValueError(
-            "soft_labels='out_of_bag' needs an unfitted forest, which is then fitted "
-            "inside: the rows that this teacher's trees left out are not known"
+            "soft_labels='out_of_bag' needs an unfitted forest, which it fits itself"
         )
     forest = seeded_clone(teacher, question.random_state)
     _, last = last_step(forest)
@@ -146,15 +145,14 @@ def _with_names(question: Question, columns: Any) -> Question:
 
 def _prototype(teacher: Any, question: Question, name: str, way_out: str) -> Any:
     """Return an unfitted teacher for the folds; ``name`` is the parameter that asks."""
-    prototype = None
     if hasattr(teacher, "get_params"):
         prototype = seeded_clone(teacher, question.random_state)
-    if prototype is None or is_fitted(prototype):
-        raise ValueError(
-            f"{name}='out_of_fold' fits clones of the teacher, and a "
-            f"{type(teacher).__name__} cannot be fitted again: {way_out}"
-        )
-    return prototype
+        if not is_fitted(prototype):
+            return prototype
+    raise ValueError(
+        f"{name}='out_of_fold' fits clones of the teacher, and a "
+        f"{type(teacher).__name__} cannot be fitted again: {way_out}"
+    )
 
 
 def _label_folds(
@@ -280,8 +278,7 @@ def _on_extra(whole: Any, answer: Answer, question: Question) -> Answer:
         raise ValueError(
             f"teacher {type(whole).__name__} fails on rows that the augmenter "
             f"{type(question.augmenter).__name__} made, or on those of X_transfer: "
-            f"{error}. Set augmenter=None, or pass an augmenter that makes only rows "
-            "that the teacher takes"
+            f"{error}. Set augmenter=None, or pass another augmenter"
         ) from error
     if question.resolved == "out_of_fold":
         more, target = _named(more, whole, question.y, question)

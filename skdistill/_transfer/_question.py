@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -91,12 +91,6 @@ class Question:
     def is_labeled_by(self, teacher: Any) -> bool:
         """Whether a teacher that was fitted before labels the rows."""
         return self.resolved == "in_sample" and is_fitted(teacher)
-
-    def for_one_of_several(self, number: int) -> Question:
-        """Return the question to one teacher of a list."""
-        if self.features is None:
-            return self
-        return replace(self, features=self.features.of_teacher(number))
 
 
 def resolve_calibration(

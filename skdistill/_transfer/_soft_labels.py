@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -14,14 +15,15 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
+from skdistill._targets._target import Target
 from skdistill._teachers._asking import average
-from skdistill._transfer._blocks import is_collection, labels_by_block
 from skdistill._transfer._methods import answer_of
 from skdistill._transfer._question import METHODS, Question, resolve_calibration
 from skdistill._transfer._store import remembered
 from skdistill.utils._fingerprint import Fingerprint, fingerprint
 from skdistill.utils._unwrap import listed
 from skdistill.utils._validation import (
+    all_fitted,
     check_n_features,
     check_not_empty,
     check_teacher_weights,
@@ -149,16 +151,17 @@ def soft_labels(
     True
     """
     target = Classes(columns=classes, proba_clip=proba_clip)
-    if is_collection(X):
-        options = {
-            "teacher_weights": teacher_weights,
-            "method": method,
-            "classes": classes,
-            "calibrate_teacher": calibrate_teacher,
-            "proba_clip": proba_clip,
-        }
-        block = partial(soft_labels, teacher, **options)
-        return labels_by_block(block, teacher, X, y, target)
+    if hasattr(X, "__dask_graph__"):
+        block = partial(
+            soft_labels,
+            teacher,
+            teacher_weights=teacher_weights,
+            method=method,
+            classes=classes,
+            calibrate_teacher=calibrate_teacher,
+            proba_clip=proba_clip,
+        )
+        return _by_block(block, teacher, X, y, target)
     if y is not None:
         y = target.check_y(y, X)
     question = Question(
@@ -178,6 +181,30 @@ def soft_labels(
     columns, target = target.reconcile(answer.columns, y)
     proba = target.clipped(target.aligned(replace(answer, columns=columns)))
     return proba.copy() if proba is answer.values else proba
+
+
+def _by_block(
+    block: Callable[[Any], Any], teacher: Any, X: Any, y: Any, target: Target
+) -> Any:
+    """Return a collection of dask of which ``block`` labels each block.
+
+    Raise a ValueError if the labels of a block depend on other blocks.
+    """
+    if y is not None or not all_fitted(teacher):
+        raise ValueError(
+            "a dask collection is labeled block by block: pass a fitted teacher, and "
+            "no y"
+        )
+    for one in listed(teacher):
+        target.check_teacher(one)
+    columns = [target.columns_of(one) for one in listed(teacher)]
+    n_columns = len(np.unique(np.concatenate(columns)))
+    if hasattr(X, "map_partitions"):
+        return X.map_partitions(block, meta=np.empty((0, n_columns), np.float32))
+    X = X.rechunk({1: -1})
+    chunks = (X.chunks[0], (n_columns,))
+    meta = np.empty((0, 0), np.float32)
+    return X.map_blocks(block, dtype=np.float32, chunks=chunks, meta=meta)
 
 
 def label(teacher: Any, question: Question) -> Answer:
@@ -207,8 +234,8 @@ def label(teacher: Any, question: Question) -> Answer:
     answers = []
     for number, one in enumerate(teachers):
         own = replace(question, random_state=seeds[number])
-        if several:
-            own = own.for_one_of_several(number)
+        if several and own.features is not None:
+            own = replace(own, features=own.features.of_teacher(number))
         mark = _mark(one, own) if own.remember else None
         if own.remember and own.memory is not None:
             _warn_without_memory(one, own, mark)

@@ -118,17 +118,17 @@ def remembered(
         return store.get(mark.checksum, ask)
     asked: list[Answer] = []
 
-    def ask_once() -> tuple[Any, ...]:
+    def ask_once() -> Answer:
         asked.append(store.get(mark.checksum, ask))
-        return asked[0].to_tuple()
+        return asked[0].to_keep()
 
     if isinstance(memory, os.PathLike):
         memory = os.fspath(memory)
     on_disk = check_memory(memory).cache(_on_disk, ignore=["ask"])
     stored = on_disk(mark.checksum, ask_once)
-    return asked[0] if asked else store.get(mark.checksum, lambda: Answer(*stored))
+    return asked[0] if asked else store.get(mark.checksum, lambda: stored)
 
 
-def _on_disk(checksum: str, ask: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
-    """Return an answer as a tuple; joblib.Memory keeps what this returns."""
+def _on_disk(checksum: str, ask: Callable[[], Answer]) -> Answer:
+    """Return an answer, which joblib.Memory keeps."""
     return ask()

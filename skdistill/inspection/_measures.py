@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import unique_labels
 
 from skdistill._classifier import DistilledClassifier
-from skdistill._targets._class_names import align
+from skdistill._targets._columns import align
 from skdistill.inspection._models import Rows, names_of_columns
 from skdistill.metrics import agreement
 from skdistill.metrics._scorer import teacher_answer

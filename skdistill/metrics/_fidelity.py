@@ -11,7 +11,7 @@ from scipy.special import rel_entr
 from sklearn.utils._param_validation import validate_params
 from sklearn.utils.validation import _check_sample_weight
 
-from skdistill._targets._proba import check_proba
+from skdistill._targets._columns import check_proba
 
 
 def agreement(

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from skdistill._targets._class_names import align
 from skdistill._targets._classes import Classes
+from skdistill._targets._columns import align
 from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher

@@ -26,6 +26,7 @@ from skdistill import (
 from skdistill.augmentation import MUNGE
 from tests.conftest import Lookup, RowTeacher, table, tiny_net
 from tests.kinds import net
+from tests.training.conftest import Listens
 
 N_ROWS, N_UNLABELED = 30, 20
 
@@ -244,14 +245,15 @@ def test_search_over_an_augmenter(data32, count_calls):
 
 
 @pytest.mark.parametrize("n_unlabeled", [None, 5])
-def test_without_soft_term_the_net_is_the_same_bit_for_bit(n_unlabeled, data32):
+def test_without_soft_term_a_net_of_skorch_is_the_same_bit_for_bit(n_unlabeled, data32):
     X_transfer = None if n_unlabeled is None else data32[0][:n_unlabeled]
+    by_skorch = {"max_epochs": 3, "callbacks": [Listens()]}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        alone = net(max_epochs=3).fit(*data32).module_
+        alone = net(**by_skorch).fit(*data32).module_
 
     clf = quick(LogisticRegression(), alpha=0.0, augmenter="auto")
-    clf.set_params(student__max_epochs=3).fit(*data32, X_transfer=X_transfer)
+    clf.set_params(student=net(**by_skorch)).fit(*data32, X_transfer=X_transfer)
 
     weights = clf.student_.module_.state_dict()
     for name, expected in alone.state_dict().items():

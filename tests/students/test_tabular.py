@@ -122,8 +122,7 @@ def test_rows_of_a_large_table_are_scaled_as_those_of_a_small_one(monkeypatch):
     X[::7, 1] = np.nan
     fitted = TabularPreprocessor().fit(X)
     expected = fitted.transform(X)
-    for module in ("_numbers", "_tabular"):
-        monkeypatch.setattr(f"skdistill._students.{module}.BATCH_VALUES", 20)
+    monkeypatch.setattr("skdistill._students._tabular._BATCH_VALUES", 20)
     assert_array_equal(fitted.transform(X), expected)
     assert_allclose(TabularPreprocessor().fit_transform(X), expected, atol=1e-6)
     full = np.where(np.isnan(X), np.nanmedian(X, axis=0), X)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from skdistill._targets._on_codes import OnCodes, wants_codes
+from skdistill._targets._classes import Classes, OnCodes
 from tests.kinds import scaled, xgboost_classifier
 
 
@@ -21,7 +21,9 @@ from tests.kinds import scaled, xgboost_classifier
     ids=lambda value: str(value) if isinstance(value, list | bool) else "",
 )
 def test_codes_are_wanted_where_labels_are_none(teacher, labels, expected):
-    assert wants_codes(teacher, np.array(labels)) == expected
+    to_fit = Classes().to_fit(teacher, np.array(labels))
+
+    assert (to_fit is not teacher) == isinstance(to_fit, OnCodes) == expected
 
 
 def test_predictions_are_labels_again(data):

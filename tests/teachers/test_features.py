@@ -18,8 +18,11 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import nn
 
 from skdistill import TorchTeacher
-from skdistill._teachers._features import FeatureQuestion, teacher_features
-from skdistill._teachers._leaves import N_LEAF_FEATURES
+from skdistill._teachers._features import (
+    N_LEAF_FEATURES,
+    FeatureQuestion,
+    teacher_features,
+)
 from skdistill.utils._layers import NoFeaturesError
 from tests.conftest import TinyModule, tiny_net
 from tests.kinds import Tokens, hist_boosting, perceptron, scaled, small_forest

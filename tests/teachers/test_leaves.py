@@ -12,9 +12,8 @@ from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from skdistill._teachers import _leaves
-from skdistill._teachers._features import teacher_features
-from skdistill._teachers._leaves import N_LEAF_FEATURES, leaves_of
+from skdistill._teachers import _features
+from skdistill._teachers._features import N_LEAF_FEATURES, leaves_of, teacher_features
 from tests.kinds import (
     hist_boosting,
     lightgbm_classifier,
@@ -254,7 +253,7 @@ def test_bytes_of_a_reduction_are_those_of_its_components(forest, data):
 def test_many_rows_are_hashed_in_batches_as_at_once(forest, data, monkeypatch):
     leaves = leaves_of(forest, data[0])
     at_once = leaves.hashed()
-    monkeypatch.setattr(_leaves, "_BATCH_SIZE", 40)
+    monkeypatch.setattr(_features, "_BATCH_SIZE", 40)
 
     in_batches = leaves.hashed()
 
@@ -272,6 +271,6 @@ class Rounding:
 
 
 def test_a_leaf_of_zero_is_one_leaf_whatever_the_sign_of_rounding():
-    numbers = _leaves._leaf_values(Rounding(), None)
+    numbers = _features._leaf_values(Rounding(), None)
     assert numbers[0, 0] != numbers[1, 0]
     assert numbers[0, 1] == numbers[1, 1]

@@ -39,8 +39,11 @@ from torch import nn
 from skdistill import TorchTeacher, soft_labels
 from skdistill._targets._classes import Classes
 from skdistill._teachers import _asking
-from skdistill._teachers._features import FeatureQuestion, teacher_features
-from skdistill._teachers._leaves import N_LEAF_FEATURES
+from skdistill._teachers._features import (
+    N_LEAF_FEATURES,
+    FeatureQuestion,
+    teacher_features,
+)
 from skdistill._transfer._methods import answer_of
 from skdistill._transfer._question import Question
 from skdistill._transfer._store import store

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skdistill._students._numbers import bins
+from skdistill._students._tabular import bins
 
 NAN = np.nan
 

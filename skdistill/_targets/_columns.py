@@ -1,4 +1,4 @@
-"""The names of classes, and the columns that stand for them."""
+"""Columns of soft labels: checks of their values, and the classes they stand for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,72 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import unique_labels
+
+# Rows of probabilities may miss 1 by the rounding of half precision.
+_SUM_TOLERANCE = 1e-2
+
+# proba_clip="auto" leaves a one-hot row this much of its mass at temperature 2.
+_KEPT_MASS = 0.95
+
+
+def one_output(answer: Any, n_rows: int, name: str) -> NDArray[Any]:
+    """Return a teacher's answer as an array, a row for each sample.
+
+    Raise a ValueError if the answer has another shape, as that to several labels a row.
+    """
+    several = isinstance(answer, list) and np.ndim(answer[0]) == 2
+    values = np.asarray(answer[0] if several else answer)
+    if several or values.ndim != 2 or len(values) != n_rows:
+        raise ValueError(
+            f"{name} gave soft labels of shape {values.shape} for {n_rows} rows"
+            f"{', for several outputs' * several}: a teacher of one label per row "
+            "gives (n_samples, n_classes)"
+        )
+    return values
+
+
+def check_log_proba(log_proba: ArrayLike, name: str) -> NDArray[np.float32]:
+    """Return rows of log-probabilities as float32; -inf is a probability of zero."""
+    values = np.asarray(log_proba, dtype=np.float32)
+    if np.isnan(values).any() or np.isposinf(values).any():
+        raise ValueError(f"{name} contains NaN or infinity")
+    return values
+
+
+def check_proba(proba: ArrayLike, name: str) -> NDArray[np.float32]:
+    """Return rows of probabilities as float32, or say what is wrong with them."""
+    if np.iscomplexobj(proba):
+        raise ValueError(f"{name} contains complex numbers")
+    proba = np.asarray(proba, dtype=np.float64)
+    if not np.isfinite(proba).all():
+        raise ValueError(f"{name} contains NaN or infinity")
+    if (proba < 0).any():
+        raise ValueError(
+            f"{name} contains negative values: not probabilities. Logits need a "
+            "softmax first"
+        )
+    worst = np.abs(proba.sum(axis=1) - 1).max()
+    if worst > _SUM_TOLERANCE:
+        raise ValueError(
+            f"the rows of {name} must sum to 1; one is off by {worst:.3g}. Logits "
+            "need a softmax first"
+        )
+    return proba.astype(np.float32)
+
+
+def resolve_clip(proba_clip: float | str, n_classes: int) -> float:
+    """Return the smallest probability that a teacher is taken to mean.
+
+    The clip acts as a temperature of its own: at temperature T a one-hot row keeps
+    1 / (1 + (K - 1) clip^(1/T)) of its mass. So "auto" falls with the square of the
+    number of classes K: at T = 2 the row keeps 0.95, whatever K.
+    """
+    if proba_clip != "auto":
+        return float(proba_clip)
+    lost = (1 - _KEPT_MASS) / _KEPT_MASS
+    return (lost / max(n_classes - 1, 1)) ** 2
 
 
 def check_classes(classes: Any) -> NDArray[Any]:
@@ -16,20 +80,17 @@ def check_classes(classes: Any) -> NDArray[Any]:
     if not isinstance(classes, str):
         with suppress(ValueError):  # numpy's, for lists of different lengths
             labels = np.asarray(classes)
-    problem = "is no list of labels"
-    if labels.ndim == 1:
-        values = labels.tolist()
-        mixed = labels.dtype.kind == "U" and not all(
-            isinstance(label, str) for label in classes
-        )
-        if mixed:
-            problem = "mixes strings and numbers"
-        elif any(map(_is_missing, values)):
-            problem = "has a missing label"
-        elif len(set(values)) < len(values):
-            problem = "has a label twice"
-        else:
-            return labels
+    values = labels.tolist()
+    if labels.ndim != 1:
+        problem = "is no list of labels"
+    elif labels.dtype.kind == "U" and not all(isinstance(v, str) for v in classes):
+        problem = "mixes strings and numbers"
+    elif any(map(_is_missing, values)):
+        problem = "has a missing label"
+    elif len(set(values)) < len(values):
+        problem = "has a label twice"
+    else:
+        return labels
     raise ValueError(
         f"classes={classes!r:.200} {problem}: pass a sequence of labels that are all "
         "different, such as one for each column of soft labels, in their order"
@@ -69,9 +130,8 @@ def order_by_name(names: list[Any], classes: NDArray[Any]) -> list[int]:
     found, wanted = (list(map(str, labels)) for labels in (names, classes.tolist()))
     if sorted(found) != sorted(wanted):
         raise ValueError(
-            f"the columns of teacher_proba are named {found}, and the classes are "
-            f"{wanted}: name each column by its class, or pass an array, "
-            "teacher_proba.to_numpy(), with a column for each class in this order"
+            f"the columns of teacher_proba are named {found}, the classes are "
+            f"{wanted}: name each column by its class, or pass an array in this order"
         )
     return [found.index(name) for name in wanted]
 
@@ -109,9 +169,8 @@ def reconcile(
     if are_codes:
         raise ValueError(
             f"y has the labels {_few(found)} and the teacher the classes "
-            f"{_few(known)}: y may be codes 0..{len(columns) - 1} that stand for the "
-            "teacher's classes by position, as VotingClassifier makes them, or labels "
-            "of its own. Say with classes= what the teacher's columns stand for in y"
+            f"{_few(known)}: y may be codes 0..{len(columns) - 1} of these, by "
+            "position, or labels of its own. Say which by classes="
         )
     if not found & known:
         raise ValueError(

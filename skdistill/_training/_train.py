@@ -8,14 +8,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from skorch.callbacks import EpochScoring, EpochTimer, PassthroughScoring, PrintLog
 
 from skdistill._students._encoded_rows import EncodedRows
 from skdistill._students._inputs import learned_rows
+from skdistill._students._net import WarmupDecay
 from skdistill._students._student import (
     LeftOpen,
     net_of,
@@ -53,6 +56,10 @@ _ELEMENTWISE = {
     getattr(torch.optim, name)
     for name in ("Adagrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")
 }
+
+
+# Callbacks that change nothing by themselves, or as the number of the step tells.
+_BYSTANDERS = {EpochScoring, EpochTimer, PassthroughScoring, PrintLog, WarmupDecay}
 
 
 def make_lesson(
@@ -146,10 +153,14 @@ def train_all(lessons: Sequence[Lesson], n_jobs: int | None = None) -> Sequence[
     """Train the nets of lessons, in place; keep the error of each, and return them.
 
     Nets that differ only in what a step can be told for each of them are trained
-    together. ``n_jobs`` processes do so; None is this one.
+    together, and of equal nets only the first. ``n_jobs`` processes do so; None is this
+    one.
     """
     looped = [lesson for lesson in lessons if not _trained_by_skorch(lesson)]
-    stacks = stacks_of(looped)
+    _share_arrays(looped)
+    firsts: dict[Any, Lesson] = {}
+    equal = [firsts.setdefault(_identity(lesson), lesson) for lesson in looped]
+    stacks = _stacks_of(list(firsts.values()))
     if n_jobs in (None, 1) or len(stacks) < 2:
         for stack in stacks:
             run(stack)
@@ -158,6 +169,11 @@ def train_all(lessons: Sequence[Lesson], n_jobs: int | None = None) -> Sequence[
         for stack, trained in zip(stacks, found, strict=True):
             for lesson, result in zip(stack, trained, strict=True):
                 _adopt(lesson, *result)
+    for lesson, like in zip(looped, equal, strict=True):
+        if lesson is not like:
+            trained = like.net.module_.state_dict()
+            _adopt(lesson, trained, copy.deepcopy(like.net.history), like.error)
+            lesson.alone = like.alone
     for lesson in lessons:
         if lesson.error is None:
             lesson.error = _unsound(lesson)
@@ -219,7 +235,57 @@ def _unsound(lesson: Lesson) -> ValueError | None:
     )
 
 
-def stacks_of(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
+def _share_arrays(lessons: Sequence[Lesson]) -> None:
+    """Let lessons with equal arrays have the same ones."""
+    known: list[np.ndarray] = []
+
+    def shared(value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        for one in known:
+            if one is value or (
+                (one.shape, one.dtype) == (value.shape, value.dtype)
+                and np.array_equal(one, value, equal_nan=True)
+            ):
+                return one
+        known.append(value)
+        return value
+
+    if len(lessons) > 1:
+        for lesson in lessons:
+            lesson.X = shared(lesson.X)
+            arrays = {name: shared(value) for name, value in vars(lesson.rows).items()}
+            lesson.rows = replace(lesson.rows, **arrays)
+
+
+def _identity(lesson: Lesson) -> Any:
+    """Return what is equal for lessons that make equal nets.
+
+    Lessons whose nets stop early, or are watched, count as different.
+    """
+    net, objective = lesson.net, lesson.objective
+    own = [type(one) for _, one in net.callbacks_ if type(one) not in _BYSTANDERS]
+    if own or lesson.callbacks or net.train_split is not None or not lesson.is_new:
+        return id(lesson)
+    schedule = []
+    for epoch in range(net.max_epochs):
+        alpha, temperature = (
+            objective.at_epoch(name, epoch, net.max_epochs)
+            for name in ("alpha", "temperature")
+        )
+        uses_teacher = alpha > 0 or not lesson.rows.has_labels
+        soft = (temperature, *objective.loss) if uses_teacher else ()
+        schedule.append((alpha, soft))
+    parts = (lesson.X, *vars(lesson.rows).values())
+    arrays = [id(part) for part in parts if isinstance(part, np.ndarray)]
+    weights = [w.detach().cpu().numpy().tobytes() for w in net.module_.parameters()]
+    names = ("module", "iterator_train")  # objects without a name have their address
+    settings = (net.batch_size, options_of(net), type(net.module_), net.max_epochs)
+    settings += tuple(repr(net.get_params_for(name)) for name in names)
+    return (*settings, lesson.seed, tuple(schedule), *arrays, *weights)
+
+
+def _stacks_of(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
     """Sort lessons, whose nets are initialized, into those that are learned together.
 
     Nets of one stack differ in their weights, rows, temperature and alpha, the weight
@@ -227,7 +293,6 @@ def stacks_of(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
     """
     if len(lessons) < 2:
         return [[lesson] for lesson in lessons]
-    _share_inputs(lessons)
     groups: dict[Any, list[Lesson]] = defaultdict(list)
     for lesson in lessons:
         groups[_shape(lesson)].append(lesson)
@@ -239,15 +304,6 @@ def stacks_of(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
         parts = np.array_split(np.arange(len(group)), n_stacks)
         stacks += [[group[number] for number in part] for part in parts]
     return stacks
-
-
-def _share_inputs(lessons: Sequence[Lesson]) -> None:
-    """Let lessons with equal inputs have one array."""
-    known: dict[str, Any] = {}
-    for lesson in lessons:
-        if isinstance(lesson.X, np.ndarray):
-            mark = fingerprint(lesson.X)
-            lesson.X = known.setdefault(mark.checksum, lesson.X) if mark else lesson.X
 
 
 def _shape(lesson: Lesson) -> Any:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +12,6 @@ from joblib.parallel import ParallelBackendBase
 
 from skdistill._training._lesson import Lesson
 from skdistill._training._train import holding_back, train_all
-from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._unwrap import last_step
 
 # What a fit is asked for, while its net waits to be trained: nothing but the fit.
@@ -90,19 +87,12 @@ class TogetherBackend(ParallelBackendBase):
             one.callback(one)
 
     def _train(self, lessons: list[Lesson]) -> float:
-        """Train the nets, of equal ones only the first; return the time."""
+        """Train the nets; return the time."""
         start = perf_counter()
-        firsts: dict[Any, Lesson] = {}
-        equal = [firsts.setdefault(_mark(lesson), lesson) for lesson in lessons]
         backend, n_jobs = self.processes
         with parallel_config(backend=backend, n_jobs=n_jobs):
-            train_all(list(firsts.values()), n_jobs)
-        for lesson, like in zip(lessons, equal, strict=True):
-            if lesson is not like:
-                vars(lesson.net).update(copy.deepcopy(vars(like.net)))
-                lesson.error = like.error
-            if like.alone is not None:
-                self.alone[like.alone] += 1
+            train_all(lessons, n_jobs)
+        self.alone.update(one.alone for one in lessons if one.alone is not None)
         return perf_counter() - start
 
     def get_nested_backend(self) -> Any:
@@ -217,20 +207,3 @@ def _once(estimator: Any, name: str, method: Callable[..., Any]) -> Callable[...
         return method(*args, **params)
 
     return call
-
-
-def _mark(lesson: Lesson) -> Any:
-    """Return what is equal for lessons that make equal students."""
-    objective, rows = lesson.objective, lesson.rows
-    n_epochs = lesson.net.max_epochs
-    schedule = []
-    for epoch in range(n_epochs):
-        alpha = objective.at_epoch("alpha", epoch, n_epochs) if rows.has_labels else 1.0
-        temperature = objective.at_epoch("temperature", epoch, n_epochs)
-        schedule.append((alpha, (temperature, objective.loss) if alpha > 0 else None))
-    others = replace(objective, temperature=None, alpha=None, loss=())
-    net = lesson.net.get_params(deep=False)
-    parts = (*net.items(), lesson.X, *vars(rows).items(), schedule, others, lesson.seed)
-    # One by one, as a pickle of all would also tell which of them are one object.
-    marks = [fingerprint(part) for part in parts]
-    return tuple(id(lesson) if mark is None else mark.checksum for mark in marks)

@@ -262,15 +262,19 @@ class _Loop:
         for _ in range(self.one.n_epochs):
             if running := [t for t in self.trainees if t.is_running]:
                 self._epoch(running)
-        self.nets.part()
+                for trainee in running:
+                    if not trainee.is_running:
+                        self.nets.part_with(trainee.net)
         for trainee in self.trainees:
+            if trainee.is_running:
+                self.nets.part_with(trainee.net)
             if trainee.lesson.error is None:
                 trainee.tell("on_train_end", **trainee.data)
 
     def _epoch(self, running: list[_Trainee]) -> None:
         """Make a pass over the rows, and one over those that are held out.
 
-        Nets whose training is over go along, and nobody looks at them.
+        The places of nets whose training is over go along, and nobody looks at them.
         """
         for trainee in running:
             trainee.begin_epoch()

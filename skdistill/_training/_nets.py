@@ -83,8 +83,8 @@ class OneNet:
         backward(self.outputs(X))
         self.optimizer.step()
 
-    def part(self) -> None:
-        """Let each net have its weights by itself."""
+    def part_with(self, net: Any) -> None:
+        """Let a net keep its weights as they are now, by itself."""
 
 
 class StackedNets(OneNet):
@@ -97,7 +97,7 @@ class StackedNets(OneNet):
     """
 
     def __init__(self, nets: Sequence[Any]) -> None:
-        self.nets, self.net, self.module = nets, nets[0], nets[0].module_
+        self.net, self.module = nets[0], nets[0].module_
         self.layers = plain_layers(self.module)
         self.leaves: list[dict[str, Tensor]] = []
         groups = []
@@ -145,10 +145,9 @@ class StackedNets(OneNet):
             for name in self.leaves[0]
         }
 
-    def part(self) -> None:
-        for net in self.nets:
-            for weight in net.module_.parameters():
-                weight.data = weight.data.clone()
+    def part_with(self, net: Any) -> None:
+        for weight in net.module_.parameters():
+            weight.data = weight.data.clone()
 
 
 def options_of(net: Any) -> str:

@@ -280,8 +280,8 @@ def _identity(lesson: Lesson) -> Any:
     arrays = [id(part) for part in parts if isinstance(part, np.ndarray)]
     weights = [w.detach().cpu().numpy().tobytes() for w in net.module_.parameters()]
     names = ("module", "iterator_train")  # objects without a name have their address
-    settings = (net.batch_size, options_of(net), type(net.module_), net.max_epochs)
-    settings += tuple(repr(net.get_params_for(name)) for name in names)
+    given = [repr(net.get_params_for(name)) for name in names]
+    settings = (net.batch_size, options_of(net), type(net.module_), *given)
     return (*settings, lesson.seed, tuple(schedule), *arrays, *weights)
 
 

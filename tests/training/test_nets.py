@@ -1,0 +1,175 @@
+"""Several nets that are trained at once, held against each by itself."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from skorch.callbacks import Callback, EarlyStopping
+from skorch.dataset import ValidSplit
+from torch import nn
+
+from skdistill._students._net import MLP
+from skdistill._training import _train
+from skdistill._training._nets import plain_layers, stacked_outputs
+from skdistill._training._train import train_all
+from tests.conftest import TinyModule, tiny_net
+from tests.training.conftest import lesson_of, weights_of
+
+NET = {"max_epochs": 3, "batch_size": 32, "optimizer": torch.optim.SGD, "lr": 0.1}
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """Return the numbers of nets that are trained at once."""
+    sizes = []
+
+    def spy(lessons):
+        sizes.append(len(lessons))
+        run(lessons)
+
+    run = _train.run
+    monkeypatch.setattr(_train, "run", spy)
+    return sizes
+
+
+def lessons_of(rows, many):
+    """Return a lesson for each set of parameters of a net and of an estimator."""
+    return [lesson_of(tiny_net(**NET | net), rows, **params) for net, params in many]
+
+
+def assert_learned_as_alone(rows, many, stacks, sizes):
+    together = train_all(lessons_of(rows, many))
+    assert sorted(stacks) == sizes
+    for lesson, alone in zip(together, lessons_of(rows, many), strict=True):
+        train_all([alone])
+        assert lesson.error is alone.error is None
+        pairs = zip(weights_of(lesson.net), weights_of(alone.net), strict=True)
+        for found, expected in pairs:
+            assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+        assert len(lesson.net.history) == len(alone.net.history)
+        for name in set(alone.net.history[-1]) - {"dur", "batches"}:
+            found, expected = (one.net.history[:, name] for one in (lesson, alone))
+            assert_allclose(found, expected, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        [({}, {"seed": seed}) for seed in (0, 1, 2)],
+        [({}, {"temperature": t, "alpha": 0.4}) for t in (1.0, 3.0, 9.0)],
+        [({}, {"alpha": alpha}) for alpha in (0.0, 0.5, 1.0)],
+        [({"lr": lr}, {}) for lr in (0.1, 0.01, 0.3)],
+        [
+            ({"train_split": ValidSplit(3, stratified=True)}, {"seed": seed})
+            for seed in (0, 1, 2)
+        ],
+    ],
+    ids=["seed", "temperature", "alpha", "rate", "validation"],
+)
+def test_nets_learn_together_what_each_learns_alone(rows, many, stacks):
+    assert_learned_as_alone(rows, many, stacks, [3])
+
+
+def test_nets_may_stop_at_different_epochs(rows, stacks):
+    def net(patience):
+        stop = EarlyStopping("train_loss", patience=patience, threshold=1.0)
+        return {"callbacks": [stop], "max_epochs": 8}
+
+    many = [(net(patience), {"seed": patience}) for patience in (1, 2, 4)]
+    assert_learned_as_alone(rows, many, stacks, [3])
+    lessons = train_all(lessons_of(rows, many))
+    assert len({len(lesson.net.history) for lesson in lessons}) == 3
+
+
+def test_nets_of_other_shapes_are_apart(rows, stacks):
+    many = [({"module__n_hidden": n}, {"seed": s}) for n in (4, 8) for s in (0, 1)]
+    assert_learned_as_alone(rows, many, stacks, [2, 2])
+
+
+def test_of_equal_nets_one_is_trained(rows, stacks):
+    many = [({}, {"alpha": 0.0, "temperature": t}) for t in (1.0, 2.0, 4.0)]
+    lessons = train_all(lessons_of(rows, many))
+    assert stacks == [1]
+    first, *others = (weights_of(lesson.net) for lesson in lessons)
+    for other in others:
+        for found, expected in zip(other, first, strict=True):
+            assert_allclose(found, expected, rtol=0)
+    assert len({id(lesson.net.module_) for lesson in lessons}) == 3
+
+
+class Scaled(TinyModule):
+    """Says nothing of a number that it multiplies by."""
+
+    def __init__(self, n_features=2, n_classes=2, factor=1.0):
+        super().__init__(n_features, n_classes)
+        self.factor = factor
+
+    def forward(self, X):
+        return self.factor * super().forward(X)
+
+
+def test_nets_that_compute_something_else_are_not_equal(rows, stacks):
+    nets = [{"module": Scaled, "module__factor": factor} for factor in (1.0, 5.0)]
+    assert_learned_as_alone(rows, [(net, {}) for net in nets], stacks, [1, 1])
+
+
+def test_a_net_that_breaks_leaves_the_others_alone(rows, stacks):
+    lessons = train_all(lessons_of(rows, [({"lr": 1e30}, {}), ({"lr": 0.1}, {})]))
+    assert stacks == [2]
+    broken, sound = sorted(lessons, key=lambda lesson: lesson.error is None)
+    assert "not finite in epoch 1" in str(broken.error)
+    assert sound.error is None
+    assert np.isfinite(np.concatenate(weights_of(sound.net), axis=None)).all()
+
+
+class Breaks(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise RuntimeError("broken callback")
+
+
+def test_an_error_of_a_callback_is_that_of_its_net(rows):
+    nets = [{"callbacks": [Breaks()]}, {}]
+    broken, sound = train_all(lessons_of(rows, [(net, {"seed": 1}) for net in nets]))
+    assert "broken callback" in str(broken.error)
+    assert sound.error is None
+    assert len(sound.net.history) == 3
+
+
+def test_a_pickle_of_one_net_does_not_hold_the_others(rows):
+    many = [({}, {"seed": seed}) for seed in range(12)]
+    one = len(pickle.dumps(train_all(lessons_of(rows, many[:1]))[0].net.module_))
+    of_many = len(pickle.dumps(train_all(lessons_of(rows, many))[0].net.module_))
+    assert of_many < 1.1 * one
+
+
+MODULES = {
+    "MLP": lambda: MLP(4, 3, (8, 8)),
+    "linear": lambda: MLP(4, 3, ()),
+    "periodic": lambda: MLP(4, 3, (8,), periodic=True),
+    "Sequential": lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)),
+    "no bias": lambda: nn.Sequential(nn.Linear(4, 3, bias=False)),
+    "own": lambda: Scaled(4, 3, factor=3.0),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_outputs_of_a_stack_are_those_of_its_modules(name):
+    modules = [MODULES[name]() for _ in range(3)]
+    weights = {
+        key: torch.stack([dict(one.named_parameters())[key] for one in modules])
+        for key, _ in modules[0].named_parameters()
+    }
+    X = torch.randn(3, 7, 4)
+    found = stacked_outputs(modules[0], weights, X, plain_layers(modules[0]))
+    for own, module, inputs in zip(found, modules, X, strict=True):
+        torch.testing.assert_close(own, module(inputs))
+
+
+@pytest.mark.parametrize(
+    ("name", "n_layers"),
+    [("MLP", 5), ("linear", 1), ("Sequential", 3), ("periodic", 0), ("own", 0)],
+)
+def test_layers_are_found_where_there_is_nothing_else(name, n_layers):
+    assert len(plain_layers(MODULES[name]()) or []) == n_layers

@@ -61,7 +61,7 @@ def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
     except Exception as error:
         raise ValueError(
             f"the file cannot be checked on rows that are made up ({reason(error)}): "
-            "pass rows of your own as sample= to skdistill.deploy.to_onnx"
+            "pass sample= to skdistill.deploy.to_onnx, rows as the estimator takes them"
         ) from error
 
 

@@ -110,12 +110,16 @@ NETS = {
 }
 
 
+COMPLEX = ("validating", "early stopping", "callback")
+
+
 @pytest.mark.parametrize("net", NETS)
 def test_scores_are_those_of_scikit_learn(net, data, forest, stacks):
     own, theirs = both(distilled(forest, NETS[net]), GRID, data, cv=2)
     assert_same_scores(own, theirs)
-    # Of 9 fits on each fold, those with alpha = 0 are equal at all temperatures.
-    assert sum(stacks) == 14
+    # Of 9 fits on each fold, those with alpha = 0 are equal at all temperatures. Nets
+    # that stop early or tell others of an epoch are not compared.
+    assert sum(stacks) == (18 if net in COMPLEX else 14)
     assert max(stacks) >= 7
 
 

@@ -104,11 +104,12 @@ def _row_numbers(dataset: Any) -> Tensor:
 
 
 @contextmanager
-def keeping_error(lesson: Lesson) -> Iterator[None]:
-    """Keep an error of a training in its lesson, so that other trainings go on."""
-    note = f"(Raised in the training of the student on X of shape {lesson.X.shape})"
+def keeping_error(*lessons: Lesson) -> Iterator[None]:
+    """Keep an error of a training in its lessons, so that other trainings go on."""
+    shape = lessons[0].X.shape
     try:
-        with noting(note):
+        with noting(f"(Raised in the training of the student on X of shape {shape})"):
             yield
     except Exception as error:
-        lesson.error = error
+        for lesson in lessons:
+            lesson.error = lesson.error or error

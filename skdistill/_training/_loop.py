@@ -130,8 +130,7 @@ def run(lessons: Sequence[Lesson]) -> None:
     with ExitStack() as contexts:
         nets = [contexts.enter_context(lesson.hooked()) for lesson in lessons]
         contexts.enter_context(seeded(lessons[0].seed))
-        for lesson in lessons:
-            contexts.enter_context(keeping_error(lesson))
+        contexts.enter_context(keeping_error(*lessons))
         interrupts = contexts.enter_context(noticing_interrupts())
         pairs = zip(lessons, nets, strict=True)
         trainees = [_Trainee(lesson, net, interrupts) for lesson, net in pairs]
@@ -293,11 +292,11 @@ class _Loop:
 
     def _pass(
         self, orders: list[Tensor], *, training: bool = True
-    ) -> list[tuple[_Trainee, dict[str, Tensor], Tensor]]:
+    ) -> list[tuple[_Trainee, dict[str, Tensor], Any]]:
         """Make a pass over rows of each net.
 
-        Return for each net that goes on what the loss and its terms come to, and the
-        outputs of the net unless it learns.
+        Return for each net that goes on what the loss and its terms come to, and its
+        outputs, or None if the nets learn.
         """
         self.nets.begin_pass(len(orders[0]), training)
         sums: dict[str, Any] = {}
@@ -312,8 +311,9 @@ class _Loop:
             for name, value in gradient.values().items():
                 of_nets = batch_size * value.view(-1, len(orders)).sum(dim=0)
                 sums[name] = sums.get(name, 0) + of_nets
-            outputs.append(gradient.outputs() if not training else of_nets[:, None])
-        whole = torch.cat(outputs, dim=1)
+            if not training:
+                outputs.append(gradient.outputs())
+        whole: Any = torch.cat(outputs, dim=1) if outputs else [None] * len(orders)
         return [
             (trainee, {k: v[i] / len(orders[0]) for k, v in sums.items()}, whole[i])
             for i, trainee in enumerate(self.trainees)

@@ -137,6 +137,22 @@ def test_an_error_of_a_callback_is_that_of_its_net(rows):
     assert len(sound.net.history) == 3
 
 
+class Sometimes(TinyModule):
+    """Takes batches of two rows alone, as its check in a stack has."""
+
+    def forward(self, X):
+        if len(X) > 2:
+            raise RuntimeError("broken module")
+        return super().forward(X)
+
+
+def test_an_error_of_a_step_is_that_of_all_nets(rows, stacks):
+    many = [({"module": Sometimes}, {"seed": seed}) for seed in (0, 1, 2)]
+    lessons = train_all(lessons_of(rows, many))
+    assert stacks == [3]
+    assert ["broken module" in str(lesson.error) for lesson in lessons] == 3 * [True]
+
+
 def test_a_pickle_of_one_net_does_not_hold_the_others(rows):
     many = [({}, {"seed": seed}) for seed in range(12)]
     one = len(pickle.dumps(train_all(lessons_of(rows, many[:1]))[0].net.module_))

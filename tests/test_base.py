@@ -555,7 +555,7 @@ def test_a_further_training_that_fails_leaves_the_attributes_as_they_were(
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda X, y: (X, y + 1), "told of all of them by classes="),
+        (lambda X, y: (X, y + 1), "of all of them by classes="),
         (lambda X, y: (X[:, :2], y), "2 features"),
         (lambda X, y: (X[:5], y), "inconsistent numbers of samples"),
         (lambda X, y: (X[:0], y[:0]), "0 sample"),

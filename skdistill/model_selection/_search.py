@@ -80,7 +80,7 @@ class GridSearchCV(_TrainsTogether, model_selection.GridSearchCV):
     slices of the same arrays, and a step for twelve of them takes about four times as
     long as a step for one. Equal students, such as those of ``alpha=0`` at several
     temperatures, are trained once. The scores are those of scikit-learn's search but
-    for rounding.
+    for rounding, which grows over the thousands of steps of a training.
 
     The teacher is asked, and fitted if it is not fitted, in this process. Processes
     that ``n_jobs`` starts get arrays alone, so that a heavy teacher does not travel.

@@ -98,7 +98,8 @@ class Lesson:
 def _row_numbers(dataset: Any) -> Tensor:
     """Return the numbers in the transfer set of the rows of a dataset."""
     if isinstance(dataset, Subset):
-        return _row_numbers(dataset.dataset)[torch.as_tensor(dataset.indices)]
+        numbers = _row_numbers(dataset.dataset)
+        return numbers[torch.as_tensor(dataset.indices)] if len(numbers) else numbers
     n_rows = len(dataset) if isinstance(dataset, NumberedRows) else 0
     return torch.arange(n_rows)
 

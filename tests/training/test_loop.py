@@ -18,9 +18,10 @@ from skorch.callbacks import (
     ProgressBar,
 )
 from skorch.dataset import Dataset, ValidSplit
+from skorch.helper import predefined_split
 from torch import nn
 from torch.optim.lr_scheduler import StepLR
-from torch.utils.data import DataLoader, RandomSampler, default_collate
+from torch.utils.data import DataLoader, RandomSampler, Subset, default_collate
 
 from skdistill import make_student
 from skdistill._students._student import net_of
@@ -361,6 +362,14 @@ def test_own_methods_are_used(rows, looped, name):
 def test_callbacks_of_the_estimator_may_listen(rows, looped):
     train(own_net(), rows, callbacks=[Listens()])
     assert not looped
+
+
+@pytest.mark.parametrize("wrap", [lambda held_out: held_out, lambda d: Subset(d, [1])])
+def test_rows_from_elsewhere_are_held_out_by_skorch(rows, looped, wrap):
+    held_out = Dataset(rows.X[:9], rows.hard[:9])
+    net = train(own_net(train_split=predefined_split(wrap(held_out))), rows)
+    assert not looped
+    assert np.isfinite(net.history[:, "valid_loss"]).all()
 
 
 @pytest.mark.parametrize(

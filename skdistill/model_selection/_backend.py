@@ -155,7 +155,8 @@ class _Fit:
     def prepare(self) -> None:
         """Fit the estimator, but for the training of its net.
 
-        An error is left to the second call, which meets it again. Other functions than
+        An error is left to the second call, which meets it again. So is a fit that asks
+        its student, whose net is not there before it is trained. Other functions than
         that of searches run once, by the second call.
         """
         if "scorer" not in self.kwargs:

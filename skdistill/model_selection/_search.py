@@ -77,8 +77,8 @@ class GridSearchCV(_TrainsTogether, model_selection.GridSearchCV):
     ``temperature``, ``alpha``, ``random_state``, in the weight of the loss, the rows
     or the options of the optimizer, such as ``student__net__lr`` and
     ``student__net__optimizer__weight_decay``, are trained together: their weights are
-    slices of the same arrays, and a step for twelve of them takes about four times as
-    long as a step for one. Equal students, such as those of ``alpha=0`` at several
+    slices of the same arrays, and a step for all of them takes much less time than a
+    step for each. Equal students, such as those of ``alpha=0`` at several
     temperatures, are trained once. The scores are those of scikit-learn's search but
     for rounding, which grows over the thousands of steps of a training.
 

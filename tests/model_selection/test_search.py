@@ -350,6 +350,28 @@ def test_fits_that_record_warnings_leave_the_process_as_it_was(data, forest):
     assert (sys.stdout, warnings.showwarning, warnings.filters) == before
 
 
+class Predicting(DistilledClassifier):
+    """Asks its student at the end of its fit."""
+
+    def fit(self, X, y, **params):
+        super().fit(X, y, **params)
+        self.sure_ = self.predict_proba(X).max(axis=1).mean()
+        return self
+
+
+Predicting.__init__ = DistilledClassifier.__init__
+
+
+def surest(estimator, X, y):
+    return estimator.sure_
+
+
+def test_a_student_that_its_fit_asks_is_trained_first(data, forest):
+    clf = Predicting(forest, NETS["net"], augmenter=None, random_state=0)
+    own, theirs = both(clf, {"alpha": [0.2, 0.9]}, data, scoring=surest)
+    assert_same_scores(own, theirs)
+
+
 def test_scorers_see_the_estimator_as_it_is(data, forest):
     def untouched(estimator, X, y):
         return float(not vars(estimator).keys() & {"fit", "set_params"})

@@ -524,3 +524,19 @@ def test_own_code_stays_own_in_objects_that_do_not_change():
 def test_objects_without_a_checksum_have_none_while_they_do_not_change():
     with unchanged([threading.Lock()]):
         assert fingerprint(threading.Lock()) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda module: module[1].running_mean.add_(1),
+        lambda module: module.append(nn.Identity()),
+    ],
+    ids=["buffer", "layer"],
+)
+def test_a_module_that_changes_besides_its_weights_is_another(change):
+    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    before = fingerprint(module)
+    assert fingerprint(module) == before
+    change(module)
+    assert fingerprint(module) != before

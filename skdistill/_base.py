@@ -21,7 +21,6 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdistill._auto import choose, is_auto
 from skdistill._diagram import Diagram
 from skdistill._params import TeacherParams
 from skdistill._pickling import LeftOut, SmallFile
@@ -30,6 +29,7 @@ from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
+from skdistill._targets._trust import USUAL
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective
@@ -42,8 +42,13 @@ from skdistill._transfer._extra import (
 )
 from skdistill._transfer._question import Question, resolve_calibration
 from skdistill._transfer._soft_labels import label
-from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
+from skdistill._transfer._transfer_set import (
+    TransferSet,
+    honest_rows,
+    make_transfer_set,
+)
 from skdistill.utils._frames import is_frame, stacked
+from skdistill.utils._params import is_auto
 from skdistill.utils._validation import (
     all_fitted,
     check_form,
@@ -53,6 +58,11 @@ from skdistill.utils._validation import (
     require_target,
 )
 from skdistill.utils._warnings import warn
+
+
+# Nets that learn the labels do not learn from this share of the rows, and no more rows
+# than these, on which a training ends, and the teacher is measured.
+_HELD_SHARE, _MAX_HELD = 0.15, 15_000
 
 
 @dataclass
@@ -151,8 +161,6 @@ class BaseDistiller(
         """
         data = (X, y, sample_weight, teacher_proba, X_transfer)
         with FitTasks(self, X, y, incremental) as tasks, _unchanged_by_errors(self):
-            if not incremental:
-                self._choose(*data)
             lesson, state = self._prepare(
                 *data, classes, incremental=incremental, ask=tasks.label
             )
@@ -179,7 +187,7 @@ class BaseDistiller(
         check_source(self, teacher_proba, X_transfer)
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=is_new)
         state, teacher_seed, seed = self._begin(student, is_new)
-        extra = augmenter = None
+        extra = augmenter = held = None
         if teacher_proba is not None:
             known = self._known_classes(classes) if incremental else None
             answer = self._target().from_given(teacher_proba, X, y, known)
@@ -187,6 +195,7 @@ class BaseDistiller(
             if objective.asks_teacher and not incremental:
                 augmenter = self._augmenter(X, student)
             extra = self._extra_rows(X, augmenter, X_transfer, objective)
+            held = self._held(y, sample_weight, extra, objective)
             question = Question(
                 X,
                 y,
@@ -199,6 +208,7 @@ class BaseDistiller(
                 teacher_weights=self.teacher_weights,
                 features=self._feature_question(objective, state),
                 calibration=self._calibration(),
+                held=held,
                 extra=extra,
                 augmenter=augmenter,
                 memory=self.memory,
@@ -211,26 +221,27 @@ class BaseDistiller(
         if is_new:
             state.columns = self._learn(answer, y, classes)
         target = self._target(learned=True)
+        answer = replace(answer, columns=state.columns)
         rows = make_transfer_set(
-            X,
-            y,
-            replace(answer, columns=state.columns),
-            target=target,
-            sample_weight=sample_weight,
-            extra=extra,
+            X, y, answer, target=target, sample_weight=sample_weight, extra=extra
         )
         self._warn_about(rows, objective, target)
         left_open = None
-        if self._needs_pseudo_labels(rows, objective):
-            rows, found, left_open = with_pseudo_labels(
+        if held is not None:
+            rows, measured = with_pseudo_labels(
                 rows,
-                make_student(early_stopping=True, validation_fraction=0.15),
+                make_student(early_stopping=True),
+                held=held,
+                honest=honest_rows(question, answer, target, sample_weight),
                 numeric=numeric_of(student),
                 seed=seed,
                 calibrate=is_auto(self.calibrate_teacher),
                 remember=isinstance(self.random_state, Integral),
             )
-            state.temperature = state.temperature if found is None else found
+            left_open = measured.left_open
+            state.temperature = measured.temperature or state.temperature
+            if is_auto(self.alpha) and measured.trust is not None:
+                objective = replace(objective, alpha=measured.trust)
         n_epochs = 1 if incremental else None
         lesson = make_lesson(
             student,
@@ -245,7 +256,10 @@ class BaseDistiller(
     def _finish(self, lesson: Lesson, state: TrainingState) -> None:
         """Set the attributes of a fitted estimator."""
         self.student_, self._state = lesson.student, state
-        self.__dict__.pop("teacher_temperature_", None)
+        for name in ("alpha_", "teacher_temperature_"):
+            self.__dict__.pop(name, None)
+        if is_auto(self.alpha):
+            self.alpha_ = lesson.objective.alpha
         if state.temperature is not None:
             self.teacher_temperature_ = state.temperature
 
@@ -262,16 +276,6 @@ class BaseDistiller(
                 "loaded from a file, which holds no teacher"
             )
         return state.fitted
-
-    def _choose(self, X: Any, y: Any, *params: Any) -> None:
-        """Set what is "auto" to the best of the candidates, by a search."""
-        for name in ("temperature_", "alpha_", "auto_results_"):
-            self.__dict__.pop(name, None)
-        results = choose(self, X, y, *params)
-        if results is not None:
-            best = results["params"][results["mean_test_score"].argmax()]
-            self.__dict__.update({f"{name}_": value for name, value in best.items()})
-            self.auto_results_ = results
 
     def _student_to_train(self, is_new: bool, incremental: bool) -> Any:
         """Return a clone of the person's student, or the one that is trained on."""
@@ -298,16 +302,10 @@ class BaseDistiller(
         self, student: Any, y: Any, teacher_proba: Any, incremental: bool
     ) -> Objective:
         """Return the terms of the loss, checked as far as they can be by now."""
-        chosen = {}
-        for name in ("temperature", "alpha"):
-            if is_auto(getattr(self, name)):
-                if not hasattr(self, f"{name}_"):
-                    raise ValueError(
-                        f"partial_fit cannot choose {name}='auto' on a chunk: pass a "
-                        "number, or call fit first"
-                    )
-                chosen[name] = getattr(self, f"{name}_")
-        objective = replace(Objective.of(self), **chosen)
+        objective = Objective.of(self)
+        if is_auto(self.alpha):  # to be measured, but not on a chunk
+            alpha = getattr(self, "alpha_", USUAL) if incremental else USUAL
+            objective = replace(objective, alpha=alpha)
         net = net_of(student)
         done = len(getattr(net, "history_", None) or ())
         max_epochs = net.max_epochs or 1
@@ -446,11 +444,17 @@ class BaseDistiller(
                 extra.append(X_transfer)
         return stacked(extra) if extra else None
 
-    def _needs_pseudo_labels(self, rows: TransferSet, objective: Objective) -> bool:
-        """Tell whether nets that learn the labels are to label the other rows."""
-        if rows.extra is None or not rows.has_labels or not self._takes_tables():
-            return False
-        return objective.alpha != 1 or is_auto(self.calibrate_teacher)
+    def _held(
+        self, y: Any, sample_weight: Any, extra: Any, objective: Objective
+    ) -> NDArray[np.bool_] | None:
+        """Return the rows to hold out where nets that learn the labels are needed."""
+        has_labels = y is not None and (sample_weight is None or sample_weight.any())
+        if extra is None or not has_labels or len(y) < 2 or not self._takes_tables():
+            return None
+        if objective.alpha == 1 and not is_auto(self.calibrate_teacher):
+            return None
+        n_held = min(max(1, round(_HELD_SHARE * len(y))), _MAX_HELD)
+        return self._target().hold_out(y, n_held)
 
     def _known_classes(self, classes: ArrayLike | None) -> Any:
         """Return what the columns of a chunk's ``teacher_proba`` stand for."""

@@ -80,18 +80,17 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         available as ``student_``. None means :func:`make_student`, which accepts arrays
         and data frames. If the module of the net has parameters ``n_features`` and
         ``n_classes``, they are set. Put the student's preprocessing into its pipeline.
-    temperature : float, callable or "auto", default=1.0
+    temperature : float or callable, default=1.0
         Softens the teacher and the student in the first term; above 0. At higher
         temperatures, the student also learns how the teacher ranks the unlikely
         classes. With made rows and a calibrated teacher, 1 was as good as any other. A
         callable is a schedule: a function of the number of the epoch, counted from 0,
         and of the total number of epochs, such as
-        :class:`skdistill.schedules.LinearSchedule`. "auto" chooses 1, 2 or 4; see
-        Notes.
-    alpha : float, callable or "auto", default=0.7
+        :class:`skdistill.schedules.LinearSchedule`.
+    alpha : float, callable or "auto", default="auto"
         The weight of the first term, from 0 (the student learns from ``y`` only) to 1
         (from the teacher only; ``y`` is not needed). A callable is a schedule. "auto"
-        chooses 0, 0.4, 0.7 or 1; see Notes.
+        measures how much the teacher can be trusted, if it is not fitted; see Notes.
     loss : str, callable or list of (loss, weight), default="kl"
         The loss on logits in the first term: "kl", "logit_mse", "dkd", "dist", "nkd",
         "standardized", "jsd", an object of :mod:`skdistill.losses` with parameters, or
@@ -221,12 +220,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         each teacher of a list; with ``calibrate_teacher="auto"`` a number from 1/3 to
         3. Above 1, the teacher was overconfident, and below 1, underconfident. It is
         missing if the teacher was not calibrated.
-    temperature_, alpha_ : float
-        What was chosen, where the parameter is "auto".
-    auto_results_ : dict
-        The candidates and their scores, with the keys of ``cv_results_`` of
-        :class:`~sklearn.model_selection.GridSearchCV`. It prints as a table. It is
-        missing if nothing is "auto", and after loading from a file.
+    alpha_ : float
+        The weight that ``alpha="auto"`` stands for.
     history_ : skorch.History
         The training, without its batches. It prints as a table, and ``to_frame``
         returns a data frame. A row is an epoch, with ``train_loss``; its terms
@@ -250,13 +245,26 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
 
     Notes
     -----
-    To choose what is "auto", ``fit`` holds out a fifth of the rows, trains a student on
-    the others for each candidate, takes the one with the smallest log loss on the rows
-    that were held out, and trains on all rows. The choice takes as long as 3 further
-    fits for the temperature, 4 for alpha, and 6 for both. If ``calibrate_teacher`` is a
-    pair, its rows are used instead, and all rows of ``X`` for training. A fitted
-    teacher may have seen the rows that are held out, so that the choice favors what
-    learns more from it: pass such a pair, or an unfitted teacher.
+    ``alpha="auto"`` compares the teacher with the nets that are trained on the labels,
+    on honest rows: rows that neither has learned from. It is the share :math:`a` for
+    which the mixture :math:`a \, p_t + (1 - a) \, p_n` of their probabilities has the
+    smallest log loss there. With few of these rows, it is near 0.7. The nets learn from
+    85 % of the rows. What the teacher says of the others is honest
+
+    - if the teacher is not fitted: one more clone of it is fitted on the rows that the
+      nets learn from;
+    - if ``soft_labels`` or ``calibrate_teacher`` is "out_of_fold", or ``soft_labels``
+      is "out_of_bag": nothing more is fitted;
+    - if the teacher is a :class:`~sklearn.ensemble.RandomForestClassifier` that was
+      fitted on the rows of ``X``: a row is labeled by the trees whose bootstrap sample
+      does not contain it.
+
+    If ``calibrate_teacher`` is a pair, its rows are the honest ones. The temperature of
+    ``calibrate_teacher="auto"`` is found on honest rows as well. If there are none, as
+    with another fitted teacher, or if no nets are trained, because there are no rows
+    beyond those of ``X`` or because the student has its own preprocessing, then
+    ``alpha="auto"`` stands for 0.7. So pass the teacher unfitted if it can be fitted
+    twice, or rows that it has not seen.
 
     References
     ----------
@@ -287,11 +295,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         # A teacher and a student are checked in fit, which says what to do about them.
         "teacher": "no_validation",
         "student": "no_validation",
-        "temperature": [
-            StrOptions({"auto"}),
-            Interval(Real, 0, None, closed="neither"),
-            callable,
-        ],
+        "temperature": [Interval(Real, 0, None, closed="neither"), callable],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both"), callable],
         # So are the losses, by the module that knows them.
         "loss": "no_validation",
@@ -326,8 +330,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         teacher: Any = None,
         student: Any = None,
         *,
-        temperature: float | str | Callable[[int, int], float] = 1.0,
-        alpha: float | str | Callable[[int, int], float] = 0.7,
+        temperature: float | Callable[[int, int], float] = 1.0,
+        alpha: float | str | Callable[[int, int], float] = "auto",
         loss: Any = "kl",
         feature_loss: Any = None,
         feature_weight: float = 1.0,

@@ -21,7 +21,7 @@ from skdistill.utils._unwrap import listed
 from skdistill.utils._warnings import warn
 
 # Attributes that prediction does not need.
-_FOR_TRAINING = ("_state", "auto_results_")
+_FOR_TRAINING = ("_state",)
 
 # Parameters that may be functions or objects of a person's own.
 _MAY_BE_CODE = (*LOSSES, "alpha", "teacher_features", "temperature")

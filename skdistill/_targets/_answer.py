@@ -29,6 +29,9 @@ class Answer:
         The reduction of the leaves of trees to these features.
     calibration : Calibration, list of them, or None
         The calibration of the values, or the one that they are to get.
+    honest : ndarray of shape (n_honest, n_columns), float32, or None
+        The same as ``values`` for the honest rows of the question, by a teacher that
+        was not fitted on them; NaN where there is none.
     teacher : estimator or None
         The teacher that was fitted to give the answer, if one was.
     """
@@ -39,11 +42,18 @@ class Answer:
     features: NDArray[np.float32] | None = None
     reduction: Any = None
     calibration: Any = None
+    honest: NDArray[np.float32] | None = None
     teacher: Any = None
 
     @property
     def proba(self) -> NDArray[np.float32]:
         return np.exp(self.values) if self.are_logits else self.values
+
+    @property
+    def honest_proba(self) -> NDArray[np.float32] | None:
+        if self.honest is None or not self.are_logits:
+            return self.honest
+        return np.exp(self.honest)
 
     @property
     def temperature(self) -> float | list[float] | None:
@@ -54,7 +64,7 @@ class Answer:
 
     @property
     def nbytes(self) -> int:
-        held = [self.values, self.columns, self.features, *listed(self.reduction)]
+        held = [self.values, self.columns, self.features, self.honest, *listed(self.reduction)]
         return sum(part.nbytes for part in held if part is not None)
 
     def to_keep(self) -> Answer:

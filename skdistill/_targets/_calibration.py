@@ -46,10 +46,18 @@ class Calibration:
 
     def __call__(self, answer: Answer) -> Answer:
         """Return an answer of the same teacher with calibrated probabilities."""
-        logits = _with_floor(_logits(answer), self.floor)
+        honest = answer.honest
+        if honest is not None:
+            honest = self._scaled(honest, answer.are_logits)
+        values = self._scaled(answer.values, answer.are_logits)
+        return replace(answer, values=values, honest=honest, calibration=self)
+
+    def _scaled(
+        self, values: NDArray[np.float32], are_logits: bool
+    ) -> NDArray[np.float32]:
+        logits = _with_floor(_logits(values, are_logits), self.floor)
         log_proba = log_softmax(logits / self.temperature, axis=1)
-        values = log_proba if answer.are_logits else np.exp(log_proba)
-        return replace(answer, values=values.astype(np.float32), calibration=self)
+        return (log_proba if are_logits else np.exp(log_proba)).astype(np.float32)
 
 
 def calibration_on(
@@ -82,7 +90,7 @@ def calibration_on(
             "the rows that calibrate the teacher must be of at least 2 classes, not "
             f"{labels.tolist()}: pass calibrate_teacher=(X_cal, y_cal), or another cv"
         )
-    logits = _logits(answer)[counts]
+    logits = _logits(answer.values, answer.are_logits)[counts]
     floor = float(_smallest(logits).min()) - _LOG_2
     logits = _with_floor(logits, floor)
     column = {label: number for number, label in enumerate(answer.columns.tolist())}
@@ -134,9 +142,9 @@ def _best_temperature(
     return float(np.exp(found.x))
 
 
-def _logits(answer: Answer) -> NDArray[np.float64]:
-    logits = answer.values.astype(np.float64)
-    if answer.are_logits:
+def _logits(values: NDArray[np.float32], are_logits: bool) -> NDArray[np.float64]:
+    logits = values.astype(np.float64)
+    if are_logits:
         return logits
     with np.errstate(divide="ignore"):
         return np.log(logits)

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn import model_selection
 from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
-from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import (
@@ -24,8 +23,13 @@ from sklearn.utils.validation import (
 
 from skdistill._targets import _columns
 from skdistill._targets._answer import Answer
-from skdistill._targets._calibration import calibration_on, matching_temperature
+from skdistill._targets._calibration import (
+    BOUNDS,
+    calibration_on,
+    matching_temperature,
+)
 from skdistill._targets._columns import align, check_classes
+from skdistill._targets._trust import labeled_temperature, trust
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._frames import column_names, is_frame
 from skdistill.utils._unwrap import innermost
@@ -100,26 +104,23 @@ class Classes:
             splitter = model_selection.check_cv(cv, y, classifier=True)
             return list(splitter.split(X, y))
 
-    def hold_out(
-        self, y: NDArray[Any], size: float, seed: int, name: str
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return training rows and held-out rows for ``name``="auto".
+    def hold_out(self, y: NDArray[Any], size: int) -> NDArray[np.bool_]:
+        """Return which rows nets that learn the labels hold out, always the same.
 
-        Rows are stratified if that is possible. If not, the training rows have at least
-        one row of each class, as a teacher is fitted on them.
+        Rows are stratified if that is possible. If not, the others have at least one
+        row of each class, if there are enough of them.
         """
         _, firsts, counts = np.unique(y, return_index=True, return_counts=True)
-        how = {"n_splits": 1, "test_size": size, "random_state": seed}
-        if counts.min() >= 2 and size * len(y) >= len(counts):
-            return next(model_selection.StratifiedShuffleSplit(**how).split(y, y))
+        is_held = np.zeros(len(y), bool)
+        how: Any = {"n_splits": 1, "test_size": size, "random_state": 0}
+        if counts.min() >= 2 and min(size, len(y) - size) >= len(counts):
+            split = model_selection.StratifiedShuffleSplit(**how).split(y, y)
+            is_held[next(split)[1]] = True
+            return is_held
         others = np.setdiff1d(np.arange(len(y)), firsts)
-        if len(others) < 2:
-            raise ValueError(
-                f"{name}='auto' holds rows out, and y has a single row of nearly every "
-                f"class: pass more rows, or a number as {name}"
-            )
-        train, test = next(model_selection.ShuffleSplit(**how).split(others))
-        return np.concatenate([firsts, others[train]]), others[test]
+        others = others if len(others) >= size else np.arange(1, len(y))
+        is_held[np.random.RandomState(0).choice(others, size, replace=False)] = True
+        return is_held
 
     # Teachers
 
@@ -266,10 +267,17 @@ class Classes:
                 "the teachers have classes of different kinds: "
                 f"{[labels.tolist() for labels in columns]}"
             ) from error
-        mean = np.zeros((len(answers[0].values), len(classes)), dtype=np.float32)
-        for answer, weight in zip(answers, weights, strict=True):
-            mean += np.float32(weight) * align(answer.proba, answer.columns, classes)
-        return Answer(mean, classes)
+
+        def mean(name: str) -> Any:
+            parts = [getattr(answer, name) for answer in answers]
+            if any(part is None for part in parts):
+                return None
+            total = np.zeros((len(parts[0]), len(classes)), dtype=np.float32)
+            for part, labels, weight in zip(parts, columns, weights, strict=True):
+                total += np.float32(weight) * align(part, labels, classes)
+            return total
+
+        return Answer(mean("proba"), classes, honest=mean("honest_proba"))
 
     calibration = staticmethod(calibration_on)
 
@@ -409,16 +417,17 @@ class Classes:
             )
         return weights
 
-    def matched(
-        self, soft: NDArray[np.float32], pseudo_labels: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], float]:
-        """Calibrate soft targets by the pseudo-labels of the last rows.
+    matching_temperature = staticmethod(matching_temperature)
 
-        Return the temperature, too.
-        """
-        labeled = soft[len(soft) - len(pseudo_labels) :]
-        temperature = matching_temperature(labeled, pseudo_labels)
-        return soft / np.float32(temperature), temperature
+    def labeled_temperature(
+        self, soft: Any, hard: Any, weight: Any, suggested: float
+    ) -> float:
+        """Return the temperature that the labels of rows tell, near the suggested."""
+        return labeled_temperature(soft, hard, weight, suggested, BOUNDS)
+
+    def trust(self, soft: Any, pseudo_labels: Any, hard: Any, weight: Any) -> float:
+        """Return the share of the teacher in its best mixture with pseudo-labels."""
+        return trust(softmax(soft, axis=1), pseudo_labels, hard, weight)
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool
@@ -450,17 +459,6 @@ class Classes:
     def decode(self, soft_labels: NDArray[Any]) -> Any:
         """Return what ``predict`` returns."""
         return self.names[soft_labels.argmax(axis=1)]
-
-    def score(
-        self, y: ArrayLike, soft_labels: NDArray[Any], sample_weight: Any
-    ) -> float:
-        """Return minus the log loss of the rows with a label that is known."""
-        y = np.asarray(y)
-        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-        known = self.are_known(y, self.names)
-        y, proba = y[known], soft_labels[known]
-        weight = self.weighted(y, weight[known])
-        return -float(log_loss(y, proba, labels=self.names, sample_weight=weight))
 
 
 class OnCodes(ClassifierMixin, BaseEstimator):

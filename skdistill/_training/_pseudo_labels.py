@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
+from skorch.dataset import ValidSplit
 
 from skdistill._students._inputs import net_rows
 from skdistill._students._student import LeftOpen
-from skdistill._targets._calibration import matching_temperature
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective, terms_of
 from skdistill._training._prediction import proba
@@ -50,6 +50,8 @@ class PseudoLabels:
     ----------
     proba : ndarray of shape (n_extra, n_classes), float32
         The class probabilities of the rows without labels: the mean of the nets.
+    honest : ndarray of shape (n_honest, n_classes), float32
+        The same for the honest rows.
     best_epoch, valid_loss : dict of str to float
         By encoding, the mean epoch after which a net began to overfit, counted from 1;
         and the mean loss of the rows that were held out, at the end of that epoch. An
@@ -58,12 +60,13 @@ class PseudoLabels:
     """
 
     proba: NDArray[np.float32]
+    honest: NDArray[np.float32]
     best_epoch: dict[str, float]
     valid_loss: dict[str, float]
 
     @property
     def nbytes(self) -> int:
-        return self.proba.nbytes
+        return self.proba.nbytes + self.honest.nbytes
 
     def to_keep(self) -> PseudoLabels:
         return self
@@ -77,15 +80,37 @@ class PseudoLabels:
         return LeftOpen(float(decay), numeric)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What nets that learned the labels tell of a teacher, and of a student.
+
+    Attributes
+    ----------
+    temperature : float or None
+        What the teacher's logits were divided by.
+    trust : float or None
+        The share of the teacher in its best mixture with the nets; None without rows
+        that neither has seen.
+    left_open : LeftOpen
+        The weight decay that suits the noise in the labels, and the encoding.
+    """
+
+    temperature: float | None
+    trust: float | None
+    left_open: LeftOpen
+
+
 def with_pseudo_labels(
     rows: TransferSet,
     student: Any,
     *,
+    held: NDArray[np.bool_],
+    honest: TransferSet,
     numeric: Any = "auto",
     seed: int,
     calibrate: bool,
     remember: bool,
-) -> tuple[TransferSet, float | None, LeftOpen]:
+) -> tuple[TransferSet, Measured]:
     """Give the rows without labels pseudo-labels, and calibrate the soft labels.
 
     The pseudo-labels are the mean probabilities of nets that are trained on the labels
@@ -101,6 +126,11 @@ def with_pseudo_labels(
         Rows with labels, and extra rows without.
     student : Pipeline
         A net and its preprocessing, unfitted, with early stopping.
+    held : ndarray of shape (n_own,), bool
+        Which rows with labels the nets do not learn from.
+    honest : TransferSet
+        Rows with labels that the nets have not seen. The soft targets are NaN where the
+        teacher has seen a row.
     numeric : object, default="auto"
         How the student that is to learn from these rows encodes numbers. Anything but
         "standard" and "piecewise" leaves it open.
@@ -115,71 +145,74 @@ def with_pseudo_labels(
     -------
     rows : TransferSet
         The rows with their pseudo-labels.
-    temperature : float or None
-        What the logits were divided by.
-    left_open : LeftOpen
-        The weight decay that suits the noise in the labels, and the encoding.
+    measured : Measured
+        What was found out.
     """
-    own = rows.own()
+    own, target = rows.own(), rows.target
     mark = None
     if remember:
-        weight = own.hard_weight
-        n_classes = own.soft.shape[1]
-        mark = fingerprint(
-            "pseudo-labels", own.X, own.hard, weight, n_classes, rows.extra, seed
-        )
+        what = (own.X, own.hard, own.hard_weight, own.soft.shape[1], held)
+        mark = fingerprint("pseudo-labels", *what, rows.extra, honest.X, seed)
 
     def label() -> PseudoLabels:
-        return _label(student, own, rows.extra, seed)
+        return _label(student, own, held, [rows.extra, honest.X], seed)
 
     labels = label() if mark is None else store.get(mark.checksum, label)
     rows, temperature = rows.with_pseudo_labels(labels.proba), None
+    unseen = np.flatnonzero(~np.isnan(honest.soft).any(axis=1))
+    soft, hard = honest.soft[unseen], honest.hard[unseen]
+    weight = honest.weight_of_labels[unseen]
     if calibrate:
-        temperature = matching_temperature(rows.soft[len(own) :], labels.proba)
+        matched = target.matching_temperature(rows.soft[len(own) :], labels.proba)
+        temperature = target.labeled_temperature(soft, hard, weight, matched)
         rows = replace(rows, soft=rows.soft / np.float32(temperature))
-    return rows, temperature, labels.left_open(numeric)
+        soft = soft / np.float32(temperature)
+    trust = None
+    if len(unseen):
+        trust = target.trust(soft, labels.honest[unseen], hard, weight)
+    return rows, Measured(temperature, trust, labels.left_open(numeric))
 
 
-def _label(student: Any, own: TransferSet, extra: Any, seed: int) -> PseudoLabels:
-    """Return the mean of nets that learn the labels, and how they did."""
+def _label(
+    student: Any,
+    own: TransferSet,
+    held: NDArray[np.bool_],
+    asked: Sequence[Any],
+    seed: int,
+) -> PseudoLabels:
+    """Return the means of nets that learn the labels, and how they did."""
     draws = np.random.RandomState(seed)
     seeds = draws.randint(2**31 - 1, size=_N_NETS).tolist()
-    own = _some_of(own, draws)
+    rest = np.flatnonzero(~held)
+    if len(rest) > _MAX_ROWS:
+        labeled = rest[own.weight_of_labels[rest] > 0]
+        n_rows = min(len(labeled), _MAX_ROWS)
+        rest = np.sort(draws.choice(labeled, n_rows, replace=False))
+    own = own.part(np.concatenate([rest, np.flatnonzero(held)]))
+    split = np.split(np.arange(len(own)), [len(rest)])
     lessons = []
     for i, own_seed in enumerate(seeds):
         one = clone(student).set_params(
             preprocess__numeric=_ENCODINGS[i % 2],
+            net__train_split=ValidSplit([split]),
             net__callbacks__valid_acc=None,  # nobody asks for it
         )
         lessons.append(make_lesson(one, own, _LABELS_ALONE, seed=own_seed))
     train(lessons)
-    found = [_labels_of(lesson, extra) for lesson in lessons]
-    labels, epochs, losses = zip(*found, strict=True)
+    means = [
+        np.mean([_said(lesson, rows) for lesson in lessons], axis=0) for rows in asked
+    ]
+    losses = [lesson.net.history[:, "valid_loss"] for lesson in lessons]
 
     def by_encoding(values: Sequence[float]) -> dict[str, float]:
         return {e: float(np.mean(values[i::2])) for i, e in enumerate(_ENCODINGS)}
 
-    return PseudoLabels(
-        np.mean(labels, axis=0), by_encoding(epochs), by_encoding(losses)
-    )
+    best_epoch = by_encoding([1 + int(np.argmin(one)) for one in losses])
+    return PseudoLabels(*means, best_epoch, by_encoding([min(one) for one in losses]))
 
 
-def _some_of(own: TransferSet, draws: np.random.RandomState) -> TransferSet:
-    """Return rows with labels: all of them, or as many at random as nets learn from."""
-    if len(own) <= _MAX_ROWS:
-        return own
-    labeled = np.flatnonzero(own.weight_of_labels)
-    n_rows = min(len(labeled), _MAX_ROWS)
-    return own.part(np.sort(draws.choice(labeled, n_rows, replace=False)))
-
-
-def _labels_of(lesson: Lesson, extra: Any) -> tuple[NDArray[np.float32], int, float]:
-    """Return the probabilities of a net that has learned the labels.
-
-    Also return its best epoch, and the loss of the rows held out at its end.
-    """
-    net = lesson.net
-    labels = proba(net, net_rows(lesson.student, [extra])).to(torch.float32).numpy()
-    losses = net.history[:, "valid_loss"]
-    best = int(np.argmin(losses))
-    return labels, best + 1, losses[best]
+def _said(lesson: Lesson, rows: Any) -> NDArray[np.float32]:
+    """Return the probabilities of a net that has learned the labels."""
+    labels: NDArray[np.float32]
+    labels = proba(lesson.net, net_rows(lesson.student, [rows])).to(torch.float32).numpy()
+    return labels

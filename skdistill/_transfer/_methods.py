@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
 from skdistill._targets._answer import Answer
+from skdistill._targets._columns import align
 from skdistill._targets._target import Target
 from skdistill._teachers._asking import (
     ask,
@@ -22,6 +23,7 @@ from skdistill._teachers._asking import (
     seeded_clone,
     weight_parameter,
 )
+from skdistill._teachers._unseen import unseen_labels
 from skdistill._transfer._question import Question
 from skdistill.utils._bars import shown
 from skdistill.utils._unwrap import last_step
@@ -42,27 +44,58 @@ def answer_of(teacher: Any, question: Question) -> Answer:
     if not is_fitted(teacher):  # its columns are always its own classes_
         target = replace(question.target, columns=None)
         question = replace(question, target=target)
-    calibration = None
+    calibration = held_out = None
     if question.calibration == "out_of_fold" != question.resolved:
-        calibration = _calibration_out_of_fold(teacher, question)
+        calibration, held_out = _calibration_out_of_fold(teacher, question)
     answer = _ANSWERS[question.resolved](teacher, question)
     whole = teacher if answer.teacher is None else answer.teacher
     if question.extra is not None:
         answer = answer.above(_on_extra(whole, answer, question))
     if isinstance(question.calibration, tuple):
         X, y = question.calibration
-        said, _ = _named(_ask(whole, X, question), whole, y, question)
-        calibration = question.target.calibration(said, y)
+        held_out, _ = _named(_ask(whole, X, question), whole, y, question)
+        calibration = question.target.calibration(held_out, y)
+    elif question.needs_clone(teacher):
+        held_out = _by_a_clone(teacher, question)
+    if question.held is not None and held_out is not None:
+        answer = _with_honest(answer, held_out, whole, question)
     calibration = calibration or answer.calibration
     return answer if calibration is None else calibration(answer)
 
 
+def _with_honest(
+    answer: Answer, held_out: Answer, whole: Any, question: Question
+) -> Answer:
+    """Add soft labels of honest rows, in the columns of the answer."""
+    columns = answer.columns
+    if question.resolved == "in_sample":
+        columns = _named(answer, whole, question.y, question)[0].columns
+    fill = -np.inf if held_out.are_logits else 0.0
+    honest = align(held_out.values, held_out.columns, columns, fill=fill)
+    return replace(answer, honest=honest)
+
+
+def _by_a_clone(teacher: Any, question: Question) -> Answer | None:
+    """Label the held rows by a clone of a teacher that is fitted on the others."""
+    question = replace(_with_names(question, None), features=None)
+    prototype = seeded_clone(teacher, question.random_state)
+    rest, held = np.flatnonzero(~question.held), np.flatnonzero(question.held)
+    fold = _label_fold(prototype, question, None, rest, held)
+    if fold is None:
+        return None
+    fold.values[~fold.known] = np.nan
+    return Answer(fold.values, question.target.names)
+
+
 def _in_sample(teacher: Any, question: Question) -> Answer:
-    fitted = None
+    fitted = honest = None
     if not is_fitted(teacher):
         teacher = seeded_clone(teacher, question.random_state)
         teacher = fitted = _fit_on_all(teacher, question)
-    answer = replace(_ask(teacher, question.X, question), teacher=fitted)
+    elif question.held is not None:
+        honest = unseen_labels(teacher, question.X, np.flatnonzero(question.held))
+    answer = _ask(teacher, question.X, question)
+    answer = replace(answer, honest=honest, teacher=fitted)
     return _with_features(answer, teacher, question)
 
 
@@ -79,7 +112,7 @@ def _out_of_fold(teacher: Any, question: Question) -> Answer:
         like, reduction = question.features(whole, private_copy(question.X))
     parts = _label_folds(prototype, question, like)
     answer, never = _held_out(parts, question)
-    answer = replace(answer, teacher=fitted)
+    answer = replace(answer, honest=_unseen(answer, never, question), teacher=fitted)
     if question.calibration == "out_of_fold":
         calibration = _calibration_on_held_out(answer, ~never, question)
         answer = replace(answer, calibration=calibration)
@@ -114,6 +147,7 @@ def _out_of_bag(teacher: Any, question: Question) -> Answer:
     values, never = question.target.out_of_bag(last)
     names = _with_names(question, None).target.names
     answer = Answer(values, names, teacher=forest)
+    answer = replace(answer, honest=_unseen(answer, never, question))
     _fall_back(answer, never, forest, question)
     # Trees have no out-of-bag leaves: features are those of all trees.
     return _with_features(answer, forest, question)
@@ -210,6 +244,15 @@ def _held_out(
     return Answer(values, names), never
 
 
+def _unseen(
+    answer: Answer, never: NDArray[np.bool_], question: Question
+) -> NDArray[np.float32] | None:
+    """Return the soft labels of the held rows, NaN where no clone labels them."""
+    if question.held is None:
+        return None
+    return np.where(never[:, np.newaxis], np.nan, answer.values)[question.held]
+
+
 def _mean(
     parts: list[tuple[NDArray[np.intp], NDArray[np.float32]]], shape: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -222,14 +265,21 @@ def _mean(
     return total, times == 0
 
 
-def _calibration_out_of_fold(teacher: Any, question: Question) -> Any:
-    """Fit clones of a teacher on folds only to calibrate it."""
+def _calibration_out_of_fold(
+    teacher: Any, question: Question
+) -> tuple[Any, Answer | None]:
+    """Fit clones of a teacher on folds only to calibrate it.
+
+    Return what they say of the held rows, too.
+    """
     require_target(question.y, "calibrate_teacher='out_of_fold'")
     way_out = "pass rows that it has not seen, calibrate_teacher=(X_cal, y_cal)"
     prototype = _prototype(teacher, question, "calibrate_teacher", way_out)
     question = _with_names(question, None)
     answer, never = _held_out(_label_folds(prototype, question), question)
-    return _calibration_on_held_out(answer, ~never, question)
+    calibration = _calibration_on_held_out(answer, ~never, question)
+    unseen = _unseen(answer, never, question)
+    return calibration, None if unseen is None else replace(answer, values=unseen)
 
 
 def _calibration_on_held_out(

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._target import Target
@@ -42,6 +43,10 @@ class Question:
     calibration : None, "out_of_fold" or pair of array-likes
         The rows that calibrate the answer: those of X, each labeled by a clone that was
         not fitted on it, or a pair (X_cal, y_cal). See :func:`resolve_calibration`.
+    held : ndarray of shape (n_samples,), bool, or None
+        Which rows of X are honest rows: the answer is to have them once more, labeled
+        by a teacher that was not fitted on them, to tell how much it can be trusted. If
+        ``calibration`` is a pair, its rows take their place.
     extra : array-like, or None
         Further rows, without labels, which a teacher that was fitted on all rows
         labels. The answer has them below those of X.
@@ -65,6 +70,7 @@ class Question:
     teacher_weights: ArrayLike | None = None
     features: FeatureQuestion | None = None
     calibration: Any = None
+    held: NDArray[np.bool_] | None = None
     extra: Any = None
     augmenter: Any = None
     memory: Any = None
@@ -87,6 +93,11 @@ class Question:
     def fits(self, teacher: Any) -> bool:
         """Whether answering it fits a teacher."""
         return self.uses_folds or not self.is_labeled_by(teacher)
+
+    def needs_clone(self, teacher: Any) -> bool:
+        """Whether a further clone of a teacher is to label the honest rows."""
+        by_others = self.calibration is not None or self.resolved != "in_sample"
+        return self.held is not None and not by_others and not is_fitted(teacher)
 
     def is_labeled_by(self, teacher: Any) -> bool:
         """Whether a teacher that was fitted before labels the rows."""

@@ -255,7 +255,7 @@ def _mark(teacher: Any, question: Question) -> Fingerprint | None:
     if calibration is not None:
         calibration = (calibration, target.columns)
     how = (type(target).__name__, question.resolved, question.features, calibration)
-    asked = (teacher, how, question.X, question.extra)
+    asked = (teacher, how, question.X, question.extra, question.held)
     if not question.fits(teacher):
         return fingerprint(*asked)
     fitting = (question.y, question.sample_weight, target.columns, question.cv)

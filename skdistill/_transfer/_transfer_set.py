@@ -13,6 +13,7 @@ from sklearn.utils.validation import _num_samples
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
 from skdistill._targets._target import Target
+from skdistill._transfer._question import Question
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,37 @@ def make_transfer_set(
         extra,
         target=target,
     )
+
+
+def honest_rows(
+    question: Question,
+    answer: Answer,
+    target: Target,
+    sample_weight: NDArray[np.float64] | None,
+) -> TransferSet:
+    """Return the rows on which a teacher can be measured, with its soft targets.
+
+    These are NaN where all teachers that were asked have seen a row.
+
+    Parameters
+    ----------
+    question, answer : Question, Answer
+        What a teacher was asked, and what it said. Its columns are named as in ``y``.
+    target : Target
+        What is learned, with its names.
+    sample_weight : ndarray of shape (n_samples,) or None
+        The weights of the rows of the question.
+    """
+    if isinstance(question.calibration, tuple):
+        (X, y), weight = question.calibration, None
+    else:
+        X, y = (_safe_indexing(part, question.held) for part in (question.X, question.y))
+        weight = None if sample_weight is None else sample_weight[question.held]
+    values = answer.honest
+    if values is None:
+        values = np.full((len(y), len(answer.columns)), np.nan, np.float32)
+    answer = replace(answer, values=values, features=None, honest=None)
+    return make_transfer_set(X, y, answer, target=target, sample_weight=weight)
 
 
 def _padded(weight: Any, n_own: int, extra_weight: Any, n_rows: int) -> Any:

@@ -15,14 +15,14 @@ from skorch.callbacks import EarlyStopping
 from skorch.dataset import ValidSplit
 from skorch.utils import noop
 
-from skdistill._auto import is_auto
 from skdistill._classifier import DistilledClassifier
 from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
 from skdistill._targets._classes import Classes
 from skdistill._teachers._asking import fit, seeded_clone
+from skdistill.utils._params import is_auto
 from skdistill.utils._unwrap import listed
-from skdistill.utils._validation import is_fitted
+from skdistill.utils._validation import all_fitted, is_fitted
 
 # The rows, their labels, and their weights or None.
 Rows = tuple[Any, NDArray[Any], Any]
@@ -67,8 +67,8 @@ def fit_models(
     seconds = {}
     X, y, weights = train
     weighted = (X, y, clf._target().weighted(y, weights))
-    chooses = is_auto(clf.temperature) or is_auto(clf.alpha)
-    if clf.soft_labels == "out_of_bag" or chooses:
+    measures = is_auto(clf.alpha) and not all_fitted(clf.teacher)
+    if clf.soft_labels == "out_of_bag" or measures:
         # Only ``fit`` knows the rows that the trees of a forest have left out, and the
         # rows that a teacher has not seen.
         seconds["student"] = _fit_student(student, teachers, train)

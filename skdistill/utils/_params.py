@@ -14,3 +14,8 @@ def check_params(estimator: Any) -> None:
         estimator.get_params(deep=False),
         caller_name=type(estimator).__name__,
     )
+
+
+def is_auto(value: Any) -> bool:
+    """Tell whether the value of a parameter is to be found in ``fit``."""
+    return isinstance(value, str) and value == "auto"

@@ -1,0 +1,94 @@
+"""How much a teacher is to be trusted, beside nets that learned the labels alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+# The share of the teacher where nothing is known of it. It is a compromise: on data sets
+# where the teacher is much better than such nets, 1 is right, and where it is worse, 0.
+USUAL = 0.7
+
+# A few rows can tell little. The usual share counts like this many rows, each of which
+# only the teacher or only the nets could have labeled.
+_PRIOR_ROWS = 2.0
+
+# The standard deviation of the logarithm of the temperature that nets suggest, relative
+# to that of the labels.
+_DEVIATION = 0.3
+
+Weights = NDArray[np.floating] | None
+
+
+def labeled_temperature(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    weight: Weights,
+    suggested: float,
+    bounds: tuple[float, float],
+) -> float:
+    """Return the temperature at which rows that a teacher has not seen are likeliest.
+
+    Where the rows are few, it is near the temperature that is ``suggested``.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_classes)
+        The teacher's logits of rows that it was not fitted on.
+    labels : ndarray of shape (n_samples,)
+        The labels of these rows, as positions of columns.
+    weight : ndarray of shape (n_samples,) or None
+        The weights of the rows.
+    suggested : float
+        The temperature by another measure.
+    bounds : tuple of float
+        The smallest and the largest temperature.
+    """
+    rows = np.arange(len(labels))
+    weight = np.ones(len(labels)) if weight is None else weight
+    logits = logits.astype(np.float64)
+
+    def loss(log_temperature: float) -> float:
+        log_proba = log_softmax(logits / np.exp(log_temperature), axis=1)
+        distance = (log_temperature - np.log(suggested)) / _DEVIATION
+        return distance**2 / 2 - float(weight @ log_proba[rows, labels])
+
+    found = minimize_scalar(loss, bounds=np.log(bounds), method="bounded")
+    return float(np.exp(found.x))
+
+
+def trust(
+    teacher: NDArray[np.floating],
+    nets: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    weight: Weights = None,
+) -> float:
+    r"""Return the share of a teacher in its best mixture with other models.
+
+    It is the :math:`a` from 0 to 1 that minimizes the log loss of
+    :math:`a p_t + (1 - a) p_n`, a convex problem. With few rows, it is near 0.7: it is
+    the most likely one a posteriori, if a beta distribution with this mode is its prior.
+
+    Parameters
+    ----------
+    teacher, nets : ndarray of shape (n_samples, n_classes)
+        The probabilities of the teacher and of the other models for rows that neither
+        was fitted on.
+    labels : ndarray of shape (n_samples,)
+        The labels of these rows, as positions of columns.
+    weight : ndarray of shape (n_samples,), default=None
+        The weights of the rows.
+    """
+    rows = np.arange(len(labels))
+    weight = np.ones(len(labels)) if weight is None else weight
+    p_teacher, p_nets = (p[rows, labels].astype(np.float64) for p in (teacher, nets))
+
+    def loss(share: float) -> float:
+        mixed = share * p_teacher + (1 - share) * p_nets
+        prior = USUAL * np.log(share) + (1 - USUAL) * np.log1p(-share)
+        return -float(weight @ np.log(mixed)) - _PRIOR_ROWS * float(prior)
+
+    found = minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded")
+    return float(found.x)

@@ -29,7 +29,6 @@ from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
-from skdistill._targets._trust import USUAL
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective
@@ -233,6 +232,7 @@ class BaseDistiller(
                 make_student(early_stopping=True),
                 held=held,
                 honest=honest_rows(question, answer, target, sample_weight),
+                are_others=isinstance(question.calibration, tuple),
                 numeric=numeric_of(student),
                 seed=seed,
                 calibrate=is_auto(self.calibrate_teacher),
@@ -303,9 +303,8 @@ class BaseDistiller(
     ) -> Objective:
         """Return the terms of the loss, checked as far as they can be by now."""
         objective = Objective.of(self)
-        if is_auto(self.alpha):  # to be measured, but not on a chunk
-            alpha = getattr(self, "alpha_", USUAL) if incremental else USUAL
-            objective = replace(objective, alpha=alpha)
+        if incremental and is_auto(self.alpha) and hasattr(self, "alpha_"):
+            objective = replace(objective, alpha=self.alpha_)
         net = net_of(student)
         done = len(getattr(net, "history_", None) or ())
         max_epochs = net.max_epochs or 1

@@ -11,7 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from skdistill._targets._trust import USUAL
 from skdistill.losses._base import LOSSES, Loss, as_loss
+from skdistill.utils._params import is_auto
 
 # Numbers that a schedule may give.
 _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
@@ -87,7 +89,10 @@ class Objective:
 
     @classmethod
     def of(cls, estimator: Any) -> Objective:
-        """Return what the parameters of an estimator ask for."""
+        """Return what the parameters of an estimator ask for.
+
+        For alpha="auto" it is what it stands for as long as nothing is measured.
+        """
         terms = {name: terms_of(name, getattr(estimator, name)) for name in LOSSES}
         for family in ("feature", "relation"):
             weight = getattr(estimator, f"{family}_weight")
@@ -97,7 +102,7 @@ class Objective:
                 terms[f"{family}_loss"] = ()
         return cls(
             estimator.temperature,
-            estimator.alpha,
+            USUAL if is_auto(estimator.alpha) else estimator.alpha,
             **terms,
             feature_weight=float(estimator.feature_weight),
             relation_weight=float(estimator.relation_weight),

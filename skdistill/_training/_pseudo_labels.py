@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
+from skorch.callbacks import EpochScoring
 from skorch.dataset import ValidSplit
 
 from skdistill._students._inputs import net_rows
@@ -40,6 +41,36 @@ _MAX_ROWS = 100_000
 # The weight decay of a student, times the best epoch of the nets that learn the labels;
 # and the range of the weight decay.
 _DECAY_TIMES_EPOCH, _DECAYS = 3.0, (0.05, 1.0)
+
+
+class HeldOutLabels:
+    """What a net says of the rows that it holds out, as if it had not seen them.
+
+    A training ends after the epoch that is best for the rows held out, which flatters
+    the net there. So each half of them gets the probabilities after the epoch that is
+    best for the other half. It is a ``scoring`` of skorch, called after each epoch.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_held,)
+        The weights of the rows.
+    """
+
+    def __init__(self, weight: NDArray[np.float32]) -> None:
+        self.weight = weight
+        self.lowest = [np.inf, np.inf]
+        self.proba: Any = None
+
+    def __call__(self, net: Any, X: Any, y: NDArray[np.int64]) -> float:
+        proba = net.predict_proba(X)
+        self.proba = proba.copy() if self.proba is None else self.proba
+        losses = -np.log(np.maximum(proba[np.arange(len(y)), y], 1e-30)) * self.weight
+        for half, other in ((0, 1), (1, 0)):
+            loss = float(losses[half::2].sum())
+            if loss < self.lowest[half]:
+                self.lowest[half] = loss
+                self.proba[other::2] = proba[other::2]
+        return float(losses.sum())
 
 
 @dataclass(frozen=True)
@@ -106,6 +137,7 @@ def with_pseudo_labels(
     *,
     held: NDArray[np.bool_],
     honest: TransferSet,
+    are_others: bool = False,
     numeric: Any = "auto",
     seed: int,
     calibrate: bool,
@@ -131,6 +163,8 @@ def with_pseudo_labels(
     honest : TransferSet
         Rows with labels that the nets have not seen. The soft targets are NaN where the
         teacher has seen a row.
+    are_others : bool, default=False
+        Whether the honest rows are not those that are ``held``.
     numeric : object, default="auto"
         How the student that is to learn from these rows encodes numbers. Anything but
         "standard" and "piecewise" leaves it open.
@@ -149,13 +183,14 @@ def with_pseudo_labels(
         What was found out.
     """
     own, target = rows.own(), rows.target
+    honest_X = honest.X if are_others else None
     mark = None
     if remember:
         what = (own.X, own.hard, own.hard_weight, own.soft.shape[1], held)
-        mark = fingerprint("pseudo-labels", *what, rows.extra, honest.X, seed)
+        mark = fingerprint("pseudo-labels", *what, rows.extra, honest_X, seed)
 
     def label() -> PseudoLabels:
-        return _label(student, own, held, [rows.extra, honest.X], seed)
+        return _label(student, own, held, rows.extra, honest_X, seed)
 
     labels = label() if mark is None else store.get(mark.checksum, label)
     rows, temperature = rows.with_pseudo_labels(labels.proba), None
@@ -177,7 +212,8 @@ def _label(
     student: Any,
     own: TransferSet,
     held: NDArray[np.bool_],
-    asked: Sequence[Any],
+    extra: Any,
+    honest_X: Any,
     seed: int,
 ) -> PseudoLabels:
     """Return the means of nets that learn the labels, and how they did."""
@@ -190,6 +226,7 @@ def _label(
         rest = np.sort(draws.choice(labeled, n_rows, replace=False))
     own = own.part(np.concatenate([rest, np.flatnonzero(held)]))
     split = np.split(np.arange(len(own)), [len(rest)])
+    held_out = [HeldOutLabels(own.weight_of_labels[split[1]]) for _ in seeds]
     lessons = []
     for i, own_seed in enumerate(seeds):
         one = clone(student).set_params(
@@ -197,18 +234,27 @@ def _label(
             net__train_split=ValidSplit([split]),
             net__callbacks__valid_acc=None,  # nobody asks for it
         )
+        scoring = EpochScoring(held_out[i], name="held_out")
+        one[-1].callbacks = [*one[-1].callbacks, ("held_out", scoring)]
         lessons.append(make_lesson(one, own, _LABELS_ALONE, seed=own_seed))
     train(lessons)
-    means = [
-        np.mean([_said(lesson, rows) for lesson in lessons], axis=0) for rows in asked
-    ]
+    labels = [_said(lesson, extra) for lesson in lessons]
+    if honest_X is None:
+        honest = [one.proba for one in held_out]
+    else:
+        honest = [_said(lesson, honest_X) for lesson in lessons]
     losses = [lesson.net.history[:, "valid_loss"] for lesson in lessons]
 
     def by_encoding(values: Sequence[float]) -> dict[str, float]:
         return {e: float(np.mean(values[i::2])) for i, e in enumerate(_ENCODINGS)}
 
     best_epoch = by_encoding([1 + int(np.argmin(one)) for one in losses])
-    return PseudoLabels(*means, best_epoch, by_encoding([min(one) for one in losses]))
+    return PseudoLabels(
+        np.mean(labels, axis=0),
+        np.mean(honest, axis=0),
+        best_epoch,
+        by_encoding([min(one) for one in losses]),
+    )
 
 
 def _said(lesson: Lesson, rows: Any) -> NDArray[np.float32]:

@@ -58,10 +58,10 @@ from skdistill.utils._validation import (
 )
 from skdistill.utils._warnings import warn
 
-
-# Nets that learn the labels do not learn from this share of the rows, and no more rows
-# than these, on which a training ends, and the teacher is measured.
-_HELD_SHARE, _MAX_HELD = 0.15, 15_000
+# Nets that learn the labels hold out this share of the rows, and no more than so many,
+# to end the training, and to measure the teacher. If these are fewer than 500 rows,
+# half of the nets hold out others.
+_HELD_SHARE, _MAX_HELD, _FEW = 0.15, 15_000, 500
 
 
 @dataclass
@@ -232,7 +232,6 @@ class BaseDistiller(
                 make_student(early_stopping=True),
                 held=held,
                 honest=honest_rows(question, answer, target, sample_weight),
-                are_others=isinstance(question.calibration, tuple),
                 numeric=numeric_of(student),
                 seed=seed,
                 calibrate=is_auto(self.calibrate_teacher),
@@ -240,7 +239,7 @@ class BaseDistiller(
             )
             left_open = measured.left_open
             state.temperature = measured.temperature or state.temperature
-            if is_auto(self.alpha) and measured.trust is not None:
+            if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
         n_epochs = 1 if incremental else None
         lesson = make_lesson(
@@ -445,15 +444,25 @@ class BaseDistiller(
 
     def _held(
         self, y: Any, sample_weight: Any, extra: Any, objective: Objective
-    ) -> NDArray[np.bool_] | None:
-        """Return the rows to hold out where nets that learn the labels are needed."""
-        has_labels = y is not None and (sample_weight is None or sample_weight.any())
-        if extra is None or not has_labels or len(y) < 2 or not self._takes_tables():
+    ) -> NDArray[np.integer] | None:
+        """Return in which split nets hold a row out, if nets learn the labels at all.
+
+        It is 0 for a row that is always learned from.
+        """
+        if extra is None or y is None or not self._takes_tables():
             return None
         if objective.alpha == 1 and not is_auto(self.calibrate_teacher):
             return None
-        n_held = min(max(1, round(_HELD_SHARE * len(y))), _MAX_HELD)
-        return self._target().hold_out(y, n_held)
+        weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        labeled, held = np.flatnonzero(weight), np.zeros(len(y), np.int8)
+        if len(labeled) < 2:
+            return None
+        size = min(max(1, round(_HELD_SHARE * len(labeled))), _MAX_HELD)
+        n_splits = 2 if size < _FEW and len(labeled) >= 4 else 1
+        for split in range(1, 1 + n_splits):
+            free = labeled[held[labeled] == 0]
+            held[free[self._target().hold_out(y[free], size)]] = split
+        return held
 
     def _known_classes(self, classes: ArrayLike | None) -> Any:
         """Return what the columns of a chunk's ``teacher_proba`` stand for."""

@@ -1,4 +1,4 @@
-"""What a fitted forest says of its own training rows by trees that have not seen them."""
+"""Labels of training rows by those trees of a fitted forest that have not seen them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def unseen_labels(
 
 
 def _has_seen(tree: Any, sample: NDArray[np.intp], X: NDArray[np.float32]) -> bool:
-    """Tell whether a tree was fitted on a sample of rows: whether its leaves hold it."""
+    """Tell whether a tree was fitted on a sample of rows: its leaves hold as many."""
     distinct = np.unique(sample)
     if distinct[-1] >= len(X) or X.shape[1] != tree.n_features_in_:
         return False

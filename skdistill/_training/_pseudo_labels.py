@@ -15,6 +15,7 @@ from skorch.dataset import ValidSplit
 
 from skdistill._students._inputs import net_rows
 from skdistill._students._student import LeftOpen
+from skdistill._targets._trust import USUAL
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective, terms_of
 from skdistill._training._prediction import proba
@@ -22,6 +23,7 @@ from skdistill._training._train import make_lesson, train
 from skdistill._transfer._store import store
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._fingerprint import fingerprint
+from skdistill.utils._warnings import warn
 
 _LABELS_ALONE = Objective(temperature=1.0, alpha=0.0, loss=terms_of("loss", "kl"))
 
@@ -34,6 +36,9 @@ _N_NETS, _ENCODINGS = 4, ("piecewise", "standard")
 # learns the labels from them with less than this share of the loss. Bins otherwise make
 # better students, also where nets with less data than a student has do without.
 _SHARE_OF_LOSS = 0.6
+
+# A warning says so where the teacher gets a smaller weight.
+_LITTLE_TRUST = 0.1
 
 # They learn from at most so many rows, as the student needs them before it can begin.
 _MAX_ROWS = 100_000
@@ -119,15 +124,15 @@ class Measured:
     ----------
     temperature : float or None
         What the teacher's logits were divided by.
-    trust : float or None
-        The share of the teacher in its best mixture with the nets; None without rows
-        that neither has seen.
+    trust : float
+        The share of the teacher in its best mixture with the nets, as far as it can be
+        measured.
     left_open : LeftOpen
         The weight decay that suits the noise in the labels, and the encoding.
     """
 
     temperature: float | None
-    trust: float | None
+    trust: float
     left_open: LeftOpen
 
 
@@ -135,9 +140,8 @@ def with_pseudo_labels(
     rows: TransferSet,
     student: Any,
     *,
-    held: NDArray[np.bool_],
+    held: NDArray[np.integer],
     honest: TransferSet,
-    are_others: bool = False,
     numeric: Any = "auto",
     seed: int,
     calibrate: bool,
@@ -158,13 +162,12 @@ def with_pseudo_labels(
         Rows with labels, and extra rows without.
     student : Pipeline
         A net and its preprocessing, unfitted, with early stopping.
-    held : ndarray of shape (n_own,), bool
-        Which rows with labels the nets do not learn from.
+    held : ndarray of shape (n_own,), int
+        From 1 on, the number of the split in which a row is held out, to stop the
+        training of nets; 0 for a row from which all nets learn.
     honest : TransferSet
         Rows with labels that the nets have not seen. The soft targets are NaN where the
-        teacher has seen a row.
-    are_others : bool, default=False
-        Whether the honest rows are not those that are ``held``.
+        teacher has seen a row. Without inputs, they are the rows that are ``held``.
     numeric : object, default="auto"
         How the student that is to learn from these rows encodes numbers. Anything but
         "standard" and "piecewise" leaves it open.
@@ -183,14 +186,13 @@ def with_pseudo_labels(
         What was found out.
     """
     own, target = rows.own(), rows.target
-    honest_X = honest.X if are_others else None
     mark = None
     if remember:
         what = (own.X, own.hard, own.hard_weight, own.soft.shape[1], held)
-        mark = fingerprint("pseudo-labels", *what, rows.extra, honest_X, seed)
+        mark = fingerprint("pseudo-labels", *what, rows.extra, honest.X, seed)
 
     def label() -> PseudoLabels:
-        return _label(student, own, held, rows.extra, honest_X, seed)
+        return _label(student, own, held, rows.extra, honest.X, seed)
 
     labels = label() if mark is None else store.get(mark.checksum, label)
     rows, temperature = rows.with_pseudo_labels(labels.proba), None
@@ -202,16 +204,31 @@ def with_pseudo_labels(
         temperature = target.labeled_temperature(soft, hard, weight, matched)
         rows = replace(rows, soft=rows.soft / np.float32(temperature))
         soft = soft / np.float32(temperature)
-    trust = None
     if len(unseen):
         trust = target.trust(soft, labels.honest[unseen], hard, weight)
+    else:
+        # The teacher may have learned these rows, and then it seems better than it is.
+        trust = target.trust(
+            rows.soft[: len(own)][held > 0],
+            labels.honest,
+            honest.hard,
+            honest.weight_of_labels,
+        )
+        trust = min(trust, USUAL)
+    if trust < _LITTLE_TRUST:
+        warn(
+            f"the teacher looks worse than nets that learned the labels alone: of the "
+            f"mixtures of both, the one with the weight {trust:.2g} of the teacher is "
+            "best for rows that the nets have not seen, and this is what alpha='auto' "
+            "stands for. A better teacher makes a better student"
+        )
     return rows, Measured(temperature, trust, labels.left_open(numeric))
 
 
 def _label(
     student: Any,
     own: TransferSet,
-    held: NDArray[np.bool_],
+    held: NDArray[np.integer],
     extra: Any,
     honest_X: Any,
     seed: int,
@@ -219,30 +236,28 @@ def _label(
     """Return the means of nets that learn the labels, and how they did."""
     draws = np.random.RandomState(seed)
     seeds = draws.randint(2**31 - 1, size=_N_NETS).tolist()
-    rest = np.flatnonzero(~held)
-    if len(rest) > _MAX_ROWS:
-        labeled = rest[own.weight_of_labels[rest] > 0]
-        n_rows = min(len(labeled), _MAX_ROWS)
-        rest = np.sort(draws.choice(labeled, n_rows, replace=False))
-    own = own.part(np.concatenate([rest, np.flatnonzero(held)]))
-    split = np.split(np.arange(len(own)), [len(rest)])
-    held_out = [HeldOutLabels(own.weight_of_labels[split[1]]) for _ in seeds]
-    lessons = []
+    lessons, held_out = [], []
     for i, own_seed in enumerate(seeds):
+        is_held = held == 1 + i // len(_ENCODINGS) % held.max()
+        rest = _some_of(np.flatnonzero(~is_held), own, draws)
+        rows = own.part(np.concatenate([rest, np.flatnonzero(is_held)]))
+        split = np.split(np.arange(len(rows)), [len(rest)])
+        scoring = HeldOutLabels(rows.weight_of_labels[split[1]])
         one = clone(student).set_params(
-            preprocess__numeric=_ENCODINGS[i % 2],
+            preprocess__numeric=_ENCODINGS[i % len(_ENCODINGS)],
             net__train_split=ValidSplit([split]),
             net__callbacks__valid_acc=None,  # nobody asks for it
         )
-        scoring = EpochScoring(held_out[i], name="held_out")
-        one[-1].callbacks = [*one[-1].callbacks, ("held_out", scoring)]
-        lessons.append(make_lesson(one, own, _LABELS_ALONE, seed=own_seed))
+        callback = EpochScoring(scoring, name="held_out")
+        one[-1].callbacks = [*one[-1].callbacks, ("held_out", callback)]
+        lessons.append(make_lesson(one, rows, _LABELS_ALONE, seed=own_seed))
+        held_out.append((is_held, scoring))
     train(lessons)
     labels = [_said(lesson, extra) for lesson in lessons]
     if honest_X is None:
-        honest = [one.proba for one in held_out]
+        honest = _mean_held_out(held, held_out)
     else:
-        honest = [_said(lesson, honest_X) for lesson in lessons]
+        honest = np.mean([_said(lesson, honest_X) for lesson in lessons], axis=0)
     losses = [lesson.net.history[:, "valid_loss"] for lesson in lessons]
 
     def by_encoding(values: Sequence[float]) -> dict[str, float]:
@@ -251,14 +266,39 @@ def _label(
     best_epoch = by_encoding([1 + int(np.argmin(one)) for one in losses])
     return PseudoLabels(
         np.mean(labels, axis=0),
-        np.mean(honest, axis=0),
+        honest,
         best_epoch,
         by_encoding([min(one) for one in losses]),
     )
 
 
+def _some_of(
+    rows: NDArray[np.intp], own: TransferSet, draws: np.random.RandomState
+) -> NDArray[np.intp]:
+    """Return all rows, or as many at random as nets learn from."""
+    if len(rows) <= _MAX_ROWS:
+        return rows
+    labeled = rows[own.weight_of_labels[rows] > 0]
+    n_rows = min(len(labeled), _MAX_ROWS)
+    return np.sort(draws.choice(labeled, n_rows, replace=False))
+
+
+def _mean_held_out(
+    held: NDArray[np.integer], held_out: list[tuple[NDArray[np.bool_], HeldOutLabels]]
+) -> NDArray[np.float32]:
+    """Return the mean probabilities of the held rows by the nets that hold them out."""
+    n_classes = held_out[0][1].proba.shape[1]
+    total = np.zeros((len(held), n_classes), np.float32)
+    for is_held, scoring in held_out:
+        total[is_held] += scoring.proba
+    total = total[held > 0]
+    return total / total.sum(axis=1, keepdims=True)
+
+
 def _said(lesson: Lesson, rows: Any) -> NDArray[np.float32]:
     """Return the probabilities of a net that has learned the labels."""
     labels: NDArray[np.float32]
-    labels = proba(lesson.net, net_rows(lesson.student, [rows])).to(torch.float32).numpy()
+    labels = (
+        proba(lesson.net, net_rows(lesson.student, [rows])).to(torch.float32).numpy()
+    )
     return labels

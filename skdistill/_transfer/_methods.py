@@ -55,8 +55,8 @@ def answer_of(teacher: Any, question: Question) -> Answer:
         X, y = question.calibration
         held_out, _ = _named(_ask(whole, X, question), whole, y, question)
         calibration = question.target.calibration(held_out, y)
-    elif question.needs_clone(teacher):
-        held_out = _by_a_clone(teacher, question)
+    elif question.needs_clones(teacher):
+        held_out = _by_clones(teacher, question)
     if question.held is not None and held_out is not None:
         answer = _with_honest(answer, held_out, whole, question)
     calibration = calibration or answer.calibration
@@ -75,16 +75,19 @@ def _with_honest(
     return replace(answer, honest=honest)
 
 
-def _by_a_clone(teacher: Any, question: Question) -> Answer | None:
-    """Label the held rows by a clone of a teacher that is fitted on the others."""
+def _by_clones(teacher: Any, question: Question) -> Answer:
+    """Label the honest rows by clones that are fitted on others; NaN if none can be."""
     question = replace(_with_names(question, None), features=None)
     prototype = seeded_clone(teacher, question.random_state)
-    rest, held = np.flatnonzero(~question.held), np.flatnonzero(question.held)
-    fold = _label_fold(prototype, question, None, rest, held)
-    if fold is None:
-        return None
-    fold.values[~fold.known] = np.nan
-    return Answer(fold.values, question.target.names)
+    names = question.target.names
+    values = np.full((len(question.y), len(names)), np.nan, np.float32)
+    for split in range(1, 1 + question.held.max()):
+        is_held = question.held == split
+        rows = (np.flatnonzero(part) for part in (~is_held, is_held))
+        fold = _label_fold(clone(prototype), question, None, *rows)
+        if fold is not None:
+            values[fold.rows[fold.known]] = fold.values[fold.known]
+    return Answer(values[question.honest], names)
 
 
 def _in_sample(teacher: Any, question: Question) -> Answer:
@@ -93,7 +96,7 @@ def _in_sample(teacher: Any, question: Question) -> Answer:
         teacher = seeded_clone(teacher, question.random_state)
         teacher = fitted = _fit_on_all(teacher, question)
     elif question.held is not None:
-        honest = unseen_labels(teacher, question.X, np.flatnonzero(question.held))
+        honest = unseen_labels(teacher, question.X, question.honest)
     answer = _ask(teacher, question.X, question)
     answer = replace(answer, honest=honest, teacher=fitted)
     return _with_features(answer, teacher, question)
@@ -250,7 +253,7 @@ def _unseen(
     """Return the soft labels of the held rows, NaN where no clone labels them."""
     if question.held is None:
         return None
-    return np.where(never[:, np.newaxis], np.nan, answer.values)[question.held]
+    return np.where(never[:, np.newaxis], np.nan, answer.values)[question.honest]
 
 
 def _mean(

@@ -43,9 +43,10 @@ class Question:
     calibration : None, "out_of_fold" or pair of array-likes
         The rows that calibrate the answer: those of X, each labeled by a clone that was
         not fitted on it, or a pair (X_cal, y_cal). See :func:`resolve_calibration`.
-    held : ndarray of shape (n_samples,), bool, or None
-        Which rows of X are honest rows: the answer is to have them once more, labeled
-        by a teacher that was not fitted on them, to tell how much it can be trusted. If
+    held : ndarray of shape (n_samples,), int, or None
+        Rows of X that are not 0 here are honest rows: the answer is to have them once
+        more, labeled by a teacher that was not fitted on them, to tell how much it can
+        be trusted. A clone for each number is fitted on rows that have another one. If
         ``calibration`` is a pair, its rows take their place.
     extra : array-like, or None
         Further rows, without labels, which a teacher that was fitted on all rows
@@ -70,7 +71,7 @@ class Question:
     teacher_weights: ArrayLike | None = None
     features: FeatureQuestion | None = None
     calibration: Any = None
-    held: NDArray[np.bool_] | None = None
+    held: Any = None
     extra: Any = None
     augmenter: Any = None
     memory: Any = None
@@ -94,8 +95,13 @@ class Question:
         """Whether answering it fits a teacher."""
         return self.uses_folds or not self.is_labeled_by(teacher)
 
-    def needs_clone(self, teacher: Any) -> bool:
-        """Whether a further clone of a teacher is to label the honest rows."""
+    @property
+    def honest(self) -> NDArray[np.intp]:
+        """The numbers of the honest rows."""
+        return np.flatnonzero(self.held)
+
+    def needs_clones(self, teacher: Any) -> bool:
+        """Whether further clones of a teacher are to label the honest rows."""
         by_others = self.calibration is not None or self.resolved != "in_sample"
         return self.held is not None and not by_others and not is_fitted(teacher)
 

@@ -177,7 +177,8 @@ def honest_rows(
 ) -> TransferSet:
     """Return the rows on which a teacher can be measured, with its soft targets.
 
-    These are NaN where all teachers that were asked have seen a row.
+    These are NaN where all teachers that were asked have seen a row. The inputs are
+    None if the rows are those that nets hold out.
 
     Parameters
     ----------
@@ -188,16 +189,19 @@ def honest_rows(
     sample_weight : ndarray of shape (n_samples,) or None
         The weights of the rows of the question.
     """
-    if isinstance(question.calibration, tuple):
+    are_others = isinstance(question.calibration, tuple)
+    if are_others:
         (X, y), weight = question.calibration, None
     else:
-        X, y = (_safe_indexing(part, question.held) for part in (question.X, question.y))
-        weight = None if sample_weight is None else sample_weight[question.held]
+        numbers = question.honest
+        X, y = _safe_indexing(question.X, numbers), question.y[numbers]
+        weight = None if sample_weight is None else sample_weight[numbers]
     values = answer.honest
     if values is None:
         values = np.full((len(y), len(answer.columns)), np.nan, np.float32)
     answer = replace(answer, values=values, features=None, honest=None)
-    return make_transfer_set(X, y, answer, target=target, sample_weight=weight)
+    rows = make_transfer_set(X, y, answer, target=target, sample_weight=weight)
+    return rows if are_others else rows.without_inputs()
 
 
 def _padded(weight: Any, n_own: int, extra_weight: Any, n_rows: int) -> Any:

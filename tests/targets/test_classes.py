@@ -7,7 +7,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 from sklearn.exceptions import DataConversionWarning
-from sklearn.metrics import log_loss
 from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -250,28 +249,22 @@ def test_hard_targets_are_positions_and_the_likeliest_class_without_a_label():
         target.hard(soft, np.array(["1", "4"]))
 
 
-def test_score_is_the_weighted_log_loss_of_known_labels():
-    rng = np.random.default_rng(0)
-    proba, weight = rng.dirichlet([1, 1, 1], 7), np.arange(1.0, 8.0)
-    y = np.array([*LABELS, "4"])
-    by_class = weight[:6] * np.where(LABELS == "3", 5.0, 1.0)
-
-    plain = Classes(names=NAMES).score(y, proba, None)
-    weighted = Classes(class_weight={"3": 5.0}, names=NAMES).score(y, proba, weight)
-
-    assert plain == -log_loss(LABELS, proba[:6])
-    assert weighted == -log_loss(LABELS, proba[:6], sample_weight=by_class)
+def test_rows_are_held_out_of_each_class_always_the_same():
+    y = np.repeat(["a", "b"], [40, 60])
+    held = Classes().hold_out(y, 20)
+    assert [held[y == label].sum() for label in "ab"] == [8, 12]
+    assert_array_equal(held, Classes().hold_out(y, 20))
 
 
-def test_soft_targets_are_matched_to_the_pseudo_labels_of_the_last_rows():
-    rng = np.random.default_rng(0)
-    soft = rng.normal(size=(50, 3)).astype(np.float32)
-    labels = softmax(soft[20:] / 2, axis=1)
+def test_a_class_of_one_row_is_not_held_out():
+    y = np.repeat(["a", "b", "c"], [1, 1, 28])
+    held = Classes().hold_out(y, 10)
+    assert held.sum() == 10
+    assert not held[:2].any()
 
-    matched, temperature = Classes().matched(soft, labels)
 
-    assert temperature == pytest.approx(2 / 1.3, rel=1e-3)
-    assert_allclose(matched, soft / temperature, rtol=1e-6)
+def test_rows_are_held_out_where_each_is_of_another_class():
+    assert Classes().hold_out(np.arange(5), 2).sum() == 2
 
 
 def test_clip_keeps_the_sum_of_soft_labels():

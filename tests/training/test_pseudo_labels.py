@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
 from skdistill import make_student
+from skdistill._targets._classes import Classes
 from skdistill._training import _pseudo_labels
-from skdistill._training._pseudo_labels import with_pseudo_labels
+from skdistill._training._pseudo_labels import HeldOutLabels, with_pseudo_labels
 from skdistill._transfer._transfer_set import TransferSet
 
 N_OWN, N_EXTRA = 120, 300
@@ -32,17 +36,28 @@ def transfer_set(scale=1.0, classes=(0, 1), hard_weight=1.0):
     return TransferSet(X[:N_OWN], soft, hard, 1.0, weight, extra=X[N_OWN:])
 
 
+def pseudo_labeled(rows, student, honest=None, **params):
+    """Hold out a part of the rows; the teacher has seen them if no ``honest`` ones."""
+    n_own = len(rows.X)
+    held = Classes().hold_out(rows.hard[:n_own], max(1, round(0.15 * n_own)))
+    if honest is None:
+        honest = rows.own().part(np.flatnonzero(held)).without_inputs()
+        honest = replace(honest, soft=np.full_like(honest.soft, np.nan))
+    kwargs = {"seed": 0, "calibrate": True, "remember": False}
+    kwargs["held"] = held.astype(int)
+    return with_pseudo_labels(rows, student, honest=honest, **kwargs | params)
+
+
 def completed(rows, **params):
-    student = make_student((8,), early_stopping=True, validation_fraction=0.15)
-    defaults = {"seed": 0, "calibrate": True, "remember": False}
-    rows, temperature, _ = with_pseudo_labels(rows, student, **defaults | params)
-    return rows, temperature
+    student = make_student((8,), early_stopping=True)
+    rows, measured = pseudo_labeled(rows, student, **params)
+    return rows, measured.temperature
 
 
 def left_open(rows, **params):
-    student = make_student((16,), early_stopping=True, validation_fraction=0.5)
-    kwargs = {"seed": 0, "calibrate": False, "remember": False}
-    return with_pseudo_labels(rows, student, **kwargs | params)[2]
+    student = make_student((16,), early_stopping=True)
+    kwargs = {"calibrate": False} | params
+    return pseudo_labeled(rows, student, **kwargs)[1].left_open
 
 
 def test_extra_rows_get_the_probabilities_of_a_net_that_learned_the_labels():
@@ -110,13 +125,13 @@ def test_pseudo_labels_are_the_mean_of_nets_that_differ(monkeypatch):
     single = []
 
     def watched(*args):
-        single.append(labels_of(*args))
+        single.append(said(*args))
         return single[-1]
 
-    labels_of = _pseudo_labels._labels_of
-    monkeypatch.setattr(_pseudo_labels, "_labels_of", watched)
+    said = _pseudo_labels._said
+    monkeypatch.setattr(_pseudo_labels, "_said", watched)
     rows, _ = completed(transfer_set())
-    probas = np.stack([proba for proba, *_ in single])
+    probas = np.stack(single)
     assert len(np.unique(probas[:, 0, 0])) == len(probas) > 1
     assert_allclose(rows.pseudo_labels, probas.mean(axis=0), rtol=1e-6)
 
@@ -203,9 +218,11 @@ def test_nets_learn_from_some_of_many_rows(learned):
     given = transfer_set(classes=(0, 3))
     rows, _ = completed(given)
     some = learned[0]
-    assert [len(own) for own in learned] == [50] * _pseudo_labels._N_NETS
+    n_held = round(0.15 * N_OWN)
+    assert [len(own) for own in learned] == [50 + n_held] * _pseudo_labels._N_NETS
     numbers = [np.flatnonzero((row == given.X).all(axis=1)).item() for row in some.X]
-    assert numbers == sorted(set(numbers)) != list(range(50))
+    assert len(set(numbers)) == len(numbers)
+    assert numbers[:50] == sorted(numbers[:50]) != list(range(50))
     assert_array_equal(some.hard, given.hard[numbers])
     assert rows.pseudo_labels.shape == (N_EXTRA, 4)
     is_second = rows.pseudo_labels[:, 3] > 0.5
@@ -220,19 +237,60 @@ def test_the_seed_says_which_rows(learned):
     assert (one != other).any()
 
 
-def test_rows_that_weigh_nothing_are_not_among_them(learned):
-    weight = np.zeros(N_OWN)
-    weight[::4] = 1
-    completed(transfer_set(hard_weight=weight))
-    assert len(learned[0]) == N_OWN // 4
-    assert_array_equal(learned[0].hard_weight, 1)
-
-
 def test_a_pass_over_some_rows_counts_as_a_pass_over_all(learned, monkeypatch):
-    given = transfer_set()
-    monkeypatch.setattr(
-        _pseudo_labels,
-        "_labels_of",
-        lambda lesson, extra: (np.full((N_EXTRA, 2), 0.5), 20, 0.3),
-    )
-    assert left_open(given).weight_decay == pytest.approx(3 / 20)
+    def learned_until_the_20th_epoch(lessons):
+        train(lessons)
+        for lesson in lessons:
+            for number, epoch in enumerate(lesson.net.history):
+                epoch["valid_loss"] = abs(number - 19)
+
+    train = _pseudo_labels.train
+    monkeypatch.setattr(_pseudo_labels, "train", learned_until_the_20th_epoch)
+    assert left_open(transfer_set()).weight_decay == pytest.approx(3 / 20)
+
+
+# Honest rows
+
+
+def honest_rows(scale, n_rows=2000):
+    """Return rows of their own, and their soft labels by the same teacher."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n_rows, 3))
+    logits = np.stack([-3 * X[:, 0], 3 * X[:, 0]], axis=1).astype(np.float32)
+    hard = (rng.uniform(size=n_rows) < softmax(logits, axis=1)[:, 1]).astype(int)
+    return TransferSet(X, np.float32(scale) * logits, hard)
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_labels_of_honest_rows_tell_the_temperature(scale):
+    _, temperature = completed(transfer_set(scale), honest=honest_rows(scale))
+    assert temperature == pytest.approx(scale, rel=0.1)
+
+
+@pytest.mark.parametrize(("scale", "low", "high"), [(1.0, 0.8, 1.0), (-1.0, 0.0, 0.1)])
+def test_trust_is_high_in_a_teacher_that_is_right_and_low_in_one_that_is_not(
+    scale, low, high
+):
+    student = make_student((8,), early_stopping=True)
+    rows = transfer_set(scale)
+    kwargs = {"calibrate": False, "honest": honest_rows(scale)}
+    _, measured = pseudo_labeled(rows, student, **kwargs)
+    assert low <= measured.trust <= high
+
+
+def test_trust_is_not_measured_on_rows_that_the_teacher_has_seen():
+    student = make_student((8,), early_stopping=True)
+    assert pseudo_labeled(transfer_set(), student)[1].trust is None
+
+
+def test_a_net_is_measured_at_the_best_epoch_for_other_rows():
+    held_out = HeldOutLabels(np.ones(4, np.float32))
+    y = np.zeros(4, int)
+    # The best epoch for rows 0 and 2 is the first one, for rows 1 and 3 the last one.
+    for epoch, likely in enumerate([(0.9, 0.1), (0.5, 0.5), (0.1, 0.9)]):
+        of_label = np.array([likely[0], likely[1]] * 2) + 0.01 * epoch
+        net = SimpleNamespace(
+            predict_proba=lambda X, p=of_label: np.stack([p, 1 - p], axis=1)
+        )
+        held_out(net, None, y)
+    assert_allclose(held_out.proba[:, 0], [0.12, 0.1, 0.12, 0.1])

@@ -63,6 +63,9 @@ from skdistill.utils._warnings import warn
 # half of the nets hold out others.
 _HELD_SHARE, _MAX_HELD, _FEW = 0.15, 15_000, 500
 
+# A warning says so if the teacher gets a smaller weight.
+_LITTLE_TRUST = 0.1
+
 
 @dataclass
 class TrainingState:
@@ -105,6 +108,16 @@ def may_train_on(estimator: BaseDistiller) -> bool:
     raise AttributeError(
         "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
     )
+
+
+def _warn_of_little_trust(trust: float) -> None:
+    if trust < _LITTLE_TRUST:
+        warn(
+            f"the teacher looks worse than nets that learned the labels alone: of the "
+            f"mixtures of both, the one with the weight {trust:.2g} of the teacher is "
+            "best for rows that the nets have not seen, and this is what alpha='auto' "
+            "stands for. A better teacher makes a better student"
+        )
 
 
 @contextmanager
@@ -241,6 +254,7 @@ class BaseDistiller(
             state.temperature = measured.temperature or state.temperature
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
+                _warn_of_little_trust(measured.trust)
         n_epochs = 1 if incremental else None
         lesson = make_lesson(
             student,
@@ -302,8 +316,11 @@ class BaseDistiller(
     ) -> Objective:
         """Return the terms of the loss, checked as far as they can be by now."""
         objective = Objective.of(self)
-        if incremental and is_auto(self.alpha) and hasattr(self, "alpha_"):
-            objective = replace(objective, alpha=self.alpha_)
+        if is_auto(self.alpha) and y is None:
+            objective = replace(objective, alpha=1.0)
+        elif is_auto(self.alpha) and incremental:
+            alpha = getattr(self, "alpha_", objective.alpha)
+            objective = replace(objective, alpha=alpha)
         net = net_of(student)
         done = len(getattr(net, "history_", None) or ())
         max_epochs = net.max_epochs or 1

@@ -23,7 +23,6 @@ from skdistill._training._train import make_lesson, train
 from skdistill._transfer._store import store
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._fingerprint import fingerprint
-from skdistill.utils._warnings import warn
 
 _LABELS_ALONE = Objective(temperature=1.0, alpha=0.0, loss=terms_of("loss", "kl"))
 
@@ -36,9 +35,6 @@ _N_NETS, _ENCODINGS = 4, ("piecewise", "standard")
 # learns the labels from them with less than this share of the loss. Bins otherwise make
 # better students, also where nets with less data than a student has do without.
 _SHARE_OF_LOSS = 0.6
-
-# A warning says so where the teacher gets a smaller weight.
-_LITTLE_TRUST = 0.1
 
 # They learn from at most so many rows, as the student needs them before it can begin.
 _MAX_ROWS = 100_000
@@ -215,13 +211,6 @@ def with_pseudo_labels(
             honest.weight_of_labels,
         )
         trust = min(trust, USUAL)
-    if trust < _LITTLE_TRUST:
-        warn(
-            f"the teacher looks worse than nets that learned the labels alone: of the "
-            f"mixtures of both, the one with the weight {trust:.2g} of the teacher is "
-            "best for rows that the nets have not seen, and this is what alpha='auto' "
-            "stands for. A better teacher makes a better student"
-        )
     return rows, Measured(temperature, trust, labels.left_open(numeric))
 
 

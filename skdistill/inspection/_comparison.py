@@ -73,9 +73,9 @@ class Comparison:
         - "batch_ms": milliseconds for 1,000 rows, the median of 5 calls. The test rows
           are repeated if there are fewer.
         - "fit_s": seconds of the training. That of the student includes the soft
-          labels, but not the teacher. With ``soft_labels="out_of_bag"``, it includes a
-          teacher that is fitted inside of ``fit``. The teacher's is NaN if it was
-          fitted there, or before.
+          labels, and the teacher only if it must be fitted inside of ``fit``, for
+          ``soft_labels="out_of_bag"``, or for ``alpha="auto"`` if that is measured. The
+          teacher's is NaN if it was fitted before.
 
         Steps of a pipeline in front of the :class:`~skdistill.DistilledClassifier`
         count in the sizes and times of all models, except "fit_s".

@@ -22,7 +22,7 @@ from skdistill._targets._classes import Classes
 from skdistill._teachers._asking import fit, seeded_clone
 from skdistill.utils._params import is_auto
 from skdistill.utils._unwrap import listed
-from skdistill.utils._validation import all_fitted, is_fitted
+from skdistill.utils._validation import is_fitted
 
 # The rows, their labels, and their weights or None.
 Rows = tuple[Any, NDArray[Any], Any]
@@ -67,15 +67,13 @@ def fit_models(
     seconds = {}
     X, y, weights = train
     weighted = (X, y, clf._target().weighted(y, weights))
-    measures = is_auto(clf.alpha) and not all_fitted(clf.teacher)
+    unfitted = [clone(one) if not is_fitted(one) else one for one in teachers]
+    seconds["teacher"] = _fit_teachers(teachers, weighted)
+    measures = is_auto(clf.alpha) and clf._takes_tables()
     if clf.soft_labels == "out_of_bag" or measures:
-        # Only ``fit`` knows the rows that the trees of a forest have left out, and the
-        # rows that a teacher has not seen.
-        seconds["student"] = _fit_student(student, teachers, train)
-        teachers = listed(getattr(student, "teacher_", teachers))
-        seconds["teacher"] = _fit_teachers(teachers, weighted)
+        # Of a fitted teacher nobody knows which rows, or trees, are honest.
+        seconds["student"] = _fit_student(student, unfitted, train)
     else:
-        seconds["teacher"] = _fit_teachers(teachers, weighted)
         student.set_params(classes=names_of_columns(clf))
         seconds["student"] = _fit_student(student, teachers, train)
     twin = _twin(student, y, seed)

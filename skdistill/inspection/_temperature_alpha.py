@@ -85,9 +85,8 @@ class TemperatureAlphaDisplay(Display):
         ----------
         cv_results : dict
             ``cv_results_`` of a search over parameters whose names are, or end in,
-            "temperature" and "alpha"; or ``auto_results_`` of a
-            :class:`~skdistill.DistilledClassifier`. If there are further parameters, a
-            cell shows the best of its candidates.
+            "temperature" and "alpha". If there are further parameters, a cell shows the
+            best of its candidates.
         metric : str, default="score"
             The name of the score, if the search has several.
         values_format, ax

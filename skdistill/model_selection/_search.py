@@ -100,7 +100,7 @@ class GridSearchCV(_TrainsTogether, model_selection.GridSearchCV):
 
     See Also
     --------
-    DistilledClassifier : With ``temperature="auto"`` it chooses without folds.
+    DistilledClassifier : With ``alpha="auto"`` it measures alpha without folds.
     RandomizedSearchCV : Draws candidates.
     HalvingGridSearchCV : Fits bad candidates on few rows.
 

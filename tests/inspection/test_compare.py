@@ -193,10 +193,10 @@ def test_parallel_processes_score_the_same(data, forest):
 
 
 METHODS = {
-    "in_sample": ({}, 1),
+    "in_sample": ({"alpha": 0.7}, 1),
     "out_of_fold": ({"cv": 3}, 4),
-    "out_of_bag": ({"soft_labels": "out_of_bag"}, 1),
-    "chosen by rows that are held out": ({"temperature": "auto"}, 2),
+    "out_of_bag": ({"soft_labels": "out_of_bag"}, 2),
+    "measured": ({}, 1),  # no nets learn the labels beside this student
     "calibrated": (
         {"calibrate_teacher": "out_of_fold", "cv": 3, "soft_labels": "in_sample"},
         4,

@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from skdistill import make_student
 from skdistill._targets._classes import Classes
+from skdistill._targets._trust import USUAL
 from skdistill._training import _pseudo_labels
 from skdistill._training._pseudo_labels import HeldOutLabels, with_pseudo_labels
 from skdistill._transfer._transfer_set import TransferSet
@@ -278,9 +279,29 @@ def test_trust_is_high_in_a_teacher_that_is_right_and_low_in_one_that_is_not(
     assert low <= measured.trust <= high
 
 
-def test_trust_is_not_measured_on_rows_that_the_teacher_has_seen():
+def test_heavy_honest_rows_count_more():
+    good, bad = honest_rows(1.0, 300), honest_rows(-1.0, 300)
     student = make_student((8,), early_stopping=True)
-    assert pseudo_labeled(transfer_set(), student)[1].trust is None
+    found = []
+    for weight in ([1.9, 0.1], [0.1, 1.9]):
+        both = TransferSet(
+            np.concatenate([good.X, bad.X]),
+            np.concatenate([good.soft, bad.soft]),
+            np.concatenate([good.hard, bad.hard]),
+            hard_weight=np.repeat(np.float32(weight), 300),
+        )
+        kwargs = {"calibrate": False, "honest": both}
+        found.append(pseudo_labeled(transfer_set(), student, **kwargs)[1].trust)
+    assert found[0] > found[1] + 0.2
+
+
+def test_on_rows_that_the_teacher_may_have_seen_it_is_at_most_the_usual():
+    student = make_student((8,), early_stopping=True)
+    right = transfer_set()
+    right.soft[:N_OWN] = 9 * np.eye(2)[right.hard[:N_OWN]]
+    assert pseudo_labeled(right, student)[1].trust == USUAL
+    wrong = transfer_set(-1.0)
+    assert pseudo_labeled(wrong, student, calibrate=False)[1].trust < 0.2
 
 
 def test_a_net_is_measured_at_the_best_epoch_for_other_rows():

@@ -1,0 +1,185 @@
+"""alpha="auto" measures the teacher on rows that it has not seen."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.tree import DecisionTreeClassifier
+
+from skdistill import DistilledClassifier, make_student
+from skdistill._transfer._store import store
+from skdistill.augmentation import MUNGE
+from tests.conftest import tiny_net
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Return rows of which a tenth of the labels is wrong."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 2)).astype(np.float32)
+    y = X[:, 0] > 0
+    noisy = rng.uniform(size=800) < 0.1
+    return X, np.where(noisy, ~y, y).astype(int)
+
+
+def distilled(teacher, **params):
+    """Return an estimator whose student takes no time; the teacher is measured."""
+    student = make_student((2,), max_epochs=1)
+    defaults = {"random_state": 0, "augmenter": MUNGE(n_copies=1)}
+    return DistilledClassifier(teacher, student, **defaults | params)
+
+
+class ByHeart(ClassifierMixin, BaseEstimator):
+    """Is right, and sure, about the rows that it has seen; sure and mistaken else."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.seen_ = {tuple(row): label for row, label in zip(X, y, strict=True)}
+        return self
+
+    def predict_proba(self, X):
+        rows = [tuple(row) for row in X]
+        second = [self.seen_.get(row, row[1] > 0) for row in rows]
+        second = np.clip(np.array(second, float), 0.05, 0.95)
+        return np.stack([1 - second, second], axis=1)
+
+
+HONEST = {
+    "unfitted": {},
+    "out of fold": {"cv": 3},
+    "calibrated out of fold": {"calibrate_teacher": "out_of_fold"},
+    "pair": {},
+}
+
+
+@pytest.mark.filterwarnings("ignore:the teacher")
+@pytest.mark.parametrize("case", HONEST)
+def test_teacher_that_knows_its_rows_by_heart_is_not_trusted(case, rows):
+    X, y = rows
+    params = dict(HONEST[case])
+    if case == "pair":
+        params["calibrate_teacher"] = (X[500:], y[500:])
+    clf = distilled(ByHeart(), **params).fit(X[:500], y[:500])
+    assert clf.alpha_ < 0.3
+
+
+@pytest.mark.filterwarnings("ignore:the soft labels are one-hot")
+def test_better_teacher_gets_more_trust(rows):
+    X, y = rows
+    linear, tree = (
+        distilled(teacher).fit(X, y).alpha_
+        for teacher in (LogisticRegression(), DecisionTreeClassifier(random_state=0))
+    )
+    assert linear > 0.2 > tree
+
+
+def test_fitted_forest_is_measured_by_trees_that_have_not_seen_a_row(rows):
+    X, y = rows
+    forest = RandomForestClassifier(30, random_state=0)
+    forest.fit(X, y)
+    inside = distilled(forest).fit(X, y)
+    assert inside.alpha_ < 0.5
+    out_of_bag = RandomForestClassifier(30, random_state=0)
+    by_itself = distilled(out_of_bag, soft_labels="out_of_bag").fit(X, y)
+    assert inside.alpha_ == pytest.approx(by_itself.alpha_, abs=0.15)
+    # On other rows, nothing is known of it.
+    assert distilled(forest).fit(X[:400], y[:400]).alpha_ == 0.7
+
+
+def test_clones_are_not_fitted_on_the_rows_that_they_label(rows):
+    X, y = rows
+    fits, asked = [], []
+
+    class Watched(LogisticRegression):
+        def fit(self, X, y):
+            self.rows_ = {tuple(row) for row in X}
+            fits.append(self.rows_)
+            return super().fit(X, y)
+
+        def predict_proba(self, X):
+            asked.append((self.rows_, {tuple(row) for row in X}))
+            return super().predict_proba(X)
+
+    distilled(Watched()).fit(X, y)
+    whole = {tuple(row) for row in X}
+    honest = [rows for seen, rows in asked if seen != whole]
+    assert [len(seen) for seen in fits].count(len(whole)) == 1
+    assert len(honest) == 2  # they are few, so there are two clones
+    assert all(not seen & rows for seen, rows in asked if seen != whole)
+    assert not honest[0] & honest[1]
+
+
+def test_enough_honest_rows_take_one_clone(count_calls):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 2))
+    calls = count_calls(LogisticRegression, "fit")
+    clf = distilled(LogisticRegression(), augmenter=MUNGE(n_copies=0.1))
+    clf.fit(X, (X[:, 0] > 0).astype(int))
+    assert calls["fit"] == 2
+
+
+def test_a_search_fits_the_clones_once(rows, count_calls):
+    calls = count_calls(LogisticRegression, "fit")
+    clf = distilled(LogisticRegression())
+    grid = {"temperature": [1.0, 2.0], "alpha": [0.3, "auto"]}
+    GridSearchCV(clf, grid, cv=2, refit=False, n_jobs=1).fit(*rows)
+    assert calls["fit"] == 2 * 3
+
+
+def test_it_is_what_the_student_learns_by(rows):
+    X, y = rows
+    measured = distilled(LogisticRegression()).fit(X, y)
+    given = distilled(LogisticRegression(), alpha=measured.alpha_).fit(X, y)
+    assert_array_equal(measured.predict_proba(X), given.predict_proba(X))
+    assert not hasattr(given, "alpha_")
+
+
+@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+def test_fitted_teacher_that_is_worse_than_nets_on_its_own_rows_is_not_trusted(rows):
+    X, y = rows
+    y = (X[:, 0] > 0).astype(int)
+    wrong = LogisticRegression(C=100).fit(X, 1 - y)
+    with pytest.warns(UserWarning, match="looks worse than nets that learned the lab"):
+        assert distilled(wrong, calibrate_teacher=None).fit(X, y).alpha_ < 0.1
+    right = LogisticRegression().fit(X, y)
+    assert distilled(right).fit(X, y).alpha_ <= 0.7
+
+
+@pytest.mark.parametrize(
+    ("params", "y_is_there", "alpha"),
+    [({"augmenter": None}, True, 0.7), ({}, False, 1.0)],
+    ids=["no nets", "no labels"],
+)
+def test_what_it_is_where_nothing_can_be_measured(params, y_is_there, alpha, rows):
+    X, y = rows
+    clf = distilled(LogisticRegression().fit(X, y), **params)
+    assert clf.fit(X, y if y_is_there else None).alpha_ == alpha
+
+
+@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+def test_further_chunks_keep_what_was_measured(rows):
+    X, y = rows
+    clf = distilled(RandomForestClassifier(20, random_state=0).fit(X, y)).fit(X, y)
+    measured = clf.alpha_
+    assert clf.partial_fit(X[:50], y[:50]).alpha_ == measured != 0.7
+    fresh = distilled(LogisticRegression().fit(X, y)).partial_fit(X[:50], y[:50])
+    assert fresh.alpha_ == 0.7
+
+
+def test_students_without_made_rows_ask_for_no_clones(rows, count_calls):
+    calls = count_calls(LogisticRegression, "fit")
+    DistilledClassifier(LogisticRegression(), tiny_net(), random_state=0).fit(*rows)
+    assert calls["fit"] == 1
+    store.clear()
+
+
+@pytest.mark.filterwarnings("ignore:the soft labels are one-hot")
+@pytest.mark.parametrize("n_rows", [2, 3, 4, 7])
+def test_few_rows_are_enough(n_rows):
+    X = np.arange(2.0 * n_rows).reshape(n_rows, 2)
+    clf = distilled(DecisionTreeClassifier(random_state=0))
+    clf.fit(X, np.arange(n_rows) % 2)
+    assert 0 < clf.alpha_ < 1

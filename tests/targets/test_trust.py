@@ -1,0 +1,71 @@
+"""The share of a teacher, and its temperature, by labels that it has not seen."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from skdistill._targets._calibration import BOUNDS
+from skdistill._targets._trust import USUAL, labeled_temperature, trust
+
+
+def drawn(n_rows, seed=0):
+    """Return probabilities of two models, and labels that the first of them draws."""
+    rng = np.random.default_rng(seed)
+    first, second = (softmax(2 * rng.normal(size=(n_rows, 3)), axis=1) for _ in "ab")
+    labels = (rng.uniform(size=(n_rows, 1)) > first.cumsum(axis=1)).sum(axis=1)
+    return first, second, labels
+
+
+def test_it_is_near_one_for_the_model_that_drew_the_labels_and_near_zero_for_another():
+    first, second, labels = drawn(2000)
+    assert trust(first, second, labels) > 0.95
+    assert trust(second, first, labels) < 0.05
+
+
+def test_mixture_has_the_smallest_log_loss():
+    first, second, _ = drawn(5000)
+    mixed = 0.4 * first + 0.6 * second
+    draws = np.random.default_rng(1).uniform(size=(5000, 1))
+    labels = (draws > mixed.cumsum(axis=1)).sum(axis=1)
+    assert trust(first, second, labels) == pytest.approx(0.4, abs=0.05)
+
+
+def test_equal_models_tell_nothing():
+    first, _, labels = drawn(500)
+    assert trust(first, first, labels) == pytest.approx(USUAL, abs=1e-3)
+
+
+def test_few_rows_are_not_believed_as_many():
+    first, second, labels = drawn(300)
+    right = first[np.arange(300), labels] > second[np.arange(300), labels]
+    first, second, labels = first[right], second[right], labels[right]
+    found = [trust(second[:n], first[:n], labels[:n]) for n in (2, 10, 100)]
+    assert USUAL > found[0] > found[1] > found[2]
+
+
+def test_weight_counts_like_that_many_rows():
+    first, second, labels = drawn(40)
+    weight = np.random.default_rng(2).integers(0, 4, size=40)
+    repeated = np.repeat(np.arange(40), weight)
+    assert trust(first, second, labels, weight) == pytest.approx(
+        trust(first[repeated], second[repeated], labels[repeated]), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_many_labels_tell_the_temperature(factor):
+    first, _, labels = drawn(5000)
+    logits = factor * np.log(first)
+    found = labeled_temperature(logits, labels, None, 1.0, BOUNDS)
+    assert found == pytest.approx(factor, rel=0.06)
+
+
+def test_without_labels_it_is_the_suggested_temperature():
+    nothing = np.empty((0, 3)), np.empty(0, int)
+    assert labeled_temperature(*nothing, None, 1.7, BOUNDS) == pytest.approx(1.7, 1e-3)
+
+
+def test_a_few_right_answers_do_not_make_a_teacher_sure():
+    logits = np.log([[0.9, 0.1]] * 5)
+    found = labeled_temperature(logits, np.zeros(5, int), None, 1.0, BOUNDS)
+    assert 0.8 < found < 1

@@ -112,18 +112,3 @@ def test_callbacks_reach_through_a_search():
     search = GridSearchCV(make_classifier(), {"alpha": [0.5, 1.0]}, cv=2)
     search.set_callbacks(recorder).fit(X, y)
     assert recorder.ended.count("epoch") == 4 * (2 * 2 + 1)
-
-
-@has_callbacks
-@pytest.mark.parametrize("nested", [False, True])
-def test_the_progress_bar_of_scikit_learn_works(nested, capfd):
-    pytest.importorskip("rich")
-    from sklearn.callback import ProgressBar
-
-    clf = make_classifier()
-    if nested:
-        clf = GridSearchCV(clf, {"alpha": [0.5, 1.0]}, cv=2)
-    clf.set_callbacks(ProgressBar()).fit(X, y)
-    shown = capfd.readouterr().out
-    assert "DistilledClassifier" in shown
-    assert "train" in shown

@@ -98,16 +98,6 @@ def test_teacher_that_overwrites_rows_teaches_what_a_well_behaved_one_does(
 # Classes
 
 
-def test_bool_labels_keep_their_type_through_a_teacher(data32):
-    X, codes = data32
-    y = codes == 1
-    teacher = LogisticRegression().fit(X, y)
-
-    clf = distill(teacher, student=net(module__n_classes=2)).fit(X, y)
-
-    assert clf.predict(X).dtype == bool
-
-
 def test_class_that_y_lacks_is_learned_from_soft_labels_alone(data32):
     X, y = data32
     teacher = LogisticRegression().fit(X, y)

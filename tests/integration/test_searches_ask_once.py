@@ -19,6 +19,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from skdistill import DistilledClassifier, TorchTeacher, soft_labels
 from skdistill._transfer._store import store
+from skdistill.utils._fingerprint import fingerprint
 from tests.kinds import FITTED, UNFITTED, NotOfScikitLearn, WithoutFit, net
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -32,9 +33,8 @@ def calls(count_calls):
 
 
 def student(teacher, **params):
-    return DistilledClassifier(
-        teacher, net(max_epochs=1), **{"random_state": 0} | params
-    )
+    defaults = {"student": net(max_epochs=1), "random_state": 0}
+    return DistilledClassifier(teacher, **defaults | params)
 
 
 def search(clf, grid, data):
@@ -55,24 +55,27 @@ def count_questions(teacher, count_calls):
 # Which questions are asked once
 
 
-@pytest.mark.parametrize("kind", FITTED)
-def test_fitted_teacher_of_any_kind(kind, data32, count_calls):
-    teacher = FITTED[kind](*data32)
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [(made, kind) for made in (FITTED, UNFITTED) for kind in made],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} kinds",
+)
+def test_teacher_of_any_kind_teaches_and_is_left_alone(made, kind, data32, count_calls):
+    X, y = data32
+    teacher = FITTED[kind](X, y) if made is FITTED else UNFITTED[kind]()
+    before = fingerprint(teacher)
     calls = count_questions(teacher, count_calls)
+    clf = student(teacher, student=net(), alpha=1.0)
 
-    search(student(teacher), GRID, data32)
+    best = search(clf, {"temperature": [1, 4]}, data32).best_estimator_
 
     assert calls.total() == 3
-
-
-@pytest.mark.parametrize("kind", UNFITTED)
-def test_unfitted_teacher_of_any_kind(kind, data32, count_calls):
-    teacher = UNFITTED[kind]()
-    calls = count_questions(teacher, count_calls)
-
-    search(student(teacher), GRID, data32)
-
-    assert calls.total() == 3
+    assert fingerprint(teacher) == before
+    assert hasattr(best, "teacher_") == (made is UNFITTED)
+    taught_by = best.teacher_ if made is UNFITTED else best.teacher
+    assert type(taught_by) is type(teacher)
+    named = taught_by.predict_proba(X).argmax(axis=1)
+    assert np.mean(best.predict(X) == named) > 0.8
 
 
 @pytest.mark.parametrize(
@@ -100,15 +103,16 @@ def test_random_state_that_is_none_draws_another_teacher_each_time(data32):
     assert store.nbytes == 0
 
 
-def test_folds_that_are_drawn_anew_are_not_remembered(data32):
-    cv = KFold(3, shuffle=True)
+@pytest.mark.parametrize(
+    "params", [{}, {"method": "in_sample", "calibrate_teacher": "out_of_fold"}], ids=str
+)
+def test_folds_that_are_drawn_anew_are_not_remembered(params, data32):
+    params = {"cv": KFold(3, shuffle=True), "random_state": 0} | params
 
-    labels = [
-        soft_labels(LogisticRegression(), *data32, cv=cv, random_state=0)
-        for _ in range(2)
-    ]
+    labels = [soft_labels(LogisticRegression(), *data32, **params) for _ in range(2)]
 
     assert np.any(labels[0] != labels[1])
+    assert store.nbytes == 0
 
 
 @pytest.mark.parametrize(
@@ -221,22 +225,6 @@ def test_store_with_room_for_one_fold_keeps_a_search_going(data32, calls, monkey
 
 
 # memory=
-
-
-@pytest.mark.parametrize("fitted", [False, True])
-def test_memory_keeps_labels_beyond_the_process(fitted, data32, calls, tmp_path):
-    X, y = data32
-    teacher = LogisticRegression()
-    if fitted:
-        teacher.fit(X, y)
-    first = student(teacher, memory=tmp_path).fit(X, y)
-    once = dict(calls)
-    store.clear()  # as in a new process
-
-    second = student(teacher, memory=tmp_path).fit(X, y)
-
-    assert calls == once
-    assert_array_equal(second.predict_proba(X), first.predict_proba(X))
 
 
 def test_memory_keeps_the_reduction_of_features(data32, tmp_path):

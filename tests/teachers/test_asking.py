@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, csr_matrix
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
+from sklearn.ensemble import BaggingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -250,12 +250,7 @@ def test_private_copy_is_equal_and_apart(kind, data):
     else:
         assert not np.shares_memory(np.asarray(copied), np.asarray(X))
         assert_array_equal(copied, X)
-
-
-def test_rows_that_may_not_be_written_to_are_copied_to_some_that_may(data):
-    assert not data[0].flags.writeable
-
-    assert private_copy(data[0]).flags.writeable
+        assert kind != "array" or copied.flags.writeable
 
 
 # Fitting
@@ -343,14 +338,6 @@ def test_nets_draw_from_the_seed_and_leave_the_generator_as_it_was(kind, data32)
     assert np.abs(answers[0] - answers[2]).max() > 1e-3
 
 
-def test_net_without_a_seed_draws_anew(data32):
-    first, second = (
-        ask(fit(net(max_epochs=1), *data32, None), data32[0]).values for _ in range(2)
-    )
-
-    assert np.abs(first - second).max() > 1e-3
-
-
 def test_open_random_states_are_drawn_from_the_seed():
     teacher = scaled(
         BaggingClassifier(DecisionTreeClassifier(splitter="random"), n_estimators=3)
@@ -371,10 +358,6 @@ def test_random_states_of_the_person_are_left_alone():
 
     assert seeds["estimator__random_state"] == 5
     assert seeds["random_state"] is not None
-
-
-def test_clone_without_a_seed_draws_anew():
-    assert seeded_clone(RandomForestClassifier(), None).random_state is None
 
 
 def test_clone_of_a_fitted_teacher_is_unfitted(forest):
@@ -401,15 +384,6 @@ def answer(proba, classes, **parts):
 def mean_of(*answers, weights=None):
     weights = np.full(len(answers), 1 / len(answers)) if weights is None else weights
     return average([None] * len(answers), list(answers), np.array(weights))
-
-
-def test_answers_are_averaged_with_their_weights():
-    mean = mean_of(
-        answer([0.9, 0.1], [0, 1]), answer([0.5, 0.5], [0, 1]), weights=[0.75, 0.25]
-    )
-
-    assert mean.values.dtype == np.float32
-    assert_allclose(mean.values, [[0.8, 0.2]], rtol=1e-6)
 
 
 def test_answers_with_other_classes_are_aligned_by_label():

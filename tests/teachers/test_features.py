@@ -330,15 +330,6 @@ def test_function_is_called_with_the_teacher_and_the_rows(forest, data):
     assert_array_equal(features, data[0][:, :2].astype(np.float32))
 
 
-def test_function_gets_the_whole_pipeline_and_raw_rows(data):
-    X, y = data
-    teacher = scaled(LogisticRegression()).fit(X, y)
-
-    features = features_of(teacher, X, lambda model, rows: model[:-1].transform(rows))
-
-    assert_allclose(features, StandardScaler().fit_transform(X), atol=1e-5)
-
-
 @pytest.mark.parametrize(
     "convert",
     [
@@ -431,13 +422,6 @@ def test_teacher_without_features_asks_for_a_function_where_they_are_required(
     with pytest.raises(NoFeaturesError, match="teacher_features="):
         QUESTION(teacher, X)
     assert FeatureQuestion("auto", required=False)(teacher, X) == (None, None)
-
-
-def test_question_that_is_not_required_gets_what_there_is(forest, data):
-    features, reduction = FeatureQuestion("auto", required=False)(forest, data[0])
-
-    assert_array_equal(features, features_of(forest, data[0]))
-    assert reduction is not None
 
 
 @pytest.mark.parametrize("required", [True, False])

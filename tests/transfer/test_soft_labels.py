@@ -11,7 +11,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, soft_labels
 from skdistill._targets._classes import Classes
@@ -86,24 +85,6 @@ def test_estimator_learns_from_what_the_function_returns(params, data32):
 
 
 # Classes
-
-
-def test_unsorted_classes_come_out_sorted():
-    teacher = TorchTeacher(nn.Identity(), classes=["dog", "ant", "cat"])
-
-    labels = soft_labels(teacher, np.log([[0.5, 0.2, 0.3]]), ["cat"])
-
-    assert_allclose(labels, [[0.2, 0.3, 0.5]], rtol=1e-6)
-
-
-def test_label_that_the_teacher_lacks_gets_an_empty_column(data):
-    X, y = data
-    teacher = LogisticRegression().fit(X[y > 0], y[y > 0])
-
-    labels = soft_labels(teacher, X, y)
-
-    assert_array_equal(labels[:, 0], 0)
-    assert_allclose(labels[:, 1:], teacher.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.parametrize("wrap", [lambda teacher: teacher, WithoutFit])
@@ -266,29 +247,18 @@ def test_same_features_are_asked_once(how, data32, asked):
     assert again is first
 
 
-def test_other_functions_are_asked_anew(data):
-    X, y = data
-    teacher = LogisticRegression().fit(X, y)
-    hows = [first_columns, last_columns, None]
+def test_other_functions_and_layers_are_asked_anew(data32):
+    X, y = data32
+    teacher = net(max_epochs=1).fit(X, y)
+    hows = [first_columns, last_columns, None, "auto", "0", "2"]
     hows += [lambda teacher, X, c=c: X[:, [c]] for c in (0, 1)]
 
     found = [features(teacher, X, how) for how in hows * 2]
 
-    expected = [X[:, :2], X[:, 2:], None, X[:, :1], X[:, 1:2]]
-    for one, other in zip(found, expected * 2, strict=True):
-        assert (one is None) == (other is None)
-        if one is not None:
-            assert_array_equal(one, other.astype(np.float32))
-
-
-def test_other_layers_are_asked_anew(data32):
-    teacher = net(max_epochs=1).fit(*data32)
-
-    widths = [
-        features(teacher, data32[0], how).shape[1] for how in ("auto", "0", "2", "auto")
-    ]
-
-    assert widths == [8, 8, 3, 8]
+    widths = [None if one is None else one.shape[1] for one in found]
+    assert widths == [2, 2, None, 8, 8, 3, 1, 1] * 2
+    for position, columns in [(0, [0, 1]), (1, [2, 3]), (6, [0]), (7, [1])]:
+        assert_array_equal(found[position], X[:, columns])
 
 
 def test_other_reduction_is_asked_anew(forest, data):

@@ -91,6 +91,7 @@ def test_a_compiled_student_predicts_the_same_from_a_file():
     assert_array_equal(ROUND_TRIPS["pickle"](clf).predict_proba(X), proba)
 
 
+@pytest.mark.slow
 def test_predictions_in_a_new_process_are_the_same_to_the_bit(fitted, tmp_path):
     joblib.dump(fitted, tmp_path / "student.joblib")
     np.save(tmp_path / "X.npy", X)

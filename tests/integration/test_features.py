@@ -1,7 +1,6 @@
 """Hidden features of the teacher, from the question to the loss of the student."""
 
 import warnings
-from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +9,6 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skdistill import TorchTeacher
@@ -50,21 +47,18 @@ def mlp_on(X, y, **params):
         return MLPClassifier((6,), max_iter=30, random_state=0, **params).fit(X, y)
 
 
-def net_on(X, y):
-    return tiny_net(module=TeacherNet, max_epochs=30).fit(X, y)
-
-
 def module_on(X, y):
-    return TorchTeacher(net_on(X, y).module_, classes=[0, 1, 2])
+    net = tiny_net(module=TeacherNet).fit(X, y)
+    return TorchTeacher(net.module_, classes=[0, 1, 2])
+
+
+def without_gradients(layer, X):
+    with torch.no_grad():
+        return layer(tensor(X)).numpy()
 
 
 def hidden_of(mlp, X):
     return np.maximum(X @ mlp.coefs_[0] + mlp.intercepts_[0], 0)
-
-
-def layer_of(owner, X, attribute):
-    with torch.no_grad():
-        return getattr(owner, attribute).hidden(tensor(X)).numpy()
 
 
 def centered_logits(teacher, X):
@@ -79,18 +73,11 @@ TEACHERS = {
         lambda teacher, X: teacher.predict_proba(X)[:, :2],
         lambda mlp, X: mlp.predict_proba(X)[:, :2],
     ),
-    "pipeline": (
-        lambda X, y: make_pipeline(StandardScaler(), mlp_on(X, y)).fit(X, y),
-        "auto",
-        lambda pipe, X: hidden_of(pipe[-1], pipe[0].transform(X)),
-    ),
-    "module": (
+    "module, layer": (
         module_on,
-        "auto",
-        lambda teacher, X: np.tanh(layer_of(teacher, X, "module")),
+        "hidden",
+        lambda teacher, X: without_gradients(teacher.module.hidden, X),
     ),
-    "module, layer": (module_on, "hidden", partial(layer_of, attribute="module")),
-    "net, layer": (net_on, "hidden", partial(layer_of, attribute="module_")),
     "two": (
         lambda X, y: [mlp_on(X, y), mlp_on(X, y, alpha=1.0)],
         "auto",

@@ -142,13 +142,6 @@ def test_one_class_is_refused_where_nobody_knows_another(teacher, proba, data):
 # Codes
 
 
-def test_codes_stand_for_the_teachers_classes_by_position(data, named_forest):
-    X, y = data
-    clf = distilled(named_forest, alpha=1.0).fit(X, y)
-    assert_array_equal(clf.classes_, [0, 1, 2])
-    assert np.mean(NAMES[clf.predict(X)] == named_forest.predict(X)) > 0.85
-
-
 def test_classes_tell_codes_and_labels_apart(data, forest):
     X, y = data
     teacher = clone(forest).fit(X, y + 1)

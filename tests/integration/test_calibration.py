@@ -13,7 +13,6 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -202,21 +201,6 @@ def test_teachers_of_a_list_are_calibrated_before_the_average(parts):
         soft_labels(teacher, X, calibrate_teacher=held_out) for teacher in teachers
     )
     assert_allclose(both, 0.75 * first + 0.25 * second, atol=1e-6)
-
-
-def test_student_learns_from_the_calibrated_teacher(parts):
-    train, held_out, (X, y) = parts
-    loud = Shouts(LogisticRegression().fit(*train), 5.0)
-    params = {"alpha": 1.0, "temperature": 1.0, "random_state": 0}
-
-    plain, tempered = (
-        DistilledClassifier(loud, net(max_epochs=30), calibrate_teacher=rows, **params)
-        .fit(*train)
-        .predict_proba(X)
-        for rows in (None, held_out)
-    )
-
-    assert log_loss(y, tempered) < log_loss(y, plain) - 0.1
 
 
 # Classes

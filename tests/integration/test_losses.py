@@ -172,7 +172,6 @@ def test_an_own_loss_may_need_many_rows_or_differentiate(data, forest, family, l
     [
         ({"relation_loss": RKDLoss()}, "relation_loss__angle_weight", [0.0, 2.0]),
         ({"loss": KLLoss()}, "loss__temperature", [1.0, 8.0]),
-        ({"loss": DKDLoss()}, "loss__warmup_epochs", [0, 40]),
         ({"relation_loss": "rkd"}, "relation_weight", [0.0, 2.0]),
         ({"feature_loss": "hint"}, "feature_loss", [None, CKALoss()]),
         ({"temperature": LinearSchedule(6, 2)}, "temperature__start", [2, 20]),

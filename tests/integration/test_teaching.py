@@ -1,31 +1,14 @@
 """What a teacher is asked, and what the student learns of it."""
 
 import numpy as np
-import pandas as pd
-import pytest
 from numpy.testing import assert_array_equal
 from sklearn.datasets import make_moons
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import KFold, cross_validate
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdistill import DistilledClassifier
 from tests.conftest import distilled, tiny_net
 from tests.kinds import WithoutFitWithClasses
-
-
-def notes_of(error):
-    return " ".join(error.value.__notes__)
-
-
-def test_an_unfitted_teacher_sees_the_training_rows_of_a_fold_alone(data):
-    X, y = data
-    clf = distilled(KNeighborsClassifier(10))
-    folds = cross_validate(clf, X, y, cv=KFold(3), return_estimator=True)
-    for (train, _), fitted in zip(KFold(3).split(X), folds["estimator"], strict=True):
-        assert_array_equal(fitted.teacher_._fit_X, X[train])
 
 
 def test_the_teacher_gets_the_rows_as_they_came(data, forest):
@@ -39,18 +22,6 @@ def test_the_teacher_gets_the_rows_as_they_came(data, forest):
     student = make_pipeline(StandardScaler(), tiny_net())
     distilled(Spy(forest), student).fit(*data)
     assert_array_equal(seen[0], data[0])
-
-
-@pytest.mark.parametrize("fitted", [False, True])
-def test_an_error_of_a_teacher_says_whose_it_is(fitted, data):
-    X, y = pd.DataFrame({"a": ["u", "v", "w"] * 30}), data[1]
-    teacher = RandomForestClassifier(2)
-    if fitted:
-        teacher.fit(pd.DataFrame({"a": np.zeros(90)}), y)
-    with pytest.raises(ValueError, match="could not convert string") as error:
-        DistilledClassifier(teacher).fit(X, y)
-    assert "teacher RandomForestClassifier" in notes_of(error)
-    assert "one pipeline with it" in notes_of(error)
 
 
 def test_a_distilled_student_agrees_more_with_its_teacher_than_one_of_labels():

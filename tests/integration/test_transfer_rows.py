@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch.dataset import ValidSplit
@@ -176,26 +176,17 @@ def test_losses_on_features_get_those_of_all_rows(method, data32, count_calls):
 # Searches and pipelines
 
 
-def test_search_never_cuts_rows_that_are_wrapped(data32, asked):
+@pytest.mark.parametrize(
+    ("wrap", "n_rows"), [(TransferRows, 90), (np.asarray, 20)], ids=["wrapped", "fewer"]
+)
+def test_search_never_cuts_rows_that_are_wrapped_or_fewer(wrap, n_rows, data32, asked):
     search = GridSearchCV(
         quick(LogisticRegression()), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"
     )
 
-    search.fit(*data32, X_transfer=TransferRows(data32[0]))
+    search.fit(*data32, X_transfer=wrap(data32[0][:n_rows]))
 
-    assert asked == [45, 90, 45, 90, 90, 90]
-
-
-def test_cross_validation_hands_on_rows_of_another_number(data32, asked):
-    cross_validate(
-        quick(LogisticRegression()),
-        *data32,
-        cv=2,
-        params={"X_transfer": data32[0][:20]},
-        error_score="raise",
-    )
-
-    assert asked == [45, 20] * 2
+    assert asked == [45, n_rows, 45, n_rows, 90, n_rows]
 
 
 @pytest.mark.parametrize("n_rows", [90, 20])

@@ -7,7 +7,6 @@ import torch
 import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csc_array, csr_matrix
-from scipy.spatial.distance import pdist
 from scipy.special import softmax
 from scipy.stats import ortho_group
 from sklearn.frozen import FrozenEstimator
@@ -19,7 +18,6 @@ from torch import nn
 
 from skdistill import TorchTeacher
 from skdistill._teachers._features import (
-    N_LEAF_FEATURES,
     FeatureQuestion,
     teacher_features,
 )
@@ -460,18 +458,6 @@ def test_held_out_undoes_a_rotation_and_translation(width, seed, data):
 
     assert features.dtype == np.float32
     assert_allclose(features, reference[test], atol=1e-4)
-
-
-def test_held_out_keeps_distances(forest, data):
-    X, _ = data
-    unlike = np.random.default_rng(0).normal(size=(60, N_LEAF_FEATURES))
-    _, reduction = teacher_features(forest, X[:60], "auto")
-    before = features_of(forest, X[60:], reduction=reduction)
-
-    after = QUESTION.held_out(forest, X[:60], X[60:], unlike.astype(np.float32))
-
-    assert np.abs(after - before).max() > 0.1
-    assert_allclose(pdist(after), pdist(before), rtol=1e-4, atol=1e-4)
 
 
 def test_held_out_does_not_look_at_the_rows_held_out_to_turn_them(data):

@@ -90,19 +90,6 @@ def features_of(teacher, X, reduction=None):
 # In sample
 
 
-@pytest.mark.parametrize("method", ["in_sample", "auto"])
-@pytest.mark.parametrize(
-    "teacher", [LogisticRegression(), RandomForestClassifier(5, max_depth=3)]
-)
-def test_in_sample_is_what_the_fitted_teacher_says(teacher, method, data):
-    teacher = clone(teacher).fit(*data)
-
-    labels = soft_labels(teacher, *data, method=method)
-
-    assert labels.dtype == np.float32
-    assert_array_equal(labels, teacher.predict_proba(data[0]).astype(np.float32))
-
-
 # Out of fold
 
 
@@ -448,23 +435,6 @@ def test_out_of_bag_refuses_what_has_no_bags(teacher, message, data):
 
 
 # All of them
-
-
-@pytest.mark.parametrize(
-    ("method", "cv", "expected"),
-    [
-        ("auto", None, SEEN),
-        ("auto", 3, UNSEEN),
-        ("auto", KFold(3), UNSEEN),
-        ("in_sample", 3, SEEN),
-    ],
-)
-def test_auto_holds_rows_out_where_cv_is_given(method, cv, expected):
-    y = np.arange(30) % 3
-
-    labels = soft_labels(Memorizer(), numbered(y), y, method=method, cv=cv)
-
-    assert_allclose(labels[:, 0], expected)
 
 
 @pytest.mark.parametrize(

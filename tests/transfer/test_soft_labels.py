@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
@@ -132,15 +131,6 @@ def test_open_random_states_are_drawn_from_ours(make_state, params, data):
     assert_array_equal(labels(0), first)
     assert np.any(first != other)
     assert teacher.random_state is None
-
-
-@pytest.mark.parametrize("seed", [None, 0, 1])
-def test_random_state_of_the_teacher_is_left_alone(seed, data):
-    teacher = RandomForestClassifier(3, max_depth=3, random_state=5)
-
-    labels = soft_labels(teacher, *data, random_state=seed)
-
-    assert_allclose(labels, clone(teacher).fit(*data).predict_proba(data[0]), atol=1e-6)
 
 
 def test_teachers_of_a_list_draw_different_seeds(data):

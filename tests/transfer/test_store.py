@@ -42,16 +42,6 @@ def ask_for(small, keys):
     return missed
 
 
-def test_cleared_store_is_empty():
-    small = AnswerStore()
-    small.get("a", answer)
-
-    small.clear()
-
-    assert small.nbytes == 0
-    assert small.get("a", lambda: answer(value=7.0)).values[0, 0] == 7.0
-
-
 def test_teacher_that_was_fitted_is_handed_out_and_not_kept():
     small = AnswerStore()
     teacher = object()
@@ -276,31 +266,13 @@ def test_answer_that_is_asked_for_hands_out_its_teacher_despite_a_memory(tmp_pat
     assert remembered(LASTING, lambda: answer(teacher=1), tmp_path).teacher == 1
 
 
-def test_memory_gets_what_the_process_remembers_already(tmp_path):
+def test_memory_and_process_get_what_the_other_remembers(tmp_path):
     remembered(LASTING, answer)
     remembered(LASTING, fail, tmp_path)
     store.clear()
 
     assert remembered(LASTING, fail, tmp_path).nbytes == 40
-
-
-def test_answer_from_memory_is_remembered_for_the_process(tmp_path):
-    remembered(LASTING, answer, tmp_path)
-    store.clear()
-    remembered(LASTING, fail, tmp_path)
-
-    assert remembered(LASTING, fail)
-
-
-def test_memory_keeps_questions_apart(tmp_path):
-    other = Fingerprint("another", is_lasting=True)
-    remembered(LASTING, lambda: answer(value=1.0), tmp_path)
-    remembered(other, lambda: answer(value=2.0), tmp_path)
-    store.clear()
-
-    found = [remembered(mark, fail, tmp_path) for mark in (LASTING, other)]
-
-    assert [one.values[0, 0] for one in found] == [1.0, 2.0]
+    assert remembered(LASTING, fail).nbytes == 40
 
 
 def test_what_own_code_answered_stays_within_the_process(tmp_path):

@@ -296,11 +296,10 @@ def test_labels_that_are_no_classes_are_refused(data, forest, spoil, message, me
     ("weight", "message"),
     [
         (np.ones(89), "sample_weight.shape"),
-        (np.ones((90, 2)), "1D array or scalar"),
         (-np.ones(90), "Negative values"),
         (np.full(90, np.nan), "NaN"),
     ],
-    ids=["length", "2d", "negative", "nan"],
+    ids=["length", "negative", "nan"],
 )
 def test_bad_sample_weights_are_refused(data, forest, weight, message, method):
     with pytest.raises(ValueError, match=message):

@@ -164,15 +164,6 @@ def test_classes_in_words_stand_for_codes_by_position_too(unfitted, data, forest
 # Soft labels made beforehand
 
 
-def test_teacher_proba_without_y_needs_classes(data, forest):
-    X, _ = data
-    proba = forest.predict_proba(X)
-    with pytest.raises(ValueError, match="pass classes="):
-        distilled(alpha=1.0).fit(X, teacher_proba=proba)
-    clf = distilled(alpha=1.0, classes=NAMES).fit(X, teacher_proba=proba)
-    assert_array_equal(clf.classes_, NAMES)
-
-
 # Classes of chunks
 
 

@@ -7,9 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -294,38 +292,6 @@ def test_rows_of_frames(library):
     clf.fit(library(X), y, X_transfer=U)
 
     assert clf.predict_proba(U).shape == (20, 2)
-
-
-def no_table(kind):
-    """Return rows that are no dense table, labels, and a classifier of such rows."""
-    y = np.arange(20) % 2
-    student = tiny_net(max_epochs=1, module__n_features=4)
-    if kind == "sparse":
-        X, steps = csr_matrix(np.eye(20, 4, dtype=np.float32)), []
-    elif kind == "images":
-        X, steps = np.ones((20, 2, 2), np.float32), [FunctionTransformer(flattened)]
-    else:
-        X = ["some text", "another one"] * 10
-        steps = [TfidfVectorizer(dtype=np.float32), FunctionTransformer(dense)]
-    teacher = make_pipeline(*steps, LogisticRegression()).fit(X, y)
-    return X, y, DistilledClassifier(teacher, make_pipeline(*steps, student))
-
-
-@pytest.mark.parametrize("kind", ["sparse", "images", "texts"])
-def test_auto_makes_no_rows_of_what_is_no_table(kind, asked):
-    X, y, clf = no_table(kind)
-
-    clf.set_params(augmenter="auto").fit(X, y, X_transfer=X[:5])
-
-    assert asked == [20, 5]
-
-
-def flattened(X):
-    return X.reshape(len(X), -1)
-
-
-def dense(X):
-    return X.toarray()
 
 
 def test_columns_have_to_be_those_of_X(data32):

@@ -87,9 +87,6 @@ def features_of(teacher, X, reduction=None):
     return teacher_features(teacher, X, "auto", reduction)[0]
 
 
-# In sample
-
-
 # Out of fold
 
 
@@ -118,26 +115,41 @@ def test_out_of_fold_rows_are_labeled_by_a_clone_that_did_not_see_them(cv, fitte
     assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
 
 
+def all_but(*test, n_rows=12):
+    return np.setdiff1d(np.arange(n_rows), test), np.array(test)
+
+
+THREE = np.arange(30) % 3
+PAIRS = np.array([0, 1] * 5 + [2, 2])
+
+
 @pytest.mark.parametrize(
-    "cv",
+    ("y", "cv", "unseen"),
     [
-        ShuffleSplit(2, test_size=0.3, random_state=0),
-        TimeSeriesSplit(3),
-        PredefinedSplit(np.repeat([-1, 0, 1], 10)),
+        pytest.param(THREE, TimeSeriesSplit(3), range(9, 30), id="later rows alone"),
+        pytest.param(
+            THREE,
+            PredefinedSplit(np.repeat([-1, 0, 1], 10)),
+            range(10, 30),
+            id="rows of no fold",
+        ),
+        # Each fold lacks the class it holds out, which no clone knows.
+        pytest.param(np.sort(THREE), KFold(3), [], id="folds of a class"),
+        # A clone that does not know the class of a row has no say in its average.
+        pytest.param(PAIRS, [all_but(10, 11), all_but(0, 10)], [0, 10], id="averages"),
+        pytest.param(np.r_[PAIRS[:10], 2], 5, range(10), id="one row of a class"),
+        pytest.param(PAIRS, 5, range(12), id="two rows of a class"),
+        pytest.param(np.arange(4), 5, [], id="a row for each class"),
+        pytest.param(np.array([0, 0, 1]), 5, [0, 1], id="fewer rows than folds"),
     ],
-    ids=repr,
 )
-def test_rows_that_are_never_held_out_fall_back_on_the_whole_teacher(cv):
-    y = np.arange(30) % 3
-    X = numbered(y)
-    held_out = np.unique(np.concatenate([test for _, test in cv.split(X, y)]))
+def test_rows_that_no_clone_can_label_fall_back_on_the_whole_teacher(y, cv, unseen):
+    labels = soft_labels(Memorizer(), numbered(y), y, cv=cv)
 
-    labels = soft_labels(Memorizer(), X, y, cv=cv)
-
-    expected = np.full(30, SEEN)
-    expected[held_out] = UNSEEN
-    assert 0 < len(held_out) < 30
+    expected = np.where(np.isin(np.arange(len(y)), unseen), UNSEEN, SEEN)
+    assert labels.shape == (len(y), len(np.unique(y)))
     assert_allclose(labels[:, 0], expected)
+    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_overlapping_held_out_sets_are_averaged_by_how_often(data):
@@ -153,40 +165,6 @@ def test_overlapping_held_out_sets_are_averaged_by_how_often(data):
     held = times > 0
     assert set(times) > {1, 2}
     assert_allclose(labels[held], total[held] / times[held, None], rtol=1e-5)
-
-
-@pytest.mark.parametrize("n_rare", [1, 2, 3])
-def test_rare_class_is_labeled_without_a_warning(n_rare):
-    y = np.array([0, 1] * 15 + [2] * n_rare)
-
-    labels = soft_labels(Memorizer(), numbered(y), y, cv=5)
-
-    assert labels.shape == (len(y), 3)
-    common = y < 2
-    assert_allclose(labels[common, 0], UNSEEN)
-    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
-    # The only row of its class can but be labeled by a teacher that saw it.
-    assert_allclose(labels[~common, 0], SEEN if n_rare == 1 else UNSEEN)
-
-
-def test_class_that_a_fold_lacks_keeps_its_column():
-    y = np.repeat([0, 1, 2], 10)  # unshuffled: each fold lacks the class it holds out
-
-    labels = soft_labels(Memorizer(), numbered(y), y, cv=KFold(3))
-
-    assert labels.shape == (30, 3)
-    assert_allclose(labels[:, 0], SEEN)  # none of the clones knew the row's class
-
-
-def test_clone_that_does_not_know_the_class_of_a_row_has_no_say_in_its_average():
-    y = np.array([0, 1] * 5 + [2, 2])
-    both_out, one_out = np.array([10, 11]), np.array([0, 10])
-    cv = [(np.setdiff1d(np.arange(12), test), test) for test in (both_out, one_out)]
-
-    labels = soft_labels(Memorizer(), numbered(y), y, cv=cv)
-
-    assert_allclose(labels[[0, 10]], [[UNSEEN, (1 - UNSEEN) / 2, (1 - UNSEEN) / 2]] * 2)
-    assert_allclose(labels[11, 0], SEEN)
 
 
 FOLDS = {
@@ -270,14 +248,6 @@ def test_training_folds_of_one_class_are_not_fitted():
     assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
     whole = LogisticRegression().fit(numbered(y), y)
     assert_allclose(labels[9], whole.predict_proba(numbered(y)[9:])[0], rtol=1e-5)
-
-
-@pytest.mark.parametrize("y", [np.arange(4), np.array([0, 0, 1])])
-def test_fewer_rows_than_folds_are_labeled(y):
-    labels = soft_labels(Memorizer(), numbered(y), y, cv=5)
-
-    assert labels.shape == (len(y), len(np.unique(y)))
-    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_folds_in_threads_give_the_labels_of_one_after_the_other(data):

@@ -34,7 +34,7 @@ from torch import nn
 from skdistill import DistilledClassifier, make_student
 from skdistill.losses import KLLoss
 from skdistill.schedules import CosineSchedule, LinearSchedule
-from tests.conftest import FittedTeacher, TinyModule, small_student, tiny_net
+from tests.conftest import FittedTeacher, Seen, TinyModule, small_student, tiny_net
 from tests.training.conftest import assert_same_weights, column, distilled
 
 METHODS = pytest.mark.parametrize("method", ["fit", "partial_fit"])
@@ -645,17 +645,6 @@ def test_a_schedule_that_runs_out_of_range_is_found_before_the_training(
 # What a student that is trained on is compared with
 
 
-class Targets:
-    """A loss that keeps what it is told of the teacher."""
-
-    def __init__(self):
-        self.seen = []
-
-    def __call__(self, student, teacher):
-        self.seen.append(teacher.clone())
-        return student.square().mean()
-
-
 def whole_batches(**params):
     return tiny_net(
         batch_size=-1, max_epochs=1, iterator_train__shuffle=False, lr=1e-3, **params
@@ -665,23 +654,23 @@ def whole_batches(**params):
 @pytest.mark.parametrize("method", ["partial_fit", "fit"], ids=["partial_fit", "warm"])
 def test_further_trainings_keep_the_basis_of_the_leaves(data, forest, method):
     X, y = data
-    targets = Targets()
+    targets = Seen()
     clf = distilled(forest, whole_batches(warm_start=True), relation_loss=targets)
     getattr(clf, method)(X[:60], y[:60])
     # Also past a training that looks at no features.
     getattr(clf.set_params(relation_weight=0.0), method)(X, y)
     getattr(clf.set_params(relation_weight=1.0), method)(X[30:], y[30:])
-    assert_allclose(targets.seen[-1][:30], targets.seen[0][30:], atol=1e-5)
+    assert_allclose(targets.teacher[-1][:30], targets.teacher[0][30:], atol=1e-5)
 
 
 def test_another_teacher_has_a_basis_of_its_own(data, forest):
-    targets = Targets()
+    targets = Seen()
     clf = distilled(forest, whole_batches(), relation_loss=targets).partial_fit(*data)
     other = RandomForestClassifier(20, random_state=7).fit(*data)
     clf.set_params(teacher=other).partial_fit(*data)
-    assert targets.seen[-1].square().mean() == pytest.approx(1, rel=1e-3)
+    assert np.square(targets.teacher[-1]).mean() == pytest.approx(1, rel=1e-3)
     clf.set_params(teacher=[forest, other]).partial_fit(*data)
-    assert targets.seen[-1].shape == (90, 128)
+    assert targets.teacher[-1].shape == (90, 128)
 
 
 # Parameters, clones and the teacher that was fitted

@@ -51,12 +51,6 @@ def parts():
     return [(X[rows], y[rows]) for rows in np.split(np.arange(900), 3)]
 
 
-@pytest.fixture
-def calls(count_calls):
-    """Count how often logistic regressions are fitted and asked."""
-    return count_calls(LogisticRegression, "fit", "predict_proba")
-
-
 def student(teacher, calibrate_teacher="out_of_fold", **params):
     params = {"random_state": 0} | params
     return DistilledClassifier(
@@ -223,20 +217,6 @@ def test_classes_name_the_columns_of_a_fitted_teacher(method, parts):
 
         expected = temperature(fitted, X, y, calibration)
         assert found == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize("calibration", ["out_of_fold", "pair"])
-def test_classes_may_name_more_than_an_unfitted_teacher_learns(calibration, parts):
-    train, held_out, _ = parts
-    rows = held_out if calibration == "pair" else calibration
-
-    question = question_of(*train, calibration=rows, random_state=0)
-
-    found = label(
-        GaussianNB(), replace(question, target=Classes([3, 2, 1, 0]))
-    ).temperature
-
-    assert found == label(GaussianNB(), question).temperature
 
 
 def test_meta_estimator_hands_over_codes(parts):

@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skdistill import DistilledClassifier, inspection
-from tests.conftest import tiny_net
+from skdistill import inspection
+from tests.training.conftest import distilled
 
 CLASS_WEIGHT = {"a": 1.0, "b": 4.0, "c": 0.5}
 
@@ -27,11 +27,6 @@ def rare():
     rng = np.random.RandomState(0)
     y = (rng.uniform(size=600) < 0.1).astype(int)
     return rng.normal(size=(600, 2)) + 1.5 * y[:, np.newaxis], y
-
-
-def distilled(teacher=None, **params):
-    defaults = {"augmenter": None, "random_state": 0}
-    return DistilledClassifier(teacher, tiny_net(max_epochs=3), **defaults | params)
 
 
 @pytest.mark.parametrize(

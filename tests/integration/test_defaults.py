@@ -5,11 +5,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from skorch import NeuralNetClassifier
 
 from skdistill import DistilledClassifier, make_student
 from skdistill._students._student import net_of
 from skdistill.augmentation import MUNGE
+from tests.conftest import tiny_net
 
 N_ROWS = 200
 
@@ -126,15 +126,7 @@ def test_labels_count_on_made_rows_unless_alpha_is_1(teacher, rows):
 
 
 def test_a_net_of_ones_own_learns_from_its_training_rows(teacher, rows):
-    class_of = make_student()[-1]
-    net = NeuralNetClassifier(
-        class_of.module,
-        criterion=class_of.criterion,
-        max_epochs=2,
-        train_split=None,
-        verbose=0,
-    )
-    clf = trained(teacher, (rows[0].astype(np.float32), rows[1]), net)
+    clf = trained(teacher, rows, tiny_net(max_epochs=2), augmenter="auto")
     assert n_rows_of(clf) == N_ROWS
     assert not hasattr(clf, "teacher_temperature_")
 

@@ -12,21 +12,10 @@ from sklearn.neural_network import MLPClassifier
 from torch import nn
 
 from skdistill import TorchTeacher
-from tests.conftest import tiny_net
+from tests.conftest import Seen, tiny_net
 from tests.training.conftest import column, distilled, sgd_net, tensor
 
 CLIP = 1e-6
-
-
-class Seen:
-    """A loss that keeps what it is told of the teacher."""
-
-    def __init__(self):
-        self.teacher = []
-
-    def __call__(self, student, teacher):
-        self.teacher.append(teacher.numpy().copy())
-        return student.square().mean()
 
 
 class TeacherNet(nn.Module):

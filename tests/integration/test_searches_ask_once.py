@@ -9,7 +9,6 @@ import textwrap
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -23,12 +22,6 @@ from tests.kinds import FITTED, UNFITTED, NotOfScikitLearn, WithoutFit, net
 
 ROOT = pathlib.Path(__file__).parents[2]
 GRID = {"temperature": [1, 4], "alpha": [0.1, 1.0]}
-
-
-@pytest.fixture
-def calls(count_calls):
-    """Count how often logistic regressions are fitted and asked."""
-    return count_calls(LogisticRegression, "fit", "predict_proba")
 
 
 def student(teacher, **params):
@@ -160,23 +153,6 @@ def test_teacher_with_features(fitted, data32, count_calls):
 # What is not kept
 
 
-def test_teacher_that_cannot_be_pickled_is_asked_each_time(data32, calls, tmp_path):
-    X, y = data32
-    teacher = LogisticRegression().fit(X, y)
-    teacher.connection = (_ for _ in ())
-
-    with pytest.warns(UserWarning, match="memory does not keep"):
-        found = [student(teacher, memory=tmp_path).fit(X, y) for _ in range(2)]
-
-    assert calls["predict_proba"] == 2
-    assert store.nbytes == 0
-    assert not any(tmp_path.iterdir())
-    del teacher.connection
-    plain = student(teacher).fit(X, y).predict_proba(X)
-    for clf in found:
-        assert_array_equal(clf.predict_proba(X), plain)
-
-
 def test_chunks_of_partial_fit_are_not_kept(data32):
     X, y = data32
     clf = student(LogisticRegression().fit(X, y))
@@ -197,20 +173,6 @@ def test_teacher_that_an_earlier_fit_fitted_is_not_there(data32):
 
 
 # memory=
-
-
-def test_memory_keeps_the_reduction_of_features(data32, tmp_path):
-    X, y = data32
-    forest = FITTED["forest"](X, y)
-    params = {"relation_loss": "pkt", "memory": tmp_path}
-    first = student(forest, **params).fit(X, y)
-    store.clear()
-    second = student(forest, **params).fit(X, y)
-
-    first.partial_fit(X[:20], y[:20])
-    second.partial_fit(X[:20], y[:20])
-
-    assert_allclose(second.predict_proba(X), first.predict_proba(X), atol=1e-5)
 
 
 PROGRAM = """

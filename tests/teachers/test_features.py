@@ -23,7 +23,14 @@ from skdistill._teachers._features import (
 )
 from skdistill.utils._layers import NoFeaturesError
 from tests.conftest import TinyModule, tiny_net
-from tests.kinds import Tokens, hist_boosting, perceptron, scaled, small_forest
+from tests.kinds import (
+    Tokens,
+    features_of,
+    hist_boosting,
+    perceptron,
+    scaled,
+    small_forest,
+)
 
 QUESTION = FeatureQuestion("auto", required=True)
 
@@ -74,10 +81,6 @@ class OwnClassifier(TinyModule):
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)
-
-
-def features_of(teacher, X, how="auto", reduction=None):
-    return teacher_features(teacher, X, how, reduction)[0]
 
 
 # Perceptrons

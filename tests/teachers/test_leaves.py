@@ -13,15 +13,12 @@ from sklearn.tree import DecisionTreeClassifier
 from skdistill._teachers import _features
 from skdistill._teachers._features import N_LEAF_FEATURES, leaves_of, teacher_features
 from tests.kinds import (
+    features_of,
     hist_boosting,
     lightgbm_classifier,
     small_forest,
     xgboost_classifier,
 )
-
-
-def features_of(teacher, X, how="auto", reduction=None):
-    return teacher_features(teacher, X, how, reduction)[0]
 
 
 def binary(y):

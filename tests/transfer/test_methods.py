@@ -40,7 +40,6 @@ from skdistill._teachers import _asking
 from skdistill._teachers._features import (
     N_LEAF_FEATURES,
     FeatureQuestion,
-    teacher_features,
 )
 from skdistill._transfer._methods import answer_of
 from skdistill._transfer._question import Question
@@ -48,7 +47,13 @@ from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE
 from skdistill.utils._layers import NoFeaturesError
 from tests.conftest import NAMES
-from tests.kinds import perceptron, scaled, small_forest, xgboost_classifier
+from tests.kinds import (
+    features_of,
+    perceptron,
+    scaled,
+    small_forest,
+    xgboost_classifier,
+)
 
 UNSEEN, SEEN = 0.25, 0.75
 FEATURES = FeatureQuestion("auto", required=True)
@@ -81,10 +86,6 @@ def numbered(y):
 def answered(teacher, X, y, method, **how):
     question = Question(X, y, target=Classes(), method=method, **how)
     return answer_of(teacher, question)
-
-
-def features_of(teacher, X, reduction=None):
-    return teacher_features(teacher, X, "auto", reduction)[0]
 
 
 # Out of fold

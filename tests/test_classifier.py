@@ -129,16 +129,6 @@ def test_one_class_is_enough_where_the_teacher_knows_more(data, forest):
     assert (clf.predict(X) == 1).mean() > 0.9
 
 
-@pytest.mark.parametrize(
-    ("teacher", "proba"),
-    [(GaussianNB(), None), (None, np.ones((90, 1)))],
-    ids=["unfitted", "proba"],
-)
-def test_one_class_is_refused_where_nobody_knows_another(teacher, proba, data):
-    with pytest.raises(ValueError, match=r"at least 2 classes.*1 class"):
-        distilled(teacher).fit(data[0], np.zeros(90, int), teacher_proba=proba)
-
-
 # Codes
 
 

@@ -291,32 +291,6 @@ def test_search_asks_and_fits_once_per_training_set(by_pair, fitted, parts, call
     assert search.best_estimator_.teacher_temperature_ > 0
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"y": "other"},
-        {"sample_weight": np.linspace(0, 1, 300)},
-        {"cv": 3},
-        {"calibrate_teacher": None},
-    ],
-    ids=str,
-)
-def test_out_of_fold_temperature_follows_what_it_depends_on(change, parts):
-    (X, y), _, _ = parts
-    teacher = GaussianNB().fit(X, y)
-    params = {"calibrate_teacher": "out_of_fold", "method": "in_sample"}
-    params |= {"random_state": 0, "y": y}
-    if "y" in change:
-        change = {"y": np.roll(y, 1)}
-    before = soft_labels(teacher, X, **params)
-
-    after = soft_labels(teacher, X, **params | change)
-
-    store.clear()
-    assert_array_equal(after, soft_labels(teacher, X, **params | change))
-    assert np.any(after != before)
-
-
 def test_temperature_of_a_pair_follows_its_labels_rows_and_names(parts):
     (X, y), (X_cal, y_cal), _ = parts
     teacher = GaussianNB().fit(X, y)

@@ -1,21 +1,17 @@
-"""What a teacher does to the rows, and classes that its student alone knows of."""
+"""What a teacher is asked, what it does to the rows, and what the student learns."""
 
+import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.datasets import make_moons
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdistill import DistilledClassifier, TorchTeacher
-from tests.kinds import net, scaled
-
-
-def distill(teacher, **params):
-    defaults = {"student": net(), "alpha": 1.0, "random_state": 0}
-    return DistilledClassifier(teacher, **defaults | params)
-
-
-# What a teacher does to the rows
+from skdistill import TorchTeacher
+from tests.conftest import distilled, tiny_net
+from tests.kinds import WithoutFitWithClasses, scaled
 
 
 def doubled(X):
@@ -54,12 +50,39 @@ def test_teacher_that_overwrites_rows_teaches_what_a_well_behaved_one_does(
 ):
     X, y = data32
     kept = X.copy()
-    common = {"teacher": LogisticRegression(), "relation_loss": "pkt"}
+    common = {"teacher": LogisticRegression(), "relation_loss": "pkt", "alpha": 1.0}
 
-    proba = distill(**common | overwriting).fit(X, y).predict_proba(X)
+    proba = distilled(**common | overwriting).fit(X, y).predict_proba(X)
 
     assert_array_equal(X, kept)
-    assert_array_equal(proba, distill(**common | plain).fit(X, y).predict_proba(X))
+    assert_array_equal(proba, distilled(**common | plain).fit(X, y).predict_proba(X))
 
 
 # Classes
+
+
+def test_the_teacher_gets_the_rows_as_they_came(data, forest):
+    seen = []
+
+    class Spy(WithoutFitWithClasses):
+        def predict_proba(self, X):
+            seen.append(X)
+            return super().predict_proba(X)
+
+    student = make_pipeline(StandardScaler(), tiny_net())
+    distilled(Spy(forest), student).fit(*data)
+    assert_array_equal(seen[0], data[0])
+
+
+def test_a_distilled_student_agrees_more_with_its_teacher_than_one_of_labels():
+    X, y = make_moons(300, noise=0.2, random_state=0)
+    noisy = np.where(np.random.RandomState(0).uniform(size=300) < 0.3, 1 - y, y)
+    teacher = RandomForestClassifier(20, min_samples_leaf=10, random_state=0)
+    teacher.fit(X, noisy)
+    student = tiny_net(module__n_hidden=64, max_epochs=100)
+
+    def agreement(alpha):
+        clf = distilled(teacher, student, alpha=alpha).fit(X[:100], noisy[:100])
+        return np.mean(clf.predict(X[100:]) == teacher.predict(X[100:]))
+
+    assert agreement(1.0) > agreement(0.0) + 0.05

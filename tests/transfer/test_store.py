@@ -239,13 +239,12 @@ def test_question_without_a_fingerprint_is_asked_each_time():
 @pytest.mark.parametrize(
     "make_memory",
     [
-        pytest.param(str, id="str"),
-        pytest.param(pathlib.Path, id="Path"),
-        pytest.param(lambda path: joblib.Memory(path, verbose=0), id="Memory"),
-        pytest.param(
-            lambda path: joblib.Memory(path, mmap_mode="r", verbose=0), id="mapped"
-        ),
+        str,
+        pathlib.Path,
+        lambda path: joblib.Memory(path, verbose=0),
+        lambda path: joblib.Memory(path, mmap_mode="r", verbose=0),
     ],
+    ids=["str", "Path", "Memory", "mapped"],
 )
 def test_memory_keeps_all_but_the_teacher_beyond_the_process(make_memory, tmp_path):
     features = np.ones((10, 2), np.float32)

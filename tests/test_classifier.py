@@ -94,26 +94,6 @@ def test_labels_of_any_kind_come_back_as_they_were(labels, fitted, data):
     assert_array_equal(clf.classes_[clf.predict_proba(X).argmax(axis=1)], predicted)
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda y: pd.Series(y, index=range(90, 0, -1), dtype=object),
-        lambda y: pd.Series(y, index=range(90, 0, -1)),
-        lambda y: pd.Series(y, index=range(90, 0, -1)).astype("category"),
-        pl.Series,
-        list,
-    ],
-    ids=["object", "string", "category", "polars", "list"],
-)
-def test_labels_may_be_a_series(wrap, data):
-    X, y = data[0], NAMES[data[1]]
-    clf = distilled(LogisticRegression()).fit(X, wrap(y))
-    plain = distilled(LogisticRegression()).fit(X, y)
-    assert_array_equal(clf.classes_, NAMES)
-    assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
-    assert clf.score(X, wrap(y)) == plain.score(X, y)
-
-
 def test_rows_of_a_class_that_the_teacher_lacks_teach_by_their_labels(data):
     X, y = data
     teacher = GaussianNB().fit(X[y < 2], y[y < 2])

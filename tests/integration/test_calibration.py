@@ -393,24 +393,21 @@ def test_teacher_that_cannot_be_fitted_again_needs_a_pair(make_teacher, parts):
 
 
 @pytest.mark.parametrize(
-    ("calibrate_teacher", "message"),
+    ("spoil", "message"),
     [
-        ("in_sample", "The 'calibrate_teacher' parameter"),
+        (lambda X, y: "in_sample", "The 'calibrate_teacher' parameter"),
         (lambda X, y: (X, NAMES[y]), "share no class"),
         (lambda X, y: (X[:, :2], y), "X has 2 features"),
     ],
     ids=["name", "names", "width"],
 )
 @pytest.mark.parametrize("fitted", [False, True])
-def test_bad_calibration_is_refused(fitted, calibrate_teacher, message, parts):
+def test_bad_calibration_is_refused(fitted, spoil, message, parts):
     teacher = GaussianNB()
     if fitted:
         teacher.fit(*parts[0])
-    if callable(calibrate_teacher):
-        calibrate_teacher = calibrate_teacher(*parts[1])
-
     with pytest.raises(ValueError, match=message):
-        student(teacher, calibrate_teacher).fit(*parts[0])
+        student(teacher, spoil(*parts[1])).fit(*parts[0])
 
 
 def test_out_of_fold_needs_all_rows_and_labels_of_two_classes(parts):

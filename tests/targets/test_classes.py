@@ -33,7 +33,18 @@ def test_column_vector_of_labels_warns_as_in_scikit_learn():
     assert checked.shape == (90,)
 
 
-@pytest.mark.parametrize("kind", [list, pd.Series, np.array])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        list,
+        np.array,
+        pl.Series,
+        pd.Series,
+        lambda y: pd.Series(y, index=[7, 5, 3], dtype=object),
+        lambda y: pd.Series(y, dtype="category"),
+    ],
+    ids=["list", "array", "polars", "pandas", "objects", "category"],
+)
 def test_labels_become_an_array(kind):
     checked = Classes().check_y(kind(["a", "b", "a"]), range(3))
 

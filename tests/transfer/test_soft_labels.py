@@ -200,10 +200,6 @@ def first_columns(teacher, X):
     return X[:, :2]
 
 
-def last_columns(teacher, X):
-    return X[:, 2:]
-
-
 @pytest.fixture
 def asked(count_calls):
     return count_calls(LogisticRegression, "predict_proba")
@@ -228,15 +224,16 @@ def test_same_features_are_asked_once(how, data32, asked):
 def test_other_functions_and_layers_are_asked_anew(data32):
     X, y = data32
     teacher = net(max_epochs=1).fit(X, y)
-    hows = [first_columns, last_columns, None, "auto", "0", "2"]
-    hows += [lambda teacher, X, c=c: X[:, [c]] for c in (0, 1)]
+    chosen = [[0, 1], [2, 3], [0], [1]]
+    hows = [lambda teacher, X, columns=columns: X[:, columns] for columns in chosen]
+    hows += [None, "auto", "0", "2"]
 
     found = [features(teacher, X, how) for how in hows * 2]
 
     widths = [None if one is None else one.shape[1] for one in found]
-    assert widths == [2, 2, None, 8, 8, 3, 1, 1] * 2
-    for position, columns in [(0, [0, 1]), (1, [2, 3]), (6, [0]), (7, [1])]:
-        assert_array_equal(found[position], X[:, columns])
+    assert widths == [2, 2, 1, 1, None, 8, 8, 3] * 2
+    for one, columns in zip(found[8:12], chosen, strict=True):
+        assert_array_equal(one, X[:, columns])
 
 
 def test_other_reduction_is_asked_anew(forest, data):

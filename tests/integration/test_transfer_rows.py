@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -292,6 +293,17 @@ def test_rows_of_frames(library):
     clf.fit(library(X), y, X_transfer=U)
 
     assert clf.predict_proba(U).shape == (20, 2)
+
+
+def test_sparse_rows_teach_as_dense_ones(data32):
+    X, y = data32
+    dense, thin = (
+        quick(LogisticRegression())
+        .fit(kind(X), y, X_transfer=kind(X[:20]))
+        .predict_proba(X)
+        for kind in (np.asarray, csr_matrix)
+    )
+    assert_allclose(thin, dense, atol=1e-4)
 
 
 def test_columns_have_to_be_those_of_X(data32):

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 from torch import nn
@@ -49,6 +50,17 @@ class Lookup(nn.Module):
 
     def forward(self, X):
         return self.logits(X[:, 3].long())
+
+
+class Seen:
+    """A loss that keeps what it is told of the teacher."""
+
+    def __init__(self):
+        self.teacher = []
+
+    def __call__(self, student, teacher):
+        self.teacher.append(teacher.numpy().copy())
+        return student.square().mean()
 
 
 class FittedTeacher(ClassifierMixin, BaseEstimator):
@@ -222,6 +234,12 @@ def _counted(method, calls):
 def bars_at_once(monkeypatch):
     """Show bars of short tasks, and each of their steps."""
     monkeypatch.setattr("skdistill.utils._bars._SECONDS", 0)
+
+
+@pytest.fixture
+def calls(count_calls):
+    """Count how often logistic regressions are fitted and asked."""
+    return count_calls(LogisticRegression, "fit", "predict_proba")
 
 
 @pytest.fixture(autouse=True)

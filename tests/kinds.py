@@ -21,6 +21,7 @@ from sklearn.svm import LinearSVC
 from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher
+from skdistill._teachers._features import teacher_features
 from tests.conftest import tiny_net
 
 
@@ -111,6 +112,10 @@ def torch_teacher(X, y):
         module.weight.copy_(torch.tensor(fitted.coef_))
         module.bias.copy_(torch.tensor(fitted.intercept_))
     return TorchTeacher(module, classes=fitted.classes_)
+
+
+def features_of(teacher, X, how="auto", reduction=None):
+    return teacher_features(teacher, X, how, reduction)[0]
 
 
 UNFITTED = {

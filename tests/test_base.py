@@ -32,10 +32,10 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
-from skdistill.losses import ContrastiveLoss, DKDLoss, HintLoss, KLLoss
+from skdistill.losses import KLLoss
 from skdistill.schedules import CosineSchedule, LinearSchedule
-from tests.conftest import FittedTeacher, TinyModule, small_student, tiny_net
-from tests.training.conftest import column, distilled
+from tests.conftest import FittedTeacher, Seen, TinyModule, small_student, tiny_net
+from tests.training.conftest import assert_same_weights, column, distilled
 
 METHODS = pytest.mark.parametrize("method", ["fit", "partial_fit"])
 
@@ -54,26 +54,14 @@ def state_of(clf):
 # What fit refuses, partial_fit refuses
 
 
-def vector(student, teacher):
-    return (student**2).mean(dim=1)
-
-
 REFUSED = {
     "temperature 0": ({"temperature": 0.0}, "The 'temperature' parameter"),
-    "temperature NaN": ({"temperature": np.nan}, "The 'temperature' parameter"),
     "alpha": ({"alpha": 1.1}, "The 'alpha' parameter"),
-    "alpha NaN": ({"alpha": np.nan}, "The 'alpha' parameter"),
+    "word": ({"alpha": "best"}, "The 'alpha' parameter"),
     "classes": ({"classes": 3}, "The 'classes' parameter"),
     "schedule": ({"temperature": LinearSchedule(2, -2)}, "must be above 0"),
-    "schedule of one": ({"alpha": lambda epoch: 1.0}, "does not take these two"),
     "loss": ({"loss": "klx"}, "'klx' is not known.*'kl'"),
-    "feature_loss": ({"feature_loss": "rkd"}, "'rkd' is not known.*'hint'"),
-    "no loss": ({"loss": None}, "alpha=0"),
-    "class": ({"feature_loss": HintLoss}, r"pass an instance of it: HintLoss\(\)"),
-    "weight": ({"relation_loss": [("rkd", -0.5)]}, "weight of 'rkd'.*-0.5"),
-    "feature_weight": ({"feature_weight": -1}, "feature_weight"),
     "relation_weight": ({"relation_weight": np.inf}, "relation_weight"),
-    "nothing": ({"loss": [("kl", 0)], "alpha": 1.0}, "nothing to learn from"),
     "no features": (
         {"teacher": LogisticRegression(), "feature_loss": "hint"},
         "LogisticRegression.*teacher_features=",
@@ -131,12 +119,7 @@ REFUSED_STUDENTS = {
         {"relation_loss": "rkd", "student__batch_size": 1},
         "batch_size is 1: it takes 2",
     ),
-    "no scalar": ({"feature_loss": vector}, r"scalar tensor, got Tensor of shape"),
-    "no tensor": ({"relation_loss": lambda s, t: 1.0}, "scalar tensor, got float"),
-    "parameter of a loss": (
-        {"relation_loss": ContrastiveLoss(n_components=0)},
-        "'n_components' parameter of ContrastiveLoss must be an int",
-    ),
+    "no scalar": ({"relation_loss": lambda s, t: 1.0}, "scalar tensor, got float"),
     "layer": ({"relation_loss": "rkd", "student_layer": "9"}, "no layer '9'"),
     "module": ({"student": nn.Linear(4, 3)}, "torch module Linear; wrap it in a net"),
     "misspelt": ({"student": tiny_net(module__n_hiden=4)}, "n_hiden"),
@@ -169,9 +152,8 @@ def test_features_cannot_be_asked_of_teacher_proba(data, forest, hidden, method)
 
 
 @METHODS
-@pytest.mark.parametrize("loss", ["dkd", [("kl", 1), (DKDLoss(), 1)]], ids=str)
-def test_a_loss_on_labels_needs_labels(data, forest, begun, loss, method):
-    clf = distilled(forest, tiny_net(callbacks=[begun]), loss=loss, alpha=1.0)
+def test_a_loss_on_labels_needs_labels(data, forest, begun, method):
+    clf = distilled(forest, tiny_net(callbacks=[begun]), loss="dkd", alpha=1.0)
     with pytest.raises(ValueError, match="needs labels, but the target y is None"):
         getattr(clf, method)(data[0])
     assert not begun.epochs
@@ -188,7 +170,7 @@ def test_a_loss_on_labels_needs_labels(data, forest, begun, loss, method):
         (lambda X: np.where(X > 1, np.nan, X), "NaN"),
         (lambda X: np.where(X > 1, np.inf, X), "infinity"),
         (lambda X: X[:0], "0 sample"),
-        (lambda X: np.full(X.shape, "x", dtype=object), "could not convert|numeric"),
+        (lambda X: np.full(X.shape, "x", object), "not convert|pass a data frame"),
     ],
     ids=["nan", "inf", "no rows", "strings"],
 )
@@ -216,13 +198,6 @@ def test_values_too_large_for_single_precision_are_refused(
         getattr(clf, method)(huge, data[1], teacher_proba=proba)
 
 
-def test_an_array_of_strings_is_refused_with_a_way_out(data):
-    words = data[0].astype(object)
-    words[:, 0] = "word"
-    with pytest.raises(ValueError, match="pass a data frame"):
-        DistilledClassifier(LogisticRegression()).fit(words, data[1])
-
-
 @pytest.mark.parametrize("student", [None, small_student()], ids=["none", "default"])
 def test_missing_values_are_taken_where_student_and_teacher_take_them(data, student):
     X, y = np.where(data[0] > 1, np.nan, data[0]), data[1]
@@ -244,7 +219,6 @@ def test_missing_values_that_were_trained_on_are_predicted(data, method):
     teacher = make_pipeline(SimpleImputer(), GaussianNB()).fit(X, y)
     clf = distilled(teacher, small_student())
     getattr(clf, method)(missing, y)
-    assert get_tags(clf).input_tags.allow_nan
     assert np.isfinite(clf.predict_proba(missing)).all()
     clf = distilled(GaussianNB().fit(X, y), small_student())
     getattr(clf, method)(X, y)
@@ -253,21 +227,12 @@ def test_missing_values_that_were_trained_on_are_predicted(data, method):
         clf.predict(missing)
 
 
-@pytest.mark.parametrize(
-    "container", [sparse.csr_matrix, sparse.csr_array, sparse.csc_array]
-)
-def test_a_net_takes_sparse_rows_as_dense_ones(data, container):
-    X, y = np.where(np.abs(data[0]) < 0.5, 0, data[0]), data[1]
-    clf = distilled(LogisticRegression())
-    of_teacher = get_tags(LogisticRegression()).input_tags  # they vary by version
-    assert get_tags(clf).input_tags.sparse == of_teacher.sparse
-    dense = clf.fit(X, y).predict_proba(X)
-    thin = clf.fit(container(X), y).predict_proba(container(X))
-    assert_allclose(thin, dense, atol=1e-4)
-
-
 @pytest.mark.parametrize("student", [None, small_student()], ids=["none", "default"])
-def test_the_default_student_refuses_sparse_rows(data, forest, student):
+def test_the_default_student_refuses_sparse_rows_that_a_net_takes(
+    data, forest, student
+):
+    net, teacher = distilled(LogisticRegression()), LogisticRegression()
+    assert get_tags(net).input_tags.sparse == get_tags(teacher).input_tags.sparse
     clf = DistilledClassifier(forest, student)
     assert not get_tags(clf).input_tags.sparse
     with pytest.raises(TypeError, match=r"toarray\(\).*student=make_student\(\)\[-1\]"):
@@ -331,33 +296,14 @@ def test_labels_that_are_no_classes_are_refused(data, forest, spoil, message, me
     ("weight", "message"),
     [
         (np.ones(89), "sample_weight.shape"),
-        (np.ones((90, 2)), "1D array or scalar"),
         (-np.ones(90), "Negative values"),
         (np.full(90, np.nan), "NaN"),
     ],
-    ids=["length", "2d", "negative", "nan"],
+    ids=["length", "negative", "nan"],
 )
 def test_bad_sample_weights_are_refused(data, forest, weight, message, method):
     with pytest.raises(ValueError, match=message):
         getattr(distilled(forest), method)(*data, sample_weight=weight)
-
-
-@METHODS
-@pytest.mark.parametrize("factor", [1e37, 1e-46], ids=str)
-@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
-def test_sample_weights_of_any_scale_train_the_same_student(
-    data, forest, alpha, factor, method
-):
-    weight = np.random.default_rng(0).uniform(0.5, 1.5, size=90)
-
-    def trained(weight):
-        net = tiny_net(max_epochs=2, optimizer=torch.optim.SGD)
-        clf = distilled(forest, net, alpha=alpha, relation_loss="rkd")
-        return getattr(clf, method)(*data, sample_weight=weight).predict_proba(data[0])
-
-    plain = trained(weight)
-    assert_allclose(trained(factor * weight), plain, rtol=1e-4, atol=1e-6)
-    assert np.abs(plain - trained(np.ones(90))).max() > 1e-3
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
@@ -373,26 +319,24 @@ def test_weights_count_as_rows(data, forest, alpha):
     assert np.abs(part - plain).max() > 1e-2
 
 
-def test_without_y_the_teacher_is_all_there_is_to_learn_from(data, forest):
-    X, y = data
-    with pytest.warns(UserWarning, match="alpha=0.7 is ignored. Set alpha=1") as seen:
-        unlabeled = distilled(forest).fit(X)
-    assert len(seen) == 1
-    labeled = distilled(forest, alpha=1.0).fit(X, y)
-    assert_array_equal(unlabeled.predict_proba(X), labeled.predict_proba(X))
-
-
 @METHODS
-def test_pure_distillation_without_y_is_silent(data, forest, method):
-    getattr(distilled(forest, alpha=1.0), method)(data[0])
-
-
-def test_without_y_a_schedule_of_alpha_counts_as_1(data, forest):
-    clf = distilled(forest, alpha=CosineSchedule(0.5, 0))
-    with pytest.warns(UserWarning, match="learns from the teacher alone"):
-        clf.fit(data[0])
-    assert column(clf, "alpha") == [1, 1, 1]
-    assert column(clf, "train_loss") == pytest.approx(column(clf, "train_loss_soft"))
+@pytest.mark.parametrize(
+    ("alpha", "match"),
+    [
+        (0.7, "alpha=0.7 is ignored. Set alpha=1"),
+        (CosineSchedule(0.5, 0), "learns from the teacher alone"),
+    ],
+    ids=["number", "schedule"],
+)
+def test_without_y_the_teacher_is_all_there_is_to_learn_from(
+    data, forest, alpha, match, method
+):
+    clf = distilled(forest, alpha=alpha)
+    with pytest.warns(UserWarning, match=match) as seen:
+        getattr(clf, method)(data[0])
+    assert len(seen) == 1
+    silent = getattr(distilled(forest, alpha=1.0), method)(data[0])
+    assert_array_equal(clf.predict_proba(data[0]), silent.predict_proba(data[0]))
 
 
 @pytest.mark.parametrize("teacher", [GaussianNB(), [GaussianNB()]], ids=["one", "list"])
@@ -528,17 +472,11 @@ def test_a_first_training_that_fails_leaves_nothing(data, forest, failure, metho
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_fit_that_fails_leaves_a_fitted_one_as_it_was(data, forest, failure):
-    clf = distilled(forest).fit(*data)
-    with fails(clf, data[0]):
-        clf.set_params(**FAILURES[failure]).fit(*data)
-
-
-def test_a_fit_on_other_data_that_fails_leaves_a_fitted_one_as_it_was(data, forest):
     X, y = data
     clf = distilled(forest).fit(X, y)
     frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
-    with fails(clf, X, ArithmeticError, "stop"):
-        clf.set_params(teacher=LogisticRegression(), loss=failing_loss)
+    with fails(clf, X):
+        clf.set_params(**{"teacher": LogisticRegression()} | FAILURES[failure])
         clf.fit(frame, np.array(["a", "b", "c"])[y])
 
 
@@ -587,19 +525,13 @@ def test_chunks_train_as_the_batches_of_fit_do(data, forest):
     assert len(chunked.history_) == 12
 
 
-def test_the_first_partial_fit_is_a_fit_of_one_epoch(data, forest):
-    once = distilled(forest, tiny_net(max_epochs=1)).fit(*data)
-    chunk = distilled(forest).partial_fit(*data)
-    assert_array_equal(chunk.predict_proba(data[0]), once.predict_proba(data[0]))
-
-
-@pytest.mark.parametrize("soft_labels", ["out_of_fold", "out_of_bag"])
-def test_chunks_are_labeled_in_sample(data, forest, soft_labels):
-    one, other = (
+def test_chunks_are_labeled_in_sample(data, forest):
+    one, two, other = (
         distilled(forest, soft_labels=how, cv=2).partial_fit(*data)
-        for how in (soft_labels, "in_sample")
+        for how in ("out_of_fold", "out_of_bag", "in_sample")
     )
-    assert_array_equal(one.predict_proba(data[0]), other.predict_proba(data[0]))
+    assert_same_weights(one, other)
+    assert_same_weights(two, other)
 
 
 def test_partial_fit_goes_on_after_fit_and_fit_starts_anew(data, forest):
@@ -609,16 +541,6 @@ def test_partial_fit_goes_on_after_fit_and_fit_starts_anew(data, forest):
     assert len(clf.history_) == 4
     assert not np.array_equal(clf.predict_proba(data[0]), first)
     assert_array_equal(clf.fit(*data).predict_proba(data[0]), first)
-
-
-def test_preprocessing_is_fitted_on_the_first_chunk_alone(data, forest):
-    X, y = data
-    clf = distilled(forest, make_pipeline(StandardScaler(), tiny_net()))
-    clf.partial_fit(X[:45], y[:45])
-    mean = clf.student_[0].mean_.copy()
-    assert_allclose(mean, X[:45].mean(axis=0))
-    clf.partial_fit(X[45:], y[45:])
-    assert_array_equal(clf.student_[0].mean_, mean)
 
 
 def test_chunks_need_not_hold_all_classes_of_the_teacher(data, forest):
@@ -653,12 +575,6 @@ def test_a_random_state_instance_moves_on_from_fit_to_fit(data, forest, method):
     assert not np.array_equal(trained(clf), first)
     again = distilled(forest, random_state=np.random.RandomState(0))
     assert_array_equal(trained(again), first)
-
-
-def test_a_random_state_of_none_draws_anew(data, forest):
-    clf = distilled(forest, random_state=None)
-    first = clf.fit(*data).predict_proba(data[0])
-    assert not np.array_equal(clf.fit(*data).predict_proba(data[0]), first)
 
 
 def test_a_warm_start_goes_on_where_it_stopped(data, forest):
@@ -729,17 +645,6 @@ def test_a_schedule_that_runs_out_of_range_is_found_before_the_training(
 # What a student that is trained on is compared with
 
 
-class Targets:
-    """A loss that keeps what it is told of the teacher."""
-
-    def __init__(self):
-        self.seen = []
-
-    def __call__(self, student, teacher):
-        self.seen.append(teacher.clone())
-        return student.square().mean()
-
-
 def whole_batches(**params):
     return tiny_net(
         batch_size=-1, max_epochs=1, iterator_train__shuffle=False, lr=1e-3, **params
@@ -749,23 +654,23 @@ def whole_batches(**params):
 @pytest.mark.parametrize("method", ["partial_fit", "fit"], ids=["partial_fit", "warm"])
 def test_further_trainings_keep_the_basis_of_the_leaves(data, forest, method):
     X, y = data
-    targets = Targets()
+    targets = Seen()
     clf = distilled(forest, whole_batches(warm_start=True), relation_loss=targets)
     getattr(clf, method)(X[:60], y[:60])
     # Also past a training that looks at no features.
     getattr(clf.set_params(relation_weight=0.0), method)(X, y)
     getattr(clf.set_params(relation_weight=1.0), method)(X[30:], y[30:])
-    assert_allclose(targets.seen[-1][:30], targets.seen[0][30:], atol=1e-5)
+    assert_allclose(targets.teacher[-1][:30], targets.teacher[0][30:], atol=1e-5)
 
 
 def test_another_teacher_has_a_basis_of_its_own(data, forest):
-    targets = Targets()
+    targets = Seen()
     clf = distilled(forest, whole_batches(), relation_loss=targets).partial_fit(*data)
     other = RandomForestClassifier(20, random_state=7).fit(*data)
     clf.set_params(teacher=other).partial_fit(*data)
-    assert targets.seen[-1].square().mean() == pytest.approx(1, rel=1e-3)
+    assert np.square(targets.teacher[-1]).mean() == pytest.approx(1, rel=1e-3)
     clf.set_params(teacher=[forest, other]).partial_fit(*data)
-    assert targets.seen[-1].shape == (90, 128)
+    assert targets.teacher[-1].shape == (90, 128)
 
 
 # Parameters, clones and the teacher that was fitted
@@ -852,22 +757,14 @@ def test_the_full_name_of_a_parameter_is_suggested(name, meant):
     ids=["alone", "pipeline", "search"],
 )
 def test_clones_share_a_fitted_teacher_and_nothing_else(forest, wrap):
-    clf = distilled(forest, loss=KLLoss(), temperature=LinearSchedule(8, 2))
-    copied = wrap(clf)
-    assert copied.teacher is forest
-    for part in ("student", "loss", "temperature"):
-        assert getattr(copied, part) is not getattr(clf, part)
-
-
-def test_clones_treat_a_list_of_teachers_element_by_element(data, forest):
     unfitted = GaussianNB()
-    clf = distilled([forest, unfitted]).fit(*data)
-    copied = clone(clf)
+    clf = distilled([forest, unfitted], loss=KLLoss(), temperature=LinearSchedule(8, 2))
+    copied = wrap(clf)
     assert copied.teacher[0] is forest
     assert copied.teacher[1] is not unfitted
-    assert not hasattr(unfitted, "classes_")
-    assert clf.teacher_[0] is forest
-    assert_array_equal(clf.teacher_[1].classes_, [0, 1, 2])
+    for part in ("student", "loss", "temperature"):
+        assert getattr(copied, part) is not getattr(clf, part)
+    assert wrap(distilled(forest)).teacher is forest
 
 
 @METHODS
@@ -885,7 +782,4 @@ def test_training_a_deep_copy_leaves_the_first_alone(data, forest):
     before = clf.predict_proba(data[0])
     copied = copy.deepcopy(clf).partial_fit(*data)
     assert_array_equal(clf.predict_proba(data[0]), before)
-    # The copy draws as the first does.
-    assert_array_equal(
-        clf.partial_fit(*data).predict_proba(data[0]), copied.predict_proba(data[0])
-    )
+    assert_same_weights(clf.partial_fit(*data), copied)  # it draws as the first does

@@ -1,6 +1,5 @@
 """What a notebook shows of an estimator."""
 
-import pickle
 import re
 
 import pytest
@@ -8,8 +7,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import skdistill
-from skdistill import DistilledClassifier, deploy, make_student
+from skdistill import DistilledClassifier, make_student
 from tests.conftest import tiny_net
 
 
@@ -62,21 +60,9 @@ def test_without_a_teacher_there_is_the_student():
     assert labels(clf)[1:] == ["student: NeuralNetClassifier", "NeuralNetClassifier"]
 
 
-def test_a_file_names_the_teacher_that_it_left_out(forest, data):
-    clf = DistilledClassifier(forest, tiny_net(max_epochs=1), augmenter=None)
-    loaded = pickle.loads(pickle.dumps(clf.fit(*data)))
-    assert "RandomForestClassifier, left out of the file" in str(labels(loaded))
-
-
 def test_what_was_fitted_is_shown(data):
     clf = DistilledClassifier(
         GaussianNB(), make_student((4,), max_epochs=1), augmenter=None
     ).fit(*data)
     shown = clf._sk_visual_block_().estimators
     assert list(shown) == [clf.teacher_, clf.student_]
-
-
-@pytest.mark.parametrize("module", [skdistill, deploy], ids=["skdistill", "deploy"])
-def test_completion_offers_the_public_names_alone(module):
-    assert dir(module) == sorted(module.__all__)
-    assert all(hasattr(module, name) for name in dir(module))

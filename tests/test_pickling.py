@@ -12,37 +12,42 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
-from skorch import NeuralNetClassifier
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
 from skdistill._training._prediction import is_trimmed
 from skdistill.schedules import LinearSchedule
-from tests.conftest import tiny_net
+from tests import conftest
+from tests.conftest import small_student, tiny_net
+from tests.kinds import net
 
-X, y = load_digits(return_X_y=True)
-X, y = X[:400], y[:400]
+X, y = load_iris(return_X_y=True)
+PROBA = 0.7 * np.eye(3)[y] + 0.1
+
+
+def distilled(teacher=None, student=None, **params):
+    student = small_student(max_epochs=3) if student is None else student
+    return conftest.distilled(teacher, student, **params)
 
 
 @pytest.fixture(scope="module")
 def forest():
-    return RandomForestClassifier(50, random_state=0).fit(X, y)
+    return RandomForestClassifier(20, random_state=0).fit(X, y)
 
 
 @pytest.fixture(scope="module")
 def fitted(forest):
-    student = make_student(max_epochs=3)
-    return DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    return distilled(forest).fit(X, y)
 
 
 def by_joblib(estimator):
@@ -78,15 +83,15 @@ def test_predictions_survive_to_the_bit(fitted, round_trip):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning:torch")  # from Python 3.13 on
 def test_a_compiled_student_predicts_the_same_from_a_file():
     net = tiny_net(compile=True, compile__backend="eager", max_epochs=1)
-    clf = DistilledClassifier(student=net, random_state=0)
-    clf.fit(X, y, teacher_proba=(np.eye(10)[y] + 0.1) / 2)
+    clf = distilled(student=net).fit(X, y, teacher_proba=PROBA)
     proba = clf.predict_proba(X)
     assert hasattr(clf.student_.criterion_, "_orig_mod")
     logits = clf.student_.forward(X.astype(np.float32)).double()
-    np.testing.assert_allclose(proba, logits.softmax(dim=1), rtol=1e-5)
+    assert_allclose(proba, logits.softmax(dim=1), rtol=1e-5)
     assert_array_equal(ROUND_TRIPS["pickle"](clf).predict_proba(X), proba)
 
 
+@pytest.mark.slow
 def test_predictions_in_a_new_process_are_the_same_to_the_bit(fitted, tmp_path):
     joblib.dump(fitted, tmp_path / "student.joblib")
     np.save(tmp_path / "X.npy", X)
@@ -101,26 +106,19 @@ def test_predictions_in_a_new_process_are_the_same_to_the_bit(fitted, tmp_path):
     assert_array_equal(np.load(tmp_path / "proba.npy"), fitted.predict_proba(X))
 
 
-@pytest.mark.parametrize("wrap", ["alone", "in a pipeline", "best_estimator_"])
+@pytest.mark.parametrize("wrap", ["in a pipeline", "best_estimator_"])
 def test_the_file_is_little_more_than_the_weights(forest, wrap):
-    clf = DistilledClassifier(forest, make_student(max_epochs=2), random_state=0)
-    if wrap == "in a pipeline":
-        clf = make_pipeline(clf)
+    clf = make_pipeline(distilled(forest, make_student(max_epochs=1)))
     if wrap == "best_estimator_":
-        search = GridSearchCV(clf, {"alpha": [0.5]}, cv=2).fit(X, y)
-        clf = search.best_estimator_
-    else:
-        clf.fit(X, y)
-    inner = clf[-1] if wrap == "in a pipeline" else clf
-    weights = sum(4 * p.numel() for p in inner.student_[-1].module_.parameters())
-    file = io.BytesIO()
-    joblib.dump(clf, file)
-    assert len(file.getvalue()) < 1.5 * weights + 16 * 1024
+        search = GridSearchCV(clf, {"distilledclassifier__alpha": [0.5]}, cv=2)
+        clf = search.fit(X, y).best_estimator_
+    module = clf.fit(X, y)[-1].student_[-1].module_
+    weights = sum(4 * p.numel() for p in module.parameters())
+    assert len(pickle.dumps(clf)) < 1.5 * weights + 16 * 1024
 
 
 def test_the_teacher_fitted_inside_is_not_in_the_file():
-    forest = RandomForestClassifier(20, random_state=0)
-    clf = DistilledClassifier(forest, make_student(max_epochs=2)).fit(X, y)
+    clf = distilled(RandomForestClassifier(5)).fit(X, y)
     assert clf.teacher_.n_features_in_ == X.shape[1]
     loaded = pickle.loads(pickle.dumps(clf))
     assert not hasattr(loaded, "teacher_")
@@ -159,16 +157,10 @@ def test_a_loaded_copy_learns_again_from_a_new_teacher(forest, fitted):
 
 
 def test_training_a_loaded_copy_on_is_refused():
-    P = np.full((len(X), 10), 0.1)
-    clf = DistilledClassifier(student=make_student(max_epochs=1), classes=range(10))
-    with pytest.warns(UserWarning, match="alpha=0.7 is ignored"):
-        clf.partial_fit(X, teacher_proba=P)
+    clf = distilled(classes=range(3), alpha=1.0).partial_fit(X, teacher_proba=PROBA)
     loaded = pickle.loads(pickle.dumps(clf))
     with pytest.raises(ValueError, match=r"cannot be trained on.*pickle_teacher=True"):
-        loaded.partial_fit(X, teacher_proba=P)
-
-
-PROBA = 0.9 * np.eye(10)[y] + 0.01
+        loaded.partial_fit(X, teacher_proba=PROBA)
 
 
 @pytest.mark.parametrize(
@@ -176,17 +168,17 @@ PROBA = 0.9 * np.eye(10)[y] + 0.01
     [
         ({"teacher": "forest"}, {}),
         ({"teacher": "forest", "feature_loss": "vid"}, {}),
-        ({"alpha": LinearSchedule(0.2, 0.9), "classes": range(10)}, {"teacher_proba"}),
+        ({"alpha": LinearSchedule(0.2, 0.9), "classes": range(3)}, {"teacher_proba"}),
     ],
     ids=["labels", "leaves", "teacher_proba"],
 )
 def test_with_its_teacher_a_copy_is_trained_on_as_the_original(forest, params, given):
     if "teacher" in params:
         params = params | {"teacher": forest}
-    here = DistilledClassifier(**params, random_state=0, pickle_teacher=True)
+    here = distilled(**params, pickle_teacher=True)
     there = clone(here)
-    for start in range(0, 300, 100):
-        rows = slice(start, start + 100)
+    for start in range(3):  # of each class, 50 rows follow one another
+        rows = slice(start, None, 3)
         proba = dict.fromkeys(given, PROBA[rows])
         here.partial_fit(X[rows], y[rows], **proba)
         # So dask-ml sends an estimator from one worker to another.
@@ -198,15 +190,13 @@ def test_with_its_teacher_a_copy_is_trained_on_as_the_original(forest, params, g
 
 
 def test_with_its_teacher_a_copy_is_fitted_again(forest):
-    clf = DistilledClassifier(
-        clone(forest), make_student(max_epochs=1), random_state=0, pickle_teacher=True
-    ).fit(X, y)
+    clf = distilled(clone(forest), pickle_teacher=True).fit(X, y)
     loaded = pickle.loads(pickle.dumps(clf))
     assert_array_equal(loaded.teacher_.predict(X), clf.teacher_.predict(X))
     assert_array_equal(loaded.fit(X, y).predict_proba(X), clf.predict_proba(X))
 
 
-class Heavy(LogisticRegression):
+class Heavy(GaussianNB):
     """Carries a table as heavy as a forest."""
 
     def fit(self, X, y):
@@ -215,7 +205,7 @@ class Heavy(LogisticRegression):
 
 
 def test_a_heavy_teacher_that_travels_again_warns_of_its_size():
-    heavy = Heavy().fit(X / 16, y)
+    heavy = Heavy().fit(X, y)
     pickle.dumps(DistilledClassifier(heavy))
     for again in (DistilledClassifier(heavy), DistilledClassifier([heavy])):
         with pytest.warns(
@@ -226,8 +216,8 @@ def test_a_heavy_teacher_that_travels_again_warns_of_its_size():
 
 @pytest.mark.filterwarnings("error")
 def test_what_is_light_or_stays_here_warns_of_no_size(forest):
-    heavy = Heavy().fit(X / 16, y)
-    clf = DistilledClassifier(heavy, make_student(max_epochs=1)).fit(X / 16, y)
+    heavy = Heavy().fit(X, y)
+    clf = distilled(heavy).fit(X, y)
     for _ in range(3):
         copy.deepcopy(clf)
         pickle.dumps(clf)
@@ -251,16 +241,13 @@ def own_loss(student, teacher):
 
 
 def test_a_file_is_free_of_code_that_training_alone_needs(forest, fitted):
-    student = make_student(max_epochs=3)
-    clf = DistilledClassifier(
+    clf = distilled(
         forest,
-        student,
         loss=[(lambda s, t: (s - t).square().mean(), 1.0), ("kl", 0.5)],
         relation_loss=own_loss,
         teacher_features=Big(),
         temperature=lambda epoch, n_epochs: 2.0,
         alpha=LinearSchedule(0.5, 1.0),
-        random_state=0,
     ).fit(X, y)
     file = pickle.dumps(clf)
     assert len(file) < len(pickle.dumps(fitted)) + 4096
@@ -281,10 +268,10 @@ def test_a_file_is_free_of_code_that_training_alone_needs(forest, fitted):
 
 @pytest.mark.parametrize("missing", [False, True])
 def test_a_loaded_copy_takes_missing_values_as_before(missing):
-    teacher = make_pipeline(SimpleImputer(), LogisticRegression()).fit(X / 16, y)
-    rows = X / 16
-    rows[::7, 20] = np.nan if missing else 0.0
-    clf = DistilledClassifier(teacher, make_student(max_epochs=1)).fit(rows, y)
+    teacher = make_pipeline(SimpleImputer(), GaussianNB()).fit(X, y)
+    rows = X.copy()
+    rows[::7, 2] = np.nan if missing else 0.0
+    clf = distilled(teacher).fit(rows, y)
     loaded = pickle.loads(pickle.dumps(clf))
     assert get_tags(loaded).input_tags.allow_nan is missing
     assert_array_equal(loaded.predict(rows), clf.predict(rows))
@@ -300,8 +287,6 @@ def test_copies_in_this_process_keep_the_teacher(fitted, copied):
     new = copied(fitted)
     assert type(new.teacher) is RandomForestClassifier
     assert_array_equal(new.predict_proba(X), fitted.predict_proba(X))
-    new.partial_fit(X, y)
-    assert len(new.history_) > 3
 
 
 def test_a_deep_copy_of_what_holds_itself_holds_the_copy(fitted):
@@ -316,21 +301,12 @@ def test_a_deep_copy_of_what_holds_itself_holds_the_copy(fitted):
     [(nn.CrossEntropyLoss, nn.Identity()), (nn.NLLLoss, nn.Softmax(dim=1))],
 )
 def test_a_loaded_student_gives_probabilities_by_itself(criterion, last):
-    net = NeuralNetClassifier(
-        nn.Sequential(nn.Linear(64, 10), last),
-        criterion=criterion,
-        train_split=None,
-        max_epochs=2,
-        verbose=0,
-    )
-    teacher = LogisticRegression().fit(X / 16, y)
-    clf = DistilledClassifier(teacher, net, random_state=0).fit(X / 16, y)
-    loaded = pickle.loads(pickle.dumps(clf))
-    np.testing.assert_allclose(
-        loaded.student_.predict_proba((X / 16).astype(np.float32)),
-        clf.predict_proba(X / 16),
-        atol=1e-6,
-    )
+    module = nn.Sequential(nn.Linear(4, 3), last)
+    net = tiny_net(module=module, criterion=criterion, max_epochs=2)
+    clf = distilled(GaussianNB().fit(X, y), net).fit(X, y)
+    student = pickle.loads(pickle.dumps(clf)).student_
+    proba = student.predict_proba(X.astype(np.float32))
+    assert_allclose(proba, clf.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -353,12 +329,11 @@ def test_another_build_of_the_same_version_does_not_warn(fitted, monkeypatch):
 
 @pytest.mark.parametrize("piped", [False, True])
 def test_a_prototype_that_was_fitted_does_not_make_the_file_larger(forest, piped):
-    params = {"module__n_features": 64, "module__n_classes": 10}
-    fitted = tiny_net(**params).fit(X.astype(np.float32), y)
+    fitted = net().fit(X.astype(np.float32), y)
     sizes = []
-    for net in (clone(fitted), fitted):
-        student = make_pipeline(StandardScaler(), net) if piped else net
-        clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    for student in (clone(fitted), fitted):
+        student = make_pipeline(StandardScaler(), student) if piped else student
+        clf = distilled(forest, student).fit(X, y)
         sizes.append(len(pickle.dumps(clf)))
     assert sizes[1] == pytest.approx(sizes[0], abs=20)
     assert fitted.initialized_

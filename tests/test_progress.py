@@ -68,11 +68,6 @@ def test_short_fits_of_a_search_show_no_bars(capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_verbose_changes_nothing_else():
-    quiet, loud = (make_classifier(verbose=v).fit(X, y) for v in (0, 1))
-    np.testing.assert_array_equal(quiet.predict_proba(X), loud.predict_proba(X))
-
-
 @has_callbacks
 def test_callbacks_see_labeling_and_every_epoch():
     recorder = Recorder()
@@ -83,12 +78,12 @@ def test_callbacks_see_labeling_and_every_epoch():
     assert recorder.scores[-1] == clf.score(X, y)
 
 
-@has_callbacks
-def test_callbacks_leave_the_training_as_it_is():
-    watched = make_classifier().set_callbacks(Recorder()).fit(X, y)
-    np.testing.assert_array_equal(
-        watched.predict_proba(X), make_classifier().fit(X, y).predict_proba(X)
-    )
+def test_bars_and_callbacks_leave_the_training_as_it_is():
+    plain, watched = make_classifier(), make_classifier(verbose=1)
+    if hasattr(watched, "set_callbacks"):
+        watched.set_callbacks(Recorder())
+    proba = [clf.fit(X, y).predict_proba(X) for clf in (plain, watched)]
+    np.testing.assert_array_equal(*proba)
 
 
 @has_callbacks
@@ -112,18 +107,3 @@ def test_callbacks_reach_through_a_search():
     search = GridSearchCV(make_classifier(), {"alpha": [0.5, 1.0]}, cv=2)
     search.set_callbacks(recorder).fit(X, y)
     assert recorder.ended.count("epoch") == 4 * (2 * 2 + 1)
-
-
-@has_callbacks
-@pytest.mark.parametrize("nested", [False, True])
-def test_the_progress_bar_of_scikit_learn_works(nested, capfd):
-    pytest.importorskip("rich")
-    from sklearn.callback import ProgressBar
-
-    clf = make_classifier()
-    if nested:
-        clf = GridSearchCV(clf, {"alpha": [0.5, 1.0]}, cv=2)
-    clf.set_callbacks(ProgressBar()).fit(X, y)
-    shown = capfd.readouterr().out
-    assert "DistilledClassifier" in shown
-    assert "train" in shown

@@ -1,11 +1,9 @@
 import math
-import pickle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from sklearn.base import clone
 
 from skdistill.schedules import CosineSchedule, LinearSchedule
 
@@ -82,15 +80,3 @@ def test_parameters_of_a_wrong_type_or_range_are_refused_by_name(name, value, sc
         ValueError, match=f"The '{name}' parameter of {schedule.__name__}"
     ):
         wrong(0, 10)
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize(
-    "copied", [clone, lambda s: pickle.loads(pickle.dumps(s))], ids=["clone", "pickle"]
-)
-def test_copies_run_the_same_course(copied, schedule):
-    original = schedule(8.0, 2.0, n_epochs=4)
-    copy = copied(original)
-    assert copy is not original
-    assert copy.get_params() == {"start": 8.0, "stop": 2.0, "n_epochs": 4}
-    assert run(copy, 6) == run(original, 6)

@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skdistill import DistilledClassifier, inspection
-from tests.conftest import tiny_net
+from skdistill import inspection
+from tests.training.conftest import distilled
 
 CLASS_WEIGHT = {"a": 1.0, "b": 4.0, "c": 0.5}
 
@@ -29,19 +29,13 @@ def rare():
     return rng.normal(size=(600, 2)) + 1.5 * y[:, np.newaxis], y
 
 
-def distilled(teacher=None, **params):
-    defaults = {"augmenter": None, "random_state": 0}
-    return DistilledClassifier(teacher, tiny_net(max_epochs=3), **defaults | params)
-
-
 @pytest.mark.parametrize(
     "params",
     [
-        {"teacher": LogisticRegression(), "alpha": 0.0},
-        {"teacher": LogisticRegression(), "alpha": 0.5},
-        {"teacher": LogisticRegression(), "alpha": 1.0},
-        {"teacher": LogisticRegression(), "alpha": 1.0, "cv": 3},
-        {"teacher": LogisticRegression(), "calibrate_teacher": "out_of_fold"},
+        {"alpha": 0.0},
+        {"alpha": 0.5, "cv": 3},
+        {"alpha": 1.0},
+        {"calibrate_teacher": "out_of_fold"},
         {"teacher": "fitted", "alpha": 0.7},
     ],
     ids=str,
@@ -51,8 +45,8 @@ def test_labeled_rows_have_the_sample_weights_of_their_classes(
     rows, params, class_weight
 ):
     X, y = rows
-    if params["teacher"] == "fitted":
-        params = params | {"teacher": GaussianNB().fit(X, y)}
+    teacher = GaussianNB().fit(X, y) if "teacher" in params else LogisticRegression()
+    params = params | {"teacher": teacher}
     weight = np.random.RandomState(1).randint(1, 5, len(y)).astype(float)
     by_class = compute_sample_weight(class_weight, y)
     clf = distilled(**params, class_weight=class_weight).fit(X, y, weight)
@@ -80,27 +74,6 @@ def test_chunks_cannot_be_balanced(rows):
     clf = distilled(GaussianNB().fit(*rows), class_weight="balanced")
     with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
         clf.partial_fit(*rows)
-
-
-def test_rows_without_labels_weigh_by_the_teacher(rows):
-    X, y = rows
-    teacher = GaussianNB().fit(X, y)
-    weight = teacher.predict_proba(X) @ [*CLASS_WEIGHT.values()]
-    params = {"alpha": 1, "proba_clip": 1e-9}
-    clf = distilled(teacher, class_weight=CLASS_WEIGHT, **params).fit(X)
-    expected = distilled(teacher, **params).fit(X, sample_weight=weight)
-    np.testing.assert_allclose(
-        clf.predict_proba(X), expected.predict_proba(X), atol=1e-5
-    )
-
-
-def test_a_student_finds_more_of_a_balanced_rare_class(rare):
-    X, y = rare
-    found = {}
-    for class_weight in (None, "balanced"):
-        clf = distilled(LogisticRegression(), class_weight=class_weight)
-        found[class_weight] = clf.fit(X, y).predict(X)[y == 1].mean()
-    assert found["balanced"] > found[None] + 0.2
 
 
 def test_a_teacher_is_fitted_again_for_other_class_weights(rare):

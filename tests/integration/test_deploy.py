@@ -13,7 +13,7 @@ from skdistill.deploy import OnnxClassifier, to_onnx
 from tests.conftest import distilled, small_student
 
 
-@pytest.fixture(scope="module", params=["array", "named array", "frame"])
+@pytest.fixture(scope="module", params=["array", "frame"])
 def exported(request, data):
     """Return a fitted student, its file, and rows."""
     rows, y = data
@@ -21,7 +21,6 @@ def exported(request, data):
     if request.param != "array":
         rows = pd.DataFrame(rows.copy(), columns=["a-b", "c d", "é", "label 1"])
         labels = y == 1
-    if request.param == "frame":
         rows["job"] = np.resize(["cook", None, "clerk", "7"], len(rows))
         rows.loc[::9, "a-b"] = None
     forest = RandomForestClassifier(n_estimators=5, random_state=0)

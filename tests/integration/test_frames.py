@@ -10,11 +10,12 @@ import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdistill import make_student, soft_labels
+from skdistill import TabularPreprocessor, make_student
 from tests.conftest import distilled, small_student, tiny_net
 
 STUDENTS = pytest.mark.parametrize(
@@ -53,12 +54,7 @@ def test_the_default_student_takes_strings_and_missing_values():
         }
     )
     y = np.where(frame["color"] == "red", "yes", "no")
-    teacher = make_pipeline(
-        sklearn.compose.make_column_transformer(
-            (sklearn.preprocessing.OrdinalEncoder(), ["color"]), remainder="passthrough"
-        ),
-        HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=5),
-    )
+    teacher = make_pipeline(TabularPreprocessor(), LogisticRegression())
     clf = distilled(teacher, small_student(max_epochs=30)).fit(frame, y)
     assert clf.score(frame, y) == 1.0
     assert_array_equal(
@@ -129,46 +125,7 @@ def test_the_default_student_learns_from_dates(fitted, augmenter):
     assert clf.score(X, y) > 0.9
     proba = clf.predict_proba(X)
     assert_array_equal(clf.predict_proba(pl.from_pandas(X)), proba)
+    assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), proba)
+    with pytest.raises(ValueError, match="Column 'when' holds no dates"):
+        clf.predict(X.assign(when="2020-01-01"))
     assert_allclose(clf.predict_proba(X[:1]), proba[:1], atol=1e-6)
-
-
-@pytest.fixture(scope="module")
-def student_of_dates():
-    """Return a fitted student, and the rows that it was fitted on."""
-    X, y = frame_of_dates()
-    return distilled(teacher_of_dates(), small_student()).fit(X, y), X
-
-
-def test_a_file_holds_how_dates_are_read(student_of_dates):
-    clf, X = student_of_dates
-    file = pickle.dumps(clf)
-    assert len(file) < 20_000
-    assert_array_equal(pickle.loads(file).predict_proba(X), clf.predict_proba(X))
-
-
-def test_a_changed_date_asks_the_teacher_again():
-    X, y = frame_of_dates()
-    teacher = teacher_of_dates().fit(X, y)
-    before = soft_labels(teacher, X)
-    X.loc[1, "when"] += pd.Timedelta(hours=13)
-    after = soft_labels(teacher, X)
-    assert abs(after[1] - before[1]).max() > 0.5
-    assert_array_equal(after[2:], before[2:])
-
-
-@pytest.mark.parametrize(
-    ("column", "values", "message"),
-    [
-        ("size", pd.date_range("2020", periods=3), "Column 'size' holds dates"),
-        ("when", [1, 2, 3], "Column 'when' holds no dates"),
-        ("when", ["2020-01-01"] * 3, "Column 'when' holds no dates"),
-        ("when", pd.date_range("2020", periods=3, tz="UTC"), "'when' has the time z"),
-    ],
-    ids=["date for number", "number for date", "string for date", "zone"],
-)
-def test_dates_and_numbers_in_each_others_place(
-    student_of_dates, column, values, message
-):
-    clf, X = student_of_dates
-    with pytest.raises(ValueError, match=message):
-        clf.predict(X[:3].assign(**{column: values}))

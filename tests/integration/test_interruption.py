@@ -39,7 +39,6 @@ def trainings():
 
 
 WAYS = {
-    "fit": lambda clf, X, y: clf.fit(X, y),
     "pipeline": lambda clf, X, y: make_pipeline(StandardScaler(), clf).fit(X, y),
     "search": lambda clf, X, y: GridSearchCV(clf, {"alpha": [0.2, 0.8]}).fit(X, y),
     "cross_validate": lambda clf, X, y: cross_validate(clf, X, y),

@@ -7,14 +7,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from skdistill.losses import CKALoss, DKDLoss, KLLoss, RKDLoss
 from skdistill.schedules import LinearSchedule
 from tests.conftest import TinyModule, tiny_net
 from tests.training.conftest import (
-    assert_same_weights,
     column,
     differ,
     distilled,
@@ -57,14 +55,6 @@ def assert_sound(clf, X):
 # Numerics
 
 
-def test_standardized_logits_of_two_classes_are_refused(data):
-    X, y = data[0], data[1] > 0
-    teacher = LogisticRegression().fit(X, y)
-    with pytest.raises(ValueError, match="at least 3 classes"):
-        distilled(teacher, loss="standardized").fit(X, y)
-    distilled(teacher, loss="standardized", alpha=0.0).fit(X, y)
-
-
 class Autocast(TinyModule):
     """Computes in 16 bits, with weights of 32."""
 
@@ -104,7 +94,7 @@ def test_a_net_in_double_precision_is_trained_as_one_in_single(data, forest, par
 
 @EACH_HIDDEN
 def test_each_loss_falls_where_it_is_all_there_is_to_learn(data, forest, params):
-    net = tiny_net(max_epochs=25, lr=0.02)
+    net = tiny_net(max_epochs=15, lr=0.03)
     clf = distilled(forest, net, loss=[("kl", 0)], alpha=0.0, **params)
     clf.set_params(feature_weight=1e3, relation_weight=1e3).fit(*data)
     values = column(clf, term_of(params))
@@ -118,7 +108,7 @@ def test_each_loss_falls_where_it_is_all_there_is_to_learn(data, forest, params)
 # A handful of rows are few to judge a teacher by.
 @pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
 @EACH_HIDDEN
-@pytest.mark.parametrize(("n_rows", "batch_size"), [(9, 4), (9, 8), (10, 2), (2, 2)])
+@pytest.mark.parametrize(("n_rows", "batch_size"), [(9, 4), (10, 2)])
 def test_small_and_last_batches_are_trained_on(
     data, forest, params, n_rows, batch_size
 ):
@@ -182,7 +172,6 @@ def test_an_own_loss_may_need_many_rows_or_differentiate(data, forest, family, l
     [
         ({"relation_loss": RKDLoss()}, "relation_loss__angle_weight", [0.0, 2.0]),
         ({"loss": KLLoss()}, "loss__temperature", [1.0, 8.0]),
-        ({"loss": DKDLoss()}, "loss__warmup_epochs", [0, 40]),
         ({"relation_loss": "rkd"}, "relation_weight", [0.0, 2.0]),
         ({"feature_loss": "hint"}, "feature_loss", [None, CKALoss()]),
         ({"temperature": LinearSchedule(6, 2)}, "temperature__start", [2, 20]),
@@ -199,11 +188,6 @@ def test_a_search_tunes_losses_and_schedules(data, forest, params, name, values)
     assert repr(clf.get_params()[name]) == before
     fits = [clone(clf).set_params(**{name: value}).fit(*data) for value in values]
     assert differ(*fits)
-
-
-def test_the_temperature_of_a_loss_comes_before_that_of_the_estimator(data, forest):
-    own = distilled(forest, loss=KLLoss(temperature=5.0), temperature=2.0).fit(*data)
-    assert_same_weights(own, distilled(forest, temperature=5.0).fit(*data))
 
 
 @EACH_LOSS

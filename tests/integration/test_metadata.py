@@ -30,19 +30,6 @@ def requesting(clf, routing):
     return clf.set_score_request(sample_weight=True)
 
 
-def test_a_search_in_two_processes_takes_soft_labels_without_teacher(
-    routing, data, forest
-):
-    clf = requesting(distilled(), routing)
-    one, two = (
-        GridSearchCV(clf, {"alpha": [0.0, 0.5]}, cv=3, n_jobs=n, error_score="raise")
-        .fit(*data, teacher_proba=forest.predict_proba(data[0]))
-        .cv_results_
-        for n in (1, 2)
-    )
-    np.testing.assert_array_equal(one["mean_test_score"], two["mean_test_score"])
-
-
 # The soft labels here are meant to differ from y.
 @pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
 @pytest.mark.parametrize("search", [False, True], ids=["pipeline", "search"])

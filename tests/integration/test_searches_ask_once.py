@@ -6,11 +6,9 @@ import runpy
 import subprocess
 import sys
 import textwrap
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -19,22 +17,16 @@ from sklearn.naive_bayes import GaussianNB
 
 from skdistill import DistilledClassifier, TorchTeacher, soft_labels
 from skdistill._transfer._store import store
+from skdistill.utils._fingerprint import fingerprint
 from tests.kinds import FITTED, UNFITTED, NotOfScikitLearn, WithoutFit, net
 
 ROOT = pathlib.Path(__file__).parents[2]
 GRID = {"temperature": [1, 4], "alpha": [0.1, 1.0]}
 
 
-@pytest.fixture
-def calls(count_calls):
-    """Count how often logistic regressions are fitted and asked."""
-    return count_calls(LogisticRegression, "fit", "predict_proba")
-
-
 def student(teacher, **params):
-    return DistilledClassifier(
-        teacher, net(max_epochs=1), **{"random_state": 0} | params
-    )
+    defaults = {"student": net(max_epochs=1), "random_state": 0}
+    return DistilledClassifier(teacher, **defaults | params)
 
 
 def search(clf, grid, data):
@@ -55,24 +47,27 @@ def count_questions(teacher, count_calls):
 # Which questions are asked once
 
 
-@pytest.mark.parametrize("kind", FITTED)
-def test_fitted_teacher_of_any_kind(kind, data32, count_calls):
-    teacher = FITTED[kind](*data32)
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [(made, kind) for made in (FITTED, UNFITTED) for kind in made],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} kinds",
+)
+def test_teacher_of_any_kind_teaches_and_is_left_alone(made, kind, data32, count_calls):
+    X, y = data32
+    teacher = FITTED[kind](X, y) if made is FITTED else UNFITTED[kind]()
+    before = fingerprint(teacher)
     calls = count_questions(teacher, count_calls)
+    clf = student(teacher, student=net(), alpha=1.0)
 
-    search(student(teacher), GRID, data32)
+    best = search(clf, {"temperature": [1, 4]}, data32).best_estimator_
 
     assert calls.total() == 3
-
-
-@pytest.mark.parametrize("kind", UNFITTED)
-def test_unfitted_teacher_of_any_kind(kind, data32, count_calls):
-    teacher = UNFITTED[kind]()
-    calls = count_questions(teacher, count_calls)
-
-    search(student(teacher), GRID, data32)
-
-    assert calls.total() == 3
+    assert fingerprint(teacher) == before
+    assert hasattr(best, "teacher_") == (made is UNFITTED)
+    taught_by = best.teacher_ if made is UNFITTED else best.teacher
+    assert type(taught_by) is type(teacher)
+    named = taught_by.predict_proba(X).argmax(axis=1)
+    assert np.mean(best.predict(X) == named) > 0.8
 
 
 @pytest.mark.parametrize(
@@ -100,21 +95,20 @@ def test_random_state_that_is_none_draws_another_teacher_each_time(data32):
     assert store.nbytes == 0
 
 
-def test_folds_that_are_drawn_anew_are_not_remembered(data32):
-    cv = KFold(3, shuffle=True)
+@pytest.mark.parametrize(
+    "params", [{}, {"method": "in_sample", "calibrate_teacher": "out_of_fold"}], ids=str
+)
+def test_folds_that_are_drawn_anew_are_not_remembered(params, data32):
+    params = {"cv": KFold(3, shuffle=True), "random_state": 0} | params
 
-    labels = [
-        soft_labels(LogisticRegression(), *data32, cv=cv, random_state=0)
-        for _ in range(2)
-    ]
+    labels = [soft_labels(LogisticRegression(), *data32, **params) for _ in range(2)]
 
     assert np.any(labels[0] != labels[1])
+    assert store.nbytes == 0
 
 
-@pytest.mark.parametrize(
-    "cv", [3, KFold(3), KFold(3, shuffle=True, random_state=0)], ids=str
-)
-def test_out_of_fold_labels(cv, data32, calls):
+def test_out_of_fold_labels(data32, calls):
+    cv = KFold(3, shuffle=True, random_state=0)
     search(student(LogisticRegression(), cv=cv), {"alpha": [0.5, 1.0]}, data32)
 
     assert calls["fit"] == 3 * (1 + 3)  # the whole and the folds
@@ -156,36 +150,7 @@ def test_teacher_with_features(fitted, data32, count_calls):
     assert calls == {"predict_proba": 3, "apply": 3}
 
 
-def test_students_that_are_fitted_in_threads(data32, calls):
-    def fit(_):
-        return student(LogisticRegression()).fit(*data32).predict_proba(data32[0])
-
-    with ThreadPoolExecutor(2) as threads:
-        first, *others = threads.map(fit, range(4))
-
-    assert calls == {"fit": 1, "predict_proba": 1}
-    for other in others:
-        assert_array_equal(other, first)
-
-
 # What is not kept
-
-
-def test_teacher_that_cannot_be_pickled_is_asked_each_time(data32, calls, tmp_path):
-    X, y = data32
-    teacher = LogisticRegression().fit(X, y)
-    teacher.connection = (_ for _ in ())
-
-    with pytest.warns(UserWarning, match="memory does not keep"):
-        found = [student(teacher, memory=tmp_path).fit(X, y) for _ in range(2)]
-
-    assert calls["predict_proba"] == 2
-    assert store.nbytes == 0
-    assert not any(tmp_path.iterdir())
-    del teacher.connection
-    plain = student(teacher).fit(X, y).predict_proba(X)
-    for clf in found:
-        assert_array_equal(clf.predict_proba(X), plain)
 
 
 def test_chunks_of_partial_fit_are_not_kept(data32):
@@ -207,50 +172,7 @@ def test_teacher_that_an_earlier_fit_fitted_is_not_there(data32):
         _ = second.teacher_
 
 
-def test_store_with_room_for_one_fold_keeps_a_search_going(data32, calls, monkeypatch):
-    one_fold = 45 * 3 * 4 + 3 * 8
-    monkeypatch.setattr(store, "max_bytes", one_fold + 100)
-    teacher = LogisticRegression().fit(*data32)
-
-    found = search(student(teacher), {"alpha": [0.5, 0.7, 1.0]}, data32)
-
-    assert store.nbytes <= one_fold + 100
-    assert 3 <= calls["predict_proba"] <= 7
-    expected = student(teacher, alpha=0.5).fit(*data32).predict_proba(data32[0])
-    assert_array_equal(found.predict_proba(data32[0]), expected)
-
-
 # memory=
-
-
-@pytest.mark.parametrize("fitted", [False, True])
-def test_memory_keeps_labels_beyond_the_process(fitted, data32, calls, tmp_path):
-    X, y = data32
-    teacher = LogisticRegression()
-    if fitted:
-        teacher.fit(X, y)
-    first = student(teacher, memory=tmp_path).fit(X, y)
-    once = dict(calls)
-    store.clear()  # as in a new process
-
-    second = student(teacher, memory=tmp_path).fit(X, y)
-
-    assert calls == once
-    assert_array_equal(second.predict_proba(X), first.predict_proba(X))
-
-
-def test_memory_keeps_the_reduction_of_features(data32, tmp_path):
-    X, y = data32
-    forest = FITTED["forest"](X, y)
-    params = {"relation_loss": "pkt", "memory": tmp_path}
-    first = student(forest, **params).fit(X, y)
-    store.clear()
-    second = student(forest, **params).fit(X, y)
-
-    first.partial_fit(X[:20], y[:20])
-    second.partial_fit(X[:20], y[:20])
-
-    assert_allclose(second.predict_proba(X), first.predict_proba(X), atol=1e-5)
 
 
 PROGRAM = """

@@ -111,59 +111,52 @@ class OwnSplitter:
         return 2
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        pytest.param({"method": "in_sample"}, {"cv": 2}, id="folds at all"),
-        pytest.param(
-            {"method": "in_sample", "cv": 2},
-            {"method": "out_of_fold", "cv": 2},
-            id="method",
-        ),
-        pytest.param({"cv": 2}, {"cv": 3}, id="number of folds"),
-        pytest.param({"cv": KFold(2)}, {"cv": KFold(3)}, id="splitter"),
-        pytest.param({"cv": EVEN}, {"cv": MOVED}, id="rows in other folds"),
-        pytest.param(
-            {"cv": KFold(2, shuffle=True, random_state=0)},
-            {"cv": KFold(2, shuffle=True, random_state=1)},
-            id="seed of the splitter",
-        ),
-        pytest.param(
-            {"cv": OwnSplitter(lambda i: i % 2 == 0)},
-            {"cv": OwnSplitter(lambda i: i < 45)},
-            id="function of the splitter",
-        ),
-        pytest.param(
-            {"sample_weight": np.ones(90)},
-            {"sample_weight": np.arange(90.0)},
-            id="sample weights",
-        ),
-        pytest.param({}, {"sample_weight": np.arange(90.0)}, id="no weights"),
-        pytest.param(
-            {"cv": 2, "classes": [2, 1, 0]},
-            {"cv": 2, "classes": [0, 1, 2]},
-            id="classes",
-        ),
-    ],
-)
-def test_other_options(first, second, data32):
-    expected = soft_labels(LogisticRegression(), *data32, random_state=0, **second)
+def shuffled(seed):
+    return {"cv": KFold(2, shuffle=True, random_state=seed)}
+
+
+OTHER_Y, WEIGHTS = np.arange(90) % 3, np.arange(90.0)
+CALIBRATED = {"method": "in_sample", "calibrate_teacher": "out_of_fold"}
+OPTIONS = {
+    "folds at all": ({"method": "in_sample"}, {"cv": 2}),
+    "method": ({"method": "in_sample", "cv": 2}, {"method": "out_of_fold", "cv": 2}),
+    "number of folds": ({"cv": 2}, {"cv": 3}),
+    "splitter": ({"cv": KFold(2)}, {"cv": KFold(3)}),
+    "rows in other folds": ({"cv": EVEN}, {"cv": MOVED}),
+    "seed of the splitter": (shuffled(0), shuffled(1)),
+    "function of the splitter": (
+        {"cv": OwnSplitter(lambda i: i % 2 == 0)},
+        {"cv": OwnSplitter(lambda i: i < 45)},
+    ),
+    "labels": ({}, {"y": OTHER_Y}),
+    "sample weights": ({"sample_weight": np.ones(90)}, {"sample_weight": WEIGHTS}),
+    "no weights": ({}, {"sample_weight": WEIGHTS}),
+    "classes": ({"cv": 2, "classes": [2, 1, 0]}, {"cv": 2, "classes": [0, 1, 2]}),
+    "calibration": ({"method": "in_sample"}, CALIBRATED),
+    "its labels": (CALIBRATED, CALIBRATED | {"y": OTHER_Y}),
+    "its weights": (CALIBRATED, CALIBRATED | {"sample_weight": WEIGHTS}),
+    "its folds": (CALIBRATED, CALIBRATED | {"cv": 3}),
+}
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_other_options(option, fitted, data32):
+    first, second = OPTIONS[option]
+    teacher = LogisticRegression()
+    if fitted:
+        teacher.fit(*data32)
+
+    def labels(options):
+        params = {"y": data32[1], "random_state": 0} | options
+        return soft_labels(teacher, data32[0], **params)
+
+    expected = labels(second)
     store.clear()
 
-    soft_labels(LogisticRegression(), *data32, random_state=0, **first)
+    labels(first)
 
-    labels = soft_labels(LogisticRegression(), *data32, random_state=0, **second)
-    assert_array_equal(labels, expected)
-
-
-def test_other_labels_of_an_unfitted_teacher(data32, other_labels):
-    X, y = data32
-    soft_labels(LogisticRegression(), X, y, random_state=0)
-
-    labels = soft_labels(LogisticRegression(), X, other_labels, random_state=0)
-
-    expected = LogisticRegression().fit(X, other_labels).predict_proba(X)
-    assert_allclose(labels, expected, atol=1e-6)
+    assert_array_equal(labels(second), expected)
 
 
 def test_other_parameters_of_a_fitted_teacher_fit_other_folds(data32):

@@ -41,14 +41,6 @@ def by_output(logits, output):
     return answer(softmax(logits, axis=1))
 
 
-@pytest.mark.parametrize("output", ["logits", "proba"])
-@pytest.mark.parametrize("n_classes", [2, 26])
-def test_temperature_is_near_one_for_labels_drawn_by_the_teacher(n_classes, output):
-    logits, y = labeled_logits(n_classes)
-
-    assert temperature_of(by_output(logits, output), y) == pytest.approx(1, abs=0.1)
-
-
 @pytest.mark.parametrize("factor", [0.25, 3.0])
 @pytest.mark.parametrize("output", ["logits", "proba"])
 @pytest.mark.parametrize("n_classes", [2, 26])

@@ -32,7 +32,18 @@ def test_column_vector_of_labels_warns_as_in_scikit_learn():
     assert checked.shape == (90,)
 
 
-@pytest.mark.parametrize("kind", [list, pd.Series, np.array])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        list,
+        np.array,
+        pl.Series,
+        pd.Series,
+        lambda y: pd.Series(y, index=[7, 5, 3], dtype=object),
+        lambda y: pd.Series(y, dtype="category"),
+    ],
+    ids=["list", "array", "polars", "pandas", "objects", "category"],
+)
 def test_labels_become_an_array(kind):
     checked = Classes().check_y(kind(["a", "b", "a"]), range(3))
 
@@ -56,53 +67,29 @@ def test_one_hot_row_keeps_its_mass_at_temperature_two(n_classes):
     assert_allclose(np.diag(softened), 0.95, rtol=1e-4)
 
 
-def test_logits_of_probabilities_are_their_logarithm():
-    proba = np.array([[0.2, 0.3, 0.5], [0.0, 0.25, 0.75]], dtype=np.float32)
+@pytest.mark.parametrize(
+    ("values", "columns", "are_logits", "expected"),
+    [
+        ([0.2, 0.3, 0.5], "abc", False, np.log([0.2, 0.3, 0.5])),
+        ([0.0, 0.25, 0.75], "abc", False, np.log([0.01, 0.25, 0.75])),
+        ([0.2, 0.8], "ca", False, np.log([0.8, 0.01, 0.2])),
+        ([-80.0, -2.0, 0.0], "abc", True, [-80.0, -2.0, 0.0]),
+        ([-np.inf, -2.0, 0.0], "abc", True, [np.log(0.01), -2.0, 0.0]),
+        ([-2.0, -0.1], "ca", True, [-0.1, np.log(0.01), -2.0]),
+    ],
+    ids=["probabilities", "0", "a class less", "logits", "infinite", "a logit less"],
+)
+def test_logits_of_all_classes_are_clipped_unless_they_are_the_teachers_own(
+    values, columns, are_logits, expected
+):
+    values = np.array([values], dtype=np.float32)
+    given = values.copy()
 
-    logits = soft_of(Answer(proba, np.arange(3)), np.arange(3), 0.01)
+    answer = Answer(values, np.array([*columns]), are_logits)
+    logits = soft_of(answer, np.array([*"abc"]), 0.01)
 
-    assert_allclose(np.exp(logits), [[0.2, 0.3, 0.5], [0.01, 0.25, 0.75]], rtol=1e-5)
-
-
-def test_own_logits_are_not_clipped():
-    values = np.array([[-80.0, 0.0]], dtype=np.float32)
-    labels = Answer(values, np.array([0, 1]), are_logits=True)
-
-    assert_array_equal(soft_of(labels, np.array([0, 1]), "auto"), values)
-
-
-def test_class_that_own_logits_lack_gets_the_floor():
-    values = np.array([[-2.0, -0.1]], dtype=np.float32)
-    labels = Answer(values, np.array([2, 0]), are_logits=True)
-
-    logits = soft_of(labels, np.arange(3), 1e-4)
-
-    assert_allclose(logits, [[-0.1, np.log(1e-4), -2.0]], rtol=1e-6)
-
-
-def test_logits_leave_the_labels_as_they_are():
-    proba = np.array([[0.0, 1.0]], dtype=np.float32)
-    labels = Answer(proba, np.arange(2))
-
-    soft_of(labels, np.arange(2), "auto")
-
-    assert_array_equal(proba, [[0.0, 1.0]])
-
-
-def test_logits_come_in_the_order_of_the_classes():
-    proba = np.array([[0.2, 0.8]], dtype=np.float32)
-    answer = Answer(proba, np.array(["c", "a"]))
-
-    logits = soft_of(answer, np.array(["a", "b", "c"]), 0.1)
-
-    assert_allclose(np.exp(logits), [[0.8, 0.1, 0.2]], rtol=1e-6)
-
-
-def test_infinite_logits_of_a_teacher_get_the_floor():
-    values = np.array([[-np.inf, 0.0]], dtype=np.float32)
-    answer = Answer(values, np.array([0, 1]), are_logits=True)
-
-    assert_allclose(soft_of(answer, np.arange(2), 0.01), [[np.log(0.01), 0]])
+    assert_allclose(logits, [expected], rtol=1e-5)
+    assert_array_equal(values, given)
 
 
 # Labels made beforehand
@@ -265,14 +252,6 @@ def test_a_class_of_one_row_is_not_held_out():
 
 def test_rows_are_held_out_where_each_is_of_another_class():
     assert Classes().hold_out(np.arange(5), 2).sum() == 2
-
-
-def test_clip_keeps_the_sum_of_soft_labels():
-    proba = np.array([[0.0, 0.25, 0.75]], dtype=np.float32)
-
-    assert Classes(proba_clip=None, names=NAMES).clipped(proba) is proba
-    clipped = Classes(proba_clip=0.25, names=NAMES).clipped(proba)
-    assert_allclose(clipped, [[0.2, 0.2, 0.6]], rtol=1e-6)
 
 
 # The weights of classes

@@ -97,18 +97,14 @@ def test_two_labels_of_three_are_no_groups_where_that_is_known_or_the_teacher_ag
     wrong, right = np.eye(3)[(y + 1) % 3] * 0.7 + 0.1, np.eye(3)[y] * 0.7 + 0.1
 
     look_at(right, y, found=np.arange(3))
-    with pytest.warns(UserWarning, match="chance level"):
-        look_at(wrong, y)
-    with pytest.warns(UserWarning, match="chance level"):
-        look_at(
-            wrong[:, :2] / wrong[:, :2].sum(axis=1, keepdims=True),
-            y,
-            found=np.arange(2),
-        )
-    with pytest.warns(UserWarning, match="chance level"):
-        look_at(wrong, y, found=np.array(["a", "b", "c"]))
-    with pytest.warns(UserWarning, match="chance level"):
-        look_at(np.eye(3)[1 - y] * 0.7 + 0.1, y, found=np.arange(3))
+    for proba, found in [
+        (wrong, None),
+        (wrong[:, :2] / wrong[:, :2].sum(axis=1, keepdims=True), np.arange(2)),
+        (wrong, np.array(["a", "b", "c"])),
+        (np.eye(3)[1 - y] * 0.7 + 0.1, np.arange(3)),
+    ]:
+        with pytest.warns(UserWarning, match="chance level"):
+            look_at(proba, y, found=found)
     with pytest.raises(ValueError, match="0 and 1 alone, the teacher knows 3 classes"):
         look_at(wrong, y, found=np.arange(3))
 

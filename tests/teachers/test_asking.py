@@ -12,8 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
+from sklearn.ensemble import BaggingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -174,11 +173,14 @@ def test_what_is_no_answer_is_refused(answer, message, data):
 
 
 @pytest.mark.parametrize(
-    "call",
-    [lambda t, X, y: ask(t, X), lambda t, X, y: fit(t, X, y, None)],
+    ("call", "of_what"),
+    [
+        (lambda t, X, y: ask(t, X), "teacher Failing, which gets X"),
+        (lambda t, X, y: fit(t, X, y, None), "teacher Failing on 90 rows with 3 cl"),
+    ],
     ids=["ask", "fit"],
 )
-def test_error_of_a_teacher_says_whose_it_is(call, data):
+def test_error_of_a_teacher_says_whose_it_is_and_a_way_out(call, of_what, data):
     class Failing(FittedTeacher):
         def fit(self, X, y):
             raise LookupError("of its own")
@@ -189,16 +191,9 @@ def test_error_of_a_teacher_says_whose_it_is(call, data):
     with pytest.raises(LookupError, match="of its own") as error:
         call(Failing(), *data)
 
-    assert "teacher Failing" in error.value.__notes__[0]
-
-
-def test_error_of_a_fit_says_on_how_many_rows_and_classes_it_was(data):
-    teacher = CalibratedClassifierCV(LogisticRegression(), cv=50)
-
-    with pytest.raises(ValueError, match="less than 50 examples") as error:
-        fit(teacher, *data, None)
-
-    assert "on 90 rows with 3 classes. It gets X and y" in error.value.__notes__[0]
+    (note,) = error.value.__notes__
+    assert of_what in note
+    assert "goes into one pipeline with it" in note
 
 
 # Rows of the person
@@ -250,12 +245,7 @@ def test_private_copy_is_equal_and_apart(kind, data):
     else:
         assert not np.shares_memory(np.asarray(copied), np.asarray(X))
         assert_array_equal(copied, X)
-
-
-def test_rows_that_may_not_be_written_to_are_copied_to_some_that_may(data):
-    assert not data[0].flags.writeable
-
-    assert private_copy(data[0]).flags.writeable
+        assert kind != "array" or copied.flags.writeable
 
 
 # Fitting
@@ -268,13 +258,6 @@ TAKES_WEIGHTS = {
         MinMaxScaler(), scaled(LogisticRegression())
     ),
 }
-
-
-@pytest.mark.parametrize("prefix", TAKES_WEIGHTS)
-def test_weights_are_named_after_the_step_that_takes_them(prefix):
-    teacher = TAKES_WEIGHTS[prefix]
-
-    assert weight_parameter(teacher) == f"{prefix}sample_weight"
 
 
 @pytest.mark.parametrize("wrap", [clone, scaled], ids=["classifier", "pipeline"])
@@ -343,14 +326,6 @@ def test_nets_draw_from_the_seed_and_leave_the_generator_as_it_was(kind, data32)
     assert np.abs(answers[0] - answers[2]).max() > 1e-3
 
 
-def test_net_without_a_seed_draws_anew(data32):
-    first, second = (
-        ask(fit(net(max_epochs=1), *data32, None), data32[0]).values for _ in range(2)
-    )
-
-    assert np.abs(first - second).max() > 1e-3
-
-
 def test_open_random_states_are_drawn_from_the_seed():
     teacher = scaled(
         BaggingClassifier(DecisionTreeClassifier(splitter="random"), n_estimators=3)
@@ -371,10 +346,6 @@ def test_random_states_of_the_person_are_left_alone():
 
     assert seeds["estimator__random_state"] == 5
     assert seeds["random_state"] is not None
-
-
-def test_clone_without_a_seed_draws_anew():
-    assert seeded_clone(RandomForestClassifier(), None).random_state is None
 
 
 def test_clone_of_a_fitted_teacher_is_unfitted(forest):
@@ -403,29 +374,14 @@ def mean_of(*answers, weights=None):
     return average([None] * len(answers), list(answers), np.array(weights))
 
 
-def test_answers_are_averaged_with_their_weights():
-    mean = mean_of(
-        answer([0.9, 0.1], [0, 1]), answer([0.5, 0.5], [0, 1]), weights=[0.75, 0.25]
-    )
+def test_answers_with_other_classes_and_logits_are_aligned_by_label():
+    logits = answer(np.log([0.75, 0.25]), ["b", "a"], are_logits=True)
 
-    assert mean.values.dtype == np.float32
-    assert_allclose(mean.values, [[0.8, 0.2]], rtol=1e-6)
-
-
-def test_answers_with_other_classes_are_aligned_by_label():
-    mean = mean_of(answer([0.75, 0.25], ["b", "a"]), answer([0.5, 0.5], ["b", "c"]))
-
-    assert mean.columns.tolist() == ["a", "b", "c"]
-    assert_allclose(mean.values, [[0.125, 0.625, 0.25]], rtol=1e-6)
-
-
-def test_logits_and_probabilities_are_averaged_as_probabilities():
-    logits = answer(np.log([0.25, 0.75]), [0, 1], are_logits=True)
-
-    mean = mean_of(logits, answer([0.75, 0.25], [0, 1]))
+    mean = mean_of(logits, answer([0.5, 0.5], ["b", "c"]))
 
     assert not mean.are_logits
-    assert_allclose(mean.values, [[0.5, 0.5]], rtol=1e-6)
+    assert mean.columns.tolist() == ["a", "b", "c"]
+    assert_allclose(mean.values, [[0.125, 0.625, 0.25]], rtol=1e-6)
 
 
 def test_classes_that_cannot_be_compared_are_refused():

@@ -7,7 +7,6 @@ import torch
 import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csc_array, csr_matrix
-from scipy.spatial.distance import pdist
 from scipy.special import softmax
 from scipy.stats import ortho_group
 from sklearn.frozen import FrozenEstimator
@@ -19,13 +18,19 @@ from torch import nn
 
 from skdistill import TorchTeacher
 from skdistill._teachers._features import (
-    N_LEAF_FEATURES,
     FeatureQuestion,
     teacher_features,
 )
 from skdistill.utils._layers import NoFeaturesError
 from tests.conftest import TinyModule, tiny_net
-from tests.kinds import Tokens, hist_boosting, perceptron, scaled, small_forest
+from tests.kinds import (
+    Tokens,
+    features_of,
+    hist_boosting,
+    perceptron,
+    scaled,
+    small_forest,
+)
 
 QUESTION = FeatureQuestion("auto", required=True)
 
@@ -76,10 +81,6 @@ class OwnClassifier(TinyModule):
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)
-
-
-def features_of(teacher, X, how="auto", reduction=None):
-    return teacher_features(teacher, X, how, reduction)[0]
 
 
 # Perceptrons
@@ -330,15 +331,6 @@ def test_function_is_called_with_the_teacher_and_the_rows(forest, data):
     assert_array_equal(features, data[0][:, :2].astype(np.float32))
 
 
-def test_function_gets_the_whole_pipeline_and_raw_rows(data):
-    X, y = data
-    teacher = scaled(LogisticRegression()).fit(X, y)
-
-    features = features_of(teacher, X, lambda model, rows: model[:-1].transform(rows))
-
-    assert_allclose(features, StandardScaler().fit_transform(X), atol=1e-5)
-
-
 @pytest.mark.parametrize(
     "convert",
     [
@@ -433,13 +425,6 @@ def test_teacher_without_features_asks_for_a_function_where_they_are_required(
     assert FeatureQuestion("auto", required=False)(teacher, X) == (None, None)
 
 
-def test_question_that_is_not_required_gets_what_there_is(forest, data):
-    features, reduction = FeatureQuestion("auto", required=False)(forest, data[0])
-
-    assert_array_equal(features, features_of(forest, data[0]))
-    assert reduction is not None
-
-
 @pytest.mark.parametrize("required", [True, False])
 @pytest.mark.parametrize(
     "make_teacher", [small_forest, LogisticRegression, perceptron, hist_boosting]
@@ -476,18 +461,6 @@ def test_held_out_undoes_a_rotation_and_translation(width, seed, data):
 
     assert features.dtype == np.float32
     assert_allclose(features, reference[test], atol=1e-4)
-
-
-def test_held_out_keeps_distances(forest, data):
-    X, _ = data
-    unlike = np.random.default_rng(0).normal(size=(60, N_LEAF_FEATURES))
-    _, reduction = teacher_features(forest, X[:60], "auto")
-    before = features_of(forest, X[60:], reduction=reduction)
-
-    after = QUESTION.held_out(forest, X[:60], X[60:], unlike.astype(np.float32))
-
-    assert np.abs(after - before).max() > 0.1
-    assert_allclose(pdist(after), pdist(before), rtol=1e-4, atol=1e-4)
 
 
 def test_held_out_does_not_look_at_the_rows_held_out_to_turn_them(data):

@@ -5,25 +5,20 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from skdistill._teachers import _features
 from skdistill._teachers._features import N_LEAF_FEATURES, leaves_of, teacher_features
 from tests.kinds import (
+    features_of,
     hist_boosting,
     lightgbm_classifier,
     small_forest,
     xgboost_classifier,
 )
-
-
-def features_of(teacher, X, how="auto", reduction=None):
-    return teacher_features(teacher, X, how, reduction)[0]
 
 
 def binary(y):
@@ -97,10 +92,7 @@ def test_leaves_become_features_of_a_fixed_width_and_scale(trees, data):
     assert np.isfinite(features).all()
     assert np.square(features).mean() == pytest.approx(1, rel=1e-3)
     assert reduction is not None
-
-
-def test_leaves_are_reduced_alike_each_time(trees, data):
-    assert_array_equal(features_of(trees[0], data[0]), features_of(trees[0], data[0]))
+    assert_array_equal(features_of(trees[0], data[0]), features)
 
 
 def test_rows_that_share_all_leaves_have_equal_features(trees, data):
@@ -139,15 +131,6 @@ def test_reduction_of_other_rows_gives_a_row_the_same_features(trees, data):
     assert same is reduction
     assert after.shape == (60, N_LEAF_FEATURES)
     assert_allclose(after[30:], before[:29:-1], atol=1e-6)
-
-
-def test_reduction_of_other_rows_matters(forest, data):
-    X, _ = data
-    _, reduction = teacher_features(forest, X[:60], "auto")
-
-    own, given = features_of(forest, X), features_of(forest, X, reduction=reduction)
-
-    assert np.abs(own - given).max() > 0.1
 
 
 @pytest.mark.parametrize(
@@ -234,14 +217,6 @@ def test_leaves_are_numbers_for_each_tree(trees, data):
     assert found.dtype == np.int64
     assert found.shape == expected.shape
     assert_array_equal(shares(found), shares(expected))
-
-
-@pytest.mark.parametrize(
-    "teacher",
-    [LogisticRegression(), xgboost.XGBClassifier(booster="gblinear", n_estimators=2)],
-)
-def test_teacher_without_trees_has_no_leaves(teacher, data):
-    assert leaves_of(teacher.fit(*data), data[0]) is None
 
 
 def test_bytes_of_a_reduction_are_those_of_its_components(forest, data):

@@ -22,6 +22,7 @@ from skdistill.augmentation import MUNGE, Mixup
 
 X = np.random.default_rng(0).normal(size=(6, 2))
 FRAME = pd.DataFrame(X, columns=["a", "b"])
+ARROW = pa.table({"a": [0.5] * 6})
 
 
 class Augmenter:
@@ -37,6 +38,10 @@ class Augmenter:
 
 def first_row(X, n_rows):
     return np.repeat(X[:1], n_rows, axis=0)
+
+
+def sampled(X, n_rows):
+    return X.sample(n_rows, replace=True)
 
 
 # augmenter=
@@ -191,18 +196,13 @@ def test_augmenter_cannot_change_the_rows_of_the_person():
     assert_array_equal(given, X)
 
 
-def test_list_of_an_augmenter_becomes_an_array():
-    made = made_rows(Augmenter(lambda X, n: first_row(X, n).tolist()), X, 0)
-
-    assert isinstance(made, np.ndarray)
-    assert_array_equal(made, first_row(X, 12))
-
-
-def test_sparse_rows_and_texts_of_an_augmenter_are_taken():
+def test_lists_sparse_rows_and_texts_of_an_augmenter_are_taken():
+    listed = made_rows(Augmenter(lambda X, n: first_row(X, n).tolist()), X, 0)
     sparse = csr_matrix(X)
     made = made_rows(Augmenter(lambda X, n: X[np.zeros(n, dtype=int)]), sparse, 0)
     texts = made_rows(Augmenter(lambda X, n: X * 2), ["a text", "another"], 0)
 
+    assert_array_equal(listed, first_row(X, 12), strict=True)
     assert made.shape == (12, 2)
     assert texts == ["a text", "another"] * 2
 
@@ -215,31 +215,15 @@ def test_sparse_rows_and_texts_of_an_augmenter_are_taken():
         (X, lambda X, n: csr_matrix(first_row(X, n)), "a sparse matrix of an array"),
         (X, lambda X, n: first_row(X, n) * [1, np.nan], "infinity in the column 1"),
         (X, lambda X, n: np.full((n, 2), [np.inf, 0]), "infinity in the column 0"),
+        (FRAME, lambda X, n: sampled(X, n).to_numpy(), "an array of a data frame of p"),
         (
             FRAME,
-            lambda X, n: first_row(X.to_numpy(), n),
-            "an array of a data frame of pandas",
+            lambda X, n: pl.DataFrame(sampled(X, n)),
+            "polars of a data frame",
         ),
-        (
-            FRAME,
-            lambda X, n: pl.DataFrame(X.sample(n, replace=True)),
-            "a data frame of polars of a data frame of pandas",
-        ),
-        (
-            FRAME,
-            lambda X, n: X[["b", "a"]].sample(n, replace=True),
-            "columns ['b', 'a'], X has ['a', 'b']",
-        ),
-        (
-            FRAME,
-            lambda X, n: X.sample(n, replace=True).assign(b=np.nan),
-            "infinity in the column 'b'",
-        ),
-        (
-            pa.table({"a": [0.5] * 6}),
-            lambda X, n: pa.table({"b": [0.5] * n}),
-            "columns ['b'], X has ['a']",
-        ),
+        (FRAME, lambda X, n: sampled(X, n)[["b", "a"]], "['b', 'a'], X has ['a', 'b']"),
+        (FRAME, lambda X, n: sampled(X, n).assign(b=np.nan), "in the column 'b'"),
+        (ARROW, lambda X, n: pa.table({"b": [0.5] * n}), "columns ['b'], X has ['a']"),
     ],
 )
 def test_rows_unlike_those_of_X_are_refused(given, make, message):

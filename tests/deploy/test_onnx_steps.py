@@ -24,6 +24,8 @@ from tests.deploy.conftest import (
     quick_student,
 )
 
+pytestmark = pytest.mark.usefixtures("net_by_hand")
+
 
 class Doubled(TransformerMixin, BaseEstimator):
     """A transformer that skl2onnx has never heard of."""

@@ -56,6 +56,7 @@ def test_array_also_by_onnxruntime_alone(array_file, array_student, data, n_rows
     np.testing.assert_allclose(proba, array_student.predict_proba(X), atol=1e-6)
 
 
+@pytest.mark.usefixtures("net_by_hand")
 @pytest.mark.parametrize("numeric", ["standard", "piecewise"])
 @pytest.mark.parametrize("kind", ["array", "strings"])
 def test_numbers_with_a_large_offset_are_scaled_in_double_precision(
@@ -74,6 +75,7 @@ def test_numbers_with_a_large_offset_are_scaled_in_double_precision(
     assert np.ptp(expected, axis=0).max() > 0.05
 
 
+@pytest.mark.usefixtures("net_by_hand")
 @pytest.mark.parametrize(("dtype", "kind"), [("float32", "float"), ("int64", "double")])
 def test_input_has_the_precision_that_fit_saw(data, dtype, kind):
     clf = distilled(quick_student(), (9 * data[0]).astype(dtype), data[1])
@@ -84,6 +86,7 @@ def test_input_has_the_precision_that_fit_saw(data, dtype, kind):
         assert_same(made, clf, rows)
 
 
+@pytest.mark.usefixtures("net_by_hand")
 @pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
 def test_encodings_of_numbers(table, data, numeric):
     X, y = table

@@ -65,15 +65,10 @@ def numbers():
 
 
 EQUAL = {
-    "array": numbers,
     "no rows": lambda: np.empty((0, 3)),
     "objects": lambda: objects("a", 1, None),
     "strings": lambda: np.array(["xy", "z"]),
     "lists": lambda: [["a", None], [1, 2.0]],
-    "pandas": frame,
-    "polars": polars_frame,
-    "sparse": lambda: csr_matrix(np.eye(4)),
-    "masked": lambda: masked_array([1, 2], [True, False]),
     "tensor": lambda: torch.arange(3.0),
     "splitter": lambda: KFold(3),
     "nothing": lambda: None,
@@ -188,7 +183,9 @@ CHANGES = {
     ],
 )
 def test_what_is_changed_has_another_fingerprint(make, change):
-    assert checksum(change(make())) != checksum(make())
+    before = checksum(make())
+    assert checksum(make()) == before
+    assert checksum(change(make())) != before
 
 
 @pytest.mark.parametrize("make", [np.zeros, torch.zeros])

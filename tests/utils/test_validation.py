@@ -148,18 +148,13 @@ def test_teacher_is_refused_with_a_way_out(kind, call):
         ({"teacher_weights": [1.0, np.nan]}, "finite"),
         ({"classes": ["a", "b", "c"]}, "classes= has 3 labels.*gives 2 columns"),
         ({"method": "out_of_bag"}, "needs an unfitted forest"),
+        ({"method": "held_out"}, r"(?s)in_sample.*[gG]ot 'held_out'"),
     ],
 )
 @pytest.mark.parametrize("call", [by_function, by_estimator])
 def test_parameters_that_do_not_fit_the_teachers_are_refused(call, params, message):
     with pytest.raises(ValueError, match=message):
         call([FITTED, FITTED], X, y, **params)
-
-
-@pytest.mark.parametrize("call", [by_function, by_estimator])
-def test_unknown_method_is_refused_with_the_known_ones(call):
-    with pytest.raises(ValueError, match=r"(?s)in_sample.*[gG]ot 'held_out'"):
-        call(FITTED, X, y, method="held_out")
 
 
 @pytest.mark.parametrize(
@@ -247,16 +242,18 @@ def test_target_is_refused(call, target, message):
         call(FITTED, X, target)
 
 
-@pytest.mark.parametrize("call", [by_function, by_estimator])
-def test_unfitted_teacher_needs_labels(call):
-    with pytest.raises(ValueError, match=r"requires y to be passed.*target y is None"):
-        call(LogisticRegression(), X, None)
-
-
-@pytest.mark.parametrize("method", ["out_of_fold", "out_of_bag"])
-def test_methods_that_fit_need_labels(method):
-    with pytest.raises(ValueError, match=f"{method} requires y to be passed"):
-        soft_labels(RandomForestClassifier(), X, method=method)
+@pytest.mark.parametrize(
+    ("call", "params", "message"),
+    [
+        (by_function, {}, "requires y to be passed.*target y is None"),
+        (by_estimator, {}, "requires y to be passed.*target y is None"),
+        (by_function, {"method": "out_of_fold"}, "out_of_fold requires y to be passed"),
+        (by_function, {"method": "out_of_bag"}, "out_of_bag requires y to be passed"),
+    ],
+)
+def test_unfitted_teachers_need_labels(call, params, message):
+    with pytest.raises(ValueError, match=message):
+        call(RandomForestClassifier(), X, None, **params)
 
 
 @pytest.mark.parametrize(

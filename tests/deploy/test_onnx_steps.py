@@ -280,6 +280,17 @@ def test_columns_in_front_of_the_default_student(table, encoder, output):
     assert_same(to_onnx(clf, sample=X), clf, X)
 
 
+def test_columns_after_another_step_in_front_of_the_default_student(data):
+    X, y = data[0].round(), data[1]
+    steps = ColumnTransformer(
+        [("level", OrdinalEncoder(), [0])], remainder="passthrough"
+    )
+    student = DistilledClassifier(student=quick_student(), random_state=0)
+    clf = make_pipeline(SimpleImputer(), steps, student)
+    clf.fit(X, y, distilledclassifier__teacher_proba=proba_for(y))
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_columns_after_another_step_inside_of_columns(named):
     rng = np.random.default_rng(0)

@@ -42,10 +42,11 @@ def register_converter() -> None:
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.deploy import register_converter
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DistilledClassifier(RandomForestClassifier(random_state=0))
+    >>> student = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(RandomForestClassifier(10), student)
     >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
     >>> register_converter()
     >>> options = {"zipmap": False}

@@ -163,7 +163,7 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
     >>> from sklearn.linear_model import LogisticRegression
     >>> from skdistill.deploy import footprint
     >>> X, y = load_iris(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X, y)
     >>> linear = LogisticRegression(max_iter=1000).fit(X, y)
     >>> costs = footprint({"forest": forest, "linear": linear}, X)
     >>> print(costs)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skdistill.deploy._onnx_file import File, load
@@ -96,11 +96,12 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
     >>> from pathlib import Path
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.deploy import OnnxClassifier, to_onnx
     >>> X, y = load_iris(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0)
-    >>> clf = DistilledClassifier(forest, random_state=0).fit(X, y)
+    >>> forest = RandomForestClassifier(10, random_state=0)
+    >>> net = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(forest, net, random_state=0).fit(X, y)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "student.onnx")
     ...     data = to_onnx(clf, path)
@@ -180,16 +181,11 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         file = self._load()
         inputs = self._inputs(X, file)
         n_rows = len(next(iter(inputs.values())))
-        if n_rows <= _BATCH_SIZE:
-            raw = file.run(inputs)
-        else:
-            raw = np.concatenate(
-                [
-                    file.run({name: column[rows] for name, column in inputs.items()})
-                    for rows in gen_batches(n_rows, _BATCH_SIZE)
-                ]
-            )
-        proba = raw.astype(np.float64)
+        batches = [
+            {name: column[i : i + _BATCH_SIZE] for name, column in inputs.items()}
+            for i in range(0, n_rows, _BATCH_SIZE)
+        ]
+        proba = np.concatenate([file.run(batch) for batch in batches], dtype=np.float64)
         total = proba @ np.ones(proba.shape[1])  # for few classes faster than sum
         sound = np.isfinite(total) & (total > 0)
         if not sound.all():

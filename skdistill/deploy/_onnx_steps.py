@@ -252,35 +252,20 @@ def _converted(
         What the other names in the model begin with.
     """
     from onnx import compose
-
-    # skl2onnx changes names of inputs that are not identifiers.
-    names = {f"column_{i}": name for i, name in enumerate(inputs)}
-    types = dict(zip(names, inputs.values(), strict=True))
-    model = _convert_steps(steps, types, width)
-    compose.add_prefix(model, prefix, rename_inputs=False, inplace=True)
-    for node in model.graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-    return model
-
-
-def _convert_steps(
-    steps: _Steps, inputs: dict[str, str], width: int
-) -> onnx.ModelProto:
     from skl2onnx import convert_sklearn
     from skl2onnx.common import data_types
 
-    types = {
-        "float": data_types.FloatTensorType,
-        "double": data_types.DoubleTensorType,
-        "string": data_types.StringTensorType,
-    }
+    # skl2onnx changes names of inputs that are not identifiers.
+    names = {f"column_{i}": name for i, name in enumerate(inputs)}
+    types = [
+        (name, getattr(data_types, f"{kind.title()}TensorType")([None, width]))
+        for name, kind in zip(names, inputs.values(), strict=True)
+    ]
     try:
         with quiet():
-            return convert_sklearn(
+            model = convert_sklearn(
                 Pipeline(steps),
-                initial_types=[
-                    (name, types[kind]([None, width])) for name, kind in inputs.items()
-                ],
+                initial_types=types,
                 target_opset={"": OPSET},
                 custom_parsers={ColumnTransformer: _parse_columns},
                 **(imputer_options() if "double" in inputs.values() else {}),
@@ -290,6 +275,10 @@ def _convert_steps(
             f"skl2onnx cannot convert the preprocessing {[name for name, _ in steps]} "
             f"({reason(error)}){_unknown(steps)}"
         ) from error
+    compose.add_prefix(model, prefix, rename_inputs=False, inplace=True)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    return model
 
 
 def _unknown(steps: _Steps) -> str:

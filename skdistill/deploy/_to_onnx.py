@@ -134,11 +134,12 @@ def to_onnx(
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.deploy import OnnxClassifier, to_onnx
     >>> X, y = load_iris(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0)
-    >>> clf = DistilledClassifier(forest, random_state=0).fit(X, y)
+    >>> forest = RandomForestClassifier(10, random_state=0)
+    >>> net = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(forest, net, random_state=0).fit(X, y)
     >>> data = to_onnx(clf)
     >>> bool((OnnxClassifier(data).predict(X) == clf.predict(X)).all())
     True

@@ -104,16 +104,17 @@ def to_sklearn(estimator: Any) -> Pipeline:
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.deploy import to_sklearn
     >>> X, y = load_iris(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
-    >>> student = DistilledClassifier(forest, random_state=0).fit(X, y)
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X, y)
+    >>> net = make_student((32, 16), max_epochs=5)
+    >>> student = DistilledClassifier(forest, net, random_state=0).fit(X, y)
     >>> plain = to_sklearn(student)
     >>> list(plain.named_steps)
     ['preprocess', 'mlp']
     >>> plain["mlp"].hidden_layer_sizes
-    (64, 64)
+    (32, 16)
     >>> difference = plain.predict_proba(X) - student.predict_proba(X)
     >>> bool(abs(difference).max() < 1e-6)
     True

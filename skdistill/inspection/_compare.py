@@ -106,17 +106,18 @@ def compare(
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.inspection import compare
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DistilledClassifier(RandomForestClassifier(50), random_state=0)
-    >>> comparison = compare(clf, X, y, cv=3)
+    >>> student = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(RandomForestClassifier(10), student, random_state=0)
+    >>> comparison = compare(clf, X, y, cv=2)
     >>> print(comparison)
                        teacher     labels alone          student  gap closed
     accuracy   0.9... ± 0...    0.9... ± 0...    0.9... ± 0...             -
     ...
     >>> comparison.results["student"]["accuracy"].shape
-    (3,)
+    (2,)
     """
     steps, clf = _taken_apart(clf)
     _check_teachers(clf)

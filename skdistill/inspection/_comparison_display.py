@@ -54,11 +54,12 @@ class ComparisonDisplay(Display):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.inspection import ComparisonDisplay, compare
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DistilledClassifier(RandomForestClassifier(50), random_state=0)
-    >>> comparison = compare(clf, X, y, cv=3)
+    >>> student = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(RandomForestClassifier(10), student, random_state=0)
+    >>> comparison = compare(clf, X, y, cv=2)
     >>> display = ComparisonDisplay.from_comparison(comparison, metric="log_loss")
     >>> display.ax_.get_xlabel()
     'log loss (less is better)'

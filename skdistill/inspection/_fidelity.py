@@ -54,16 +54,17 @@ class FidelityDisplay(Display):
 
     Examples
     --------
-    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.inspection import FidelityDisplay
-    >>> X, y = load_digits(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0).fit(X[::2], y[::2])
-    >>> clf = DistilledClassifier(forest, random_state=0).fit(X[::2], y[::2])
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X[::2], y[::2])
+    >>> student = make_student((16,), max_epochs=20)
+    >>> clf = DistilledClassifier(forest, student, random_state=0).fit(X[::2], y[::2])
     >>> display = FidelityDisplay.from_estimator(clf, X[1::2])
     >>> print(display.alt_text)
-    Teacher and student predict the same class for 9... % of 898 rows. ...
+    Teacher and student predict the same class for 9... % of 75 rows. ...
     """
 
     teacher_proba: NDArray[Any]

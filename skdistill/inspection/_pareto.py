@@ -63,11 +63,12 @@ class ParetoDisplay(Display):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.inspection import ParetoDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0).fit(X[::2], y[::2])
-    >>> clf = DistilledClassifier(forest, random_state=0).fit(X[::2], y[::2])
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X[::2], y[::2])
+    >>> student = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(forest, student, random_state=0).fit(X[::2], y[::2])
     >>> models = {"forest": forest, "student": clf}
     >>> display = ParetoDisplay.from_estimators(models, X[1::2], y[1::2])
     >>> display.groups

@@ -54,11 +54,10 @@ class TemperatureAlphaDisplay(Display):
     >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.inspection import TemperatureAlphaDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DistilledClassifier(
-    ...     RandomForestClassifier(20), make_student((8,)), random_state=0
-    ... )
+    >>> student = make_student((8,), max_epochs=5)
+    >>> clf = DistilledClassifier(RandomForestClassifier(10), student, random_state=0)
     >>> grid = {"temperature": [1, 4], "alpha": [0.4, 1.0]}
-    >>> search = GridSearchCV(clf, grid, cv=3).fit(X, y)
+    >>> search = GridSearchCV(clf, grid, cv=2).fit(X, y)
     >>> display = TemperatureAlphaDisplay.from_cv_results(search.cv_results_)
     >>> display.scores.shape
     (2, 2)

@@ -58,11 +58,12 @@ class TrainingDisplay(Display):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.inspection import TrainingDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
-    >>> clf = DistilledClassifier(forest, random_state=0).fit(X, y)
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X, y)
+    >>> student = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(forest, student, random_state=0).fit(X, y)
     >>> display = TrainingDisplay.from_estimator(clf)
     >>> list(display.lines_)
     ['train_loss', 'train_loss_soft', 'train_loss_hard']

@@ -108,11 +108,12 @@ def fidelity_scorer(
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklearn.model_selection import cross_validate
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.metrics import fidelity_scorer
     >>> X, y = load_iris(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0).fit(X[::2], y[::2])
-    >>> clf = DistilledClassifier(forest, random_state=0)
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X[::2], y[::2])
+    >>> student = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(forest, student, random_state=0)
     >>> scoring = {"accuracy": "accuracy", "fidelity": fidelity_scorer(forest)}
     >>> scores = cross_validate(clf, X[1::2], y[1::2], scoring=scoring, cv=3)
     >>> scores["test_fidelity"].shape

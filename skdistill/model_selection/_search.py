@@ -108,13 +108,14 @@ class GridSearchCV(_TrainsTogether, model_selection.GridSearchCV):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.model_selection import GridSearchCV
     >>> X, y = load_iris(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0)
-    >>> clf = DistilledClassifier(forest, random_state=0)
-    >>> grid = {"temperature": [1, 2, 4], "alpha": [0.5, 1.0]}
-    >>> search = GridSearchCV(clf, grid, cv=3, scoring="neg_log_loss").fit(X, y)
+    >>> forest = RandomForestClassifier(10, random_state=0)
+    >>> student = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(forest, student, random_state=0)
+    >>> grid = {"temperature": [1, 4], "alpha": [0.5, 1.0]}
+    >>> search = GridSearchCV(clf, grid, cv=2, scoring="neg_log_loss").fit(X, y)
     >>> sorted(search.best_params_)
     ['alpha', 'temperature']
     """
@@ -139,10 +140,11 @@ class RandomizedSearchCV(_TrainsTogether, model_selection.RandomizedSearchCV):
     >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.model_selection import RandomizedSearchCV
     >>> X, y = load_iris(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0)
-    >>> clf = DistilledClassifier(forest, make_student(batch_size=64), random_state=0)
+    >>> forest = RandomForestClassifier(10, random_state=0)
+    >>> student = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(forest, student, random_state=0)
     >>> ranges = {"student__net__lr": loguniform(1e-3, 1e-1)}
-    >>> search = RandomizedSearchCV(clf, ranges, n_iter=4, cv=3, random_state=0)
+    >>> search = RandomizedSearchCV(clf, ranges, n_iter=4, cv=2, random_state=0)
     >>> search = search.fit(X, y)
     >>> len(search.cv_results_["params"])
     4
@@ -162,15 +164,16 @@ class HalvingGridSearchCV(_TrainsTogether, model_selection.HalvingGridSearchCV):
 
     Examples
     --------
-    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier
+    >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.model_selection import HalvingGridSearchCV
-    >>> X, y = load_digits(return_X_y=True)
-    >>> forest = RandomForestClassifier(random_state=0)
-    >>> clf = DistilledClassifier(forest, augmenter=None, random_state=0)
-    >>> grid = {"temperature": [1, 2, 4], "alpha": [0.5, 0.7, 1.0]}
-    >>> search = HalvingGridSearchCV(clf, grid, cv=3, random_state=0).fit(X, y)
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(10, random_state=0)
+    >>> student = make_student((16,), max_epochs=5)
+    >>> clf = DistilledClassifier(forest, student, random_state=0)
+    >>> grid = {"temperature": [1, 2, 4]}
+    >>> search = HalvingGridSearchCV(clf, grid, cv=2, random_state=0).fit(X, y)
     >>> search.n_candidates_
-    [9, 3, 1]
+    [3, 1]
     """

@@ -15,10 +15,8 @@ class NoFeaturesError(ValueError):
 
 def dtype_of(module: nn.Module) -> torch.dtype | None:
     """Return the precision of a module's weights, or None if it has none."""
-    for parameter in module.parameters():
-        if parameter.is_floating_point():
-            return parameter.dtype
-    return None
+    floating = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return next(floating, None)
 
 
 def as_weights(module: nn.Module, X: Any) -> Any:

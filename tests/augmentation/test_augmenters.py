@@ -157,7 +157,7 @@ def test_rows_of_one_level_are_nearer_than_those_of_two():
 def test_each_value_is_replaced_with_probability_p(p):
     X = np.random.default_rng(0).normal(size=(500, 3))
 
-    made = MUNGE(p=p, s=1000).sample(X, 20_000, random_state=0)
+    made = MUNGE(p=p, s=1000).sample(X, 10_000, random_state=0)
 
     replaced = ~np.isin(made, X)
     assert_allclose(replaced.mean(axis=0), p, atol=0.015)
@@ -251,17 +251,13 @@ def test_mixture_takes_as_many_rows_of_each(n_rows, expected, X):
     assert (made == 99).all(axis=1).sum() == expected
 
 
-def test_mixture_is_of_munge_and_mixup_by_default(X):
+def test_mixture_is_of_munge_and_mixup_by_default_which_draw_differently(X):
     made = Mixture().sample(X, 40, random_state=0)
     same = Mixture([MUNGE(), Mixup()]).sample(X, 40, random_state=0)
+    twice = Mixture([MUNGE(), MUNGE()]).sample(X, 40, random_state=0)
 
     assert_array_equal(made, same)
-
-
-def test_augmenters_of_a_mixture_draw_differently(X):
-    made = Mixture([MUNGE(), MUNGE()]).sample(X, 40, random_state=0)
-
-    assert np.all(np.any(made[:20] != made[20:], axis=1))
+    assert np.all(np.any(twice[:20] != twice[20:], axis=1))
 
 
 # What they refuse
@@ -284,11 +280,6 @@ def test_augmenters_of_a_mixture_draw_differently(X):
 def test_parameters_are_checked(augmenter, X):
     with pytest.raises(ValueError, match="parameter of"):
         augmenter.sample(X, 3, random_state=0)
-
-
-@pytest.mark.parametrize("augmenter", [MUNGE(p=0, n_copies=0.1), MUNGE(p=1)], ids=repr)
-def test_bounds_of_the_parameters_are_valid(augmenter, X):
-    assert augmenter.sample(X, 3, random_state=0).shape == (3, 3)
 
 
 def test_mixture_of_nothing_is_refused(X):

@@ -24,12 +24,9 @@ HUGE[:2] = 2**63 - 1
 PANDAS_NUMBERS = {
     "float64": pd.Series(NUMBERS),
     "float32": pd.Series(NUMBERS, dtype="float32"),
-    "float16": pd.Series(NUMBERS, dtype="float16"),
     "int64": pd.Series(EVEN),
     "uint8": pd.Series(range(157, 256, 2), dtype="uint8"),
-    "int8": pd.Series(range(-128, -28, 2), dtype="int8"),
     "float with missing": pd.Series([np.nan, *NUMBERS[1:]]),
-    "whole float with missing": pd.Series([np.nan, *EVEN[1:]]),
     "Int64": pd.Series([None, *EVEN[1:]], dtype="Int64"),
     "Float64": pd.Series([None, *NUMBERS[1:]], dtype="Float64"),
     "pyarrow int": pd.Series([None, *EVEN[1:]], dtype="int64[pyarrow]"),
@@ -44,10 +41,8 @@ PANDAS_LEVELS = {
     "constant": pd.Series(np.full(N_ROWS, 1.5)),
     "all NaN": pd.Series(np.full(N_ROWS, np.nan)),
     "all None": pd.Series([None] * N_ROWS, dtype=object),
-    "strings": pd.Series(["a", "b"] * 25),
     "strings with missing": pd.Series(["a", None] * 25),
     "string": pd.Series(["a", None] * 25, dtype="string"),
-    "object of strings": pd.Series(["a", None] * 25, dtype=object),
     "object of anything": pd.Series([1, "a", 2.5, None, pd.NA] * 10, dtype=object),
     "object of decimals": pd.Series(map(decimal.Decimal, range(N_ROWS)), dtype=object),
     "object of lists": pd.Series([[1, 2], [3]] * 25),
@@ -55,9 +50,7 @@ PANDAS_LEVELS = {
     "ordered category": pd.Series(
         pd.Categorical(["a", None] * 25, categories=["b", "a"], ordered=True)
     ),
-    "category of integers": pd.Series(pd.Categorical([1, 7] * 25)),
     "few datetimes": pd.Series([pd.NaT, *DAYS[1:20]] * 3)[:N_ROWS],
-    "constant datetime": pd.Series([DAYS[0]] * N_ROWS),
     "no datetime": pd.Series([pd.NaT] * N_ROWS),
     "object of dates": pd.Series([day.date() for day in DAYS], dtype=object),
     "timedelta": pd.Series(pd.to_timedelta(range(N_ROWS), "s")),
@@ -210,51 +203,34 @@ def test_dates_are_in_range_and_whole_steps(column, augmenter):
 
 
 @augmenters
-def test_dates_in_pyarrow(augmenter):
-    X = pa.table(
-        {
-            "date": pa.array([None, *dates(48 * HOUR)[1:]], type=pa.date32()),
-            "time": pa.array(dates(HOUR), type=pa.timestamp("s", "Asia/Tokyo")),
-        }
-    )
+def test_tables_of_pyarrow_keep_their_schema(augmenter):
+    numbers = {
+        "number": pa.array([None, *NUMBERS[1:]]),
+        "integer": pa.array([None, *EVEN[1:]]),
+        "small": pa.array(range(157, 256, 2), type=pa.uint8()),
+    }
+    levels = {
+        "bool": pa.array([None, True] * 25),
+        "string": pa.array(["a", None] * 25),
+        "levels": pa.array(["a", "b"] * 25).dictionary_encode(),
+    }
+    dated = {
+        "date": pa.array([None, *dates(48 * HOUR)[1:]], type=pa.date32()),
+        "time": pa.array(dates(HOUR), type=pa.timestamp("s", "Asia/Tokyo")),
+    }
+    X = pa.table(numbers | levels | dated)
 
     made = augmenter.sample(X, 700, random_state=0)
 
     assert made.schema == X.schema
-    for name, step in (("date", 48 * HOUR), ("time", HOUR)):
-        new, old = (frame[name].drop_null().to_pylist() for frame in (made, X))
-        check_dates(new, old, step)
-    assert made["date"].null_count
-
-
-@augmenters
-def test_tables_of_pyarrow_keep_their_schema(augmenter):
-    X = pa.table(
-        {
-            "number": pa.array([None, *NUMBERS[1:]]),
-            "integer": pa.array([None, *EVEN[1:]]),
-            "small": pa.array(range(157, 256, 2), type=pa.uint8()),
-            "bool": pa.array([None, True] * 25),
-            "string": pa.array(["a", None] * 25),
-            "levels": pa.array(["a", "b"] * 25).dictionary_encode(),
-        }
-    )
-
-    made = augmenter.sample(X, 70, random_state=0)
-
-    assert made.schema == X.schema
-    assert made.num_rows == 70
-    for name in X.column_names[:3]:
+    assert made.num_rows == 700
+    for name in numbers:
         check_numbers(*(frame[name].drop_null().to_pylist() for frame in (made, X)))
-    for name in X.column_names[3:]:
+    for name in levels:
         assert set(made[name].to_pylist()) <= set(X[name].to_pylist())
-
-
-def test_index_of_pandas_in_pyarrow_stays_a_column():
-    frame = pd.DataFrame({"a": NUMBERS}, index=pd.Index(NUMBERS, name="b"))
-    X = pa.Table.from_pandas(frame)
-
-    assert MUNGE().sample(X, 5, random_state=0).column_names == ["a", "b"]
+    for name, step in (("date", 48 * HOUR), ("time", HOUR)):
+        check_dates(*(frame[name].drop_null().to_pylist() for frame in (made, X)), step)
+    assert made["date"].null_count
 
 
 @augmenters
@@ -287,14 +263,6 @@ def test_arrays_keep_their_dtype_and_range(X, augmenter):
             check_numbers(new, old)
         else:
             assert reprs(new.tolist()) <= reprs(old.tolist())
-
-
-@augmenters
-def test_lists_become_arrays(augmenter):
-    made = augmenter.sample(NUMBERS.reshape(25, 2).tolist(), 3, random_state=0)
-
-    assert isinstance(made, np.ndarray)
-    assert made.shape == (3, 2)
 
 
 @augmenters
@@ -362,10 +330,12 @@ def test_names_of_columns_stay_as_they_are(names):
     assert made.iloc[:, 0].max() < 500 < made.iloc[:, 1].min()
 
 
-def test_new_rows_are_numbered_from_zero():
-    X = pd.DataFrame({"a": NUMBERS}, index=[7] * N_ROWS)
+def test_new_rows_are_numbered_from_zero_and_an_index_in_pyarrow_is_a_column():
+    X = pd.DataFrame({"a": NUMBERS}, index=pd.Index([7] * N_ROWS, name="b"))
 
     assert MUNGE().sample(X, 3, random_state=0).index.tolist() == [0, 1, 2]
+    in_pyarrow = MUNGE().sample(pa.Table.from_pandas(X), 3, random_state=0)
+    assert in_pyarrow.column_names == ["a", "b"]
 
 
 @augmenters
@@ -382,7 +352,7 @@ def test_frames_are_not_written_to(library, augmenter):
 @augmenters
 @pytest.mark.parametrize("n_rows", [1, 2])
 @pytest.mark.parametrize(
-    "make", [np.array, pd.DataFrame, lambda x: pl.DataFrame(x, orient="row")]
+    "make", [list, np.array, pd.DataFrame, lambda x: pl.DataFrame(x, orient="row")]
 )
 def test_one_row_and_two(make, n_rows, augmenter):
     X = make([[0.5, 2.0], [0.7, 2.5]][:n_rows])

@@ -6,10 +6,13 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
+from skdistill._students._net import MLP
 from skdistill.deploy import OnnxClassifier, _to_onnx, to_onnx
+from skdistill.deploy._converting import IR_VERSION, OPSET
 from tests.conftest import tiny_net
 
 
@@ -69,6 +72,44 @@ def export_each_net_once(exports, monkeypatch):
         if key not in exports:
             exports[key] = honest(net, rows)
         return exports[key]
+
+    monkeypatch.setattr(_to_onnx, "convert_net", export)
+
+
+@pytest.fixture
+def net_by_hand(monkeypatch):
+    """Save the second that torch takes, where the net is not what is tested.
+
+    It is a stack of linear layers, with ReLU between them and a softmax at the end.
+    """
+    honest = _to_onnx.convert_net
+
+    def export(net, rows):
+        forward = type(net.module_).forward
+        is_stack = forward in (nn.Sequential.forward, MLP.forward)
+        if not is_stack or getattr(net.module_, "embedding", None) is not None:
+            return honest(net, rows)
+        linear = [part for part in net.module_.modules() if isinstance(part, nn.Linear)]
+        nodes, tensors, value = [], [], "X"
+        for i, layer in enumerate(linear):
+            given = [value, f"weight_{i}", f"bias_{i}"]
+            nodes.append(helper.make_node("Gemm", given, [f"linear_{i}"], transB=1))
+            nodes.append(helper.make_node("Relu", [f"linear_{i}"], [f"relu_{i}"]))
+            value = f"relu_{i}"
+            for name, weights in layer.named_parameters():
+                array = weights.detach().numpy()
+                tensors.append(numpy_helper.from_array(array, f"{name}_{i}"))
+        nodes[-1] = helper.make_node("Softmax", [f"linear_{i}"], ["probabilities"])
+        ends = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
+            for name, width in (
+                ("X", rows.shape[1]),
+                ("probabilities", layer.out_features),
+            )
+        ]
+        graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], tensors)
+        opset = helper.make_opsetid("", OPSET)
+        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
 
     monkeypatch.setattr(_to_onnx, "convert_net", export)
 

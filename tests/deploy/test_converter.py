@@ -28,7 +28,7 @@ def scaled_student(data):
     return pipeline.fit(X, names, clf__teacher_proba=proba_for(y))
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("registered", "net_by_hand")
 @pytest.mark.parametrize("opset", [None, 22])
 def test_converter_in_a_pipeline(scaled_student, data, opset):
     X = data[0].astype(np.float32)
@@ -40,7 +40,7 @@ def test_converter_in_a_pipeline(scaled_student, data, opset):
     np.testing.assert_allclose(proba, scaled_student.predict_proba(X), atol=1e-5)
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("registered", "net_by_hand")
 def test_converter_with_zipmap(scaled_student, data):
     X = data[0].astype(np.float32)
     model = skl2onnx.to_onnx(scaled_student, X[:1])
@@ -54,23 +54,21 @@ def test_converter_with_zipmap(scaled_student, data):
 
 
 @pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
-def test_converter_of_encoded_numbers(data, numeric):
-    X = data[0].astype(np.float32)
+@pytest.mark.parametrize(
+    ("numeric", "dtype"),
+    [
+        ("standard", np.float64),
+        ("piecewise", np.float32),
+        ("periodic", np.float32),
+    ],
+)
+def test_converter_of_the_default_student(numeric, dtype, data):
+    X = data[0].astype(dtype)
     clf = distilled(quick_student(numeric=numeric), *data)
     model = skl2onnx.to_onnx(clf, X[:1], options={"zipmap": False})
-    _, proba = run(model.SerializeToString(), {"X": X})
-    np.testing.assert_allclose(proba, clf.predict_proba(X), atol=1e-6)
-
-
-@pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_converter_of_the_default_student(array_student, data, dtype):
-    X = data[0].astype(dtype)
-    model = skl2onnx.to_onnx(array_student, X[:1], options={"zipmap": False})
     label, proba = run(model.SerializeToString(), {"X": X})
-    np.testing.assert_array_equal(label, array_student.predict(X))
-    np.testing.assert_allclose(proba, array_student.predict_proba(X), atol=1e-6)
+    np.testing.assert_array_equal(label, clf.predict(X))
+    np.testing.assert_allclose(proba, clf.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.usefixtures("registered")
@@ -93,7 +91,7 @@ def test_converter_of_columns(frame_student, table):
     np.testing.assert_allclose(proba, frame_student.predict_proba(X), atol=1e-6)
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("registered", "net_by_hand")
 def test_converter_puts_columns_side_by_side(net_student, data):
     X = data[0].astype(np.float32)
     frame = pd.DataFrame(X, columns=list("abcd"))

@@ -24,11 +24,12 @@ from sklearn.svm import SVC, LinearSVC
 from torch import nn
 
 from skdistill import DistilledClassifier, TorchTeacher, make_student
-from skdistill.deploy import _footprint, to_onnx
+from skdistill.deploy import _footprint
 from skdistill.deploy._footprint import footprint
 from skdistill.metrics import latency_scorer, size_scorer
 from skdistill.utils import _costs
 from tests.conftest import distilled, tiny_net
+from tests.deploy.models import array_file
 
 KEYS = [
     "bytes",
@@ -98,18 +99,17 @@ def test_all_of_a_student_is_measured(student, data):
     assert costs["row_p99_us"] >= costs["row_us"]
 
 
-def test_the_new_process_finds_what_this_one_finds(tmp_path, monkeypatch, data):
+def test_the_new_process_finds_what_this_one_finds_and_nothing_that_it_holds(
+    tmp_path, monkeypatch, data
+):
     source = "from sklearn.naive_bayes import GaussianNB\nclass Mine(GaussianNB): pass"
     Path(tmp_path, "a_module_of_mine.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     mine = importlib.import_module("a_module_of_mine").Mine().fit(*data)
-    assert footprint(mine, data[0])["start_s"] > 0
-
-
-def test_the_peak_is_that_of_the_new_process_alone(data):
     held = np.ones(500_000_000, np.uint8)
-    peak = footprint(GaussianNB().fit(*data), data[0])["peak_mb"]
-    assert peak is None or peak < held.nbytes / 1e6
+    costs = footprint(mine, data[0])
+    assert costs["start_s"] > 0
+    assert costs["peak_mb"] is None or costs["peak_mb"] < held.nbytes / 1e6
 
 
 def test_what_a_new_process_cannot_load_is_told(monkeypatch, data):
@@ -135,7 +135,6 @@ class TestWeights:
         [
             (tiny_net(module__n_features=4, module__n_classes=3, max_epochs=1), TINY),
             (MLPClassifier(8, max_iter=2), TINY),
-            (make_pipeline(StandardScaler(), MLPClassifier(8, max_iter=2)), TINY),
             (
                 GridSearchCV(
                     make_pipeline(MLPClassifier(max_iter=2)),
@@ -220,11 +219,11 @@ class TestInput:
         footprint(model, X)
         assert model.asked == {(type(X), (1, 4)), (type(X), (1000, 4))}
 
-    def test_an_onnx_file(self, student, data, tmp_path):
+    def test_an_onnx_file(self, tmp_path):
         path = tmp_path / "student.ONNX"
-        to_onnx(student, path)
+        path.write_bytes(array_file())
         for form in (path, str(path)):
-            costs = footprint(form, data[0])
+            costs = footprint(form, np.zeros((3, 2)))
             assert costs["bytes"] == path.stat().st_size
             assert costs["parameters"] is None
             assert costs["multiply_adds"] is None

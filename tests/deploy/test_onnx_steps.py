@@ -24,6 +24,8 @@ from tests.deploy.conftest import (
     quick_student,
 )
 
+pytestmark = pytest.mark.usefixtures("net_by_hand")
+
 
 class Doubled(TransformerMixin, BaseEstimator):
     """A transformer that skl2onnx has never heard of."""
@@ -40,8 +42,9 @@ def test_step_that_cannot_be_converted_is_named_with_a_way_out(data):
     X, y = data
     clf = distilled(tiny_net(max_epochs=1), X, y)
     pipeline = make_pipeline(Doubled().fit(X), clf)
-    with pytest.raises(ValueError, match=r"'doubled' .*to_onnx\(pipeline\[-1"):
+    with pytest.raises(ValueError, match=r"'doubled' .*to_onnx\(pipeline\[-1") as info:
         to_onnx(pipeline)
+    assert info.value.__cause__ is not None
     file = OnnxClassifier(to_onnx(pipeline[-1]))
     expected = pipeline.predict_proba(X)
     np.testing.assert_allclose(file.predict_proba(2 * X), expected, atol=1e-6)
@@ -84,15 +87,6 @@ def test_columns_of_numbers_are_one_tensor(data, names, step):
     assert_same(made, clf, X)
 
 
-def test_frame_of_strings_and_numbered_columns(table):
-    X = table[0].set_axis(range(6), axis=1)
-    clf = distilled(quick_student(), X, table[1])
-    data = to_onnx(clf)
-    names = [node.name for node in onnx.load_from_string(data).graph.input]
-    assert names == ["0", "1", "2", "3", "4", "5"]
-    assert_same(data, clf, X)
-
-
 @pytest.mark.parametrize("name", ["label", "probabilities", ""])
 def test_refuses_columns_named_as_an_output(table, name):
     X = table[0][["home town", "1"]].set_axis([name, "other"], axis=1)
@@ -120,14 +114,19 @@ def test_string_nan_at_prediction_is_a_level_never_seen():
     assert_same(to_onnx(clf), clf, missing)
 
 
-@pytest.mark.parametrize("kind", ["float", "string"])
 @pytest.mark.parametrize(
-    "name",
-    ["code", "classes", "X", "net/X", "columns/variable", "column_0", "skdistill/code"],
+    ("number", "string"),
+    [
+        ("code", "X"),
+        ("net/X", "classes"),
+        ("column_0", "columns/variable"),
+        ("skdistill/code", "column_3"),
+        ("columns/variable", "skdistill/code"),
+    ],
 )
-def test_columns_may_be_named_as_what_is_inside(table, name, kind):
+def test_columns_may_be_named_as_what_is_inside(table, number, string):
     X, y = table
-    X = X.rename(columns={"1" if kind == "float" else "variable": name})
+    X = X.rename(columns={"1": number, "variable": string})
     clf = distilled(quick_student(), X, y)
     assert_same(to_onnx(clf), clf, X)
 
@@ -218,6 +217,42 @@ def test_columns_of_ones_own(table, place):
         to_onnx(clf)
 
 
+def encoded(strategy):
+    """Return a step that scales numbers, and encodes a column with imputed strings."""
+    imputer = SimpleImputer(missing_values="?", strategy=strategy)
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    steps = [("level", make_pipeline(imputer, encoder), ["job"])]
+    return ColumnTransformer([("number", StandardScaler(), ["1"]), *steps])
+
+
+STEPS = {
+    "two steps for a column": ColumnTransformer(
+        [
+            ("hot", OneHotEncoder(), ["home town"]),
+            ("hot numbers", OneHotEncoder(handle_unknown="ignore"), ["1"]),
+            ("code", OrdinalEncoder(), ["home town"]),
+        ],
+        sparse_threshold=0,
+        transformer_weights={"hot": 0.5},
+    ),
+    "strings alone": OneHotEncoder(sparse_output=False, handle_unknown="ignore"),
+    "codes alone": OrdinalEncoder(),
+    "most frequent": encoded("most_frequent"),
+    "constant": encoded("constant"),
+}
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_steps_of_a_student_on_frames(table, kind):
+    X, y = table[0][["1", "home town"]], table[1]
+    if kind.endswith("alone"):
+        X = X[["home town"]]
+    jobs = np.resize(np.array(["?", "cook", "clerk"], object), len(X))
+    X = X.assign(job=jobs).astype({"job": object})
+    clf = distilled(make_pipeline(STEPS[kind], tiny_net(max_epochs=2)), X, y)
+    assert_same(to_onnx(clf, sample=X), clf, X)
+
+
 def test_frame_on_the_way(data):
     X, y = pd.DataFrame(data[0], columns=["a-b", "c", "d", "e"]), data[1]
     head = StandardScaler().set_output(transform="pandas")
@@ -228,42 +263,10 @@ def test_frame_on_the_way(data):
     assert_same(to_onnx(clf), clf, X)
 
 
-def test_column_that_two_steps_take(table):
-    X, y = table[0][["home town", "1"]], table[1]
-    columns = ColumnTransformer(
-        [
-            ("hot", OneHotEncoder(), ["home town"]),
-            ("hot numbers", OneHotEncoder(handle_unknown="ignore"), ["1"]),
-            ("code", OrdinalEncoder(), ["home town"]),
-        ],
-        sparse_threshold=0,
-        transformer_weights={"hot": 0.5},
-    )
-    student = Pipeline([("columns", columns), ("net", tiny_net(max_epochs=2))])
-    clf = distilled(student, X, y)
-    assert_same(to_onnx(clf, sample=X), clf, X)
-
-
-@pytest.mark.parametrize("step", [OneHotEncoder(sparse_output=False), OrdinalEncoder()])
-def test_strings_without_a_column_transformer(table, step):
-    X, y = table[0][["home town"]], table[1]
-    student = Pipeline([("encode", step), ("net", tiny_net(max_epochs=2))])
-    clf = distilled(student, X, y)
-    assert_same(to_onnx(clf, sample=X), clf, X)
-
-
-def test_step_that_skl2onnx_does_not_know(data):
-    student = Pipeline([("inner", Doubled()), ("net", tiny_net(max_epochs=1))])
-    clf = distilled(student, *data)
-    with pytest.raises(ValueError, match=r"skl2onnx cannot convert .*inner") as info:
-        to_onnx(clf, sample=data[0])
-    assert info.value.__cause__ is not None
-
-
 @pytest.mark.parametrize(
-    "encoder", [OneHotEncoder(sparse_output=False), OrdinalEncoder()]
+    ("encoder", "output"),
+    [(OneHotEncoder(sparse_output=False), "pandas"), (OrdinalEncoder(), "default")],
 )
-@pytest.mark.parametrize("output", ["default", "pandas"])
 def test_columns_in_front_of_the_default_student(table, encoder, output):
     X, y = table
     X = X[["1", "home town"]]
@@ -286,30 +289,6 @@ def test_columns_after_another_step_in_front_of_the_default_student(data):
     clf = make_pipeline(SimpleImputer(), steps, student)
     clf.fit(X, y, distilledclassifier__teacher_proba=proba_for(y))
     assert_same(to_onnx(clf, sample=X), clf, X)
-
-
-@pytest.mark.parametrize(
-    "imputer",
-    [
-        SimpleImputer(missing_values="?", strategy="most_frequent"),
-        SimpleImputer(missing_values="?", strategy="constant", fill_value="none"),
-    ],
-)
-def test_imputed_strings(table, imputer):
-    X, y = table
-    jobs = np.resize(np.array(["?", "cook", "clerk"], object), len(X))
-    X = X[["1"]].assign(job=jobs).astype({"job": object})
-    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    steps = ColumnTransformer(
-        [
-            ("number", StandardScaler(), ["1"]),
-            ("level", make_pipeline(imputer, encoder), ["job"]),
-        ]
-    )
-    clf = distilled(make_pipeline(steps, tiny_net(max_epochs=2)), X, y)
-    made = to_onnx(clf, sample=X)
-    assert json.loads(metadata_of(made)["skdistill.kinds"]) == ["float", "string"]
-    assert_same(made, clf, X)
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -77,6 +77,7 @@ def test_search_that_was_not_refitted(data):
         to_onnx(search)
 
 
+@pytest.mark.usefixtures("net_by_hand")
 @pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
 def test_preprocessor_of_tables_in_front_is_plain_scikit_learn(table, convert):
     X, y = table
@@ -130,6 +131,7 @@ def test_what_holds_a_student(net_student, net_file, hold):
     assert to_onnx(hold(net_student)) == net_file
 
 
+@pytest.mark.usefixtures("net_by_hand")
 def test_pipelines_and_searches(data):
     X, y = data
     last = DistilledClassifier(student=tiny_net(max_epochs=2), random_state=0)

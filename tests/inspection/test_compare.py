@@ -26,7 +26,7 @@ from torch import nn
 
 from skdistill import DistilledClassifier, TabularPreprocessor
 from skdistill.augmentation import MUNGE
-from skdistill.inspection import compare
+from skdistill.inspection import _measures, compare
 from tests.conftest import small_student, table, tiny_net
 from tests.kinds import WithoutFit, small_forest
 
@@ -52,7 +52,8 @@ def seedless_net():
 def distilled(teacher=None, student=None, **params):
     teacher = GaussianNB() if teacher is None else teacher
     student = tiny_net(max_epochs=3) if student is None else student
-    return DistilledClassifier(teacher, student, **{"random_state": 0} | params)
+    defaults = {"augmenter": None, "random_state": 0}
+    return DistilledClassifier(teacher, student, **defaults | params)
 
 
 def scores(comparison, *models):
@@ -61,6 +62,14 @@ def scores(comparison, *models):
         for model in models or MODELS
         for metric in SCORES
     }
+
+
+@pytest.fixture(autouse=True)
+def few_calls(monkeypatch, request):
+    """Time few calls: what they take matters to the tests of times alone."""
+    if "times" not in request.node.name:
+        monkeypatch.setattr(_measures, "_ROW_CALLS", 1)
+        monkeypatch.setattr(_measures, "_BATCH_CALLS", 1)
 
 
 @pytest.fixture
@@ -312,7 +321,7 @@ def test_the_net_on_labels_depends_on_nothing_that_teaches_the_student(data):
     [small_student(), small_student(numeric="piecewise"), tiny_net(max_epochs=2)],
 )
 def test_the_net_on_labels_has_the_shape_of_the_student(data, fits, student):
-    compare(DistilledClassifier(GaussianNB(), student, random_state=0), *data, cv=2)
+    compare(distilled(student=student), *data, cv=2)
 
     def shapes(clf):
         net = clf.student_[-1] if hasattr(clf.student_, "steps") else clf.student_
@@ -347,33 +356,28 @@ def test_the_net_on_labels_waits_for_a_better_epoch(data, fits):
     assert [len(clf.history_) for clf in twins(fits)] == [31, 31]
 
 
-def test_the_net_on_labels_holds_rows_out(data, fits):
-    student = tiny_net(callbacks="disable", max_epochs=1)
-    compare(distilled(student=student), *data, cv=3)
-    for clf in twins(fits):
-        assert _n_trained(clf) == 60 - 9
-
-
-def test_a_train_split_of_the_persons_own_is_kept(data, fits):
-    student = tiny_net(train_split=_first_half, max_epochs=1)
-    compare(distilled(student=student), *data, cv=3)
-    assert [_n_trained(clf) for clf in fits] == [30] * 6
-
-
 def _n_trained(clf):
     batches = clf.student_.history[0]["batches"]
     return sum(batch.get("train_batch_size", 0) for batch in batches)
 
 
-@pytest.mark.parametrize("case", ["a class of one row", "too many classes"])
-def test_rows_are_held_out_where_they_cannot_be_stratified(data, fits, case):
+@pytest.mark.parametrize(
+    ("change", "own", "n_trained"),
+    [
+        (lambda y: y, None, 60 - 9),
+        (lambda y: np.arange(90) % 20, None, 60 - 9),  # too many classes to stratify
+        (lambda y: np.r_[20, y[1:]], None, 60 - 9),  # a class of one row
+        (lambda y: y, _first_half, 30),
+    ],
+)
+def test_the_net_on_labels_holds_rows_out(data, fits, change, own, n_trained):
     X, y = data
-    y = np.arange(90) % 20 if case == "too many classes" else y.copy()
-    y[:1] = 20 if case == "a class of one row" else y[:1]
+    student = tiny_net(callbacks="disable", train_split=own, max_epochs=1)
     cv = [(np.arange(60), np.arange(60, 90))] * 2
-    compare(distilled(), X, y, cv=cv)
-    for clf in twins(fits):
-        assert _n_trained(clf) == 60 - 9
+    compare(distilled(student=student), X, change(y), cv=cv)
+    assert [_n_trained(clf) for clf in twins(fits)] == [n_trained] * 2
+    others = [_n_trained(clf) for clf in fits if clf.teacher is not None]
+    assert others == [60 if own is None else 30] * 2
 
 
 # What models cost

@@ -51,9 +51,7 @@ def test_agreement_by_confidence():
     [[_, interval]] = [lines.get_segments() for lines in curve.lines[2]]
     exact = binomtest(1, 2).proportion_ci(method="wilson")
     assert_allclose(interval[:, 1], exact)
-
-
-def test_bins_without_rows_have_no_point():
+    # Bins without rows have no point.
     display = FidelityDisplay.from_predictions(
         TEACHER[3:], STUDENT[3:], kind="agreement", n_bins=5
     )

@@ -64,11 +64,6 @@ def test_numbers_can_be_read_on_dark_and_light_cells():
     assert display.text_[0, 1].get_color() == "white"
 
 
-def test_parameters_inside_of_a_pipeline():
-    display = TemperatureAlphaDisplay.from_cv_results(cv_results("clf__"))
-    assert display.temperatures == [1, 4]
-
-
 def test_of_further_parameters_the_best_candidate_counts():
     results = cv_results(lr=0.1)
     double = {key: np.concatenate([v, v]) for key, v in results.items()}
@@ -90,12 +85,17 @@ def test_pairs_that_were_not_tried_are_empty():
     assert frames(display) == {"-": [(1, 1)]}
 
 
-def test_values_that_are_no_numbers_keep_their_order():
-    results = cv_results()
+def test_values_that_are_no_numbers_keep_their_order_also_in_a_pipeline():
+    results = cv_results("clf__")
     for params in results["params"]:
-        params["temperature"] = "fast" if params["temperature"] == 4 else 1
+        is_four = params["clf__temperature"] == 4
+        params["clf__temperature"] = "fast" if is_four else 1
     display = TemperatureAlphaDisplay.from_cv_results(results)
     assert display.temperatures == ["fast", 1]
+    for params in results["params"]:
+        del params["clf__alpha"]
+    with pytest.raises(ValueError, match=r"no parameter 'alpha'.*over \['clf__temp"):
+        TemperatureAlphaDisplay.from_cv_results(results)
 
 
 def test_real_searches(forest, data):
@@ -117,9 +117,3 @@ def test_real_searches(forest, data):
     assert figure.axes[1].get_ylabel() == "mean neg_log_loss"
     with pytest.raises(ValueError, match=r"no score 'score', but \['accuracy', 'neg"):
         TemperatureAlphaDisplay.from_cv_results(search.cv_results_)
-
-
-def test_a_search_over_something_else():
-    results = {"params": [{"temperature": 1}], "mean_test_score": [1.0]}
-    with pytest.raises(ValueError, match=r"no parameter 'alpha'.*over \['temp"):
-        TemperatureAlphaDisplay.from_cv_results(results)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import given
 from numpy.testing import assert_allclose
 
 from skdistill.losses import (
@@ -133,14 +133,6 @@ def assert_finite_with_spoiled_rows(loss, kind, side, n_samples, dtype):
     assert grad.isfinite().all()
 
 
-@given(features, features)
-def test_gradients_are_finite(student, teacher):
-    assume(student.abs().max() > 0)
-    student.requires_grad_()
-    for loss in LOSSES:
-        assert gradient(loss(student, teacher), student).isfinite().all()
-
-
 @pytest.mark.parametrize("loss", LOSSES[1:], ids=repr)
 @pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
 def test_neither_overflows_nor_underflows_in_float32(scale, loss):
@@ -208,10 +200,20 @@ def test_other_than_two_dimensions_are_refused(shape, loss):
         assert shapes in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("student", "teacher", "message"),
+    [
+        (ONES, ONES[:3], r"same number of rows, got \(4, 3\) and \(3, 3\)"),
+        (ONES[:, :0], ONES[:, :0], "must have columns"),
+    ],
+)
 @EACH_LOSS
-def test_other_numbers_of_rows_are_refused(loss):
-    with pytest.raises(ValueError, match=r"same number of rows, got \(4, 3\) and \(3"):
-        loss(ONES, ONES[:3])
+def test_features_of_other_shapes_are_refused(student, teacher, message, loss):
+    with pytest.raises(ValueError, match=message):
+        loss(student, teacher)
+    if loss in (HINT, COSINE, CONTRASTIVE):
+        with pytest.raises(ValueError, match="project the student's features"):
+            loss(ONES, ONES[:, :2])
 
 
 @EACH_LOSS
@@ -221,18 +223,6 @@ def test_too_small_batches_are_refused(loss):
         few = ONES[:n_samples]
         with pytest.raises(ValueError, match=f"at least {least} rows, got {n_samples}"):
             loss(few, few)
-
-
-@EACH_LOSS
-def test_features_without_columns_are_refused(loss):
-    with pytest.raises(ValueError, match="must have columns"):
-        loss(ONES[:, :0], ONES[:, :0])
-
-
-@pytest.mark.parametrize("loss", [HINT, COSINE, CONTRASTIVE], ids=repr)
-def test_other_widths_are_refused(loss):
-    with pytest.raises(ValueError, match="project the student's features"):
-        loss(ONES, ONES[:, :2])
 
 
 @EACH_LOSS

@@ -3,7 +3,7 @@ import io
 import joblib
 import pytest
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 
 from skdistill import make_student
@@ -60,14 +60,9 @@ def test_in_a_search(data, forest):
     assert (search.cv_results_["mean_test_latency"] < 0).all()
 
 
-def test_in_parallel(data):
-    scores = cross_validate(
-        GaussianNB(), *data, scoring=SCORING, cv=2, n_jobs=2, error_score="raise"
-    )
-    assert (scores["test_size"] < -100).all()
-    assert (scores["test_latency"] < 0).all()
-
-
-def test_a_search_with_weights(data):
-    search = GridSearchCV(GaussianNB(), {}, scoring=SCORING, refit="size", cv=2)
-    assert search.fit(*data, sample_weight=[1.0] * 90).best_score_ < -100
+def test_in_parallel_with_weights(data):
+    search = GridSearchCV(
+        GaussianNB(), {}, scoring=SCORING, refit="size", cv=2, n_jobs=2
+    ).fit(*data, sample_weight=[1.0] * 90)
+    assert (search.cv_results_["mean_test_size"] < -100).all()
+    assert (search.cv_results_["mean_test_latency"] < 0).all()

@@ -83,8 +83,15 @@ def test_in_a_search_the_teacher_labels_the_rows_of_a_fold_once(
     assert calls["predict_proba"] == 3
 
 
+def test_weights_count(forest, bayes, data):
+    agrees = forest.predict(data[0]) == bayes.predict(data[0])
+    scorer = pickle.loads(pickle.dumps(fidelity_scorer(forest)))
+    assert scorer(bayes, data[0]) == agrees.mean()
+    assert scorer(bayes, data[0], sample_weight=agrees.astype(float)) == 1
+
+
 @pytest.mark.parametrize("routing", [False, True])
-def test_a_search_with_weights(forest, bayes, data, routing):
+def test_a_search_with_weights(forest, data, routing):
     weights = np.arange(90.0)
     with config_context(enable_metadata_routing=routing):
         linear = LogisticRegression()
@@ -101,23 +108,11 @@ def test_a_search_with_weights(forest, bayes, data, routing):
     assert 0 < search.best_score_ <= 1
 
 
-def test_weights_count(forest, bayes, data):
-    agrees = forest.predict(data[0]) == bayes.predict(data[0])
-    scorer = fidelity_scorer(forest)
-    assert scorer(bayes, data[0], sample_weight=agrees.astype(float)) == 1
-
-
 def test_copies_refer_to_the_same_teacher(forest):
     scorer = fidelity_scorer(forest, "neg_kl")
     search = GridSearchCV(GaussianNB(), {}, scoring={"kl": scorer}, refit=False)
     assert clone(search).scoring["kl"].teacher is forest
     assert copy.deepcopy(scorer).teacher is forest
-
-
-def test_pickles(forest, bayes, data):
-    scorer = fidelity_scorer(forest, "neg_kl")
-    loaded = pickle.loads(pickle.dumps(scorer))
-    assert loaded(bayes, data[0]) == scorer(bayes, data[0])
 
 
 def test_prints_as_the_call_that_made_it():

@@ -184,23 +184,13 @@ def test_work_in_place_after_the_layer_leaves_what_was_caught(X):
     assert (features < 0).any()
 
 
-def test_last_of_several_passes_counts(X):
-    module = perceptron()
-    watching = watch(module)
-
-    with watching:
-        module(X)
-        module(X + 1)
-
-    assert_close(watching.take(N_ROWS), module[:2](X + 1))
-
-
-def test_watch_can_be_used_again(X):
+def test_the_last_pass_counts_and_a_watch_can_be_used_again(X):
     module = perceptron()
     watching = watch(module)
 
     for rows in (X, 2 * X[:3]):
         with watching:
+            module(rows + 1)
             module(rows)
         assert_close(watching.take(len(rows)), module[:2](rows))
 
@@ -272,11 +262,12 @@ def test_hooks_of_others_stay(X):
 # What cannot be caught
 
 
-def test_unknown_name_lists_the_layers_there_are():
+@pytest.mark.parametrize("name", ["body", ""])
+def test_unknown_name_lists_the_layers_there_are(name):
     module = nn.Sequential(perceptron(), nn.Linear(3, 2))
 
-    with pytest.raises(ValueError, match="has no layer 'body'") as error:
-        watch(module, "body")
+    with pytest.raises(ValueError, match=f"has no layer '{name}'") as error:
+        watch(module, name)
 
     assert not isinstance(error.value, NoFeaturesError)
     assert "teacher_features=" in str(error.value)
@@ -307,25 +298,13 @@ def test_layer_that_is_not_called_is_refused(layer, error, X):
         caught(Bypassing(), X, layer)
 
 
-def test_features_are_taken_once(X):
+@pytest.mark.parametrize("then", [lambda w: w.take(N_ROWS), lambda w: w.__enter__()])
+def test_features_are_taken_once_and_not_from_a_pass_before(then, X):
     module = perceptron()
     watching = watch(module)
     with watching:
         module(X)
-    watching.take(N_ROWS)
-
-    with pytest.raises(ValueError, match="is not called"):
-        watching.take(N_ROWS)
-
-
-def test_features_of_a_pass_before_are_forgotten(X):
-    module = perceptron()
-    watching = watch(module)
-    with watching:
-        module(X)
-
-    with watching:
-        pass
+    then(watching)
 
     with pytest.raises(ValueError, match="is not called"):
         watching.take(N_ROWS)
@@ -374,8 +353,3 @@ def test_a_compiled_module_has_the_names_of_the_one_inside():
     with Watch(compiled, "body", "the student", "student_layer") as watch:
         module(X)
     assert_close(watch.take(N_ROWS), module.body(X))
-
-
-def test_the_empty_name_is_no_layer():
-    with pytest.raises(ValueError, match="no layer ''"):
-        Watch(FirstDefinedLastCalled(), "", "the student", "student_layer")

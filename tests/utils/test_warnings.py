@@ -48,11 +48,6 @@ def test_warning_names_the_line_of_the_call(kind):
     assert {warning.lineno for warning in seen} <= lines
 
 
-def test_warning_is_a_user_warning_with_the_message():
-    with pytest.warns(UserWarning, match="^of the package$"):
-        warn("of the package")
-
-
 def test_person_s_function_that_a_library_calls_is_the_innermost_one():
     class Teacher(LogisticRegression):
         def fit(self, X, y):

@@ -66,7 +66,13 @@ def net_rows(student: Any, parts: Sequence[Any]) -> Any:
 
 
 def learned_rows(
-    student: Any, X: Any, y: NDArray[Any], extra: Any, *, is_fitted: bool
+    student: Any,
+    X: Any,
+    y: NDArray[Any],
+    extra: Any,
+    *,
+    targets: Any = None,
+    is_fitted: bool,
 ) -> Any:
     """Fit the preprocessing of a student, and return rows as its net takes them.
 
@@ -80,6 +86,8 @@ def learned_rows(
         The codes of their classes.
     extra : array-like, data frame or None
         Further rows, which come below.
+    targets : ndarray of shape (n_samples, n_outputs), default=None
+        What the net is to learn of the rows, which our own preprocessing gets.
     is_fitted : bool
         Whether the preprocessing is fitted already.
     """
@@ -89,7 +97,7 @@ def learned_rows(
             return net_rows(student, parts)
         head = student[:-1]
         if _encodes_rows_alone(student):
-            head.fit(X, y)
+            head.fit(X, targets)
             return net_rows(student, parts)
         # What fit_transform returns counts: for scikit-learn's TargetEncoder, it is
         # something else than what transform returns.

@@ -70,18 +70,17 @@ def make_student(
         How numeric columns are encoded. With "standard", the first layer gets their
         standardized values. "piecewise" and "periodic" add further inputs to these
         [1]_, from which a small net learns steps and bends more easily, and which make
-        the student larger. "piecewise" is a piecewise-linear encoding over bins, up to
-        16 inputs for each column, as described in :class:`TabularPreprocessor`
-        (``preprocess__numeric``, and ``preprocess__n_bins`` for the number of bins).
+        the student larger. "piecewise" is a piecewise-linear encoding over bins, which
+        are narrow where the teacher's probabilities change, as described in
+        :class:`TabularPreprocessor` (``preprocess__numeric``, and
+        ``preprocess__n_bins`` for the number of bins).
         "periodic" is a small layer of sines and cosines, 3 inputs for each column,
         whose frequencies are trained with the net (``net__module__periodic``, and
         ``net__module__sigma`` for the standard deviation of the initial frequencies).
-        Both add at most 256 inputs in all: the columns of a wide table have fewer
-        bins, and only their standardized values if that would be fewer than 3 inputs
-        for each. "auto" stands for "piecewise". But if ``fit`` trains nets on the
-        labels for pseudo-labels, half of these get standardized values alone; where
-        their loss of rows held out is less than 0.6 times that of the others, it stands
-        for "standard".
+        Both add at most 256 inputs in all. "auto" stands for "piecewise". But if
+        ``fit`` trains nets on the labels for pseudo-labels, half of these get
+        standardized values alone; where their loss of rows held out is less than 0.6
+        times that of the others, it stands for "standard".
     activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
         The function after each hidden layer (``net__module__activation``).
     dropout : float, default=0.0

@@ -32,6 +32,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skdistill._students._bins import MIN_BINS, bins, target_bins
 from skdistill.utils._dates import PARTS, as_dates, date_parts, zone_of
 from skdistill.utils._frames import (
     check_frame,
@@ -54,14 +55,6 @@ CLIP = 10.0
 # How many values are scaled at once. In float64, all of a large table would take
 # twice the memory of the result.
 _BATCH_VALUES = 2**18
-
-# How many bins all columns may have together: before 64 hidden units, their weights
-# are 64 KiB. A column whose share is less than three bins gets none.
-_MAX_BINS = 256
-_MIN_BINS = 3
-
-# The narrowest bin that float32 can divide by.
-_NARROWEST = float(np.finfo(np.float32).tiny)
 
 # By the position of a column of dates, its time zone and the parts that are used.
 _Dates = dict[int, tuple[str | None, list[str]]]
@@ -101,19 +94,23 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     ----------
     numeric : {"standard", "piecewise", "auto"}, default="standard"
         What is made of a numeric column. "standard" is the standardized value.
-        "piecewise" adds an output for each bin between quantiles of the column, which
-        rises from -0.5 to 0.5 over its bin, and is constant outside. "auto" stands for
+        "piecewise" adds an output for each bin of the column, which rises from -0.5 to
+        0.5 over its bin, and is constant outside. The bins lie between quantiles, or,
+        if ``fit`` gets soft labels of 100 rows or more, where these change
+        (target-aware bins [1]_). "auto" stands for
         "piecewise", unless :class:`DistilledClassifier` sets it to "standard" in its
         ``fit``.
     n_bins : int, default=16
-        The largest number of bins of a column, at least 3, for
+        The largest number of bins of a column between quantiles, at least 3, for
         ``numeric="piecewise"``. Equal quantiles are merged, so that a column of few
         different values has fewer. Where fewer than half of the bins would be left, as
         most rows have one value, further bins lie between quantiles of the other
-        values. A column that would have only one bin, as a binary
-        or a constant one, gets none: the standardized value says the same. All columns
-        share 256 bins, so that the net stays small for a wide table: if k columns have
-        bins, each has at most 256 / k, and none has any where that is less than 3.
+        values. A column that would have only one bin, as a binary or a constant one,
+        gets none: the standardized value says the same. All columns share 256 bins, so
+        that the net stays small for a wide table: if k columns have bins, each has at
+        most 256 / k, and none has any where that is less than 3. Target-aware bins,
+        which are 256 in all, are shared by how much the columns tell, up to four times
+        ``n_bins`` for a column.
     min_frequency : int, default=10
         The number of rows that must have a level for it to be known, or 1 % of the
         rows if that is less. A weight learned from fewer rows is mostly noise.
@@ -222,7 +219,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     _parameter_constraints: dict[str, list[Any]] = {
         "numeric": [StrOptions({"standard", "piecewise", "auto"})],
-        "n_bins": [Interval(Integral, _MIN_BINS, None, closed="left")],
+        "n_bins": [Interval(Integral, MIN_BINS, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 1, None, closed="left")],
     }
@@ -248,8 +245,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
             The training rows.
-        y : None
-            Ignored.
+        y : ndarray of shape (n_samples, n_outputs), default=None
+            What is to be learned of the rows, such as soft labels, for
+            ``numeric="piecewise"``. Labels, which have one dimension, are ignored.
 
         Returns
         -------
@@ -275,7 +273,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             self.dtype_ = block.dtype.type
             self.dates_, self.levels_ = {}, {}
             self.numeric_columns_ = list(range(block.shape[1]))
-        self._fit_numbers(block)
+        self._fit_numbers(block, y)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -372,13 +370,18 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             assert_all_finite(narrow, allow_nan=True, input_name="X")
         return X
 
-    def _fit_numbers(self, block: NDArray[Any]) -> None:
+    def _fit_numbers(self, block: NDArray[Any], targets: Any) -> None:
         """Learn from the numeric columns what their outputs are computed with."""
         self.medians_ = _medians(block)
         offsets, scales = _means_and_scales(block, self.medians_)
         sources = list(range(len(offsets)))
         if self.numeric != "standard":
-            columns, starts, widths = bins(block, self.n_bins)
+            targets = None if targets is None else np.asarray(targets)
+            if targets is not None and targets.ndim == 2 and block.shape[1]:
+                found = target_bins(self._imputed(block), targets, self.n_bins)
+            else:
+                found = bins(block, self.n_bins)
+            columns, starts, widths = found
             sources += columns
             offsets = np.concatenate([offsets, starts])
             scales = np.concatenate([scales, widths])
@@ -579,64 +582,3 @@ def _means_and_scales(
     for rows in gen_batches(len(block), _BATCH_VALUES // len(medians) + 1):
         scaler.partial_fit(np.where(np.isnan(block[rows]), medians, block[rows]))
     return scaler.mean_, scaler.scale_
-
-
-def bins(
-    block: NDArray[Any], n_bins: int
-) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the bins of columns: the column, the start and the width of each bin.
-
-    Parameters
-    ----------
-    block : ndarray of shape (n_samples, n_columns)
-        The columns; NaN is missing.
-    n_bins : int
-        The largest number of bins of a column. There are fewer where a column has few
-        different values, and where many columns share the bins.
-    """
-    edges = _edges(block, n_bins)
-    share = _MAX_BINS // max(1, len(edges))
-    if share < n_bins:
-        edges = _edges(block, share) if share >= _MIN_BINS else {}
-    columns = [i for i, ends in edges.items() for _ in ends[1:]]
-    starts = np.concatenate([[], *(ends[:-1] for ends in edges.values())])
-    widths = np.concatenate([[], *map(np.diff, edges.values())])
-    return columns, starts, widths.clip(_NARROWEST, 1 / _NARROWEST)
-
-
-def _edges(block: NDArray[Any], n_bins: int) -> dict[int, NDArray[np.float64]]:
-    """Return the edges of up to ``n_bins`` bins of each column that gets two or more.
-
-    The edges are values of the column, so that a column of few different values has few
-    bins.
-    """
-    edges = {}
-    for i, column in enumerate(block.T):
-        known = column[~np.isnan(column)]
-        if len(known):
-            ends = _ends(known, n_bins)
-            if len(ends) > 2:
-                edges[i] = ends.astype(np.float64)
-    return edges
-
-
-def _ends(values: NDArray[Any], n_bins: int) -> NDArray[Any]:
-    """Return where bins with about as many rows each end.
-
-    Most quantiles are equal where most rows have the same value, such as amounts of
-    which most are 0. The missing bins then share out the rows with other values.
-    """
-    ends = np.unique(_quantiles(values, np.linspace(0, 1, n_bins + 1)))
-    if len(ends) - 1 >= n_bins / 2:
-        return ends
-    while n_missing := n_bins + 1 - len(ends):
-        others = values[~np.isin(values, ends)]
-        if len(others) == 0:
-            break
-        more = _quantiles(others, np.linspace(0, 1, n_missing + 2)[1:-1])
-        ends = np.union1d(ends, more)
-    return ends
-
-
-def _quantiles(values: NDArray[Any], shares: NDArray[np.float64]) -> NDArray[Any]:
-    return np.quantile(values, shares, method="inverted_cdf")

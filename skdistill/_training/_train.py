@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from scipy.special import softmax
 from skorch.callbacks import EpochScoring, EpochTimer, PassthroughScoring, PrintLog
 
 from skdistill._students._encoded_rows import EncodedRows
@@ -94,7 +95,10 @@ def make_lesson(
     settle_epochs(net, n_own, len(rows))
     _hold_out_what_there_is(net.train_split, rows)
     y = rows.hard[:n_own]
-    X = learned_rows(student, rows.X, y, rows.extra, is_fitted=net.initialized_)
+    targets = softmax(rows.soft[:n_own], axis=1) if objective.asks_teacher else None
+    X = learned_rows(
+        student, rows.X, y, rows.extra, targets=targets, is_fitted=net.initialized_
+    )
     if not net.initialized_:
         settle_widths(student, X, rows.soft.shape[1])
     return Lesson(student, X, rows.without_inputs(), objective, seed, n_epochs)

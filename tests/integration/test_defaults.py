@@ -96,6 +96,7 @@ def test_weight_decay_is_as_given_or_a_tenth(teacher, rows, student, params, exp
     assert decay(trained(teacher, rows, student, **params)) == expected
 
 
+@pytest.mark.filterwarnings("ignore:the teacher looks worse")
 def test_encoding_is_chosen_by_how_well_nets_predict_labels():
     X = np.random.default_rng(0).normal(size=(N_ROWS, 6))
     smooth, stepped = X.sum(axis=1) > 0, np.abs(X[:, 0]) > 0.7

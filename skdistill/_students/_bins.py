@@ -1,0 +1,159 @@
+"""Where the bins of a piecewise-linear encoding lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+
+# How many bins all columns may have together: before 64 hidden units, their weights
+# are 64 KiB. Of quantiles, a column whose share is less than three bins gets none.
+MAX_BINS = 256
+MIN_BINS = 3
+
+# The largest number of bins of one column, times ``n_bins``, where they follow targets.
+_TIMES = 4
+
+# The forest that shows where targets change. It learns from so many rows.
+_FOREST = RandomForestRegressor(
+    n_estimators=20,
+    max_leaf_nodes=512,
+    min_samples_leaf=5,
+    max_features=0.5,
+    random_state=0,
+)
+_MIN_ROWS, _MAX_ROWS = 100, 20_000
+
+# The narrowest bin that float32 can divide by.
+_NARROWEST = float(np.finfo(np.float32).tiny)
+
+Bins = tuple[list[int], NDArray[np.float64], NDArray[np.float64]]
+
+
+def bins(block: NDArray[Any], n_bins: int) -> Bins:
+    """Return the bins of columns: the column, the start and the width of each bin.
+
+    Parameters
+    ----------
+    block : ndarray of shape (n_samples, n_columns)
+        The columns; NaN is missing.
+    n_bins : int
+        The largest number of bins of a column. There are fewer where a column has few
+        different values, and where many columns share the bins.
+    """
+    edges = _edges(block, n_bins)
+    share = MAX_BINS // max(1, len(edges))
+    if share < n_bins:
+        edges = _edges(block, share) if share >= MIN_BINS else {}
+    return _as_bins(edges)
+
+
+def target_bins(
+    block: NDArray[Any], targets: NDArray[np.floating], n_bins: int
+) -> Bins:
+    """Return bins that are narrow where targets change: target-aware bins.
+
+    A forest is fitted to the targets. Its thresholds, weighted by the roots of their
+    gains, share out the bins among the columns, and along each of them. With few rows,
+    these are the bins of :func:`bins`.
+
+    Parameters
+    ----------
+    block : ndarray of shape (n_samples, n_columns)
+        The columns, without missing values.
+    targets : ndarray of shape (n_samples, n_targets)
+        What a net is to learn of the rows.
+    n_bins : int
+        A column has at most four times as many bins.
+    """
+    if len(block) < _MIN_ROWS:
+        return bins(block, n_bins)
+    if len(block) > _MAX_ROWS:
+        draws = np.random.RandomState(0)
+        rows = draws.choice(len(block), _MAX_ROWS, replace=False)
+        block, targets = block[rows], targets[rows]
+    if targets.shape[1] == 1:  # of which scikit-learn warns
+        targets = targets[:, 0]
+    forest = clone(_FOREST).fit(block.astype(np.float32), targets)
+    splits = [_splits(tree.tree_) for tree in forest.estimators_]
+    columns, thresholds, weights = map(np.concatenate, zip(*splits, strict=True))
+    edges = {}
+    for i in np.unique(columns):
+        here, column = columns == i, block[:, i]
+        share = MAX_BINS * weights[here].sum() / weights.sum()
+        n_inner = int(min(share, _TIMES * n_bins)) - 1
+        inner = _weighted_quantiles(thresholds[here], weights[here], max(n_inner, 0))
+        lowest, highest = float(column.min()), float(column.max())
+        ends = np.unique([lowest, *inner.clip(lowest, highest), highest])
+        # The standardized value says as much of a column of two values.
+        if len(ends) > 2 and ((column != lowest) & (column != highest)).any():
+            edges[int(i)] = ends
+    return _as_bins(edges)
+
+
+def _splits(tree: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the column, the threshold and the root of the gain of each split."""
+    inner = np.flatnonzero(tree.children_left != -1)
+    total = tree.weighted_n_node_samples * tree.impurity
+    left, right = tree.children_left[inner], tree.children_right[inner]
+    gains = total[inner] - total[left] - total[right]
+    return tree.feature[inner], tree.threshold[inner], np.sqrt(gains.clip(0))
+
+
+def _weighted_quantiles(
+    values: NDArray[Any], weights: NDArray[Any], n_values: int
+) -> NDArray[Any]:
+    """Return values that cut others into parts of equal weight."""
+    order = values.argsort()
+    reached = weights[order].cumsum()
+    wanted = reached[-1] * np.arange(1, n_values + 1) / (n_values + 1)
+    return values[order][np.searchsorted(reached, wanted)]
+
+
+def _as_bins(edges: dict[int, NDArray[np.float64]]) -> Bins:
+    """Return the column, the start and the width of each bin."""
+    columns = [i for i, ends in edges.items() for _ in ends[1:]]
+    starts = np.concatenate([[], *(ends[:-1] for ends in edges.values())])
+    widths = np.concatenate([[], *map(np.diff, edges.values())])
+    return columns, starts, widths.clip(_NARROWEST, 1 / _NARROWEST)
+
+
+def _edges(block: NDArray[Any], n_bins: int) -> dict[int, NDArray[np.float64]]:
+    """Return the edges of up to ``n_bins`` bins of each column that gets two or more.
+
+    The edges are values of the column, so that a column of few different values has few
+    bins.
+    """
+    edges = {}
+    for i, column in enumerate(block.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            ends = _ends(known, n_bins)
+            if len(ends) > 2:
+                edges[i] = ends.astype(np.float64)
+    return edges
+
+
+def _ends(values: NDArray[Any], n_bins: int) -> NDArray[Any]:
+    """Return where bins with about as many rows each end.
+
+    Most quantiles are equal where most rows have the same value, such as amounts of
+    which most are 0. The missing bins then share out the rows with other values.
+    """
+    ends = np.unique(_quantiles(values, np.linspace(0, 1, n_bins + 1)))
+    if len(ends) - 1 >= n_bins / 2:
+        return ends
+    while n_missing := n_bins + 1 - len(ends):
+        others = values[~np.isin(values, ends)]
+        if len(others) == 0:
+            break
+        more = _quantiles(others, np.linspace(0, 1, n_missing + 2)[1:-1])
+        ends = np.union1d(ends, more)
+    return ends
+
+
+def _quantiles(values: NDArray[Any], shares: NDArray[np.float64]) -> NDArray[Any]:
+    return np.quantile(values, shares, method="inverted_cdf")

@@ -269,10 +269,11 @@ class BaseDistiller(
     def _finish(self, lesson: Lesson, state: TrainingState) -> None:
         """Set the attributes of a fitted estimator."""
         self.student_, self._state = lesson.student, state
-        for name in ("alpha_", "teacher_temperature_"):
-            self.__dict__.pop(name, None)
-        if is_auto(self.alpha):
-            self.alpha_ = lesson.objective.alpha
+        self.__dict__.pop("teacher_temperature_", None)
+        for name in ("alpha", "temperature"):
+            self.__dict__.pop(f"{name}_", None)
+            if is_auto(getattr(self, name)):
+                setattr(self, f"{name}_", getattr(lesson.objective, name))
         if state.temperature is not None:
             self.teacher_temperature_ = state.temperature
 

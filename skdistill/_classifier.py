@@ -80,13 +80,14 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         available as ``student_``. None means :func:`make_student`, which accepts arrays
         and data frames. If the module of the net has parameters ``n_features`` and
         ``n_classes``, they are set. Put the student's preprocessing into its pipeline.
-    temperature : float or callable, default=1.0
+    temperature : float, callable or "auto", default=1.0
         Softens the teacher and the student in the first term; above 0. At higher
         temperatures, the student also learns how the teacher ranks the unlikely
         classes. With made rows and a calibrated teacher, 1 was as good as any other. A
         callable is a schedule: a function of the number of the epoch, counted from 0,
         and of the total number of epochs, such as
-        :class:`skdistill.schedules.LinearSchedule`.
+        :class:`skdistill.schedules.LinearSchedule`. "auto" stands for 1: how soft the
+        teacher's probabilities have to be is measured by ``calibrate_teacher``.
     alpha : float, callable or "auto", default="auto"
         The weight of the first term, from 0 (the student learns from ``y`` only) to 1
         (from the teacher only; ``y`` is not needed). A callable is a schedule. "auto"
@@ -220,8 +221,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         each teacher of a list; with ``calibrate_teacher="auto"`` a number from 1/3 to
         3. Above 1, the teacher was overconfident, and below 1, underconfident. It is
         missing if the teacher was not calibrated.
-    alpha_ : float
-        The weight that ``alpha="auto"`` stands for.
+    alpha_, temperature_ : float
+        What ``alpha="auto"`` and ``temperature="auto"`` stand for.
     history_ : skorch.History
         The training, without its batches. It prints as a table, and ``to_frame``
         returns a data frame. A row is an epoch, with ``train_loss``; its terms
@@ -295,7 +296,11 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         # A teacher and a student are checked in fit, which says what to do about them.
         "teacher": "no_validation",
         "student": "no_validation",
-        "temperature": [Interval(Real, 0, None, closed="neither"), callable],
+        "temperature": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+            callable,
+        ],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both"), callable],
         # So are the losses, by the module that knows them.
         "loss": "no_validation",
@@ -330,7 +335,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         teacher: Any = None,
         student: Any = None,
         *,
-        temperature: float | Callable[[int, int], float] = 1.0,
+        temperature: float | str | Callable[[int, int], float] = 1.0,
         alpha: float | str | Callable[[int, int], float] = "auto",
         loss: Any = "kl",
         feature_loss: Any = None,

@@ -91,7 +91,7 @@ class Objective:
     def of(cls, estimator: Any) -> Objective:
         """Return what the parameters of an estimator ask for.
 
-        For alpha="auto" it is what it stands for as long as nothing is measured.
+        "auto" is what it stands for as long as nothing is measured.
         """
         terms = {name: terms_of(name, getattr(estimator, name)) for name in LOSSES}
         for family in ("feature", "relation"):
@@ -101,7 +101,7 @@ class Objective:
             if weight == 0:
                 terms[f"{family}_loss"] = ()
         return cls(
-            estimator.temperature,
+            1.0 if is_auto(estimator.temperature) else estimator.temperature,
             USUAL if is_auto(estimator.alpha) else estimator.alpha,
             **terms,
             feature_weight=float(estimator.feature_weight),

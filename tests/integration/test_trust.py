@@ -159,6 +159,16 @@ def test_what_it_is_where_nothing_can_be_measured(params, y_is_there, alpha, row
     assert clf.fit(X, y if y_is_there else None).alpha_ == alpha
 
 
+def test_temperature_that_is_left_open_is_one(rows):
+    X, y = rows
+    teacher = LogisticRegression().fit(X, y)
+    clf = distilled(teacher, temperature="auto").fit(X, y)
+    assert clf.temperature_ == 1
+    assert_array_equal(
+        clf.predict_proba(X), distilled(teacher).fit(X, y).predict_proba(X)
+    )
+
+
 @pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
 def test_further_chunks_keep_what_was_measured(rows):
     X, y = rows

@@ -198,6 +198,10 @@ class Classes:
             raise ValueError(
                 f"{name} has {len(columns)} classes and gives {n_columns} columns"
             )
+        if is_frame(said):  # whose columns have names, in an order of their own
+            known = columns if self.columns is None else np.asarray(self.columns)
+            names = column_names(said)
+            values = values[:, _columns.order_by_name(names, known, name)]
         return Answer(values, columns, are_logits)
 
     def columns_of(self, teacher: Any) -> NDArray[Any]:
@@ -254,7 +258,8 @@ class Classes:
             )
         if is_frame(teacher_proba):
             names = column_names(teacher_proba)
-            proba = proba[:, _columns.order_by_name(names, columns)]
+            order = _columns.order_by_name(names, columns, "teacher_proba")
+            proba = proba[:, order]
         return Answer(_columns.check_proba(proba, "teacher_proba"), columns)
 
     def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:

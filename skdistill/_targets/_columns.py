@@ -121,8 +121,8 @@ def align(
     return aligned
 
 
-def order_by_name(names: list[Any], classes: NDArray[Any]) -> list[int]:
-    """Return the position of the column of each class in a data frame."""
+def order_by_name(names: list[Any], classes: NDArray[Any], source: str) -> list[int]:
+    """Return the position of the column of each class in the data frame of a source."""
     positions = list(range(len(names)))
     # pandas and polars give these names to columns without names.
     if names in (positions, [f"column_{i}" for i in positions]):
@@ -130,8 +130,8 @@ def order_by_name(names: list[Any], classes: NDArray[Any]) -> list[int]:
     found, wanted = (list(map(str, labels)) for labels in (names, classes.tolist()))
     if sorted(found) != sorted(wanted):
         raise ValueError(
-            f"the columns of teacher_proba are named {found}, the classes are "
-            f"{wanted}: name each column by its class, or pass an array in this order"
+            f"the columns of {source} are named {found}, the classes are {wanted}: "
+            "name each column by its class, or give an array in this order"
         )
     return [found.index(name) for name in wanted]
 

@@ -1,5 +1,7 @@
 """Classes: labels, soft and hard targets, precomputed soft labels, folds, scores."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -321,3 +323,25 @@ def test_weights_that_cannot_be(class_weight, message):
 def test_labels_are_needed_to_be_balanced():
     with pytest.raises(ValueError, match="class_weight='balanced' requires y"):
         weights_of("balanced", NAMES, None)
+
+
+# What teachers say
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+def test_frame_of_a_teacher_is_read_by_the_names_of_its_columns(library):
+    proba = np.random.default_rng(0).dirichlet([1, 1, 1], 9)
+    frame = library.DataFrame({name: proba[:, i] for i, name in enumerate(NAMES)})
+    teacher = SimpleNamespace(classes_=NAMES)
+    said = Classes().checked(frame[["3", "1", "2"]], teacher, 9)
+    assert_allclose(said.values, proba, rtol=1e-6)
+    # The names may be those that the person gives.
+    target = Classes(columns=["1", "2", "3"])
+    said = target.checked(
+        frame[["3", "1", "2"]], SimpleNamespace(classes_=[0, 1, 2]), 9
+    )
+    assert_allclose(said.values, proba, rtol=1e-6)
+    with pytest.raises(
+        ValueError, match="columns of teacher SimpleNamespace are named"
+    ):
+        Classes().checked(frame, SimpleNamespace(classes_=["a", "b", "c"]), 9)

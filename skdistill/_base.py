@@ -46,6 +46,7 @@ from skdistill._transfer._transfer_set import (
     honest_rows,
     make_transfer_set,
 )
+from skdistill.augmentation._table import Table
 from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._params import is_auto
 from skdistill.utils._validation import (
@@ -62,6 +63,9 @@ from skdistill.utils._warnings import warn
 # to end the training, and to measure the teacher. If these are fewer than 500 rows,
 # half of the nets hold out others.
 _HELD_SHARE, _MAX_HELD, _FEW = 0.15, 15_000, 500
+
+# Among more rows, equal ones are not looked for: the copies would take much memory.
+_MAX_COMPARED = 100_000
 
 # A warning says so if the teacher gets a smaller weight.
 _LITTLE_TRUST = 0.1
@@ -207,7 +211,7 @@ class BaseDistiller(
             if objective.asks_teacher and not incremental:
                 augmenter = self._augmenter(X, student)
             extra = self._extra_rows(X, augmenter, X_transfer, objective)
-            held = self._held(y, sample_weight, extra, objective)
+            held = self._held(X, y, sample_weight, extra, objective)
             question = Question(
                 X,
                 y,
@@ -461,11 +465,11 @@ class BaseDistiller(
         return stacked(extra) if extra else None
 
     def _held(
-        self, y: Any, sample_weight: Any, extra: Any, objective: Objective
+        self, X: Any, y: Any, sample_weight: Any, extra: Any, objective: Objective
     ) -> NDArray[np.integer] | None:
         """Return in which split nets hold a row out, if nets learn the labels at all.
 
-        It is 0 for a row that is always learned from.
+        It is 0 for a row that is always learned from. Equal rows are held out together.
         """
         if extra is None or y is None or not self._takes_tables():
             return None
@@ -473,13 +477,19 @@ class BaseDistiller(
             return None
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
         labeled, held = np.flatnonzero(weight), np.zeros(len(y), np.int8)
-        if len(labeled) < 2:
+        distinct = np.arange(len(y))
+        if len(y) <= _MAX_COMPARED:
+            distinct = Table(X).distinct()
+        _, firsts = np.unique(distinct[labeled], return_index=True)
+        rows = labeled[np.sort(firsts)]
+        if len(rows) < 2:
             return None
-        size = min(max(1, round(_HELD_SHARE * len(labeled))), _MAX_HELD)
-        n_splits = 2 if size < _FEW and len(labeled) >= 4 else 1
+        size = min(max(1, round(_HELD_SHARE * len(rows))), _MAX_HELD)
+        n_splits = 2 if size < _FEW and len(rows) >= 4 else 1
         for split in range(1, 1 + n_splits):
-            free = labeled[held[labeled] == 0]
-            held[free[self._target().hold_out(y[free], size)]] = split
+            free = rows[held[rows] == 0]
+            chosen = free[self._target().hold_out(y[free], size)]
+            held[np.isin(distinct, distinct[chosen]) & (weight > 0)] = split
         return held
 
     def _known_classes(self, classes: ArrayLike | None) -> Any:

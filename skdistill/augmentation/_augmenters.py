@@ -110,7 +110,7 @@ class MUNGE(_Augmenter):
 
     def _sampled(self, X: Any, n_rows: int, rng: np.random.RandomState) -> Any:
         table, own = _drawn(self, X, n_rows, rng)
-        near = _nearest(table.embedded(rng), rng)[own]
+        near = _nearest(table.embedded(rng), table.distinct(), rng)[own]
         exchanged = rng.random((len(own), len(table.columns))) < self.p
         noise = rng.standard_normal(exchanged.shape)
         for i, column in enumerate(table.columns):
@@ -240,16 +240,19 @@ def _drawn(
 
 
 def _nearest(
-    places: NDArray[np.float32], rng: np.random.RandomState
+    places: NDArray[np.float32],
+    distinct: NDArray[np.intp],
+    rng: np.random.RandomState,
 ) -> NDArray[np.intp]:
-    """Return for each row its nearest other row, among a sample of many."""
-    n_rows = len(places)
-    pool = np.arange(n_rows)
-    if n_rows > _POOL_SIZE:
-        pool = rng.choice(n_rows, _POOL_SIZE, replace=False)
-    if n_rows == 1:
-        return pool
+    """Return for each row the nearest row that differs from it, in a sample of many."""
+    _, pool = np.unique(distinct, return_index=True)
+    pool.sort()
+    if len(pool) > _POOL_SIZE:
+        pool = rng.choice(pool, _POOL_SIZE, replace=False)
+    if len(pool) == 1:
+        return pool.repeat(len(places))
     search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(places[pool])
     found = pool[search.kneighbors(places, return_distance=False)]
-    # A row of the pool finds itself first, unless others are the same.
-    return np.where(found[:, 0] == np.arange(n_rows), found[:, 1], found[:, 0])
+    # A row of the pool, or its like, finds itself first.
+    is_like = distinct[found[:, 0]] == distinct
+    return np.where(is_like, found[:, 1], found[:, 0])

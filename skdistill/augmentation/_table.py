@@ -20,6 +20,10 @@ _MAX_LEVELS = 20
 # float64, as which columns are compared and mixed, holds whole numbers up to this.
 _MAX_WHOLE = 2**53
 
+# Rows are nearly equal whose coordinates, in standard deviations, have as many equal
+# decimals.
+_DIGITS = 5
+
 # The number of coordinates that stand for a level when rows are compared.
 _LEVEL_DIMENSIONS = 8
 
@@ -133,6 +137,15 @@ class Table:
 
     def __len__(self) -> int:
         return int(self.X.shape[0])
+
+    def distinct(self) -> NDArray[np.intp]:
+        """Return a number for each row, the same for equal and nearly equal rows."""
+        rng = np.random.RandomState(0)
+        places = self.embedded(rng).round(_DIGITS)
+        # Other rows have another product, but for a chance of next to nothing.
+        products = places @ rng.standard_normal(places.shape[1])
+        numbers: NDArray[np.intp] = np.unique(products, return_inverse=True)[1]
+        return numbers
 
     def embedded(self, rng: np.random.RandomState) -> NDArray[np.float32]:
         """Return coordinates of the rows: similar rows are near each other."""

@@ -124,10 +124,19 @@ def test_munge_takes_values_of_the_nearest_row():
     assert shares(made) == {0.0: 1 / 3, 0.4: 2 / 3}
 
 
-def test_nearest_row_may_be_an_equal_one():
-    made = MUNGE(p=1, s=EXACT).sample(column(1.5, 1.5, 9.5), 30, random_state=0)
+@pytest.mark.parametrize("difference", [0.0, 1e-9])
+def test_nearest_row_is_another_than_an_equal_one(difference):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    twice = np.concatenate([X, X + difference * rng.normal(size=X.shape)])
+    made = MUNGE().sample(twice, 400, 0)
+    distances = np.abs(made[:, np.newaxis] - X).max(axis=2).min(axis=1)
+    assert np.mean(distances < 1e-6) < 0.2  # where no value was exchanged
 
-    assert shares(made) == {1.5: 1.0}
+
+def test_equal_rows_alone_are_made_again():
+    X = np.full((5, 2), 3.0)
+    assert_array_equal(MUNGE().sample(X, 7, 0), np.full((7, 2), 3.0))
 
 
 def test_columns_are_of_one_scale_where_rows_are_compared():

@@ -112,6 +112,27 @@ def test_clones_are_not_fitted_on_the_rows_that_they_label(rows):
     assert not honest[0] & honest[1]
 
 
+def test_equal_rows_are_held_out_together(rows):
+    X, y = rows[0][:200], rows[1][:200]
+    fits, asked = [], []
+
+    class Watched(LogisticRegression):
+        def fit(self, X, y):
+            self.rows_ = {tuple(row) for row in X}
+            fits.append(self.rows_)
+            return super().fit(X, y)
+
+        def predict_proba(self, X):
+            asked.append((self.rows_, {tuple(row) for row in X}))
+            return super().predict_proba(X)
+
+    distilled(Watched()).fit(np.concatenate([X, X]), np.concatenate([y, y]))
+    whole = {tuple(row) for row in X}
+    honest = [(seen, rows) for seen, rows in asked if seen != whole]
+    assert len(honest) == 2
+    assert all(len(seen) == 170 and not seen & rows for seen, rows in honest)
+
+
 def test_enough_honest_rows_take_one_clone(count_calls):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 2))

@@ -29,6 +29,7 @@ from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
+from skdistill._targets._trust import warn_of_little_trust
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective
@@ -39,14 +40,13 @@ from skdistill._transfer._extra import (
     resolve_augmenter,
     unwrapped_transfer,
 )
+from skdistill._transfer._honest import held_rows, honest_rows
 from skdistill._transfer._question import Question, resolve_calibration
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import (
     TransferSet,
-    honest_rows,
     make_transfer_set,
 )
-from skdistill.augmentation._table import Table
 from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._params import is_auto
 from skdistill.utils._validation import (
@@ -58,17 +58,6 @@ from skdistill.utils._validation import (
     require_target,
 )
 from skdistill.utils._warnings import warn
-
-# Nets that learn the labels hold out this share of the rows, and no more than so many,
-# to end the training, and to measure the teacher. If these are fewer than 500 rows,
-# half of the nets hold out others.
-_HELD_SHARE, _MAX_HELD, _FEW = 0.15, 15_000, 500
-
-# Among more rows, equal ones are not looked for: the copies would take much memory.
-_MAX_COMPARED = 100_000
-
-# A warning says so if the teacher gets a smaller weight.
-_LITTLE_TRUST = 0.1
 
 
 @dataclass
@@ -112,16 +101,6 @@ def may_train_on(estimator: BaseDistiller) -> bool:
     raise AttributeError(
         "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
     )
-
-
-def _warn_of_little_trust(trust: float) -> None:
-    if trust < _LITTLE_TRUST:
-        warn(
-            f"the teacher looks worse than nets that learned the labels alone: of the "
-            f"mixtures of both, the one with the weight {trust:.2g} of the teacher is "
-            "best for rows that the nets have not seen, and this is what alpha='auto' "
-            "stands for. A better teacher makes a better student"
-        )
 
 
 @contextmanager
@@ -258,15 +237,10 @@ class BaseDistiller(
             state.temperature = measured.temperature or state.temperature
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
-                _warn_of_little_trust(measured.trust)
-        n_epochs = 1 if incremental else None
+                warn_of_little_trust(measured.trust)
+        n = 1 if incremental else None
         lesson = make_lesson(
-            student,
-            rows,
-            objective,
-            seed=seed,
-            n_epochs=n_epochs,
-            left_open=left_open,
+            student, rows, objective, seed=seed, n_epochs=n, left_open=left_open
         )
         return lesson, state
 
@@ -475,22 +449,7 @@ class BaseDistiller(
             return None
         if objective.alpha == 1 and not is_auto(self.calibrate_teacher):
             return None
-        weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        labeled, held = np.flatnonzero(weight), np.zeros(len(y), np.int8)
-        distinct = np.arange(len(y))
-        if len(y) <= _MAX_COMPARED:
-            distinct = Table(X).distinct()
-        _, firsts = np.unique(distinct[labeled], return_index=True)
-        rows = labeled[np.sort(firsts)]
-        if len(rows) < 2:
-            return None
-        size = min(max(1, round(_HELD_SHARE * len(rows))), _MAX_HELD)
-        n_splits = 2 if size < _FEW and len(rows) >= 4 else 1
-        for split in range(1, 1 + n_splits):
-            free = rows[held[rows] == 0]
-            chosen = free[self._target().hold_out(y[free], size)]
-            held[np.isin(distinct, distinct[chosen]) & (weight > 0)] = split
-        return held
+        return held_rows(self._target(), X, y, sample_weight)
 
     def _known_classes(self, classes: ArrayLike | None) -> Any:
         """Return what the columns of a chunk's ``teacher_proba`` stand for."""

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from skdistill.utils._warnings import warn
+
 # The share of the teacher where nothing is known of it. It is a compromise: where the
 # teacher is much better than such nets, 1 is right, and where it is worse, 0.
 USUAL = 0.7
@@ -16,6 +18,9 @@ USUAL = 0.7
 # gave mixtures of the smallest log loss on other rows, in the mean of 17 data sets with
 # 300 rows and two teachers.
 _PRIOR_ROWS = 2.0
+
+# A warning says so if the teacher gets a smaller share.
+_LITTLE = 0.1
 
 # The standard deviation of the logarithm of the temperature that nets suggest, relative
 # to that of the labels.
@@ -94,3 +99,14 @@ def trust(
 
     found = minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded")
     return float(found.x)
+
+
+def warn_of_little_trust(share: float) -> None:
+    """Warn of a teacher that looks worse than the nets."""
+    if share < _LITTLE:
+        warn(
+            f"the teacher looks worse than nets that learned the labels alone: of the "
+            f"mixtures of both, the one with the weight {share:.2g} of the teacher is "
+            "best for rows that the nets have not seen, and this is what alpha='auto' "
+            "stands for. A better teacher makes a better student"
+        )

@@ -13,7 +13,6 @@ from sklearn.utils.validation import _num_samples
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
 from skdistill._targets._target import Target
-from skdistill._transfer._question import Question
 
 
 @dataclass(frozen=True)
@@ -167,41 +166,6 @@ def make_transfer_set(
         extra,
         target=target,
     )
-
-
-def honest_rows(
-    question: Question,
-    answer: Answer,
-    target: Target,
-    sample_weight: NDArray[np.float64] | None,
-) -> TransferSet:
-    """Return the rows on which a teacher can be measured, with its soft targets.
-
-    These are NaN where all teachers that were asked have seen a row. The inputs are
-    None if the rows are those that nets hold out.
-
-    Parameters
-    ----------
-    question, answer : Question, Answer
-        What a teacher was asked, and what it said. Its columns are named as in ``y``.
-    target : Target
-        What is learned, with its names.
-    sample_weight : ndarray of shape (n_samples,) or None
-        The weights of the rows of the question.
-    """
-    are_others = isinstance(question.calibration, tuple)
-    if are_others:
-        (X, y), weight = question.calibration, None
-    else:
-        numbers = question.honest
-        X, y = _safe_indexing(question.X, numbers), question.y[numbers]
-        weight = None if sample_weight is None else sample_weight[numbers]
-    values = answer.honest
-    if values is None:
-        values = np.full((len(y), len(answer.columns)), np.nan, np.float32)
-    answer = replace(answer, values=values, features=None, honest=None)
-    rows = make_transfer_set(X, y, answer, target=target, sample_weight=weight)
-    return rows if are_others else rows.without_inputs()
 
 
 def _padded(weight: Any, n_own: int, extra_weight: Any, n_rows: int) -> Any:

@@ -142,8 +142,11 @@ class Table:
         """Return a number for each row, the same for equal and nearly equal rows."""
         rng = np.random.RandomState(0)
         places = self.embedded(rng).round(_DIGITS)
-        # Other rows have another product, but for a chance of next to nothing.
-        products = places @ rng.standard_normal(places.shape[1])
+        # Different rows have different products, but for a chance of next to nothing.
+        # A product of matrices would round those of equal rows in different ways.
+        products = np.zeros(len(places))
+        for column in places.T:
+            products += column * rng.standard_normal()
         numbers: NDArray[np.intp] = np.unique(products, return_inverse=True)[1]
         return numbers
 

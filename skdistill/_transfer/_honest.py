@@ -1,0 +1,96 @@
+"""Honest rows: rows on which a teacher can be measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing
+
+from skdistill._targets._answer import Answer
+from skdistill._targets._target import Target
+from skdistill._transfer._question import Question
+from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
+from skdistill.augmentation._table import Table
+
+# Nets that learn the labels hold out this share of the rows, and no more than so many,
+# to end the training, and to measure the teacher. If these are fewer than 500 rows,
+# half of the nets hold out others.
+_SHARE, _MOST, _FEW = 0.15, 15_000, 500
+
+# Among more rows, equal ones are not looked for: the copies would take much memory.
+_MAX_COMPARED = 100_000
+
+
+def held_rows(
+    target: Target, X: Any, y: NDArray[Any], sample_weight: NDArray[np.float64] | None
+) -> NDArray[np.integer] | None:
+    """Return in which split nets that learn the labels hold a row out.
+
+    It is 0 for a row that is always learned from, and for one without a weight. Equal
+    rows are held out together. None if there are too few rows.
+
+    Parameters
+    ----------
+    target : Target
+        Chooses the rows of a split.
+    X : array or data frame of shape (n_samples, n_features)
+        The rows.
+    y : ndarray of shape (n_samples,)
+        Their labels.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Their weights.
+    """
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    labeled, held = np.flatnonzero(weight), np.zeros(len(y), np.int8)
+    distinct = np.arange(len(y))
+    if len(y) <= _MAX_COMPARED:
+        distinct = Table(X).distinct()
+    _, firsts = np.unique(distinct[labeled], return_index=True)
+    rows = labeled[np.sort(firsts)]
+    if len(rows) < 2:
+        return None
+    size = min(max(1, round(_SHARE * len(rows))), _MOST)
+    n_splits = 2 if size < _FEW and len(rows) >= 4 else 1
+    for split in range(1, 1 + n_splits):
+        free = rows[held[rows] == 0]
+        chosen = free[target.hold_out(y[free], size)]
+        held[np.isin(distinct, distinct[chosen]) & (weight > 0)] = split
+    return held
+
+
+def honest_rows(
+    question: Question,
+    answer: Answer,
+    target: Target,
+    sample_weight: NDArray[np.float64] | None,
+) -> TransferSet:
+    """Return the rows on which a teacher can be measured, with its soft targets.
+
+    These are NaN where all teachers that were asked have seen a row. The inputs are
+    None if the rows are those that nets hold out.
+
+    Parameters
+    ----------
+    question, answer : Question, Answer
+        What a teacher was asked, and what it said. Its columns are named as in ``y``.
+    target : Target
+        What is learned, with its names.
+    sample_weight : ndarray of shape (n_samples,) or None
+        The weights of the rows of the question.
+    """
+    are_others = isinstance(question.calibration, tuple)
+    if are_others:
+        (X, y), weight = question.calibration, None
+    else:
+        numbers = question.honest
+        X, y = _safe_indexing(question.X, numbers), question.y[numbers]
+        weight = None if sample_weight is None else sample_weight[numbers]
+    values = answer.honest
+    if values is None:
+        values = np.full((len(y), len(answer.columns)), np.nan, np.float32)
+    answer = replace(answer, values=values, features=None, honest=None)
+    rows = make_transfer_set(X, y, answer, target=target, sample_weight=weight)
+    return rows if are_others else rows.without_inputs()

@@ -321,17 +321,13 @@ def choices(records):
     """Return what students chose by themselves, and in how many fits."""
     rows = []
     for data, group in records.groupby("data"):
-        default, measured = (
-            group[group["model"] == arm] for arm in ("default", "unfitted teacher")
-        )
+        default = group[group["model"] == "default"]
         rows.append(
             {
                 "data": data,
                 "encoding": counted(default["encoding"].dropna()),
                 "teacher temperature": spread(default["teacher temperature"]),
-                "alpha, unfitted teacher": spread(measured["alpha"].dropna()),
                 "fit s": spread(default["fit s"]),
-                "fit s, unfitted teacher": spread(measured["fit s"]),
             }
         )
     return pd.DataFrame(rows)

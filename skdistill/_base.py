@@ -43,10 +43,7 @@ from skdistill._transfer._extra import (
 from skdistill._transfer._honest import held_rows, honest_rows
 from skdistill._transfer._question import Question, resolve_calibration
 from skdistill._transfer._soft_labels import label
-from skdistill._transfer._transfer_set import (
-    TransferSet,
-    make_transfer_set,
-)
+from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._params import is_auto
 from skdistill.utils._validation import (

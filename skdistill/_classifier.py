@@ -218,9 +218,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         loading from a file.
     teacher_temperature_ : float or list of floats
         What the teacher's logits were divided by: a number from 0.05 to 20, or one for
-        each teacher of a list; with ``calibrate_teacher="auto"`` a number from 1/3 to
-        3. Above 1, the teacher was overconfident, and below 1, underconfident. It is
-        missing if the teacher was not calibrated.
+        each teacher of a list; with ``calibrate_teacher="auto"`` a number from 1/3 to 3
+        if there are no honest rows (see Notes). Above 1, the teacher was overconfident,
+        and below 1, underconfident. It is missing if the teacher was not calibrated.
     alpha_, temperature_ : float
         What ``alpha="auto"`` and ``temperature="auto"`` stand for.
     history_ : skorch.History

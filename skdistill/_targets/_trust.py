@@ -26,13 +26,11 @@ _LITTLE = 0.1
 # to that of the labels.
 _DEVIATION = 0.3
 
-Weights = NDArray[np.floating] | None
-
 
 def labeled_temperature(
     logits: NDArray[np.floating],
     labels: NDArray[np.integer],
-    weight: Weights,
+    weight: NDArray[np.floating],
     suggested: float,
     bounds: tuple[float, float],
 ) -> float:
@@ -46,7 +44,7 @@ def labeled_temperature(
         The teacher's logits of rows that it was not fitted on.
     labels : ndarray of shape (n_samples,)
         The labels of these rows, as positions of columns.
-    weight : ndarray of shape (n_samples,) or None
+    weight : ndarray of shape (n_samples,)
         The weights of the rows.
     suggested : float
         The temperature by another measure.
@@ -54,7 +52,6 @@ def labeled_temperature(
         The smallest and the largest temperature.
     """
     rows = np.arange(len(labels))
-    weight = np.ones(len(labels)) if weight is None else weight
     logits = logits.astype(np.float64)
 
     def loss(log_temperature: float) -> float:
@@ -70,7 +67,7 @@ def trust(
     teacher: NDArray[np.floating],
     nets: NDArray[np.floating],
     labels: NDArray[np.integer],
-    weight: Weights = None,
+    weight: NDArray[np.floating] | None = None,
 ) -> float:
     r"""Return the share of a teacher in its best mixture with other models.
 
@@ -95,7 +92,9 @@ def trust(
     def loss(share: float) -> float:
         mixed = share * p_teacher + (1 - share) * p_nets
         prior = USUAL * np.log(share) + (1 - USUAL) * np.log1p(-share)
-        return -float(weight @ np.log(mixed)) - _PRIOR_ROWS * float(prior)
+        # Both may round to 0.
+        log_loss = -weight @ np.log(np.maximum(mixed, np.finfo(np.float32).tiny))
+        return float(log_loss) - _PRIOR_ROWS * float(prior)
 
     found = minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded")
     return float(found.x)

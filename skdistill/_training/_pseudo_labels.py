@@ -286,8 +286,6 @@ def _mean_held_out(
 
 def _said(lesson: Lesson, rows: Any) -> NDArray[np.float32]:
     """Return the probabilities of a net that has learned the labels."""
-    labels: NDArray[np.float32]
-    labels = (
-        proba(lesson.net, net_rows(lesson.student, [rows])).to(torch.float32).numpy()
-    )
+    said = proba(lesson.net, net_rows(lesson.student, [rows]))
+    labels: NDArray[np.float32] = said.to(torch.float32).numpy()
     return labels

@@ -95,9 +95,9 @@ def _in_sample(teacher: Any, question: Question) -> Answer:
     if not is_fitted(teacher):
         teacher = seeded_clone(teacher, question.random_state)
         teacher = fitted = _fit_on_all(teacher, question)
-    elif question.held is not None:
-        honest = unseen_labels(teacher, question.X, question.honest)
     answer = _ask(teacher, question.X, question)
+    if fitted is None and question.held is not None:
+        honest = unseen_labels(teacher, question.X, question.honest)
     answer = replace(answer, honest=honest, teacher=fitted)
     return _with_features(answer, teacher, question)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skdistill import augmentation, deploy, inspection, losses, metrics, schedules
     from skdistill._classifier import DistilledClassifier
+    from skdistill._regressor import DistilledRegressor
     from skdistill._students._make_student import make_student
     from skdistill._students._tabular import TabularPreprocessor
     from skdistill._teachers._torch import TorchTeacher
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DistilledClassifier",
+    "DistilledRegressor",
     "TabularPreprocessor",
     "TorchTeacher",
     "TransferRows",
@@ -36,6 +38,7 @@ __all__ = [
 # one of them does not pay for the imports of all.
 _HOMES = {
     "DistilledClassifier": "skdistill._classifier",
+    "DistilledRegressor": "skdistill._regressor",
     "TabularPreprocessor": "skdistill._students._tabular",
     "TorchTeacher": "skdistill._teachers._torch",
     "TransferRows": "skdistill._transfer._extra",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,12 +26,15 @@ from skdistill._diagram import Diagram
 from skdistill._params import TeacherParams
 from skdistill._pickling import LeftOut, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
+from skdistill._students._encoded_rows import is_large, is_preprocessor
+from skdistill._students._inputs import net_input, net_rows
 from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
 from skdistill._targets._trust import warn_of_little_trust
 from skdistill._teachers._features import FeatureQuestion
+from skdistill._training._history import TrainingHistory
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective
 from skdistill._training._pseudo_labels import with_pseudo_labels
@@ -51,7 +55,9 @@ from skdistill.utils._validation import (
     check_form,
     check_not_empty,
     check_source,
+    has_known_columns,
     noting,
+    plain_rows,
     require_target,
 )
 from skdistill.utils._warnings import warn
@@ -122,18 +128,27 @@ class BaseDistiller(
 ):
     """Trains a student on what a teacher says of the rows.
 
-    A subclass has the parameters of :class:`DistilledClassifier`, and says what is
-    learned: ``_target`` and ``_learn``.
+    A subclass has the parameters of :class:`DistilledClassifier`, less those below if
+    they make no sense for what it learns. It says what that is: ``_target`` and
+    ``_learn``.
     """
 
     student_: Any
+    temperature: Any = 1.0
+    calibrate_teacher: Any = None
 
     def _target(self, *, learned: bool = False) -> Target:
         """Return what is learned, with its names if a student has ``learned`` it."""
         raise NotImplementedError
 
-    def _learn(self, answer: Answer, y: Any, known: Any) -> NDArray[Any]:
+    def _learn(
+        self, answer: Answer, y: Any, sample_weight: Any, known: Any
+    ) -> NDArray[Any]:
         """Set the names of what is learned; return those of the answer's columns."""
+        raise NotImplementedError
+
+    def _known(self, classes: Any) -> Any:
+        """Return what the columns of a chunk's soft labels stand for."""
         raise NotImplementedError
 
     def _fit(
@@ -141,7 +156,7 @@ class BaseDistiller(
         X: Any,
         y: Any,
         sample_weight: Any,
-        teacher_proba: Any,
+        given: Any,
         X_transfer: Any = None,
         classes: ArrayLike | None = None,
         *,
@@ -149,9 +164,10 @@ class BaseDistiller(
     ) -> None:
         """Prepare what the student is to learn, train it, and set the attributes.
 
-        ``incremental`` trains the student that is there on for one epoch.
+        ``given`` are soft labels that were computed before. ``incremental`` trains the
+        student that is there on for one epoch.
         """
-        data = (X, y, sample_weight, teacher_proba, X_transfer)
+        data = (X, y, sample_weight, given, X_transfer)
         with FitTasks(self, X, y, incremental) as tasks, _unchanged_by_errors(self):
             lesson, state = self._prepare(
                 *data, classes, incremental=incremental, ask=tasks.label
@@ -165,7 +181,7 @@ class BaseDistiller(
         X: Any,
         y: Any,
         sample_weight: Any,
-        teacher_proba: Any,
+        given: Any,
         X_transfer: Any,
         classes: ArrayLike | None = None,
         *,
@@ -175,14 +191,14 @@ class BaseDistiller(
         """Check the data, ask the teacher, and return what the student is to learn."""
         is_new = not (incremental and hasattr(self, "student_"))
         student = self._student_to_train(is_new, incremental)
-        objective = self._objective(student, y, teacher_proba, incremental)
-        check_source(self, teacher_proba, X_transfer)
+        objective = self._objective(student, y, given, incremental)
+        check_source(self, given, X_transfer, self._target().given)
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=is_new)
         state, teacher_seed, seed = self._begin(student, is_new)
         extra = augmenter = held = None
-        if teacher_proba is not None:
-            known = self._known_classes(classes) if incremental else None
-            answer = self._target().from_given(teacher_proba, X, y, known)
+        if given is not None:
+            known = self._known(classes) if incremental else None
+            answer = self._target().from_given(given, X, y, known)
         else:
             if objective.asks_teacher and not incremental:
                 augmenter = self._augmenter(X, student)
@@ -211,7 +227,7 @@ class BaseDistiller(
             answer = ask(lambda: label(self.teacher, question))
         state.remember(answer, self.teacher)
         if is_new:
-            state.columns = self._learn(answer, y, classes)
+            state.columns = self._learn(answer, y, sample_weight, classes)
         target = self._target(learned=True)
         answer = replace(answer, columns=state.columns)
         rows = make_transfer_set(
@@ -222,7 +238,7 @@ class BaseDistiller(
         if held is not None:
             rows, measured = with_pseudo_labels(
                 rows,
-                make_student(early_stopping=True),
+                make_student(task=target.task, early_stopping=True),
                 held=held,
                 honest=honest_rows(question, answer, target, sample_weight),
                 numeric=numeric_of(student),
@@ -266,13 +282,41 @@ class BaseDistiller(
             )
         return state.fitted
 
+    @property
+    def history_(self) -> Any:
+        check_is_fitted(self)
+        return TrainingHistory.of(net_of(self.student_))
+
+    def _prepared(self, X: Any) -> tuple[Any, Any]:
+        """Return the net and its input."""
+        if not hasattr(self, "student_"):  # the check takes longer than a small net
+            check_is_fitted(self)
+        student = self.student_
+        named = hasattr(self, "feature_names_in_")
+        n_features = getattr(self, "n_features_in_", None)  # texts have none
+        plain = None if named else plain_rows(X, n_features)
+        if plain is None and not has_known_columns(self, X):
+            X = self._check_X(X, reset=False)
+        if not isinstance(student, Pipeline):
+            return student, net_input(X) if plain is None else plain
+        (_, first), (_, net) = student.steps[0], student.steps[-1]
+        is_ours = len(student) == 2 and is_preprocessor(first)
+        if plain is not None and is_ours and not is_large(first, len(plain)):
+            return net, first.transform(X)  # which is as a net takes it
+        if named == is_frame(X):
+            return net, net_rows(student, [X])
+        with warnings.catch_warnings():  # the check of X has said so
+            warnings.filterwarnings("ignore", "X (has|does not have valid) feature")
+            return net, net_rows(student, [X])
+
     def _student_to_train(self, is_new: bool, incremental: bool) -> Any:
         """Return a clone of the person's student, or the one that is trained on."""
         self._check_complete(getattr(self, "student_", None) if not is_new else None)
         if not is_new:
             return self.student_
-        prototype = make_student() if self.student is None else self.student
-        net = net_of(prototype)
+        task, prototype = self._target().task, self.student
+        prototype = make_student(task=task) if prototype is None else prototype
+        net = net_of(prototype, task)
         if incremental or not (net.warm_start and hasattr(self, "student_")):
             return clone(prototype)
         self._check_complete(self.student_)
@@ -288,7 +332,7 @@ class BaseDistiller(
         return self.student_
 
     def _objective(
-        self, student: Any, y: Any, teacher_proba: Any, incremental: bool
+        self, student: Any, y: Any, given: Any, incremental: bool
     ) -> Objective:
         """Return the terms of the loss, checked as far as they can be by now."""
         objective = Objective.of(self)
@@ -303,10 +347,10 @@ class BaseDistiller(
         n_epochs = max(done + (1 if incremental else max_epochs), max_epochs)
         objective.check(net, n_epochs, has_labels=y is not None)
         asks = objective.feature_loss or self.teacher_features != "auto"
-        if teacher_proba is not None and objective.is_hidden and asks:
+        if given is not None and objective.is_hidden and asks:
             raise ValueError(
                 "feature_loss and teacher_features need a teacher to ask for features, "
-                "and there is teacher_proba alone: pass teacher="
+                f"and there is {self._target().given} alone: pass teacher="
             )
         return objective
 
@@ -447,16 +491,6 @@ class BaseDistiller(
         if objective.alpha == 1 and not is_auto(self.calibrate_teacher):
             return None
         return held_rows(self._target(), X, y, sample_weight)
-
-    def _known_classes(self, classes: ArrayLike | None) -> Any:
-        """Return what the columns of a chunk's ``teacher_proba`` stand for."""
-        known = getattr(self, "classes_", classes)
-        if self.classes is None and known is None:
-            raise ValueError(
-                "classes must be passed on the first call to partial_fit with "
-                "teacher_proba"
-            )
-        return known
 
     def _warn_about(
         self, rows: TransferSet, objective: Objective, target: Target

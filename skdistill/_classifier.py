@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -10,27 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from skdistill._base import BaseDistiller, may_train_on
-from skdistill._students._encoded_rows import is_large, is_preprocessor
-from skdistill._students._inputs import net_input, net_rows
 from skdistill._students._student import net_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
-from skdistill._training._history import TrainingHistory
 from skdistill._training._prediction import log_proba, proba
 from skdistill._transfer._question import METHODS
-from skdistill.utils._frames import is_frame
 from skdistill.utils._params import check_params
-from skdistill.utils._validation import (
-    all_fitted,
-    has_known_columns,
-    plain_rows,
-)
+from skdistill.utils._validation import all_fitted
 
 
 class DistilledClassifier(ClassifierMixin, BaseDistiller):
@@ -546,11 +535,6 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         """
         return log_proba(*self._prepared(X)).numpy()
 
-    @property
-    def history_(self) -> Any:
-        check_is_fitted(self)
-        return TrainingHistory.of(net_of(self.student_))
-
     classes_: NDArray[Any]
 
     def _target(self, *, learned: bool = False) -> Classes:
@@ -558,7 +542,11 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         return Classes(self.classes, self.class_weight, self.proba_clip, names)
 
     def _learn(
-        self, answer: Answer, y: NDArray[Any] | None, known: ArrayLike | None
+        self,
+        answer: Answer,
+        y: NDArray[Any] | None,
+        sample_weight: Any,
+        known: ArrayLike | None,
     ) -> NDArray[Any]:
         """Set ``classes_``, and return the labels of the answer's columns."""
         columns, target = self._target().reconcile(
@@ -569,27 +557,15 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self.classes_ = target.names
         return columns
 
-    def _prepared(self, X: Any) -> tuple[Any, Any]:
-        """Return the net and its input."""
-        if not hasattr(self, "student_"):  # the check takes longer than a small net
-            check_is_fitted(self)
-        student = self.student_
-        named = hasattr(self, "feature_names_in_")
-        n_features = getattr(self, "n_features_in_", None)  # texts have none
-        plain = None if named else plain_rows(X, n_features)
-        if plain is None and not has_known_columns(self, X):
-            X = self._check_X(X, reset=False)
-        if not isinstance(student, Pipeline):
-            return student, net_input(X) if plain is None else plain
-        (_, first), (_, net) = student.steps[0], student.steps[-1]
-        is_ours = len(student) == 2 and is_preprocessor(first)
-        if plain is not None and is_ours and not is_large(first, len(plain)):
-            return net, first.transform(X)  # which is as a net takes it
-        if named == is_frame(X):
-            return net, net_rows(student, [X])
-        with warnings.catch_warnings():  # the check of X has said so
-            warnings.filterwarnings("ignore", "X (has|does not have valid) feature")
-            return net, net_rows(student, [X])
+    def _known(self, classes: ArrayLike | None) -> Any:
+        """Return what the columns of a chunk's ``teacher_proba`` stand for."""
+        known = getattr(self, "classes_", classes)
+        if self.classes is None and known is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit with "
+                "teacher_proba"
+            )
+        return known
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -100,9 +100,9 @@ def _slim(state: dict[str, Any]) -> dict[str, Any]:
     state = {name: value for name, value in state.items() if name not in _FOR_TRAINING}
     if state["teacher"] is not None:
         state["teacher"] = LeftOut.of(state["teacher"])
-    for name in _MAY_BE_CODE:
+    for name in state.keys() & set(_MAY_BE_CODE):
         state[name] = _without_code(state[name])
-    if not isinstance(state["calibrate_teacher"], str | None):
+    if not isinstance(state.get("calibrate_teacher"), str | None):
         state["calibrate_teacher"] = LeftOut("pair of calibrate_teacher")
     if state["student"] is not None:
         state["student"] = clone(state["student"])  # it may have been fitted

@@ -15,13 +15,21 @@ from sklearn.utils._param_validation import (
 )
 from skorch.utils import noop
 
-from skdistill._students._student_net import EarlyStopping, StudentNet, ValidSplit
+from skdistill._students._student_net import (
+    EarlyStopping,
+    RegressionNet,
+    StudentNet,
+    ValidSplit,
+)
 from skdistill._students._tabular import TabularPreprocessor
 from skdistill.utils._activations import ACTIVATIONS
+
+_NETS = {"classification": StudentNet, "regression": RegressionNet}
 
 
 @validate_params(
     {
+        "task": [StrOptions(set(_NETS))],
         "hidden_layer_sizes": [
             "array-like",
             Interval(Integral, 1, None, closed="left"),
@@ -45,6 +53,7 @@ from skdistill.utils._activations import ACTIVATIONS
 def make_student(
     hidden_layer_sizes: int | Sequence[int] = (64, 64),
     *,
+    task: str = "classification",
     numeric: str = "auto",
     activation: str = "relu",
     dropout: float = 0.0,
@@ -66,6 +75,9 @@ def make_student(
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
         The number of units in each hidden layer; an empty sequence makes a linear
         model (``net__module__hidden_layer_sizes``).
+    task : {"classification", "regression"}, default="classification"
+        Whether the student is one for :class:`DistilledClassifier` or for
+        :class:`DistilledRegressor`.
     numeric : {"auto", "standard", "piecewise", "periodic"}, default="auto"
         How numeric columns are encoded. With "standard", the first layer gets their
         standardized values. "piecewise" and "periodic" add further inputs to these
@@ -125,7 +137,8 @@ def make_student(
         :class:`TabularPreprocessor`, which makes standardized float32 columns of
         arrays and of data frames with strings, dates and missing values. "net" is a
         :class:`skorch.NeuralNetClassifier` around a multilayer perceptron that returns
-        logits. It trains on all rows, unless ``early_stopping`` is True.
+        logits, or a :class:`skorch.NeuralNetRegressor`. It trains on all rows, unless
+        ``early_stopping`` is True.
 
     Raises
     ------
@@ -142,11 +155,12 @@ def make_student(
 
     Notes
     -----
-    The student can be fitted by itself, on labels of any kind: ``fit(X, y)``. Torch's
+    The student can be fitted by itself, on labels of any kind: ``fit(X, y)``. Of a
+    regression, it scales the targets. Torch's
     global generator seeds it.
 
     ``fit`` sets ``net__max_epochs`` and ``net__optimizer__weight_decay`` if they are
-    None, ``net__module__n_features`` and ``net__module__n_classes``. By
+    None, ``net__module__n_features`` and ``net__module__n_outputs``. By
     ``DistilledClassifier``, it also sets ``net__module__n_numeric``, and
     ``preprocess__numeric`` if it is "auto". By itself, a "periodic" student embeds all
     inputs of the net, those of levels too.
@@ -171,7 +185,7 @@ def make_student(
     >>> bool(clf.score(X, y) > 0.9)
     True
     """
-    net = StudentNet(
+    net = _NETS[task](
         module__hidden_layer_sizes=hidden_layer_sizes,
         module__activation=activation,
         module__dropout=dropout,
@@ -188,7 +202,7 @@ def make_student(
         stop = EarlyStopping(patience=10, load_best=True, sink=noop)
         net.callbacks.append(("early_stopping", stop))
         net.train_split = ValidSplit(
-            validation_fraction, stratified=True, random_state=0
+            validation_fraction, stratified=task == "classification", random_state=0
         )
     preprocess = TabularPreprocessor(
         numeric="standard" if numeric == "periodic" else numeric

@@ -117,14 +117,14 @@ class PeriodicEmbedding(nn.Module):
 
 
 class MLP(nn.Module):
-    """A multilayer perceptron that returns logits.
+    """A multilayer perceptron that returns logits, or numbers.
 
     Parameters
     ----------
     n_features : int
         The width of the input.
-    n_classes : int
-        The width of the output.
+    n_outputs : int
+        The width of the output: the number of classes, or of targets.
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
         The number of units in each hidden layer.
     activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
@@ -160,7 +160,7 @@ class MLP(nn.Module):
     --------
     >>> import torch
     >>> from skdistill._students._net import MLP
-    >>> mlp = MLP(n_features=3, n_classes=2, hidden_layer_sizes=(8,))
+    >>> mlp = MLP(n_features=3, n_outputs=2, hidden_layer_sizes=(8,))
     >>> mlp(torch.zeros(5, 3)).shape
     torch.Size([5, 2])
     """
@@ -168,7 +168,7 @@ class MLP(nn.Module):
     def __init__(
         self,
         n_features: int,
-        n_classes: int,
+        n_outputs: int,
         hidden_layer_sizes: int | Sequence[int] = (64, 64),
         activation: str = "relu",
         dropout: float = 0.0,
@@ -204,7 +204,7 @@ class MLP(nn.Module):
             if dropout:
                 layers.append(nn.Dropout(dropout))
             n_features = width
-        self.layers = nn.Sequential(*layers, nn.Linear(n_features, n_classes))
+        self.layers = nn.Sequential(*layers, nn.Linear(n_features, n_outputs))
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the logits, of shape (n_samples, n_classes)."""

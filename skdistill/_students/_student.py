@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from sklearn.pipeline import Pipeline
-from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 
 # How many times a student that leaves it open goes over as many rows as there are
 # training rows, without and with rows beyond them.
@@ -41,22 +41,39 @@ class LeftOpen:
     numeric: str = "piecewise"
 
 
-def net_of(student: Any) -> NeuralNetClassifier:
-    """Return the net in a student, or raise a TypeError that says what one is."""
+# By the task: which nets can be students, how a module becomes one, and what has an
+# output.
+_NETS = {
+    "classification": (
+        NeuralNetClassifier,
+        "NeuralNetClassifier(module, criterion=torch.nn.CrossEntropyLoss)",
+        "class",
+    ),
+    "regression": (NeuralNetRegressor, "NeuralNetRegressor(module)", "target"),
+}
+
+
+def net_of(student: Any, task: str | None = None) -> Any:
+    """Return the net in a student, or raise a TypeError that says what one is.
+
+    With a ``task``, "classification" or "regression", it must be a net for that.
+    """
     net = student[-1] if isinstance(student, Pipeline) else student
+    wanted, wrapped, of = _NETS[task or "classification"]
     if isinstance(net, torch.nn.Module):
         raise TypeError(
             f"the student is the torch module {type(net).__name__}; wrap it in a net: "
-            "skorch.NeuralNetClassifier(module, criterion=torch.nn.CrossEntropyLoss)"
+            f"skorch.{wrapped}"
         )
-    if isinstance(net, NeuralNetBinaryClassifier) or not isinstance(
-        net, NeuralNetClassifier
-    ):
+    kinds = wanted if task else tuple(kind for kind, *_ in _NETS.values())
+    if isinstance(net, NeuralNetBinaryClassifier) or not isinstance(net, kinds):
         what = f"the class {net.__name__}" if isinstance(net, type) else type(net)
+        call = "make_student(hidden_layer_sizes=...)"
+        if task == "regression":
+            call = "make_student(task='regression')"
         raise TypeError(
-            "the student must be None, a skorch.NeuralNetClassifier with an output for "
-            f"each class, or a Pipeline that ends in one, got {what}. "
-            "make_student(hidden_layer_sizes=...) makes one"
+            f"the student must be None, a skorch.{wanted.__name__} with an output for "
+            f"each {of}, or a Pipeline that ends in one, got {what}. {call} makes one"
         )
     return net
 
@@ -75,6 +92,18 @@ def settle(student: Any, left_open: LeftOpen) -> None:
         net.set_params(optimizer__weight_decay=left_open.weight_decay)
     if numeric_of(student) == "auto":
         student[0].set_params(numeric=left_open.numeric)
+
+
+def settle_criterion(net: Any, loss: Any) -> None:
+    """Set the criterion of a net that leaves it open: that of a loss, if it has one."""
+    if net.criterion is not None:
+        return
+    criterion = getattr(loss, "criterion", None)
+    params = {} if criterion is None else loss.criterion_params()
+    net.set_params(
+        criterion=criterion or torch.nn.MSELoss,
+        **{f"criterion__{name}": value for name, value in params.items()},
+    )
 
 
 def settle_epochs(net: Any, n_own: int, n_rows: int) -> None:
@@ -108,7 +137,7 @@ def settle_widths(student: Any, X: Any, n_outputs: int) -> None:
         return
     asked = inspect.signature(net.module).parameters
     told = net.get_params_for("module")
-    widths = {"n_classes": n_outputs}
+    widths = {"n_outputs": n_outputs, "n_classes": n_outputs}
     if X.ndim == 2:
         widths["n_features"] = X.shape[1]
     if isinstance(student, Pipeline) and hasattr(student[0], "n_numeric_"):

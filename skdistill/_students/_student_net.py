@@ -1,4 +1,4 @@
-"""The skorch net of the default student, which prints what differs from the default."""
+"""The skorch nets of the default student, which print what differs from the default."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skorch import NeuralNetClassifier, callbacks, dataset
+from sklearn.preprocessing import StandardScaler
+from skorch import (
+    NeuralNet,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+    callbacks,
+    dataset,
+)
 from torch import nn
 
 from skdistill._students._net import MLP, WarmupDecay
-from skdistill._students._student import LeftOpen, settle, settle_epochs
+from skdistill._students._student import (
+    LeftOpen,
+    settle,
+    settle_criterion,
+    settle_epochs,
+)
 
 DEFAULTS = {
     "module": MLP,
@@ -21,7 +33,6 @@ DEFAULTS = {
     "module__activation": "relu",
     "module__dropout": 0.0,
     "module__periodic": False,
-    "criterion": nn.CrossEntropyLoss,
     "optimizer": torch.optim.AdamW,
     # In a training of a few thousand steps, a shorter memory of the squared gradients
     # than torch's 0.999 gives better students, as in RealMLP (arXiv:2407.04491).
@@ -39,10 +50,46 @@ DEFAULTS = {
 }
 
 
-class StudentNet(NeuralNetClassifier):
-    """A :class:`skorch.NeuralNetClassifier` with the defaults of :func:`make_student`.
+class _Student(NeuralNet):
+    """A net of skorch with the defaults of :func:`make_student`.
+
+    It can also be fitted by itself, and then sets what it leaves open.
+    """
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether nobody has told the net its width, so that it is fitted by itself."""
+        return "n_outputs" not in self.get_params_for("module")
+
+    def _settle(self, X: Any, n_outputs: int) -> None:
+        """Set the number of epochs, the weight decay and the module's widths."""
+        settle(self, LeftOpen())
+        settle_epochs(self, len(X), len(X))
+        self.set_params(module__n_features=X.shape[1], module__n_outputs=n_outputs)
+
+    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
+        """Return the parameters, without a set that skorch keeps for itself."""
+        params = super().get_params(deep=deep, **kwargs)
+        return {k: v for k, v in params.items() if k != "_params_to_validate"}
+
+
+def _signed(net: Any) -> Any:
+    """Give a class of students the signature of skorch's nets, with its defaults.
 
     scikit-learn prints the parameters that differ from those of the signature.
+    """
+    named = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        for name, default in net().get_params(deep=False).items()
+    ]
+    own, rest = inspect.signature(net.__init__).parameters.values()
+    net.__init__.__signature__ = inspect.Signature([own, *named, rest])
+    return net
+
+
+@_signed
+class StudentNet(_Student, NeuralNetClassifier):
+    """The net of a student that learns classes.
 
     Attributes
     ----------
@@ -54,22 +101,18 @@ class StudentNet(NeuralNetClassifier):
     labels_: NDArray[Any]
 
     def __init__(self, **params: Any) -> None:
-        super().__init__(**{**copy.deepcopy(DEFAULTS), **params})
+        own = {"criterion": nn.CrossEntropyLoss, **copy.deepcopy(DEFAULTS)}
+        super().__init__(**{**own, **params})
 
     def fit(self, X: Any, y: Any, **fit_params: Any) -> StudentNet:
-        """Train the net on labels of any kind; set what it leaves open.
-
-        These are the number of epochs, the weight decay and the module's widths.
-        """
+        """Train the net on labels of any kind; set what it leaves open."""
         knows_labels = hasattr(self, "labels_")
-        if not knows_labels and "n_classes" in self.get_params_for("module"):
+        if not knows_labels and not self._is_alone:
             return super().fit(X, y, **fit_params)
         if knows_labels:
             del self.labels_  # scores of the training compare codes
         labels, codes = np.unique(y, return_inverse=True)
-        settle(self, LeftOpen())
-        settle_epochs(self, len(codes), len(codes))
-        self.set_params(module__n_features=X.shape[1], module__n_classes=len(labels))
+        self._settle(X, len(labels))
         super().fit(X, codes, **fit_params)
         self.labels_ = self.classes_inferred_ = labels
         return self
@@ -79,25 +122,50 @@ class StudentNet(NeuralNetClassifier):
         codes = super().predict(X)
         return self.labels_[codes] if hasattr(self, "labels_") else codes
 
-    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
-        """Return the parameters, without a set that skorch keeps for itself."""
-        params = super().get_params(deep=deep, **kwargs)
-        return {k: v for k, v in params.items() if k != "_params_to_validate"}
 
+@_signed
+class RegressionNet(_Student, NeuralNetRegressor):
+    """The net of a student that learns numbers.
 
-def _signature() -> inspect.Signature:
-    """Return the signature of skorch's net, with the defaults of the student."""
-    defaults = NeuralNetClassifier(**DEFAULTS).get_params(deep=False)
-    named = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
-        for name, default in defaults.items()
-        if name != "_params_to_validate"
-    ]
-    own, rest = inspect.signature(StudentNet.__init__).parameters.values()
-    return inspect.Signature([own, *named, rest])
+    Without a ``criterion``, it is that of the estimator's ``loss``, or the mean squared
+    error.
 
+    Attributes
+    ----------
+    scaler_ : StandardScaler
+        Scales the targets, if the net was fitted on them. A net that was fitted by
+        :class:`DistilledRegressor` knows scaled targets alone.
+    """
 
-StudentNet.__init__.__signature__ = _signature()  # type: ignore[attr-defined]
+    scaler_: StandardScaler
+
+    def __init__(self, **params: Any) -> None:
+        own = {"criterion": None, **copy.deepcopy(DEFAULTS)}
+        super().__init__(**{**own, **params})
+
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> RegressionNet:
+        """Train the net on targets of any scale; set what it leaves open."""
+        knows_scale = hasattr(self, "scaler_")
+        if not knows_scale and not self._is_alone:
+            return super().fit(X, y, **fit_params)
+        if knows_scale:
+            del self.scaler_
+        targets = np.asarray(y, np.float64)
+        columns = targets.reshape(len(targets), -1)
+        scaler = StandardScaler().fit(columns)
+        settle_criterion(self, None)
+        self._settle(X, columns.shape[1])
+        super().fit(X, scaler.transform(columns).astype(np.float32), **fit_params)
+        self.scaler_, self.n_dims_ = scaler, targets.ndim
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the targets of each row."""
+        scaled = super().predict(X)
+        if not hasattr(self, "scaler_"):
+            return scaled
+        y = self.scaler_.inverse_transform(scaled.astype(np.float64))
+        return y[:, 0] if self.n_dims_ == 1 else y
 
 
 class EarlyStopping(callbacks.EarlyStopping):

@@ -17,8 +17,9 @@ class Answer:
 
     Attributes
     ----------
-    values : ndarray of shape (n_samples, n_columns), float32
-        The soft labels: probabilities, or log-probabilities if ``are_logits``.
+    values : ndarray of shape (n_samples, n_columns)
+        The soft labels: probabilities, or log-probabilities if ``are_logits``, float32;
+        or numbers, float64.
     columns : ndarray of shape (n_columns,)
         What the columns stand for.
     are_logits : bool
@@ -29,28 +30,28 @@ class Answer:
         The reduction of the leaves of trees to these features.
     calibration : Calibration, list of them, or None
         The calibration of the values, or the one that they are to get.
-    honest : ndarray of shape (n_honest, n_columns), float32, or None
+    honest : ndarray of shape (n_honest, n_columns) or None
         The same as ``values`` for the honest rows of the question, by a teacher that
         was not fitted on them; NaN where there is none.
     teacher : estimator or None
         The teacher that was fitted to give the answer, if one was.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[Any]
     columns: NDArray[Any]
     are_logits: bool = False
     features: NDArray[np.float32] | None = None
     reduction: Any = None
     calibration: Any = None
-    honest: NDArray[np.float32] | None = None
+    honest: NDArray[Any] | None = None
     teacher: Any = None
 
     @property
-    def proba(self) -> NDArray[np.float32]:
+    def proba(self) -> NDArray[Any]:
         return np.exp(self.values) if self.are_logits else self.values
 
     @property
-    def honest_proba(self) -> NDArray[np.float32] | None:
+    def honest_proba(self) -> NDArray[Any] | None:
         if self.honest is None or not self.are_logits:
             return self.honest
         return np.exp(self.honest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,6 +68,10 @@ class Classes:
     class_weight: Any = None
     proba_clip: float | str | None = "auto"
     names: Any = None
+
+    task: ClassVar[str] = "classification"
+    given: ClassVar[str] = "teacher_proba"
+    dtype: ClassVar[type] = np.float32
 
     def check_y(self, y: Any, X: Any) -> NDArray[Any]:
         """Return labels as a 1-D array, one for each row of ``X``."""
@@ -203,6 +207,10 @@ class Classes:
             names = column_names(said)
             values = values[:, _columns.order_by_name(names, known, name)]
         return Answer(values, columns, are_logits)
+
+    def without_columns(self) -> Classes:
+        """Return the target for a teacher whose columns are its own classes."""
+        return replace(self, columns=None)
 
     def columns_of(self, teacher: Any) -> NDArray[Any]:
         """Return what the columns of a teacher stand for that was fitted before."""
@@ -434,6 +442,13 @@ class Classes:
         """Return the share of the teacher in its best mixture with pseudo-labels."""
         return trust(softmax(soft, axis=1), pseudo_labels, hard, weight)
 
+    def most_trust(self, *said: Any) -> float:
+        """Return a bound of the trust in a teacher of which no honest row is known.
+
+        Probabilities tell none.
+        """
+        return 1.0
+
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool
     ) -> None:
@@ -442,7 +457,12 @@ class Classes:
         found = self.names if self.columns is None else None
         warn_if_uninformative(soft, hard, weight=weight, found=found, **how)
 
-    # The loss of a student, on tensors with a column for each row
+    # What outputs of a net stand for, and the loss, on tensors with a column for each
+    # row, and on arrays with a row for each
+
+    def slope(self, n_outputs: int) -> float:
+        """Return the factor of the gradient of :meth:`deviance`."""
+        return 1.0
 
     def mean(self, outputs: Any) -> Any:
         """Return the probabilities that outputs stand for.
@@ -458,6 +478,25 @@ class Classes:
     def means(self, hard: Any, soft: Any) -> Any:
         """Return hard targets as probabilities, of the shape of the soft targets."""
         return soft.new_zeros(soft.shape).scatter_(1, hard.unsqueeze(1), 1.0)
+
+    def centered(self, soft: Any) -> Any:
+        """Return soft targets as features of rows.
+
+        Logits have an arbitrary offset in each row, which is no relation.
+        """
+        return soft - soft.mean(dim=1, keepdim=True)
+
+    def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the probabilities that outputs, or soft targets, stand for."""
+        return softmax(outputs, axis=1).astype(np.float32)
+
+    def losses(
+        self, said: NDArray[np.float32], hard: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the loss of each row of what nets say."""
+        of_label = said[np.arange(len(hard)), hard]
+        losses: NDArray[np.float64] = -np.log(np.maximum(of_label, 1e-30))
+        return losses
 
     # The outputs of a student
 

@@ -19,6 +19,8 @@ USUAL = 0.7
 # 300 rows and two teachers.
 _PRIOR_ROWS = 2.0
 
+_TINY = float(np.finfo(np.float32).tiny)
+
 # A warning says so if the teacher gets a smaller share.
 _LITTLE = 0.1
 
@@ -93,8 +95,40 @@ def trust(
         mixed = share * p_teacher + (1 - share) * p_nets
         prior = USUAL * np.log(share) + (1 - USUAL) * np.log1p(-share)
         # Both may round to 0.
-        log_loss = -weight @ np.log(np.maximum(mixed, np.finfo(np.float32).tiny))
+        log_loss = -weight @ np.log(np.maximum(mixed, _TINY))
         return float(log_loss) - _PRIOR_ROWS * float(prior)
+
+    found = minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded")
+    return float(found.x)
+
+
+def gaussian_trust(
+    teacher: NDArray[np.floating],
+    nets: NDArray[np.floating],
+    weight: NDArray[np.floating],
+) -> float:
+    r"""Return the share of a teacher in its best mixture with other models of numbers.
+
+    It is the :math:`a` from 0 to 1 that minimizes the squared error of
+    :math:`a t + (1 - a) n`, whose logarithm, times half the number of rows, is the
+    likelihood of normal errors. The prior is that of :func:`trust`.
+
+    Parameters
+    ----------
+    teacher, nets : ndarray of shape (n_samples, n_targets)
+        The errors of the teacher and of the other models for rows that neither was
+        fitted on, in units in which the targets have equal weight.
+    weight : ndarray of shape (n_samples,)
+        The weights of the rows.
+    """
+    d_teacher, d_nets = teacher.astype(np.float64), nets.astype(np.float64)
+    half = weight.sum() / 2
+
+    def loss(share: float) -> float:
+        errors = share * d_teacher + (1 - share) * d_nets
+        total = float(weight @ (errors**2).sum(axis=1))
+        prior = USUAL * np.log(share) + (1 - USUAL) * np.log1p(-share)
+        return half * np.log(max(total, _TINY)) - _PRIOR_ROWS * float(prior)
 
     found = minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded")
     return float(found.x)

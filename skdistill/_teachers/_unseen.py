@@ -6,18 +6,30 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 
-_FORESTS = (ExtraTreesClassifier, RandomForestClassifier)
+from skdistill._targets._target import Target
+
+_FORESTS = (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 
 # So many trees are checked for whether they were fitted on the rows.
 _CHECKED_TREES = 3
 
 
 def unseen_labels(
-    teacher: Any, X: Any, rows: NDArray[np.intp]
-) -> NDArray[np.float32] | None:
-    """Return the class probabilities of rows by trees that were not fitted on them.
+    teacher: Any, X: Any, rows: NDArray[np.intp], target: Target
+) -> NDArray[np.floating] | None:
+    """Return the soft labels of rows by trees that were not fitted on them.
 
     Parameters
     ----------
@@ -27,10 +39,12 @@ def unseen_labels(
         The rows on which it may have been fitted.
     rows : ndarray of shape (n_rows,)
         The numbers of the rows to label.
+    target : Target
+        What the trees are asked.
 
     Returns
     -------
-    proba : ndarray of shape (n_rows, n_classes) or None
+    soft_labels : ndarray of shape (n_rows, n_columns) or None
         NaN for rows that all trees have seen. None if the teacher is not a forest with
         bootstrap samples of these rows.
     """
@@ -44,15 +58,21 @@ def unseen_labels(
     trees = list(zip(teacher.estimators_, samples, strict=True))
     if not all(_has_seen(*one, numbers) for one in trees[:_CHECKED_TREES]):
         return None
-    total = np.zeros((len(rows), len(teacher.classes_)))
+    total: Any = 0.0
     times = np.zeros((len(rows), 1))
     for tree, seen in trees:
         unseen = ~np.isin(rows, seen)
         if unseen.any():
-            total[unseen] += tree.predict_proba(numbers[rows[unseen]])
-            times[unseen] += 1
+            said = np.asarray(target.ask(tree, numbers[rows[unseen]]))
+            said = said.reshape(len(said), -1)
+            parts = np.zeros((len(rows), said.shape[1]))
+            parts[unseen] = said
+            total, times[unseen] = total + parts, times[unseen] + 1
+    if not times.any():
+        return None
     with np.errstate(invalid="ignore"):
-        return (total / times).astype(np.float32)
+        labels: NDArray[np.floating] = (total / times).astype(target.dtype)
+    return labels
 
 
 def _has_seen(tree: Any, sample: NDArray[np.intp], X: NDArray[np.float32]) -> bool:

@@ -1,4 +1,4 @@
-"""The gradient of alpha T^2 KL + (1 - alpha) CE in the logits, in closed form."""
+"""The gradient of alpha T^2 KL + (1 - alpha) CE in closed form; of squared errors."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import CrossEntropyLoss
+from torch.nn import CrossEntropyLoss, MSELoss
 
 from skdistill._targets._target import Target
 from skdistill._training._loss import BatchLoss, agrees, positive
 from skdistill._training._objective import Objective
-from skdistill.losses import KLLoss
+from skdistill.losses import KLLoss, SquaredErrorLoss
 from skdistill.losses._logits import MAX_FLOAT32_TEMPERATURE
 
 
 def has_gradient(objective: Objective, net: Any) -> bool:
     """Tell whether :class:`OutputGradient` knows the loss of a net."""
-    terms, criterion = objective.loss, net.criterion_
-    if len(terms) != 1 or type(terms[0].loss) is not KLLoss:
+    if len(objective.loss) != 1:
         return False
-    own = terms[0].loss.temperature
+    loss, criterion = objective.loss[0].loss, net.criterion_
+    if type(loss) is SquaredErrorLoss:
+        return type(criterion) is MSELoss and criterion.reduction == "mean"
+    if type(loss) is not KLLoss:
+        return False
+    own = loss.temperature
     return (
         (own is None or (isinstance(own, Real) and 0 < float(own) < math.inf))
         # Apple's GPUs have no float64, in which the loss at high temperatures is.
@@ -45,8 +49,8 @@ class Targets:
         The teacher's logits.
     hard : Tensor of shape (n_rows, n_classes)
         The hard targets as probabilities.
-    best : Tensor of shape (n_rows,)
-        The class that the teacher names.
+    best : Tensor of shape (n_rows,) or None
+        The class that the teacher names, if there are classes.
     soft_weight, hard_weight : Tensor of shape (n_rows,)
         The weights of the two targets.
     temperature, alpha, term_weight : float, or Tensor of shape (n_rows,)
@@ -57,7 +61,7 @@ class Targets:
 
     soft: Tensor
     hard: Tensor
-    best: Tensor
+    best: Tensor | None
     soft_weight: Tensor
     hard_weight: Tensor
     temperature: float | Tensor
@@ -83,11 +87,11 @@ def targets_of(loss: BatchLoss, rows: Tensor, device: Any) -> Targets:
         for weight in (loss.soft_weight, loss.hard_weight)
     )
     term = loss.objective.loss[0]
-    own = term.loss.temperature
+    own = getattr(term.loss, "temperature", None)
     return Targets(
         soft=loss.soft[rows].to(device),
         hard=loss.hard_targets(rows).to(device),
-        best=loss.best[rows].to(device),
+        best=None if loss.best is None else loss.best[rows].to(device),
         soft_weight=soft_weight,
         hard_weight=hard_weight,
         temperature=float(loss.temperature if own is None else own),
@@ -105,7 +109,7 @@ def side_by_side(targets: list[Targets], batch_size: int) -> Targets:
     def interleaved(name: str) -> Any:
         parts = [getattr(one, name) for one in targets]
         if not isinstance(parts[0], Tensor):
-            if name == "kind" or len(set(parts)) == 1:
+            if name == "kind" or parts[0] is None or len(set(parts)) == 1:
                 return parts[0]
             like = targets[0].soft_weight
             parts = [torch.full_like(like, part) for part in parts]
@@ -168,12 +172,14 @@ class OutputGradient:
         the factor of the student's probabilities in each row.
         """
         factor = self.term_weight * self.temperature * self.soft_share
-        constant = -factor * self.soft - self.hard_share * self.hard
-        softmaxes = [(self.temperature, factor), (1.0, self.hard_share)]
+        slope = self.kind.slope(len(self.soft))
+        factor, hard_share = slope * factor, slope * self.hard_share
+        constant = -factor * self.soft - hard_share * self.hard
+        softmaxes = [(self.temperature, factor), (1.0, hard_share)]
         if isinstance(self.temperature, float) and self.temperature == 1:
-            softmaxes = [(1.0, factor + self.hard_share)]
+            softmaxes = [(1.0, factor + hard_share)]
         n_rows = self.batch_size * self.n_batches
-        starts = range(0, len(self.best), n_rows)
+        starts = range(0, len(factor), n_rows)
         steps = [slice(start, start + n_rows) for start in starts]
         return [
             (constant[:, step], [(_of(t, step), f[step]) for t, f in softmaxes])
@@ -211,13 +217,15 @@ class OutputGradient:
         soft = soft - deviance(self.teacher, self.soft)
         soft = self.term_weight * self.temperature**2 * soft
         hard = deviance(z, self.hard)
-        same = agrees(z.T, self.best).float()
-        return {
+        values = {
             "loss_soft": self._means(soft, self.soft_weight),
             "loss_hard": self._means(hard, self.hard_weight),
-            "agreement": self._means(same, torch.ones_like(same)),
             "loss": self._sums(self.soft_share * soft + self.hard_share * hard),
         }
+        if self.best is not None:
+            same = agrees(z.T, self.best).float()
+            values["agreement"] = self._means(same, torch.ones_like(same))
+        return values
 
     def _means(self, values: Tensor, weight: Tensor) -> Tensor:
         return self._sums(weight * values) / positive(self._sums(weight))

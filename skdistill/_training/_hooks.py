@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, PassthroughScoring
 from skorch.dataset import Dataset, unpack_data
 from torch import Tensor
@@ -28,7 +29,7 @@ from skdistill.utils._layers import Watch, as_weights
 from skdistill.utils._probabilities import first, nonlinearity_of, returns_logits
 
 if TYPE_CHECKING:
-    from skorch import NeuralNetClassifier as _Net
+    from skorch import NeuralNet as _Net
 else:
     _Net = object
 
@@ -54,7 +55,7 @@ class Distillation:
         The loss of a batch.
     n_rows : int
         How many rows the transfer set has.
-    n_classes : int
+    n_outputs : int
         How many outputs the net must have.
     example : array-like of shape (n_rows, ...)
         Some rows of the net's input.
@@ -64,7 +65,7 @@ class Distillation:
 
     loss: BatchLoss
     n_rows: int
-    n_classes: int
+    n_outputs: int
     example: Any
     callbacks: Sequence[Callback] = ()
 
@@ -291,7 +292,9 @@ class DistillingMixin(_Net):
             class_weight = getattr(self.criterion_, "weight", None)
             return weighted_mean(losses, weight, y_true, class_weight)
 
-        student = student_logits(self, first(y_pred))
+        student = first(y_pred)
+        if isinstance(self, NeuralNetClassifier):
+            student = student_logits(self, student)
         return self.distillation_.loss(student, y_true, rows, hard_loss, features)
 
 
@@ -344,15 +347,19 @@ def check_finite(net: Any, values: dict[str, float]) -> None:
 
 
 def check_outputs(net: Any, outputs: Tensor) -> None:
-    """Raise if the outputs are not one column for each class."""
-    n_classes = net.distillation_.n_classes
-    if outputs.ndim != 2 or outputs.shape[1] != n_classes:
+    """Raise if the outputs are not one column for each class, or each target."""
+    n_outputs, has_classes = (
+        net.distillation_.n_outputs,
+        isinstance(net, NeuralNetClassifier),
+    )
+    if outputs.ndim != 2 or outputs.shape[1] != n_outputs:
+        of, name = ("class", "n_classes") if has_classes else ("target", "n_outputs")
         raise ValueError(
             f"the student's module returns shape {tuple(outputs.shape)}, expected "
-            f"(n_samples, {n_classes}), a column for each class: give the module a "
-            "parameter n_classes, which is then set for you, or set its width"
+            f"(n_samples, {n_outputs}), a column for each {of}: give the module a "
+            f"parameter {name}, which is then set for you, or set its width"
         )
-    if returns_logits(net) or len(net.history) > 1:
+    if not has_classes or returns_logits(net) or len(net.history) > 1:
         return
     proba = nonlinearity_of(net)(outputs.detach())
     off = (proba.sum(dim=1) - 1).abs().max()

@@ -76,7 +76,7 @@ class Lesson:
         distillation = Distillation(
             loss=BatchLoss(self.objective, self.rows),
             n_rows=len(self.rows),
-            n_classes=self.rows.soft.shape[1],
+            n_outputs=self.rows.soft.shape[1],
             example=self.X[:2],
             callbacks=self.callbacks,
         )

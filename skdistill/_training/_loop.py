@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNetClassifier
+from skorch import NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from skorch.dataset import Dataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from skdistill._students._student_net import StudentNet
+from skdistill._students._student_net import RegressionNet, StudentNet
 from skdistill._training._gradient import (
     OutputGradient,
     has_gradient,
@@ -60,6 +60,14 @@ _REPLACED = (
     "validation_step",
 )
 
+# The nets whose methods the loop knows.
+_STOCK = (StudentNet, RegressionNet, NeuralNetClassifier, NeuralNetRegressor)
+
+_NO_GRADIENT = {
+    "classification": "loss is not 'kl', or the criterion is not CrossEntropyLoss()",
+    "regression": "loss is not 'squared_error', or the criterion is not MSELoss()",
+}
+
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 # Hooks of skorch that do nothing in training under some condition.
@@ -85,9 +93,9 @@ def why_not(net: Any, lesson: Lesson) -> str | None:
     if loss.objective.is_hidden:
         return "a loss compares features"
     if not has_gradient(loss.objective, net):
-        return "loss is not 'kl', or the criterion is not CrossEntropyLoss()"
+        return _NO_GRADIENT[loss.target.task]
     own = net.plain_class_
-    stock = StudentNet if issubclass(own, StudentNet) else NeuralNetClassifier
+    stock = next(kind for kind in _STOCK if issubclass(own, kind))
     if vars(net).keys() & set(_REPLACED) or any(
         getattr(own, name) is not getattr(stock, name) for name in _REPLACED
     ):

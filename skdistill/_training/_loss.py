@@ -47,15 +47,16 @@ class BatchLoss:
         Those of the epoch; without labels, alpha is 1.
     epoch : int
         The epoch, counted from 0.
-    best : Tensor of shape (n_rows,)
-        The class that the teacher names, for each row of the transfer set.
+    best : Tensor of shape (n_rows,) or None
+        The class that the teacher names, for each row of the transfer set, if classes
+        are learned.
     """
 
     def __init__(self, objective: Objective, rows: TransferSet) -> None:
         self.objective, self.target = objective, rows.target
         self.soft = torch.from_numpy(np.require(rows.soft, requirements=["C", "W"]))
         self.hard = torch.from_numpy(rows.hard)
-        self.best = self.soft.argmax(dim=1)
+        self.best = self.soft.argmax(dim=1) if rows.hard.ndim == 1 else None
         self.soft_weight = _tensor(rows.soft_weight)
         self.hard_weight = _tensor(rows.hard_weight)
         self.has_labels = rows.has_labels
@@ -76,8 +77,7 @@ class BatchLoss:
         """What the student's features are compared with."""
         if self.features is not None:
             return self.features
-        # Logits have an arbitrary offset in each row, which is no relation.
-        return self.soft - self.soft.mean(dim=1, keepdim=True)
+        return self.target.centered(self.soft)
 
     def begin_epoch(self, epoch: int, max_epochs: int) -> None:
         """Set the temperature and alpha of an epoch."""
@@ -138,8 +138,10 @@ class BatchLoss:
         shares["relation"] = self.objective.relation_weight
         loss = _sum(shares[name] * term for name, term in terms.items())
         shown = {f"loss_{name}": term for name, term in terms.items()}
-        same = agrees(student, self.best[rows].to(student.device))
-        return loss, shown | {"agreement": same.float().mean()}
+        if self.best is not None:
+            same = agrees(student, self.best[rows].to(student.device))
+            shown["agreement"] = same.float().mean()
+        return loss, shown
 
     def _shares(
         self, soft_weight: Tensor | float, hard_weight: Tensor | float, n_rows: int
@@ -225,15 +227,17 @@ def weighted_mean(
 
     Parameters
     ----------
-    losses : Tensor of shape (n_rows,)
+    losses : Tensor of shape (n_rows,) or (n_rows, n_targets)
         A loss for each row, already times the weight of its class.
     weight : Tensor of shape (n_rows,)
         The weights of the rows.
-    y : Tensor of shape (n_rows,)
-        The classes of the rows.
+    y : Tensor of shape (n_rows,) or (n_rows, n_targets)
+        The classes of the rows, or numbers.
     class_weight : Tensor of shape (n_classes,), default=None
         The weights of the classes, by which the mean is divided too.
     """
+    if y.ndim == 2 and losses.shape == y.shape:  # of several targets
+        losses = losses.mean(dim=1)
     if losses.shape != weight.shape:
         raise ValueError(
             "sample_weight needs a loss per sample, and the student's loss has shape "

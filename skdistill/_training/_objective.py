@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from skdistill._targets._trust import USUAL
-from skdistill.losses._base import LOSSES, Loss, as_loss
+from skdistill.losses._base import DEFAULT_LOSSES, LOSSES, Loss, as_loss
 from skdistill.utils._params import is_auto
 
 # Numbers that a schedule may give.
@@ -93,7 +93,10 @@ class Objective:
 
         "auto" is what it stands for as long as nothing is measured.
         """
-        terms = {name: terms_of(name, getattr(estimator, name)) for name in LOSSES}
+        task = estimator._target().task
+        terms = {
+            name: terms_of(name, getattr(estimator, name), task) for name in LOSSES
+        }
         for family in ("feature", "relation"):
             weight = getattr(estimator, f"{family}_weight")
             if not _is_weight(weight):
@@ -186,7 +189,12 @@ class Objective:
                 )
 
 
-def terms_of(parameter: str, spec: Any) -> tuple[Term, ...]:
+def default_terms(task: str) -> tuple[Term, ...]:
+    """Return the first term of a task, in its default form."""
+    return terms_of("loss", DEFAULT_LOSSES[task], task)
+
+
+def terms_of(parameter: str, spec: Any, task: str | None = None) -> tuple[Term, ...]:
     """Return the terms that a parameter stands for, less those without a weight.
 
     Parameters
@@ -195,13 +203,15 @@ def terms_of(parameter: str, spec: Any) -> tuple[Term, ...]:
         The name of the parameter.
     spec : str, callable, list of pairs (loss, weight), or None
         Its value.
+    task : {"classification", "regression"}, default=None
+        What the outputs are that ``loss`` compares. None is for all.
     """
     if spec is None:
         if parameter == "loss":
             raise ValueError("loss is None; alpha=0 leaves the soft term out")
         return ()
     terms = [
-        Term(as_loss(parameter, loss), weight, f"{parameter}_{i}")
+        Term(as_loss(parameter, loss, task), weight, f"{parameter}_{i}")
         for i, (loss, weight) in enumerate(_pairs(parameter, spec))
     ]
     return tuple(term for term in terms if term.weight > 0)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from skorch.callbacks import EpochScoring
@@ -15,16 +14,15 @@ from skorch.dataset import ValidSplit
 
 from skdistill._students._inputs import net_rows
 from skdistill._students._student import LeftOpen
+from skdistill._targets._target import Target
 from skdistill._targets._trust import USUAL
 from skdistill._training._lesson import Lesson
-from skdistill._training._objective import Objective, terms_of
-from skdistill._training._prediction import proba
+from skdistill._training._objective import Objective, default_terms
+from skdistill._training._prediction import outputs_of
 from skdistill._training._train import make_lesson, train
 from skdistill._transfer._store import store
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._fingerprint import fingerprint
-
-_LABELS_ALONE = Objective(temperature=1.0, alpha=0.0, loss=terms_of("loss", "kl"))
 
 # How many nets learn the labels, and how they read numbers, in turn. Their mean is more
 # exact than one: with four, students were .2 points more accurate in the mean of ten
@@ -53,24 +51,26 @@ class HeldOutLabels:
 
     Parameters
     ----------
+    target : Target
+        What is learned.
     weight : ndarray of shape (n_held,)
         The weights of the rows.
     """
 
-    def __init__(self, weight: NDArray[np.float32]) -> None:
-        self.weight = weight
+    def __init__(self, target: Target, weight: NDArray[np.float32]) -> None:
+        self.target, self.weight = target, weight
         self.lowest = [np.inf, np.inf]
-        self.proba: Any = None
+        self.labels: Any = None
 
-    def __call__(self, net: Any, X: Any, y: NDArray[np.int64]) -> float:
-        proba = net.predict_proba(X)
-        self.proba = proba.copy() if self.proba is None else self.proba
-        losses = -np.log(np.maximum(proba[np.arange(len(y)), y], 1e-30)) * self.weight
+    def __call__(self, net: Any, X: Any, y: NDArray[Any]) -> float:
+        said = net.predict_proba(X)  # of a regressor, the numbers
+        self.labels = said.copy() if self.labels is None else self.labels
+        losses = self.target.losses(said, y) * self.weight
         for half, other in ((0, 1), (1, 0)):
             loss = float(losses[half::2].sum())
             if loss < self.lowest[half]:
                 self.lowest[half] = loss
-                self.proba[other::2] = proba[other::2]
+                self.labels[other::2] = said[other::2]
         return float(losses.sum())
 
 
@@ -80,9 +80,10 @@ class PseudoLabels:
 
     Attributes
     ----------
-    proba : ndarray of shape (n_extra, n_classes), float32
-        The class probabilities of the rows without labels: the mean of the nets.
-    honest : ndarray of shape (n_honest, n_classes), float32
+    labels : ndarray of shape (n_extra, n_outputs), float32
+        What the nets say of the rows without labels, in their mean: probabilities of
+        classes, or numbers.
+    honest : ndarray of shape (n_honest, n_outputs), float32
         The same for the honest rows.
     best_epoch, valid_loss : dict of str to float
         By encoding, the mean epoch after which a net began to overfit, counted from 1;
@@ -91,14 +92,14 @@ class PseudoLabels:
         all rows, nets of all would overfit after more passes, not after fewer.
     """
 
-    proba: NDArray[np.float32]
+    labels: NDArray[np.float32]
     honest: NDArray[np.float32]
     best_epoch: dict[str, float]
     valid_loss: dict[str, float]
 
     @property
     def nbytes(self) -> int:
-        return self.proba.nbytes + self.honest.nbytes
+        return self.labels.nbytes + self.honest.nbytes
 
     def to_keep(self) -> PseudoLabels:
         return self
@@ -145,7 +146,7 @@ def with_pseudo_labels(
 ) -> tuple[TransferSet, Measured]:
     """Give the rows without labels pseudo-labels, and calibrate the soft labels.
 
-    The pseudo-labels are the mean probabilities of nets that are trained on the labels
+    The pseudo-labels are the mean of what nets say that are trained on the labels
     alone, from different initial weights and with either encoding of numbers. See
     :func:`matching_temperature` for what they tell of the teacher. The sooner the nets
     overfit, the more weight decay a student needs: to stop a training after a number of
@@ -191,27 +192,39 @@ def with_pseudo_labels(
         return _label(student, own, held, rows.extra, honest.X, seed)
 
     labels = label() if mark is None else store.get(mark.checksum, label)
-    rows, temperature = rows.with_pseudo_labels(labels.proba), None
+    rows, temperature = rows.with_pseudo_labels(labels.labels), None
     unseen = np.flatnonzero(~np.isnan(honest.soft).any(axis=1))
     soft, hard = honest.soft[unseen], honest.hard[unseen]
     weight = honest.weight_of_labels[unseen]
     if calibrate:
-        matched = target.matching_temperature(rows.soft[len(own) :], labels.proba)
+        matched = target.matching_temperature(rows.soft[len(own) :], labels.labels)
         temperature = target.labeled_temperature(soft, hard, weight, matched)
         rows = replace(rows, soft=rows.soft / np.float32(temperature))
         soft = soft / np.float32(temperature)
     if len(unseen):
         trust = target.trust(soft, labels.honest[unseen], hard, weight)
     else:
-        # The teacher may have learned these rows, and then it seems better than it is.
-        trust = target.trust(
-            rows.soft[: len(own)][held > 0],
-            labels.honest,
-            honest.hard,
-            honest.weight_of_labels,
-        )
-        trust = min(trust, USUAL)
+        trust = _most_trust(rows, held, honest, labels)
     return rows, Measured(temperature, trust, labels.left_open(numeric))
+
+
+def _most_trust(
+    rows: TransferSet,
+    held: NDArray[np.integer],
+    honest: TransferSet,
+    labels: PseudoLabels,
+) -> float:
+    """Return how much to trust a teacher that may have learned all rows with labels.
+
+    It seems better there than it is.
+    """
+    n_own, target = len(held), rows.target
+    known = (labels.honest, honest.hard, honest.weight_of_labels)
+    return min(
+        USUAL,
+        target.trust(rows.soft[:n_own][held > 0], *known),
+        target.most_trust(*known, rows.soft[n_own:], labels.labels),
+    )
 
 
 def _label(
@@ -223,6 +236,7 @@ def _label(
     seed: int,
 ) -> PseudoLabels:
     """Return the means of nets that learn the labels, and how they did."""
+    labels_alone = Objective(1.0, alpha=0.0, loss=default_terms(own.target.task))
     draws = np.random.RandomState(seed)
     seeds = draws.randint(2**31 - 1, size=_N_NETS).tolist()
     lessons, held_out = [], []
@@ -231,15 +245,16 @@ def _label(
         rest = _some_of(np.flatnonzero(~is_held), own, draws)
         rows = own.part(np.concatenate([rest, np.flatnonzero(is_held)]))
         split = np.split(np.arange(len(rows)), [len(rest)])
-        scoring = HeldOutLabels(rows.weight_of_labels[split[1]])
+        scoring = HeldOutLabels(own.target, rows.weight_of_labels[split[1]])
         one = clone(student).set_params(
             preprocess__numeric=_ENCODINGS[i % len(_ENCODINGS)],
             net__train_split=ValidSplit([split]),
-            net__callbacks__valid_acc=None,  # nobody asks for it
         )
+        if "net__callbacks__valid_acc" in one.get_params():  # nobody asks for it
+            one.set_params(net__callbacks__valid_acc=None)
         callback = EpochScoring(scoring, name="held_out")
         one[-1].callbacks = [*one[-1].callbacks, ("held_out", callback)]
-        lessons.append(make_lesson(one, rows, _LABELS_ALONE, seed=own_seed))
+        lessons.append(make_lesson(one, rows, labels_alone, seed=own_seed))
         held_out.append((is_held, scoring))
     train(lessons)
     labels = [_said(lesson, extra) for lesson in lessons]
@@ -275,17 +290,18 @@ def _some_of(
 def _mean_held_out(
     held: NDArray[np.integer], held_out: list[tuple[NDArray[np.bool_], HeldOutLabels]]
 ) -> NDArray[np.float32]:
-    """Return the mean probabilities of the held rows by the nets that hold them out."""
-    n_classes = held_out[0][1].proba.shape[1]
-    total = np.zeros((len(held), n_classes), np.float32)
+    """Return the mean of what nets say of the rows that they hold out."""
+    n_outputs = held_out[0][1].labels.shape[1]
+    total = np.zeros((len(held), n_outputs), np.float32)
+    times = np.zeros((len(held), 1), np.float32)
     for is_held, scoring in held_out:
-        total[is_held] += scoring.proba
-    total = total[held > 0]
-    return total / total.sum(axis=1, keepdims=True)
+        total[is_held] += scoring.labels
+        times[is_held] += 1
+    return (total[held > 0] / times[held > 0]).astype(np.float32)
 
 
 def _said(lesson: Lesson, rows: Any) -> NDArray[np.float32]:
-    """Return the probabilities of a net that has learned the labels."""
-    said = proba(lesson.net, net_rows(lesson.student, [rows]))
-    labels: NDArray[np.float32] = said.to(torch.float32).numpy()
+    """Return what a net that has learned the labels says of rows."""
+    outputs = outputs_of(lesson.net, net_rows(lesson.student, [rows]))
+    labels: NDArray[np.float32] = lesson.rows.target.expected(outputs.numpy())
     return labels

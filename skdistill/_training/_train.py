@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from scipy.special import softmax
 from skorch.callbacks import EpochScoring, EpochTimer, PassthroughScoring, PrintLog
 
 from skdistill._students._encoded_rows import EncodedRows
@@ -24,6 +23,7 @@ from skdistill._students._student import (
     LeftOpen,
     net_of,
     settle,
+    settle_criterion,
     settle_epochs,
     settle_widths,
 )
@@ -92,10 +92,14 @@ def make_lesson(
     net = net_of(student)
     n_own = len(rows) - rows.n_extra
     settle(student, left_open or LeftOpen())
+    settle_criterion(net, objective.loss[0].loss if objective.loss else None)
     settle_epochs(net, n_own, len(rows))
     _hold_out_what_there_is(net.train_split, rows)
     y = rows.hard[:n_own]
-    targets = softmax(rows.soft[:n_own], axis=1) if objective.asks_teacher else None
+    y = y[:, 0] if y.shape[1:] == (1,) else y
+    targets = None
+    if objective.asks_teacher:
+        targets = rows.target.expected(rows.soft[:n_own])
     X = learned_rows(
         student, rows.X, y, rows.extra, targets=targets, is_fitted=net.initialized_
     )

@@ -90,7 +90,7 @@ def honest_rows(
         weight = None if sample_weight is None else sample_weight[numbers]
     values = answer.honest
     if values is None:
-        values = np.full((len(y), len(answer.columns)), np.nan, np.float32)
+        values = np.full((len(y), len(answer.columns)), np.nan, target.dtype)
     answer = replace(answer, values=values, features=None, honest=None)
     rows = make_transfer_set(X, y, answer, target=target, sample_weight=weight)
     return rows if are_others else rows.without_inputs()

@@ -42,8 +42,7 @@ def answer_of(teacher: Any, question: Question) -> Answer:
         if question.y is not None:
             question.target.check_fittable(question.y)
     if not is_fitted(teacher):  # its columns are always its own classes_
-        target = replace(question.target, columns=None)
-        question = replace(question, target=target)
+        question = replace(question, target=question.target.without_columns())
     calibration = held_out = None
     if question.calibration == "out_of_fold" != question.resolved:
         calibration, held_out = _calibration_out_of_fold(teacher, question)
@@ -80,7 +79,8 @@ def _by_clones(teacher: Any, question: Question) -> Answer:
     question = replace(_with_names(question, None), features=None)
     prototype = seeded_clone(teacher, question.random_state)
     names = question.target.names
-    values = np.full((len(question.y), len(names)), np.nan, np.float32)
+    shape = (len(question.y), len(names))
+    values: NDArray[Any] = np.full(shape, np.nan, question.target.dtype)
     for split in range(1, 1 + question.held.max()):
         is_held = question.held == split
         rows = (np.flatnonzero(part) for part in (~is_held, is_held))
@@ -97,7 +97,7 @@ def _in_sample(teacher: Any, question: Question) -> Answer:
         teacher = fitted = _fit_on_all(teacher, question)
     answer = _ask(teacher, question.X, question)
     if fitted is None and question.held is not None:
-        honest = unseen_labels(teacher, question.X, question.honest)
+        honest = unseen_labels(teacher, question.X, question.honest, question.target)
     answer = replace(answer, honest=honest, teacher=fitted)
     return _with_features(answer, teacher, question)
 
@@ -168,7 +168,7 @@ class _Fold:
     """The answer of a clone, fitted on the other folds, for the rows of one fold."""
 
     rows: NDArray[np.intp]
-    values: NDArray[np.float32]
+    values: NDArray[Any]
     # Whether the clone can give the label of a row.
     known: NDArray[np.bool_]
     features: Any
@@ -257,10 +257,11 @@ def _unseen(
 
 
 def _mean(
-    parts: list[tuple[NDArray[np.intp], NDArray[np.float32]]], shape: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    parts: list[tuple[NDArray[np.intp], NDArray[Any]]], shape: tuple[int, int]
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return the mean values of each row over all parts, and which rows have none."""
-    total, times = np.zeros(shape, np.float32), np.zeros(shape[0], np.float32)
+    dtype = np.result_type(np.float32, *(values.dtype for _, values in parts))
+    total, times = np.zeros(shape, dtype), np.zeros(shape[0], np.float32)
     for rows, values in parts:
         total[rows] += values
         times[rows] += 1

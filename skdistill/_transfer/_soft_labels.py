@@ -1,4 +1,4 @@
-"""Compute soft labels: a row of class probabilities for each sample."""
+"""Compute soft labels: class probabilities, or numbers, of each sample."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skdistill._targets._answer import Answer
-from skdistill._targets._classes import Classes
-from skdistill._targets._target import Target
+from skdistill._targets._numbers import Numbers
+from skdistill._targets._target import Target, target_of
 from skdistill._teachers._asking import average
 from skdistill._transfer._methods import answer_of
 from skdistill._transfer._question import METHODS, Question, resolve_calibration
@@ -71,14 +71,14 @@ def soft_labels(
     Parameters
     ----------
     teacher : estimator, or list of estimators
-        A classifier with ``predict_proba``. A fitted teacher is used as it is. An
-        unfitted teacher is cloned, and the clone is fitted on ``(X, y)``. The
-        probabilities of a list of teachers are averaged.
+        A classifier with ``predict_proba``, or a regressor. A fitted teacher is used as
+        it is. An unfitted teacher is cloned, and the clone is fitted on ``(X, y)``. The
+        probabilities, or predictions, of a list of teachers are averaged.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         The rows, in the form that the teacher accepts. The teacher gets a copy. A dask
         array or DataFrame is labeled lazily, block by block, by a fitted teacher.
-    y : array-like of shape (n_samples,), default=None
-        The labels. Required if a teacher is fitted here.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+        The labels, or the numbers. Required if a teacher is fitted here.
     method : {"auto", "in_sample", "out_of_fold", "out_of_bag"}, default="auto"
         The teacher that labels a row:
 
@@ -94,8 +94,9 @@ def soft_labels(
         was fitted on all rows: those that are never held out, and those whose class is
         missing from the rows that the clone was fitted on.
     cv : int or cross-validation splitter, default=None
-        The folds for "out_of_fold". None means 5. An int gives stratified folds. If a
-        splitter holds out a row several times, its soft labels are averaged.
+        The folds for "out_of_fold". None means 5. An int gives stratified folds, or
+        shuffled ones for a regressor. If a splitter holds out a row several times, its
+        soft labels are averaged.
     sample_weight : array-like of shape (n_samples,), default=None
         Passed to ``fit`` of the teachers that are fitted here.
     teacher_weights : array-like of shape (n_teachers,), default=None
@@ -109,7 +110,7 @@ def soft_labels(
     proba_clip : float, "auto" or None, default=None
         The lower bound of the probabilities, so that their logarithms are finite. The
         rows still sum to 1. "auto" is the default of the estimator, which depends on
-        the number of classes. None means no bound.
+        the number of classes. None means no bound. Ignored for a regressor.
     n_jobs : int, default=None
         The number of folds that are fitted at the same time.
     random_state : int, RandomState instance or None, default=None
@@ -120,7 +121,8 @@ def soft_labels(
     Returns
     -------
     proba : ndarray of shape (n_samples, n_classes), float32
-        Rows sum to 1. A dask array if X is a collection of dask.
+        Rows sum to 1. A dask array if X is a collection of dask. Of a regressor, its
+        predictions, float64 of shape (n_samples,) or (n_samples, n_targets).
 
     Raises
     ------
@@ -135,6 +137,7 @@ def soft_labels(
     See Also
     --------
     DistilledClassifier : Accepts soft labels in ``fit(X, y, teacher_proba=proba)``.
+    DistilledRegressor : Accepts those of a regressor as ``teacher_pred``.
 
     Examples
     --------
@@ -150,7 +153,7 @@ def soft_labels(
     >>> bool(in_sample.max(axis=1).mean() > held_out.max(axis=1).mean())
     True
     """
-    target = Classes(columns=classes, proba_clip=proba_clip)
+    target = target_of(teacher, columns=classes, proba_clip=proba_clip)
     if hasattr(X, "__dask_graph__"):
         block = partial(
             soft_labels,
@@ -179,8 +182,9 @@ def soft_labels(
     )
     answer = label(teacher, question)
     columns, target = target.reconcile(answer.columns, y)
-    proba = target.clipped(target.aligned(replace(answer, columns=columns)))
-    return proba.copy() if proba is answer.values else proba
+    labels = target.clipped(target.aligned(replace(answer, columns=columns)))
+    labels = labels.copy() if labels is answer.values else labels
+    return labels[:, 0] if labels.shape[1] == 1 else labels
 
 
 def _by_block(
@@ -190,6 +194,11 @@ def _by_block(
 
     Raise a ValueError if the labels of a block depend on other blocks.
     """
+    if isinstance(target, Numbers):
+        raise ValueError(
+            "a dask collection is labeled by classifiers alone: pass X.compute(), or "
+            "call X.map_partitions(teacher.predict)"
+        )
     if y is not None or not all_fitted(teacher):
         raise ValueError(
             "a dask collection is labeled block by block: pass a fitted teacher, and "

@@ -28,10 +28,10 @@ class TransferSet:
         The inputs, as the student's preprocessing takes them.
     soft : ndarray of shape (n_samples, n_outputs), float32
         The soft targets. Of classes, they are the teacher's logits, finite, in the
-        order of the classes.
-    hard : ndarray of shape (n_samples,), int64
+        order of the classes; of numbers, its scaled predictions.
+    hard : ndarray of shape (n_samples,), int64, or (n_samples, n_targets), float32
         The hard targets. Of classes, they are positions among the classes. Where a row
-        has no label, the class that the teacher names.
+        has no label, what the teacher names.
     soft_weight : ndarray of shape (n_samples,), float32, or float
         The weights of the soft targets: 0 where the teacher does not know the label of
         a row. A number stands for all rows.
@@ -43,14 +43,15 @@ class TransferSet:
         The inputs of further rows without labels, which come below those of X. The
         student's preprocessing is not fitted on them.
     pseudo_labels : ndarray of shape (n_extra, n_classes), float32, or None
-        Class probabilities, the hard targets of the extra rows.
+        Class probabilities, the hard targets of the extra rows. Of numbers, ``hard``
+        contains these.
     target : Target
         What is learned.
     """
 
     X: Any
     soft: NDArray[np.float32]
-    hard: NDArray[np.int64]
+    hard: NDArray[Any]
     soft_weight: NDArray[np.float32] | float = 1.0
     hard_weight: NDArray[np.float32] | float = 1.0
     features: NDArray[np.float32] | None = None
@@ -103,10 +104,17 @@ class TransferSet:
         return TransferSet(X, **parts, target=self.target)
 
     def with_pseudo_labels(self, proba: NDArray[np.float32]) -> TransferSet:
-        """Return the same with hard targets for the extra rows."""
+        """Return the same with hard targets for the extra rows.
+
+        Those of numbers are numbers as well. Positions of classes are not: those
+        of the extra rows are probabilities, and stand apart.
+        """
         weight, extra = self.weight_of_labels.copy(), np.arange(-len(proba), 0)
         weight[extra] = np.broadcast_to(self.soft_weight, len(self))[extra]
-        return replace(self, hard_weight=weight, pseudo_labels=proba)
+        if self.hard.ndim == 1:
+            return replace(self, hard_weight=weight, pseudo_labels=proba)
+        hard = np.concatenate([self.hard[: -len(proba)], proba])
+        return replace(self, hard=hard, hard_weight=weight)
 
 
 def make_transfer_set(

@@ -20,6 +20,12 @@ from skdistill.losses._logits import (
     NKDLoss,
     StandardizedLoss,
 )
+from skdistill.losses._numbers import (
+    AbsoluteErrorLoss,
+    HuberLoss,
+    SquaredErrorLoss,
+    TeacherBoundedLoss,
+)
 from skdistill.losses._relations import (
     ContrastiveLoss,
     PKTLoss,
@@ -28,12 +34,14 @@ from skdistill.losses._relations import (
 )
 
 __all__ = [
+    "AbsoluteErrorLoss",
     "CKALoss",
     "ContrastiveLoss",
     "CosineLoss",
     "DISTLoss",
     "DKDLoss",
     "HintLoss",
+    "HuberLoss",
     "JSDLoss",
     "KLLoss",
     "LogitMSELoss",
@@ -41,6 +49,8 @@ __all__ = [
     "PKTLoss",
     "RKDLoss",
     "SimilarityLoss",
+    "SquaredErrorLoss",
     "StandardizedLoss",
+    "TeacherBoundedLoss",
     "VIDLoss",
 ]

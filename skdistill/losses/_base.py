@@ -32,6 +32,8 @@ class Loss(BaseEstimator):
         Whether it needs ``y``.
     min_rows : int
         The rows that it takes to have something to compare. A smaller batch counts 0.
+    task : {"classification", "regression"} or None
+        The outputs that it compares: logits, or numbers. None is for all.
     learns : bool
         Whether it has a method ``learned(n_student_features, n_teacher_features)``,
         which returns the :class:`torch.nn.Module` to call in its place in training.
@@ -40,6 +42,7 @@ class Loss(BaseEstimator):
     keywords: tuple[str, ...] = ()
     needs_labels: bool = False
     min_rows: int = 1
+    task: str | None = None
     learns: bool = False
 
     @property
@@ -67,6 +70,9 @@ LOSSES: dict[str, dict[str, type[Loss]]] = {
     "relation_loss": {},
 }
 
+# What the parameter "loss" is by default.
+DEFAULT_LOSSES = {"classification": "kl", "regression": "squared_error"}
+
 # The keywords that a training passes besides the two sides.
 _OFFERED = {
     "loss": ("y", "temperature", "sample_weight", "epoch"),
@@ -75,7 +81,7 @@ _OFFERED = {
 }
 
 
-def as_loss(parameter: str, loss: Any) -> Loss:
+def as_loss(parameter: str, loss: Any, task: str | None = None) -> Loss:
     """Return the loss that a value of a parameter stands for.
 
     Parameters
@@ -87,6 +93,8 @@ def as_loss(parameter: str, loss: Any) -> Loss:
         or module that is no Loss is wrapped in one, which reads off its signature
         which keywords it takes. Its first two parameters are the two sides, whatever
         their names.
+    task : {"classification", "regression"}, default=None
+        The outputs that it is to compare. None is for all.
 
     Returns
     -------
@@ -96,11 +104,15 @@ def as_loss(parameter: str, loss: Any) -> Loss:
     Raises
     ------
     ValueError
-        If the name is not known.
+        If the name is not known, or the loss compares other outputs.
     TypeError
         If ``loss`` is a class, or can be neither called nor learned.
     """
-    known = LOSSES[parameter]
+    known = {
+        name: known
+        for name, known in LOSSES[parameter].items()
+        if task is None or known.task in (None, task)
+    }
     if isinstance(loss, str):
         if loss not in known:
             raise ValueError(
@@ -118,7 +130,14 @@ def as_loss(parameter: str, loss: Any) -> Loss:
             f"{parameter} must be one of {sorted(known)}, a function or object to be "
             f"called, or a list of pairs (loss, weight), got {loss!r}"
         )
-    return loss if isinstance(loss, Loss) else _AdaptedLoss(loss, parameter)
+    if not isinstance(loss, Loss):
+        return _AdaptedLoss(loss, parameter)
+    if task is not None and loss.task not in (None, task):
+        raise ValueError(
+            f"{parameter} {loss.name} is one for {loss.task}, and this is {task}: use "
+            f"one of {sorted(known)}, or a function or object of your own"
+        )
+    return loss
 
 
 def suggestion(parameter: str, value: Any) -> str:

@@ -22,6 +22,7 @@ class _LogitLoss(Loss):
     """Base of the losses on logits, most of which have a temperature."""
 
     keywords: tuple[str, ...] = ("temperature", "sample_weight")
+    task = "classification"
     min_classes = 1
     temperature: float | None
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
+from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdistill.utils._frames import check_frame, column_names, is_frame
@@ -27,9 +28,11 @@ def is_fitted(teacher: Any) -> bool:
     if isinstance(teacher, type):
         return False
     if not hasattr(teacher, "fit"):
-        return hasattr(teacher, "predict_proba")
+        return hasattr(teacher, "predict_proba") or hasattr(teacher, "predict")
     if not hasattr(teacher, "__sklearn_tags__"):  # not made by scikit-learn's rules
         return hasattr(teacher, "classes_")
+    if isinstance(teacher, GaussianProcessRegressor):
+        return hasattr(teacher, "X_train_")  # it predicts, by its prior, without a fit
     try:
         check_is_fitted(teacher)
         return True
@@ -82,31 +85,32 @@ def noting(note: str, errors: type[Exception] = Exception) -> Iterator[None]:
         raise
 
 
-def check_source(estimator: Any, teacher_proba: Any, X_transfer: Any) -> None:
-    """Raise a ValueError unless there is either a teacher or ``teacher_proba``.
+def check_source(estimator: Any, given: Any, X_transfer: Any, name: str) -> None:
+    """Raise a ValueError unless there is either a teacher or ``given`` soft labels.
 
-    With ``teacher_proba``, also raise it for parameters that need a teacher.
+    With these, which ``fit`` has under a name, also raise it for parameters that need a
+    teacher.
     """
-    if (estimator.teacher is None) == (teacher_proba is None):
+    if (estimator.teacher is None) == (given is None):
         raise ValueError(
             f"there is no teacher: pass teacher= to {type(estimator).__name__}, or "
-            "teacher_proba= to fit"
+            f"{name}= to fit"
             if estimator.teacher is None
-            else "pass either a teacher or teacher_proba, not both"
+            else f"pass either a teacher or {name}, not both"
         )
-    if teacher_proba is None:
+    if given is None:
         return
     augmenter = estimator.augmenter
     if X_transfer is not None or not isinstance(augmenter, str | None):
         raise ValueError(
             "augmenter and X_transfer add rows that a teacher has to label, and "
-            "there is teacher_proba alone: pass teacher="
+            f"there is {name} alone: pass teacher="
         )
     calibration = estimator.calibrate_teacher
     if calibration == "out_of_fold" or not isinstance(calibration, str | None):
         raise ValueError(
-            "calibrate_teacher needs a teacher, and there is teacher_proba alone: set "
-            "calibrate_teacher=None, and calibrate teacher_proba before, as "
+            f"calibrate_teacher needs a teacher, and there is {name} alone: set "
+            f"calibrate_teacher=None, and calibrate {name} before, as "
             "soft_labels(..., calibrate_teacher=...) does"
         )
 

@@ -14,12 +14,14 @@ from torch.func import functional_call
 
 from skdistill import losses
 from skdistill.losses import (
+    AbsoluteErrorLoss,
     CKALoss,
     ContrastiveLoss,
     CosineLoss,
     DISTLoss,
     DKDLoss,
     HintLoss,
+    HuberLoss,
     JSDLoss,
     KLLoss,
     LogitMSELoss,
@@ -27,7 +29,9 @@ from skdistill.losses import (
     PKTLoss,
     RKDLoss,
     SimilarityLoss,
+    SquaredErrorLoss,
     StandardizedLoss,
+    TeacherBoundedLoss,
     VIDLoss,
 )
 from skdistill.losses._base import LOSSES, as_loss, suggestion
@@ -47,6 +51,10 @@ OBJECTS = [
     NKDLoss(0.5, 3.0),
     StandardizedLoss(3.0),
     JSDLoss(0.9, 3.0),
+    SquaredErrorLoss(),
+    AbsoluteErrorLoss(),
+    HuberLoss(0.5),
+    TeacherBoundedLoss(0.5),
     HintLoss(),
     CosineLoss(),
     CKALoss(),
@@ -68,7 +76,7 @@ def value_of(loss):
     """Return the value of a loss on a batch; a small one of what it learns, if any."""
     student, teacher, weights = batch()
     known = {
-        "y": torch.arange(8) % 5,
+        "y": teacher.flip(0) if loss.task == "regression" else torch.arange(8) % 5,
         "temperature": 2.0,
         "sample_weight": weights,
         "epoch": 1,
@@ -87,7 +95,10 @@ def learned(loss, width=5, teacher_width=5, dtype=torch.float64):
 
 
 NAMES = {
-    "loss": ["kl", "logit_mse", "dkd", "dist", "nkd", "standardized", "jsd"],
+    "loss": [
+        *("kl", "logit_mse", "dkd", "dist", "nkd", "standardized", "jsd"),
+        *("squared_error", "absolute_error", "huber", "teacher_bounded"),
+    ],
     "feature_loss": ["hint", "cosine", "cka", "vid"],
     "relation_loss": ["rkd", "similarity", "pkt", "contrastive"],
 }

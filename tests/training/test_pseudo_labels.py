@@ -305,7 +305,7 @@ def test_on_rows_that_the_teacher_may_have_seen_it_is_at_most_the_usual():
 
 
 def test_a_net_is_measured_at_the_best_epoch_for_other_rows():
-    held_out = HeldOutLabels(np.ones(4, np.float32))
+    held_out = HeldOutLabels(Classes(), np.ones(4, np.float32))
     y = np.zeros(4, int)
     # The best epoch for rows 0 and 2 is the first one, for rows 1 and 3 the last one.
     for epoch, likely in enumerate([(0.9, 0.1), (0.5, 0.5), (0.1, 0.9)]):
@@ -314,4 +314,4 @@ def test_a_net_is_measured_at_the_best_epoch_for_other_rows():
             predict_proba=lambda X, p=of_label: np.stack([p, 1 - p], axis=1)
         )
         held_out(net, None, y)
-    assert_allclose(held_out.proba[:, 0], [0.12, 0.1, 0.12, 0.1])
+    assert_allclose(held_out.labels[:, 0], [0.12, 0.1, 0.12, 0.1])

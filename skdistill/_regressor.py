@@ -1,0 +1,384 @@
+"""The estimator that trains a small net to give the numbers of a large regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from skdistill._base import BaseDistiller, may_train_on
+from skdistill._students._student import net_of
+from skdistill._targets._answer import Answer
+from skdistill._targets._numbers import Numbers
+from skdistill._training._prediction import outputs_of
+from skdistill._transfer._question import METHODS
+from skdistill.utils._params import check_params
+from skdistill.utils._validation import all_fitted
+
+
+class DistilledRegressor(RegressorMixin, BaseDistiller):
+    r"""Train a small net to give the predictions of a large regressor.
+
+    The large regressor is the teacher. The student, a neural net, is trained on its
+    predictions :math:`t` and on the targets ``y`` together. It minimizes
+
+    .. math::
+
+        L = \alpha \, (s - t)^2 + (1 - \alpha) \, (s - y)^2
+
+    where :math:`s` are the predictions of the student. Up to a constant, this is the
+    squared error to :math:`\alpha t + (1 - \alpha) y`. Other losses can replace it, and
+    losses on hidden features and on the relations between rows can be added. By
+    default, a pickle of the fitted estimator does not contain the teacher.
+
+    By default, the student also learns from new rows, which are made from those of
+    ``X`` and which the teacher labels. In their second term, the mean prediction of
+    four nets that were trained on the targets alone takes the place of ``y``. The
+    parameters are those of :class:`DistilledClassifier`, wherever they mean the same.
+
+    Read more in the :ref:`user guide <regression>`.
+
+    Parameters
+    ----------
+    teacher : estimator, list of estimators or None, default=None
+        A regressor with ``predict``, or a list of them, whose predictions are averaged.
+        A fitted teacher is used as it is, and clones refer to the same object. An
+        unfitted teacher is cloned, and the clone is fitted on the training rows in
+        ``fit``. The teacher gets a copy of ``X`` as it is passed to ``fit``. None if
+        ``teacher_pred`` is passed to ``fit``.
+    student : skorch.NeuralNetRegressor, Pipeline or None, default=None
+        A net, or a pipeline whose last step is a net. A clone of it is trained and is
+        available as ``student_``. None means ``make_student(task="regression")``, which
+        accepts arrays and data frames. If the module of the net has parameters
+        ``n_features`` and ``n_outputs``, they are set. The net learns targets that are
+        scaled to a mean of 0 and a standard deviation of 1.
+    alpha : float, callable or "auto", default="auto"
+        The weight of the first term, from 0 (the student learns from ``y`` only) to 1
+        (from the teacher only; ``y`` is not needed). A callable is a schedule: a
+        function of the number of the epoch, counted from 0, and of the total number of
+        epochs, such as :class:`skdistill.schedules.LinearSchedule`. "auto" measures how
+        much the teacher can be trusted, if it is not fitted; see Notes.
+    loss : str, callable or list of (loss, weight), default="squared_error"
+        The loss of the first term: "squared_error", "absolute_error", "huber",
+        "teacher_bounded", an object of :mod:`skdistill.losses` with parameters, or a
+        function of your own. A function is called with the student's and the teacher's
+        scaled predictions, tensors of shape (n_rows, n_targets), and returns a tensor
+        of shape (). It also gets the keywords ``y``, ``sample_weight`` and ``epoch``
+        (counted from 0) if it has parameters with these names. A list is a weighted
+        sum. The default student has the same loss in the second term if it is
+        "absolute_error" or "huber", and otherwise the squared error.
+    feature_loss : str, callable, list of (loss, weight) or None, default=None
+        A further term on hidden features: "hint", "cosine", "cka", "vid", an object, or
+        a function of your own, as in :class:`DistilledClassifier`.
+    feature_weight : float, default=1.0
+        The weight of ``feature_loss``. 0 leaves the loss out.
+    relation_loss : str, callable, list of (loss, weight) or None, default=None
+        A further term on the relations between the rows of a batch: "rkd",
+        "similarity", "pkt", "contrastive", an object, or a function as for
+        ``feature_loss``. If the teacher has no features, its predictions are used.
+    relation_weight : float, default=1.0
+        The weight of ``relation_loss``. 0 leaves the loss out.
+    teacher_features : "auto", str or callable, default="auto"
+        The teacher's features for these two losses, as in :class:`DistilledClassifier`.
+    student_layer : str, default=None
+        The name of the submodule of the student's module whose output is used as the
+        student's features. None means the input of its last linear layer.
+    soft_labels : {"auto", "in_sample", "out_of_fold", "out_of_bag"}, default="auto"
+        The teacher that labels a row: one that was fitted on all rows, a clone that was
+        fitted on the other folds, or the trees of a forest whose bootstrap sample does
+        not contain the row. "auto" means "out_of_fold" if ``cv`` is given, otherwise
+        "in_sample".
+    cv : int, cross-validation splitter or None, default=None
+        The folds of "out_of_fold". None means 5. The rows of an int are shuffled.
+    teacher_weights : array-like of shape (n_teachers,), default=None
+        The weights of a list of teachers. By default all are equal.
+    extrapolation : float or None, default=0.1
+        How far predictions may lie beyond the range of the targets that were learned,
+        as a share of this range. Trees predict no value beyond the targets that they
+        have seen, and a net does, without bound, for rows far from those of ``X``. None
+        means no bound.
+    augmenter : "auto", object with a method ``sample``, or None, default="auto"
+        Makes further rows, which the teacher labels. "auto" means :class:`MUNGE`, with
+        10 new rows for each of ``X`` and 100,000 at most, if the student accepts tables
+        and sets no rows aside. None means no further rows.
+    memory : str, path, joblib.Memory or None, default=None
+        A folder in which the teacher's predictions are kept for later processes.
+    pickle_teacher : bool, default=False
+        Whether a pickle of the fitted estimator contains the teacher.
+    n_jobs : int, default=None
+        The number of folds of "out_of_fold" that are fitted at the same time.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the student, the made rows, and the ``random_state`` parameters of an
+        unfitted teacher that are None. Pass an int for reproducible results.
+    verbose : int, default=0
+        If 1, shows progress bars.
+
+    Attributes
+    ----------
+    student_ : skorch.NeuralNetRegressor or Pipeline
+        The trained student. It predicts scaled targets; ``predict`` brings them back
+        to the units of ``y``.
+    teacher_ : estimator or list of estimators
+        The teacher that was fitted in ``fit``, if it was not fitted before. Not in a
+        file.
+    alpha_ : float
+        What ``alpha="auto"`` stood for.
+    history_ : skorch.history.History
+        The losses of each epoch.
+    n_outputs_ : int
+        The number of targets.
+    n_features_in_ : int
+        The number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        The names of the columns of ``X``, if all are strings.
+
+    See Also
+    --------
+    DistilledClassifier : Does the same for classes.
+    make_student : Makes students of other sizes.
+
+    Notes
+    -----
+    ``alpha="auto"`` is the share :math:`a` of the teacher in the mixture
+    :math:`a t + (1 - a) n` with the predictions :math:`n` of the nets that has the
+    smallest squared error on rows that neither has seen. Forests and boosted trees are
+    often worse than a net if the target is a smooth function of the columns, and then
+    the share is near 0. The nets learn from 85 % of the rows, and the others are
+    honest rows
+
+    - if the teacher is not fitted: one more clone of it is fitted on the rows that the
+      nets learn from;
+    - if ``soft_labels`` is "out_of_fold" or "out_of_bag": nothing more is fitted;
+    - if the teacher is a :class:`~sklearn.ensemble.RandomForestRegressor` that was
+      fitted on the rows of ``X``: a row is predicted by the trees whose bootstrap
+      sample does not contain it.
+
+    With any other fitted teacher, the share is at most 0.7, and at most the squared
+    error of the nets on the rows that they hold out, divided by the mean squared
+    difference of teacher and nets on the made rows: if both are far apart where the
+    nets are known to be good, then it is the teacher that is wrong. So pass the teacher
+    unfitted if it can be fitted twice.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from skdistill import DistilledRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> forest = RandomForestRegressor(random_state=0)
+    >>> reg = DistilledRegressor(teacher=forest, random_state=0).fit(X, y)
+    >>> reg.predict(X[:3]).shape
+    (3,)
+    >>> 0 <= reg.alpha_ <= 1
+    True
+    """
+
+    student_: Any
+    n_outputs_: int
+
+    _parameter_constraints: dict = {
+        # A teacher and a student are checked in fit, which says what to do about them.
+        "teacher": "no_validation",
+        "student": "no_validation",
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both"), callable],
+        # So are the losses, by the module that knows them.
+        "loss": "no_validation",
+        "feature_loss": "no_validation",
+        "feature_weight": [Interval(Real, 0, None, closed="left")],
+        "relation_loss": "no_validation",
+        "relation_weight": [Interval(Real, 0, None, closed="left")],
+        "teacher_features": [str, callable],
+        "student_layer": [str, None],
+        "soft_labels": [StrOptions(set(METHODS))],
+        "cv": ["cv_object"],
+        "teacher_weights": ["array-like", None],
+        "extrapolation": [Interval(Real, 0, None, closed="left"), None],
+        "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None],
+        "memory": "no_validation",
+        "pickle_teacher": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        teacher: Any = None,
+        student: Any = None,
+        *,
+        alpha: float | str | Callable[[int, int], float] = "auto",
+        loss: Any = "squared_error",
+        feature_loss: Any = None,
+        feature_weight: float = 1.0,
+        relation_loss: Any = None,
+        relation_weight: float = 1.0,
+        teacher_features: str | Callable[[Any, Any], ArrayLike] = "auto",
+        student_layer: str | None = None,
+        soft_labels: str = "auto",
+        cv: Any = None,
+        teacher_weights: ArrayLike | None = None,
+        extrapolation: float | None = 0.1,
+        augmenter: Any = "auto",
+        memory: Any = None,
+        pickle_teacher: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.teacher = teacher
+        self.student = student
+        self.alpha = alpha
+        self.loss = loss
+        self.feature_loss = feature_loss
+        self.feature_weight = feature_weight
+        self.relation_loss = relation_loss
+        self.relation_weight = relation_weight
+        self.teacher_features = teacher_features
+        self.student_layer = student_layer
+        self.soft_labels = soft_labels
+        self.cv = cv
+        self.teacher_weights = teacher_weights
+        self.extrapolation = extrapolation
+        self.augmenter = augmenter
+        self.memory = memory
+        self.pickle_teacher = pickle_teacher
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        teacher_pred: ArrayLike | None = None,
+        X_transfer: Any = None,
+    ) -> DistilledRegressor:
+        """Label ``X`` with the teacher, and train the student.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The training rows, as for :class:`DistilledClassifier`.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The targets. If None, the student learns from the teacher only, as with
+            ``alpha=1``, and the teacher must be fitted.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows in both terms of the loss. Only their ratios matter.
+            A teacher that is fitted here gets them too, if its ``fit`` accepts them.
+        teacher_pred : array-like of the shape of ``y``, default=None
+            Precomputed predictions, instead of a teacher. Searches and cross-validation
+            split them together with ``X``.
+        X_transfer : array-like or data frame, default=None
+            Further rows without targets, of shape (n_unlabeled, n_features), as for
+            :class:`DistilledClassifier`.
+
+        Returns
+        -------
+        self : DistilledRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If the teacher or the student has an unsupported type, such as that of a
+            classifier.
+        ValueError
+            If there is neither a teacher nor ``teacher_pred``, or both; if the teacher
+            gives another number of targets than ``y``; or if the loss is not finite
+            during training. After an error, a fitted estimator stays as it was before
+            the call. If the student has ``warm_start``, its net keeps what it learned
+            before the error.
+        KeyboardInterrupt
+            If you press Ctrl-C.
+        """
+        self._fit(X, y, sample_weight, teacher_pred, X_transfer)
+        return self
+
+    @available_if(may_train_on)
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        teacher_pred: ArrayLike | None = None,
+    ) -> DistilledRegressor:
+        """Train the student for one epoch on a chunk of the data.
+
+        The method exists if the teacher is fitted, or None. The student's
+        preprocessing, the scale of the targets and the bounds of predictions are those
+        of the first chunk, so this chunk must be representative of all rows.
+        ``soft_labels`` and ``cv`` are ignored: a chunk is labeled by the fitted
+        teacher.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The rows of the chunk.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The targets of the chunk.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows. Only their ratios within the chunk matter.
+        teacher_pred : array-like of the shape of ``y``, default=None
+            Predictions for the chunk, instead of a teacher.
+
+        Returns
+        -------
+        self : DistilledRegressor
+            The estimator, trained for one more epoch.
+
+        Raises
+        ------
+        ValueError
+            As in ``fit``, or if the chunk has another number of targets than earlier
+            ones.
+        """
+        check_params(self)  # _fit_context leaves it out where there was a fit
+        self._fit(X, y, sample_weight, teacher_pred, incremental=True)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the prediction for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
+            The predictions, in the units and in the shape of the ``y`` of ``fit``.
+        """
+        outputs = outputs_of(*self._prepared(X))
+        return self._target(learned=True).decode(outputs.numpy())
+
+    def _target(self, *, learned: bool = False) -> Numbers:
+        return self._numbers if learned else Numbers(self.extrapolation)
+
+    def _learn(
+        self, answer: Answer, y: Any, sample_weight: Any, known: Any
+    ) -> NDArray[Any]:
+        """Set the scales of the targets, and return the numbers of the columns."""
+        columns, target = self._target().reconcile(answer.columns, y)
+        if not (hasattr(self, "student_") and net_of(self.student_).warm_start):
+            self._numbers = target.learned(answer.values, y, sample_weight)
+            self.n_outputs_ = len(columns)
+        return columns
+
+    def _known(self, classes: Any) -> None:
+        """Return what the columns of a chunk stand for: they have no names."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = not all_fitted(self.teacher)
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,404 @@
+"""One number, or several, for each row: what a regressor learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, check_cv
+from sklearn.utils import check_array
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    column_or_1d,
+)
+
+from skdistill._targets._answer import Answer
+from skdistill._targets._trust import USUAL, gaussian_trust
+from skdistill.utils._validation import is_fitted
+from skdistill.utils._warnings import warn
+
+# Below this R2 on the rows that it is said to know, a teacher is suspicious.
+_SUSPICIOUS = 0.05
+
+# The smallest share of the magnitude of a target that its spread has to be: less is
+# rounding.
+_ROUNDING = 16 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers for each row, as a target: what is learned. See :class:`Classes`.
+
+    Soft labels are the predictions of a teacher. The targets of a student are scaled:
+    each has the mean 0 and the standard deviation 1, so that nothing depends on units.
+
+    Parameters
+    ----------
+    extrapolation : float or None, default=None
+        How far predictions may lie beyond the range of the targets, as a share of it.
+    n_dims : int, default=1
+        The number of dimensions of ``y``, and so of predictions.
+    location, scale : ndarray of shape (n_targets,), default=None
+        What a scaled target of 0, and a difference of 1, stand for. :meth:`learned`
+        sets them.
+    bounds : tuple of ndarray of shape (n_targets,), default=None
+        The smallest and the largest value that is predicted.
+    names : ndarray of shape (n_targets,), default=None
+        The numbers of the targets. :meth:`reconcile` sets them.
+    """
+
+    extrapolation: float | None = None
+    n_dims: int = 1
+    location: Any = None
+    scale: Any = None
+    bounds: Any = None
+    names: Any = None
+
+    columns: ClassVar[None] = None
+    task: ClassVar[str] = "regression"
+    given: ClassVar[str] = "teacher_pred"
+    dtype: ClassVar[type] = np.float64
+
+    def check_y(self, y: Any, X: Any) -> NDArray[np.float64]:
+        """Return targets as a 1-D or 2-D array, a row for each of ``X``."""
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        return y
+
+    def are_known(self, y: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which of ``y`` a model can give: all."""
+        return np.ones(len(y), bool)
+
+    def weighted(self, y: Any, sample_weight: Any) -> Any:
+        """Return the weights of rows."""
+        return sample_weight
+
+    def folds(self, cv: Any, X: Any, y: NDArray[Any]) -> list[tuple[Any, Any]]:
+        """Return the training rows and the held-out rows of each fold.
+
+        Rows of an int are shuffled, as tables are often sorted by what is predicted.
+        """
+        if cv is None or isinstance(cv, int | np.integer):
+            n_splits = min(5 if cv is None else cv, len(y))
+            cv = KFold(n_splits, shuffle=True, random_state=0)
+        return list(check_cv(cv, y).split(X, y))
+
+    def hold_out(self, y: NDArray[Any], size: int) -> NDArray[np.bool_]:
+        """Return which rows nets that learn the targets hold out, always the same."""
+        is_held = np.zeros(len(y), bool)
+        is_held[np.random.RandomState(0).choice(len(y), size, replace=False)] = True
+        return is_held
+
+    # Teachers
+
+    def check_teacher(self, teacher: Any) -> None:
+        """Raise a TypeError for what cannot be a teacher."""
+        name = type(teacher).__name__
+        if isinstance(teacher, type):
+            problem = f"is the class {teacher.__name__}; pass an instance of it"
+        elif hasattr(teacher, "__array__"):
+            problem = "is an array; pass predictions to fit(X, y, teacher_pred=...)"
+        elif callable(teacher) and not hasattr(teacher, "predict"):
+            problem = (
+                f"{name} is a module or function: pass it as "
+                "TorchTeacher(module, output='values')"
+            )
+        elif not (hasattr(teacher, "predict") or hasattr(teacher, "fit")):
+            problem = f"must be a regressor, got {teacher!r:.80}"
+        elif isinstance(teacher, BaseEstimator) and is_classifier(teacher):
+            problem = (
+                f"{name} is a classifier, and a teacher of DistilledRegressor is a "
+                "regressor; use DistilledClassifier"
+            )
+        elif not hasattr(teacher, "predict") and is_fitted(teacher):
+            problem = f"{name} has no predict"
+        else:
+            return
+        raise TypeError(f"teacher {problem}")
+
+    def check_fittable(self, y: NDArray[Any]) -> None:
+        """Do nothing: a teacher can be fitted on all numbers."""
+
+    def is_fittable(self, y: NDArray[Any]) -> bool:
+        """Tell whether a teacher can be fitted on ``y``: always."""
+        return True
+
+    def describe(self, y: NDArray[Any]) -> str:
+        """Describe ``y``, for an error of a teacher's ``fit``."""
+        if y.ndim == 1:
+            return "a target"
+        return (
+            f"{y.shape[1]} targets. Of a regressor of a single target, "
+            "sklearn.multioutput.MultiOutputRegressor makes one of several"
+        )
+
+    def to_fit(self, teacher: Any, y: NDArray[Any]) -> Any:
+        """Return a teacher that can be fitted on ``y``: itself."""
+        return teacher
+
+    def ask(self, teacher: Any, X: Any) -> Any:
+        """Return what a fitted teacher says of some rows."""
+        return teacher.predict(X)
+
+    def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
+        """Return what :meth:`ask` returned, checked."""
+        return _as_answer(said, n_rows, f"teacher {type(teacher).__name__}")
+
+    def without_columns(self) -> Numbers:
+        """Return the target for a teacher whose columns have no other names: itself."""
+        return self
+
+    def columns_of(self, teacher: Any) -> None:
+        """Return what the columns of a fitted teacher stand for: it has no names."""
+
+    def named(self, answer: Answer, teacher: Any) -> Answer:
+        """Return the answer of such a teacher: its columns are numbered."""
+        return answer
+
+    def out_of_bag(self, forest: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the out-of-bag predictions of a forest, and which rows have none."""
+        values = np.nan_to_num(forest.oob_prediction_.astype(np.float64))
+        values = values.reshape(len(values), -1)
+        seen_by_all = np.ones(len(values), bool)
+        for sample in forest.estimators_samples_:
+            seen = np.zeros(len(values), bool)
+            seen[sample] = True
+            seen_by_all &= seen
+        return values, seen_by_all
+
+    def from_given(
+        self, teacher_pred: ArrayLike, X: Any, y: Any, known: Any = None
+    ) -> Answer:
+        """Return precomputed predictions, checked."""
+        answer = _as_answer(teacher_pred, _num_samples(X), "teacher_pred")
+        self.reconcile(answer.columns, y)
+        return answer
+
+    def calibration(self, *said: Any) -> Any:
+        """Raise a ValueError: predictions of numbers have no temperature."""
+        raise ValueError(
+            "calibrate_teacher is about the probabilities of classes: set it to None"
+        )
+
+    matching_temperature = labeled_temperature = calibration
+
+    def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:
+        """Return the average of the answers of several teachers."""
+        widths = [answer.values.shape[1] for answer in answers]
+        if len(set(widths)) > 1:
+            raise ValueError(
+                f"the teachers give different numbers of targets: {widths}"
+            )
+
+        def mean(name: str) -> Any:
+            parts = [getattr(answer, name) for answer in answers]
+            if any(part is None for part in parts):
+                return None
+            return np.tensordot(weights, np.stack(parts), axes=1)
+
+        return Answer(mean("values"), answers[0].columns, honest=mean("honest"))
+
+    # Names
+
+    def reconcile(
+        self, columns: Any, y: Any, known: Any = None, fits_teacher: bool = False
+    ) -> tuple[NDArray[Any], Numbers]:
+        """Give the targets numbers; raise a ValueError if an answer has others."""
+        if y is None:
+            return columns, replace(self, names=columns)
+        n_targets = 1 if y.ndim == 1 else y.shape[1]
+        if columns is not None and len(columns) != n_targets:
+            raise ValueError(
+                f"the teacher gives {len(columns)} numbers for each row, and y has "
+                f"{n_targets}: pass a teacher of the targets of y"
+            )
+        names = np.arange(n_targets)
+        return names, replace(self, n_dims=y.ndim, names=names)
+
+    def learned(
+        self, values: NDArray[Any], y: NDArray[Any] | None, weight: Any
+    ) -> Numbers:
+        """Return the target with the scales of what a student learns.
+
+        These are those of ``y``, if there is one, and otherwise those of the values
+        that the teacher gives. No prediction is beyond the range of both. Rows of the
+        weight 0 do not count; the values of rows beyond these have none.
+        """
+        if weight is not None and weight.any():
+            counts = np.flatnonzero(weight)
+            values = np.concatenate([values[counts], values[len(weight) :]])
+            y, weight = None if y is None else y[counts], weight[counts]
+        own = values if y is None else y.reshape(len(y), -1)
+        weight = None if y is None else weight
+        location = np.average(own, axis=0, weights=weight)
+        scale = np.sqrt(np.average((own - location) ** 2, axis=0, weights=weight))
+        largest = np.abs(own).max(axis=0)
+        scale = np.where(scale > _ROUNDING * largest, scale, 1.0)
+        low, high = (
+            edge([edge(part, axis=0) for part in (own, values)], axis=0)
+            for edge in (np.min, np.max)
+        )
+        bounds = None
+        if self.extrapolation is not None:
+            margin = self.extrapolation * (high - low)
+            bounds = low - margin, high + margin
+        return replace(
+            self,
+            location=location,
+            scale=scale,
+            bounds=bounds,
+            names=np.arange(len(scale)),
+        )
+
+    # The targets of a student
+
+    def aligned(self, answer: Answer) -> NDArray[Any]:
+        """Return soft labels with a column for each target."""
+        return answer.values
+
+    def clipped(self, soft_labels: NDArray[Any]) -> NDArray[Any]:
+        """Return soft labels: numbers have no bound."""
+        return soft_labels
+
+    def soft(self, answer: Answer) -> NDArray[np.float32]:
+        """Return the soft targets, scaled, float32 of shape (n_samples, n_targets)."""
+        return self._scaled(answer.values)
+
+    def hard(
+        self, soft: NDArray[np.float32], y: NDArray[Any] | None
+    ) -> NDArray[np.float32]:
+        """Return the hard targets, scaled; those of rows without any are the soft."""
+        hard: NDArray[np.float32] = soft.copy()
+        if y is not None:
+            hard[: len(y)] = self._scaled(y.reshape(len(y), -1))
+        return hard
+
+    def row_weights(self, soft: Any, y: Any) -> None:
+        """Return the weights of the targets of all rows: they are equal."""
+
+    def trust(self, soft: Any, nets: Any, hard: Any, weight: Any) -> float:
+        """Return the share of the teacher in its best mixture with nets."""
+        return gaussian_trust(soft - hard, nets - hard, weight)
+
+    def most_trust(
+        self, nets: Any, hard: Any, weight: Any, soft_extra: Any, nets_extra: Any
+    ) -> float:
+        """Return a bound of the trust in a teacher of which no honest row is known.
+
+        If the errors of teacher and nets were independent, the mean square of their
+        difference would be the sum of those of their errors, and the best share of the
+        teacher would be that of the nets' error in it. Honest rows of the nets tell no
+        less than this error, with the noise in the targets. But where one is wrong, the
+        other one often is as well. With the square of the share, times the usual one,
+        students were as good as the nets on all of ten data sets.
+
+        Parameters
+        ----------
+        nets, hard, weight : ndarray
+            What the nets say of rows that they have not seen; their targets, weights.
+        soft_extra, nets_extra : ndarray of shape (n_extra, n_targets)
+            What the teacher and the nets say of rows that none of them has seen.
+        """
+        error = np.average(self.losses(nets, hard), weights=weight)
+        difference = self.losses(soft_extra, nets_extra).mean()
+        share = float(error / difference) if error < difference else 1.0
+        return USUAL * share**2
+
+    def warn_if_uninformative(
+        self, soft: Any, hard: Any, weight: Any, **how: bool
+    ) -> None:
+        """Warn about a teacher that is no better than the mean."""
+        if len(soft) < 2 or not weight.any() or not hard.std(axis=0).any():
+            return
+        score = r2_score(hard, soft, sample_weight=weight)
+        if score < _SUSPICIOUS:
+            reason = (
+                "it has learned little from these rows. Try another teacher"
+                if how.get("fitted_here")
+                else "it was probably fitted on features prepared in another way, on "
+                "targets of another scale, or the rows of teacher_pred are in another "
+                "order. A teacher gets the X given to fit as it is"
+            )
+            warn(f"the R2 of the teacher on (X, y) is {score:.3f}: {reason}")
+
+    def _scaled(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        if values.shape[1] != len(self.location):
+            raise ValueError(
+                f"there are {values.shape[1]} targets, and the student has learned "
+                f"{len(self.location)}: fit a new one"
+            )
+        scaled: NDArray[Any] = (values - self.location) / self.scale
+        return scaled.astype(np.float32)
+
+    # What outputs of a net stand for, and the loss, on tensors with a column for each
+    # row, and on arrays with a row for each
+
+    def slope(self, n_outputs: int) -> float:
+        """Return the factor of the gradient of :meth:`deviance`."""
+        return 2 / n_outputs
+
+    def mean(self, outputs: Any) -> Any:
+        """Return the numbers that outputs stand for: themselves.
+
+        The gradient of :meth:`deviance` in the outputs is this less the target, times
+        the slope.
+        """
+        return outputs
+
+    def deviance(self, outputs: Any, target: Any) -> Any:
+        """Return the squared error of each row, in the mean of the targets."""
+        return ((outputs - target) ** 2).mean(dim=0)
+
+    def means(self, hard: Any, soft: Any) -> Any:
+        """Return hard targets in the shape of the soft targets."""
+        return hard
+
+    def centered(self, soft: Any) -> Any:
+        """Return soft targets as features of rows."""
+        return soft
+
+    def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the scaled numbers that outputs, or soft targets, stand for."""
+        return outputs.astype(np.float32)
+
+    def losses(
+        self, said: NDArray[np.float32], hard: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return the loss of each row of what nets say."""
+        return ((said - hard) ** 2).mean(axis=1, dtype=np.float64)
+
+    # The outputs of a student
+
+    def decode(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what ``predict`` returns."""
+        y = outputs * self.scale + self.location
+        if self.bounds is not None:
+            y = y.clip(*self.bounds)
+        return y[:, 0] if self.n_dims == 1 else y
+
+
+def _as_answer(said: Any, n_rows: int, name: str) -> Answer:
+    """Return predictions of shape (n_rows,) or (n_rows, n_targets), checked."""
+    values = np.asarray(said)
+    if values.dtype.kind not in "biuf":
+        try:
+            values = np.asarray(values.tolist(), np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} must give numbers, got {values.dtype}") from error
+    if values.ndim not in (1, 2) or len(values) != n_rows:
+        raise ValueError(
+            f"{name} gives shape {values.shape}, expected ({n_rows},) or ({n_rows}, "
+            "n_targets)"
+        )
+    values = values.reshape(n_rows, -1).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} gives NaN or infinity")
+    return Answer(values, np.arange(values.shape[1]))

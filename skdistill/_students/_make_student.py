@@ -118,7 +118,8 @@ def make_student(
         ``lr * weight_decay`` (``net__optimizer__weight_decay``). Noisy labels need
         more. If ``fit`` trains nets on the labels for pseudo-labels, None stands for
         3 divided by the mean epoch after which these overfit, but for 0.05 at least
-        and 1 at most. Otherwise it stands for 0.1.
+        and 1 at most. Otherwise it stands for 0.1. With another ``net__optimizer``, it
+        stands for the default of that.
     early_stopping : bool, default=False
         Whether to set rows aside, to keep the weights of the epoch with the smallest
         loss on them, and to stop if the loss has not become smaller for 10 epochs. The

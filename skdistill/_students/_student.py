@@ -88,7 +88,10 @@ def numeric_of(student: Any) -> str | None:
 def settle(student: Any, left_open: LeftOpen) -> None:
     """Set what a student leaves open of its encoding and its weight decay."""
     net = net_of(student)
-    if getattr(net, "optimizer__weight_decay", 0.0) is None:
+    # Of the optimizers of torch, it suits AdamW alone: to others, most of which add it
+    # to the gradient, the same number is another decay.
+    is_open = getattr(net, "optimizer__weight_decay", 0.0) is None
+    if is_open and net.optimizer is torch.optim.AdamW:
         net.set_params(optimizer__weight_decay=left_open.weight_decay)
     if numeric_of(student) == "auto":
         student[0].set_params(numeric=left_open.numeric)

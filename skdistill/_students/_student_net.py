@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from skorch import (
     callbacks,
     dataset,
 )
-from torch import nn
+from torch import Tensor, nn
 
 from skdistill._students._net import MLP, WarmupDecay
 from skdistill._students._student import (
@@ -67,10 +68,37 @@ class _Student(NeuralNet):
         settle_epochs(self, len(X), len(X))
         self.set_params(module__n_features=X.shape[1], module__n_outputs=n_outputs)
 
+    def get_params_for_optimizer(
+        self, prefix: str, named_parameters: Iterable[tuple[str, Tensor]]
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return the arguments of the optimizer.
+
+        Left out are what is open still, and defaults of ours that it does not take.
+        """
+        args, given = super().get_params_for_optimizer(prefix, named_parameters)
+        kwargs = {
+            name: value
+            for name, value in given.items()
+            if value is not None
+            and (
+                _takes(self.optimizer, name)
+                or value != DEFAULTS.get(f"{prefix}__{name}")
+            )
+        }
+        return args, kwargs
+
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
         """Return the parameters, without a set that skorch keeps for itself."""
         params = super().get_params(deep=deep, **kwargs)
         return {k: v for k, v in params.items() if k != "_params_to_validate"}
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    try:
+        inspect.signature(function).bind_partial(**{name: None})
+    except TypeError:
+        return False
+    return True
 
 
 def _signed(net: Any) -> Any:

@@ -102,7 +102,8 @@ def make_student(
         The largest learning rate of AdamW (``net__lr``). The rate rises over the first
         tenth of the steps, and falls to 0 over the others, so that the last steps of
         the training change little. After a ``fit``, ``partial_fit`` and a warm start
-        train at a tenth of it.
+        train at a tenth of it. A callback of your own that sets the rate, such as
+        :class:`skorch.callbacks.LRScheduler`, takes the place of this schedule.
     max_epochs : int, default=None
         The number of passes over all rows in the training (``net__max_epochs``). None
         stands for 60 on the training rows alone. With rows beyond them, it stands for

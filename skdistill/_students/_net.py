@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
 from skdistill.utils._activations import ACTIVATIONS
@@ -26,19 +26,23 @@ class WarmupDecay(Callback):
     be told how many steps there are. Each ``partial_fit`` goes on where the last one
     stopped. After ``max_epochs`` epochs in all, the rate stays at a tenth, such that
     further chunks of data add to what the net has learned and do not undo it.
+
+    Beside a schedule of the person, or once another callback has set the rate, it does
+    nothing.
     """
 
     WARMUP, AFTERWARDS = 0.1, 0.1
 
     def initialize(self) -> WarmupDecay:
-        self.epoch_ = -1
+        self.epoch_, self.is_idle_ = -1, False
         return self
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
+        self.rates_ = self.set_ = [group["lr"] for group in net.optimizer_.param_groups]
+        self.is_idle_ |= any(isinstance(c, LRScheduler) for _, c in net.callbacks_)
 
     def on_epoch_begin(self, net: Any, dataset_train: Any, **kwargs: Any) -> None:
         n_rows, size = len(dataset_train), net.batch_size
@@ -48,15 +52,24 @@ class WarmupDecay(Callback):
 
     def on_batch_begin(self, net: Any, training: bool = True, **kwargs: Any) -> None:
         if training:
-            share = self._share(net.max_epochs)
-            groups = net.optimizer_.param_groups
-            for group, rate in zip(groups, self.rates_, strict=True):
-                group["lr"] = share * rate
+            self._set(net, self._share(net.max_epochs))
             self.batch_ += 1
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
-            group["lr"] = rate
+        self._set(net, 1.0)
+
+    def _set(self, net: Any, share: float) -> None:
+        """Set the rates to a share of the largest, unless somebody else sets them."""
+        groups = net.optimizer_.param_groups
+        self.is_idle_ = self.is_idle_ or any(
+            # Schedules of torch leave a mark.
+            "initial_lr" in group or group["lr"] != rate
+            for group, rate in zip(groups, self.set_, strict=True)
+        )
+        if not self.is_idle_:
+            self.set_ = [share * rate for rate in self.rates_]
+            for group, rate in zip(groups, self.set_, strict=True):
+                group["lr"] = rate
 
     def _share(self, max_epochs: int) -> float:
         """Return the share of the rate, in the middle of the step that comes."""

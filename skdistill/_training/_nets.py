@@ -114,6 +114,7 @@ class StackedNets(OneNet):
         self.optimizer = type(self.net.optimizer_)(groups)
         self.paced = SimpleNamespace(
             optimizer_=self.optimizer,
+            callbacks_=self.net.callbacks_,
             batch_size=self.net.batch_size,
             max_epochs=self.net.max_epochs,
         )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from skorch.callbacks import EpochScoring, EpochTimer, PassthroughScoring, PrintLog
+from skorch import callbacks
 
 from skdistill._students._encoded_rows import EncodedRows
 from skdistill._students._inputs import learned_rows
@@ -27,6 +27,7 @@ from skdistill._students._student import (
     settle_epochs,
     settle_widths,
 )
+from skdistill._students._student_net import EarlyStopping
 from skdistill._training._hooks import describe
 from skdistill._training._lesson import Lesson, keeping_error
 from skdistill._training._loop import run, why_not
@@ -60,7 +61,17 @@ _ELEMENTWISE = {
 
 
 # Callbacks that change nothing by themselves, or as the number of the step tells.
-_BYSTANDERS = {EpochScoring, EpochTimer, PassthroughScoring, PrintLog, WarmupDecay}
+_BYSTANDERS = {
+    callbacks.EpochScoring,
+    callbacks.EpochTimer,
+    callbacks.PassthroughScoring,
+    callbacks.PrintLog,
+    WarmupDecay,
+}
+
+# Callbacks that may end a training. Others may set the optimizer, such as a rate, and
+# a stack has one of its own.
+_STOPPERS = {EarlyStopping, callbacks.EarlyStopping}
 
 
 def make_lesson(
@@ -272,8 +283,12 @@ def _identity(lesson: Lesson) -> Any:
     Lessons whose nets stop early, or are watched, count as different.
     """
     net, objective = lesson.net, lesson.objective
-    own = [type(one) for _, one in net.callbacks_ if type(one) not in _BYSTANDERS]
-    if own or lesson.callbacks or net.train_split is not None or not lesson.is_new:
+    if (
+        _kinds_of_callbacks(net) - _BYSTANDERS
+        or lesson.callbacks
+        or net.train_split is not None
+        or not lesson.is_new
+    ):
         return id(lesson)
     schedule = []
     for epoch in range(net.max_epochs):
@@ -291,6 +306,10 @@ def _identity(lesson: Lesson) -> Any:
     given = [repr(net.get_params_for(name)) for name in names]
     settings = (net.batch_size, options_of(net), type(net.module_), *given)
     return (*settings, lesson.seed, tuple(schedule), *arrays, *weights)
+
+
+def _kinds_of_callbacks(net: Any) -> set[type]:
+    return {type(callback) for _, callback in net.callbacks_}
 
 
 def _stacks_of(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
@@ -355,6 +374,8 @@ def _why_alone(lesson: Lesson) -> str | None:
         return "the student has learned before, or has warm_start"
     if type(net.optimizer_) not in _ELEMENTWISE or len(net.optimizer_.param_groups) > 1:
         return "the student's optimizer does not treat each weight by itself"
+    if _kinds_of_callbacks(net) - _BYSTANDERS - _STOPPERS:
+        return "a callback of the student may set its learning rate"
     parameters = list(module.parameters())
     if not all(p.requires_grad and p.dtype == torch.float32 for p in parameters):
         return "the student has weights that are fixed, or not float32"

@@ -3,10 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch import nn
+from torch.optim.lr_scheduler import (
+    ExponentialLR,
+    LambdaLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 
 from skdistill import DistilledClassifier, make_student
 from skdistill._students._net import MLP, PeriodicEmbedding, WarmupDecay
@@ -97,19 +103,29 @@ def test_wide_and_textual_tables_are_not_embedded(n_numeric, embedded):
     assert mlp(torch.zeros(3, 90)).shape == (3, 2)
 
 
-@pytest.fixture
-def decaying(data, forest):
-    """Return a student of 20 steps, the learning rates of its steps, and its data."""
-    rates, (X, y) = [], data
+def watching(rates):
+    """Return a callback that keeps the learning rate of each step."""
 
     class Rates(Callback):
         def on_grad_computed(self, net, *args, **kwargs):
             (group,) = net.optimizer_.param_groups
             rates.append(group["lr"])
 
+    return Rates()
+
+
+def with_callbacks(student, *callbacks):
+    """Return a student with further callbacks, below that of its learning rate."""
+    named = [(type(one).__name__, one) for one in callbacks]
+    return student.set_params(net__callbacks=[*student["net"].callbacks, *named])
+
+
+@pytest.fixture
+def decaying(data, forest):
+    """Return a student of 20 steps, the learning rates of its steps, and its data."""
+    rates, (X, y) = [], data
     student = make_student((4,), lr=0.9, max_epochs=10, batch_size=-(-len(X) // 2))
-    callbacks = [*student["net"].callbacks, ("rates", Rates())]
-    student.set_params(net__callbacks=callbacks)
+    with_callbacks(student, watching(rates))
     return DistilledClassifier(forest, student, augmenter=None), rates, X, y
 
 
@@ -160,3 +176,71 @@ def test_a_learning_rate_for_each_group_falls(data, forest):
     )
     DistilledClassifier(forest, student, augmenter=None).fit(*data)
     assert_allclose(groups, np.outer([0.75, 0.25], [0.2, 0.4]) / 0.9)
+
+
+class Stepwise(Callback):
+    """Sets a rate at the begin of each epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        for group in net.optimizer_.param_groups:
+            group["lr"] = 1 / len(net.history)
+
+
+class Chained(Callback):
+    """Has a schedule of torch of its own."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.schedule_ = ExponentialLR(net.optimizer_, 0.5)
+
+    def on_epoch_end(self, net, **kwargs):
+        self.schedule_.step()
+
+
+class Freezes(Callback):
+    """Sets the rate to 0 in the third epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3:
+            net.optimizer_.param_groups[0]["lr"] = 0.0
+
+
+PLATEAU = {"monitor": "train_loss", "patience": 0, "threshold": 0.5, "factor": 0.1}
+BY_BATCH = {"step_every": "batch"}
+SCHEDULES = {
+    "by epoch": LRScheduler(ExponentialLR, gamma=0.5),
+    "by batch": LRScheduler(ExponentialLR, gamma=0.9, **BY_BATCH),
+    "one cycle": LRScheduler(OneCycleLR, max_lr=0.5, total_steps=20, **BY_BATCH),
+    "on a plateau": LRScheduler(ReduceLROnPlateau, **PLATEAU),
+    "of zeros": LRScheduler(LambdaLR, lr_lambda=lambda epoch: 0.0),
+    "of a callback": Chained(),
+    "without a schedule": Stepwise(),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("listeners", [[], [watching([])]], ids=["loop", "skorch"])
+def test_a_schedule_of_the_person_stands_in_place_of_ours(
+    name, listeners, data, forest
+):
+    X, y = data
+    callbacks = [SCHEDULES[name], *listeners]
+    student = make_student((4,), max_epochs=4, batch_size=-(-len(X) // 2))
+    found, expected = (
+        DistilledClassifier(forest, one, augmenter=None, random_state=0)
+        .fit(X, y)
+        .partial_fit(X, y)
+        .predict_proba(X)
+        for one in (
+            with_callbacks(clone(student), *callbacks),
+            with_callbacks(student, *callbacks).set_params(net__callbacks__decay=None),
+        )
+    )
+    assert_array_equal(found, expected)
+
+
+def test_a_learning_rate_that_is_set_later_counts_from_then_on(decaying):
+    clf, rates, X, y = decaying
+    with_callbacks(clf.student, Freezes())
+    clf.fit(X, y)
+    assert_allclose(rates[:4], [0.225, 0.675, 0.875, 0.825])
+    assert rates[4:] == [0] * 16

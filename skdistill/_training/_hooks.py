@@ -36,6 +36,9 @@ else:
 # What a net has while it trains, besides what is its own.
 _WHILE_TRAINING = ("distillation_", "batch_", "watch_")
 
+# What callbacks of skorch monitor by default, of rows that are held out.
+_OF_HELD_OUT = ("valid_loss", "valid_loss_best", "valid_acc", "valid_acc_best")
+
 _PARTS = (
     "loss_soft",
     "loss_hard",
@@ -161,6 +164,8 @@ class DistillingMixin(_Net):
         return watch.take(len(outputs))
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
+        if not self.train_split:
+            _check_monitors(self.callbacks_)
         super().on_train_begin(net, X=X, y=y, **kw)
         loss = self.distillation_.loss
         if loss.objective.learning:
@@ -324,6 +329,18 @@ def _unreduced(criterion: Any) -> Iterator[None]:
         yield
     finally:
         criterion.reduction = reduction
+
+
+def _check_monitors(callbacks: Sequence[tuple[str, Callback]]) -> None:
+    """Raise where a callback waits for what skorch says of rows that are held out."""
+    for name, callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if monitor in _OF_HELD_OUT:
+            raise ValueError(
+                f"the student's callback {name} monitors {monitor!r}, and no rows are "
+                "held out: use make_student(early_stopping=True), set train_split of "
+                "the net, such as skorch.dataset.ValidSplit(5), or monitor 'train_loss'"
+            )
 
 
 def _check_taught(features: Tensor, watch: Watch) -> None:

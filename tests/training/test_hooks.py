@@ -20,6 +20,7 @@ from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, default_collate
 
 from skdistill.losses import HintLoss
@@ -434,6 +435,26 @@ def test_a_checkpoint_restores_the_best_epoch_and_pickles_the_plain_class(
     assert not {"distillation_", "batch_", "watch_"} & vars(best).keys()
     assert_same_weights(best, net)
     assert len(net.history) == int(np.argmin(best.history[:, "valid_loss"])) + 1
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        EarlyStopping(),
+        Checkpoint(monitor="valid_acc_best"),
+        LRScheduler(ReduceLROnPlateau, monitor="valid_loss"),
+    ],
+    ids=["EarlyStopping", "Checkpoint", "LRScheduler"],
+)
+def test_callbacks_that_watch_held_out_rows_ask_for_them(
+    rows, callback, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # where a checkpoint is written
+    net = tiny_net(callbacks=[("mine", callback)], max_epochs=2)
+    with pytest.raises(ValueError, match=r"mine monitors 'valid_.*, and no rows .*"):
+        train(net, rows)
+    train(net.set_params(train_split=SPLIT), rows)
+    assert len(net.history) == 2
 
 
 @pytest.mark.parametrize("use_caching", [True, False])

@@ -53,12 +53,12 @@ _CHECKED_ROWS = 256
 # On a CPU, a larger stack takes more time for each of its nets.
 MAX_NETS = 12
 
-# Optimizers that treat each weight by itself.
+# Optimizers that treat each weight by itself, and whose options are all those of a
+# group of weights. Adagrad begins with a state by one of its constructor.
 _ELEMENTWISE = {
     getattr(torch.optim, name)
-    for name in ("Adagrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")
+    for name in ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")
 }
-
 
 # Callbacks that change nothing by themselves, or as the number of the step tells.
 _BYSTANDERS = {
@@ -304,7 +304,8 @@ def _identity(lesson: Lesson) -> Any:
     weights = [w.detach().cpu().numpy().tobytes() for w in net.module_.parameters()]
     names = ("module", "iterator_train")  # objects without a name have their address
     given = [repr(net.get_params_for(name)) for name in names]
-    settings = (net.batch_size, options_of(net), type(net.module_), *given)
+    kinds = (type(net.module_), type(net.optimizer_))
+    settings = (*kinds, net.batch_size, options_of(net), *given)
     return (*settings, lesson.seed, tuple(schedule), *arrays, *weights)
 
 
@@ -373,7 +374,7 @@ def _why_alone(lesson: Lesson) -> str | None:
     if not lesson.is_new:
         return "the student has learned before, or has warm_start"
     if type(net.optimizer_) not in _ELEMENTWISE or len(net.optimizer_.param_groups) > 1:
-        return "the student's optimizer does not treat each weight by itself"
+        return "the student's optimizer is not SGD, RMSprop or like Adam, or has groups"
     if _kinds_of_callbacks(net) - _BYSTANDERS - _STOPPERS:
         return "a callback of the student may set its learning rate"
     parameters = list(module.parameters())

@@ -72,6 +72,39 @@ def test_nets_learn_together_what_each_learns_alone(rows, many, stacks):
     assert_learned_as_alone(rows, many, stacks, [3])
 
 
+OPTIONS = {
+    "SGD": {"momentum": 0.8, "dampening": 0.1, "weight_decay": 0.1, "maximize": True},
+    "RMSprop": {"alpha": 0.5, "eps": 1e-2, "momentum": 0.8, "centered": True},
+    "Adam": {"betas": (0.5, 0.6), "eps": 1e-2, "weight_decay": 0.1, "amsgrad": True},
+    "AdamW": {"betas": (0.5, 0.6), "eps": 1e-2, "weight_decay": 0.1, "amsgrad": True},
+    "NAdam": {"betas": (0.5, 0.6), "momentum_decay": 0.1, "weight_decay": 0.1},
+    "RAdam": {"betas": (0.5, 0.6), "eps": 1e-2, "decoupled_weight_decay": True},
+    "Adagrad": {"initial_accumulator_value": 1.0, "lr_decay": 0.1},
+    "Adadelta": {"rho": 0.5, "eps": 1e-2},
+    "Adamax": {"betas": (0.5, 0.6), "eps": 1e-2},
+    "ASGD": {"lambd": 0.1, "alpha": 0.5, "t0": 1.0},
+    "Rprop": {"etas": (0.6, 1.1), "step_sizes": (1e-3, 0.1)},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_each_option_of_an_optimizer_counts(name, rows, stacks):
+    net = {"optimizer": getattr(torch.optim, name), "lr": 0.01}
+    options = {f"optimizer__{key}": value for key, value in OPTIONS[name].items()}
+    many = [(net, {}), (net | options, {})]
+    together = name in {kind.__name__ for kind in _train._ELEMENTWISE}
+    assert_learned_as_alone(rows, many, stacks, [2] if together else [1, 1])
+
+
+def test_nets_with_callbacks_of_their_own_learn_apart(rows, stacks):
+    class Falls(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.optimizer_.param_groups[0]["lr"] /= 10
+
+    many = [({"callbacks": [Falls()]}, {"seed": seed}) for seed in (0, 1)]
+    assert_learned_as_alone(rows, many, stacks, [1, 1])
+
+
 def test_nets_may_stop_at_different_epochs(rows, stacks):
     def net(patience):
         stop = EarlyStopping("train_loss", patience=patience, threshold=1.0)

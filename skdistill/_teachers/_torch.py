@@ -18,6 +18,8 @@ from skdistill._targets._columns import check_classes
 from skdistill.utils._layers import NoFeaturesError, Watch
 from skdistill.utils._locks import ForkSafeLock
 from skdistill.utils._params import check_params
+from skdistill.utils._probabilities import are_probabilities
+from skdistill.utils._warnings import warn
 
 _ONE_AT_A_TIME = ForkSafeLock()
 
@@ -36,7 +38,8 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     classes : array-like of shape (n_classes,)
         The labels of the output columns.
     output : {"logits", "proba"}, default="logits"
-        Whether the output is logits (any real numbers) or probabilities.
+        Whether the output is logits (any real numbers) or probabilities. There is a
+        warning if logits look like probabilities.
     batch_size : int, default=1024
         The number of rows in each call of the module. A smaller number needs less
         memory.
@@ -225,6 +228,12 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"the teacher module returned shape {stacked.shape}, expected "
                 f"{expected}: check classes="
+            )
+        if self.gives_logits and are_probabilities(stacked):
+            warn(
+                "the teacher module returns rows that are not negative and sum to 1: "
+                "if these are probabilities, and no logits, which get a softmax, pass "
+                "output='proba'"
             )
         return stacked
 

@@ -43,8 +43,9 @@ from skdistill._training._threads import one_thread_if_small
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._interrupts import noticing_interrupts
-from skdistill.utils._probabilities import first
+from skdistill.utils._probabilities import are_probabilities, first, returns_logits
 from skdistill.utils._seeding import seeded
+from skdistill.utils._warnings import warn
 
 # The last step of a training may break a net whose last loss was sound: this many rows
 # are run through it to see.
@@ -240,11 +241,20 @@ def _adopt(
 
 
 def _unsound(lesson: Lesson) -> ValueError | None:
-    """Return an error if the outputs of a trained net are not finite."""
+    """Return an error if the outputs of a trained net are not finite.
+
+    Warn if they are probabilities, and are to be logits.
+    """
     net = lesson.net
     with one_thread_if_small(net.module_, _CHECKED_ROWS):
         outputs = forward(net, lesson.X[:_CHECKED_ROWS])
     if torch.isfinite(outputs).all():
+        if returns_logits(net) and are_probabilities(outputs):
+            warn(
+                "the student's module returns rows that are not negative and sum to 1, "
+                "and its criterion CrossEntropyLoss takes logits: leave the softmax at "
+                "its end out, or use criterion=torch.nn.NLLLoss"
+            )
         return None
     n_epochs = len(net.history)
     last = lesson.objective.at_epoch("temperature", n_epochs - 1, net.max_epochs)

@@ -61,6 +61,11 @@ def to_proba(outputs: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Tensor:
     return proba / proba.sum(dim=1, keepdim=True)
 
 
+def are_probabilities(outputs: Any) -> bool:
+    """Tell whether all rows of a tensor or an array look like a softmax's."""
+    return bool((outputs >= 0).all() and (abs(outputs.sum(1) - 1) < 1e-2).all())
+
+
 def softmax(logits: Tensor) -> Tensor:
     """Return the softmax of each row."""
     return torch.softmax(logits, dim=1)

@@ -98,7 +98,8 @@ def test_answer_is_what_the_teacher_says(kind, data32):
 
 @pytest.mark.parametrize("output", ["logits", "proba"])
 def test_logits_are_asked_of_who_gives_them(output, data32):
-    module = nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))
+    last = nn.Identity() if output == "logits" else nn.Softmax(dim=1)
+    module = nn.Sequential(nn.Linear(4, 3), last)
     teacher = TorchTeacher(module, classes=[0, 1, 2], output=output)
 
     answer = ask(teacher, data32[0])

@@ -72,6 +72,14 @@ def test_probabilities_pass_unchanged_and_have_no_logits(data32):
     assert not teacher.gives_logits
 
 
+@pytest.mark.parametrize("ask", [nn.Softmax(dim=1), lambda X: softmax(X, axis=1)])
+def test_probabilities_that_are_taken_for_logits_are_reported(ask, data32):
+    teacher = TorchTeacher(ask, classes=range(4))
+    for method in (teacher.predict_proba, teacher.predict_log_proba):
+        with pytest.warns(UserWarning, match="sum to 1: .* pass output='proba'"):
+            method(data32[0])
+
+
 def test_predict_names_labels_in_the_order_of_the_columns():
     teacher = TorchTeacher(nn.Identity(), classes=["dog", "cat"])
 
@@ -103,7 +111,7 @@ def test_first_item_of_a_tuple_counts(data32):
 
 @pytest.mark.parametrize("make", [np.asarray, torch.tensor, np.ndarray.tolist])
 def test_callable_may_return_array_tensor_or_lists(make):
-    teacher = TorchTeacher(lambda X: make(np.full((len(X), 2), 0.5)), ["a", "b"])
+    teacher = TorchTeacher(lambda X: make(np.ones((len(X), 2))), ["a", "b"])
 
     assert_array_equal(teacher.predict_proba(np.zeros((3, 1))), np.full((3, 2), 0.5))
 

@@ -26,7 +26,13 @@ from torch.utils.data import DataLoader, default_collate
 from skdistill.losses import HintLoss
 from skdistill.schedules import CosineSchedule, LinearSchedule
 from tests.conftest import TinyModule, hooks, tiny_net
-from tests.training.conftest import assert_same_weights, sgd_net, train, weights_of
+from tests.training.conftest import (
+    Listens,
+    assert_same_weights,
+    sgd_net,
+    train,
+    weights_of,
+)
 
 SPLIT = ValidSplit(3, stratified=True)
 HIDDEN = {"feature_loss": "hint", "relation_loss": "rkd"}
@@ -201,11 +207,12 @@ def test_a_weight_of_0_is_bit_identical_to_leaving_the_loss_out(rows, params):
     assert set(net.history[0]) == set(plain.history[0])
 
 
-def test_logits_and_probabilities_as_module_output_train_alike(rows):
-    class Proba(TinyModule):
-        def forward(self, X):
-            return super().forward(X).softmax(dim=1)
+class Proba(TinyModule):
+    def forward(self, X):
+        return super().forward(X).softmax(dim=1)
 
+
+def test_logits_and_probabilities_as_module_output_train_alike(rows):
     logits = train(tiny_net(max_epochs=3), rows)
     proba = train(tiny_net(max_epochs=3, module=Proba, criterion=nn.NLLLoss), rows)
     found, expected = (net.history[:, "train_loss"] for net in (proba, logits))
@@ -229,6 +236,13 @@ def test_a_nonlinearity_of_the_persons_own_makes_the_probabilities(rows):
 def test_logits_under_a_criterion_of_probabilities_are_refused(rows):
     with pytest.raises(ValueError, match=r"criterion=torch\.nn\.CrossEntropyLoss"):
         train(tiny_net(criterion=nn.NLLLoss), rows)
+
+
+@pytest.mark.parametrize("callbacks", [[], [Listens()]], ids=["loop", "skorch"])
+def test_probabilities_under_a_criterion_of_logits_are_reported(rows, callbacks):
+    net = tiny_net(module=Proba, max_epochs=1, callbacks=callbacks)
+    with pytest.warns(UserWarning, match="softmax at its end out, or use criterion="):
+        train(net, rows)
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ class DistillingMixin(_Net):
         return NumberedRows(dataset)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        loader = super().get_iterator(dataset, training=training)
+        loader, n_rows = super().get_iterator(dataset, training=training), len(dataset)
         while isinstance(dataset, Subset):
             dataset = dataset.dataset
         if not isinstance(dataset, NumberedRows):
@@ -240,6 +240,12 @@ class DistillingMixin(_Net):
             raise TypeError(
                 "the student's iterator_train and iterator_valid must be "
                 "torch.utils.data.DataLoader, or derived from it, and make batches"
+            )
+        if training and len(loader) == 0:
+            raise ValueError(
+                f"the student's iterator_train makes no batch of {n_rows} rows, as it "
+                f"drops the last one: lower batch_size={loader.batch_size}, or set "
+                "iterator_train__drop_last=False"
             )
         loader.collate_fn = Collate(dataset.dataset, loader.collate_fn)
         return NumberedBatches(loader)

@@ -178,13 +178,11 @@ class _Trainee:
         self.n_epochs = net.max_epochs if lesson.n_epochs is None else lesson.n_epochs
         net.check_data(**self.data)  # skorch finds the classes there
         self.datasets, (self.rows, self.valid_rows) = lesson.split(net)
-        self.batch_size = self.n_drawn = len(self.rows)
-        if 0 < net.batch_size < len(self.rows):
-            self.batch_size = net.batch_size
-        options = net.get_params_for("iterator_train")
-        if options.get("drop_last", False):
-            self.n_drawn -= len(self.rows) % self.batch_size
-        self.shuffles = options.get("shuffle", False)
+        batches = net.get_iterator(self.datasets["dataset_train"], training=True)
+        size = batches.loader.batch_size
+        self.batch_size = min(size, len(self.rows))
+        self.n_drawn = min(size * len(batches), len(self.rows))
+        self.shuffles = net.get_params_for("iterator_train").get("shuffle", False)
         self.generator = torch.Generator().manual_seed(lesson.seed)
         self.is_running = True
 

@@ -130,6 +130,19 @@ def test_a_loader_that_makes_no_batches_of_rows_is_refused(rows):
         train(tiny_net(iterator_train=Loader), rows)
 
 
+@pytest.mark.parametrize("callbacks", [[], [Listens()]], ids=["loop", "skorch"])
+@pytest.mark.parametrize("size", [{"batch_size": 91}, {"train_split": SPLIT}], ids=str)
+def test_fewer_rows_than_a_batch_are_refused_where_the_last_one_is_dropped(
+    rows, size, callbacks
+):
+    params = {"batch_size": 61} | size | {"iterator_train__drop_last": True}
+    net = tiny_net(callbacks=callbacks, **params)
+    for epochs in (None, 1):  # fit and partial_fit
+        with pytest.raises(ValueError, match=r"no batch of \d+ rows.*lower batch_s"):
+            train(net, rows, epochs=epochs)
+    train(net.set_params(batch_size=60), rows)
+
+
 def test_a_split_that_makes_up_its_training_set_is_refused(rows):
     def split(dataset, y):
         return Dataset(rows.X, rows.hard), None

@@ -17,7 +17,7 @@ from skdistill._students._encoded_rows import EncodedRows, is_large, is_preproce
 from skdistill._students._student import net_of
 from skdistill.utils._frames import stacked
 from skdistill.utils._unwrap import active
-from skdistill.utils._validation import noting, plain_rows
+from skdistill.utils._validation import check_one_input, noting, plain_rows
 
 _NOTE = (
     "(Raised by the student, which gets X just as it was given to fit. Put what it "
@@ -26,14 +26,17 @@ _NOTE = (
 
 
 def net_input(X: Any) -> Any:
-    """Return rows as a net takes them: float32, dense or CSR, finite."""
+    """Return rows as a net takes them: float32 or int64, dense or CSR, finite."""
     rows = plain_rows(X)
     if rows is not None:
         return rows
+    check_one_input(X)
+    dtypes = [np.float32, *np.typecodes["AllInteger"]]
     with np.errstate(over="ignore"):  # what overflows is reported as infinite
-        return check_array(
-            X, dtype=np.float32, order="C", accept_sparse="csr", allow_nd=True
+        rows = check_array(
+            X, dtype=dtypes, order="C", accept_sparse="csr", allow_nd=True
         )
+    return rows if rows.dtype == np.float32 else rows.astype(np.int64)
 
 
 def net_rows(student: Any, parts: Sequence[Any]) -> Any:
@@ -49,7 +52,7 @@ def net_rows(student: Any, parts: Sequence[Any]) -> Any:
     Returns
     -------
     rows : ndarray, CSR matrix or EncodedRows
-        Finite, float32.
+        Finite, float32 or int64.
     """
     if _encodes_rows_alone(student):
         n_rows = sum(map(_num_samples, parts))

@@ -15,10 +15,11 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill._targets._columns import check_classes
-from skdistill.utils._layers import NoFeaturesError, Watch
+from skdistill.utils._layers import NoFeaturesError, Watch, as_weights
 from skdistill.utils._locks import ForkSafeLock
 from skdistill.utils._params import check_params
 from skdistill.utils._probabilities import are_probabilities
+from skdistill.utils._validation import check_one_input
 from skdistill.utils._warnings import warn
 
 _ONE_AT_A_TIME = ForkSafeLock()
@@ -31,7 +32,8 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     ----------
     module : torch.nn.Module or callable
         A module is called in evaluation mode, without gradients, with a floating-point
-        tensor of shape (n_samples, ...) on its device and of its dtype. Any other
+        tensor of shape (n_samples, ...) on its device and of its dtype. If it has a
+        :class:`torch.nn.Embedding`, integers stay integers. Any other
         callable is called with the rows as a numpy array, and returns an array or a
         tensor. The output must have the shape (n_samples, n_classes). If it is a tuple,
         its first item is used.
@@ -202,7 +204,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
                 "teacher_features= a function of the teacher and X"
             )
         check_params(self)
-        rows = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
+        rows = _checked(X)
         watch = Watch(self.module, layer, "the teacher", "teacher_features")
 
         def ask(batch: torch.Tensor) -> torch.Tensor:
@@ -214,7 +216,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         check_params(self)
-        X = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
+        X = _checked(X)
         if isinstance(self.module, torch.nn.Module):
             outputs = _ask_module(self.module, X, self.batch_size, self.module)
         else:
@@ -238,6 +240,11 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         return stacked
 
 
+def _checked(X: Any) -> NDArray[Any]:
+    check_one_input(X)
+    return check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
+
+
 def _ask_module(
     module: torch.nn.Module,
     X: NDArray[Any],
@@ -249,18 +256,16 @@ def _ask_module(
     Only one thread at a time does so, because a second one would read and restore the
     mode that the first one has set.
     """
-    like = next((p for p in module.parameters() if p.is_floating_point()), None)
-    dtype = torch.float32 if like is None else like.dtype
+    like = next(module.parameters(), None)
     device = torch.device("cpu") if like is None else like.device
     with _ONE_AT_A_TIME, torch.no_grad():
         modes = {part: part.training for part in module.modules()}
         module.eval()
         try:
-            return [
-                # A copy: the module may work in place.
-                _to_numpy(ask(torch.tensor(X[rows].copy()).to(device, dtype)))
-                for rows in gen_batches(len(X), batch_size)
-            ]
+            batches = (X[rows].copy() for rows in gen_batches(len(X), batch_size))
+            # Copies: the module may work in place.
+            tensors = (torch.tensor(batch, device=device) for batch in batches)
+            return [_to_numpy(ask(as_weights(module, one))) for one in tensors]
         finally:
             for part, mode in modes.items():
                 part.training = mode

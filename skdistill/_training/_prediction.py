@@ -15,11 +15,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from skdistill._training._threads import one_thread_if_small
-from skdistill.utils._layers import as_weights, dtype_of
+from skdistill.utils._layers import as_weights
 from skdistill.utils._probabilities import first, nonlinearity_of, softmax, to_proba
 
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
 _FORWARD_SIZE = 2**20
+
+# What a dataset of the person's own gets for these; in all other cases float32.
+_OF_DATASETS = {torch.float64: np.float64, torch.int64: np.int64}
 
 
 def proba(net: NeuralNetClassifier, X: Any) -> Tensor:
@@ -45,8 +48,8 @@ def outputs_of(net: NeuralNetClassifier, X: Any) -> Tensor:
 def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the outputs of a net's module in evaluation mode, on the CPU."""
     if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
-        is_double = dtype_of(net.module_) == torch.float64
-        given = X.astype(np.float64) if is_double else X
+        dtype = as_weights(net.module_, to_tensor(X[:1])).dtype
+        given = X.astype(_OF_DATASETS.get(dtype, np.float32), copy=False)
         return torch.cat([first(output).cpu() for output in net.forward_iter(given)])
     n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
     outputs = _evaluate(net, X[:n_rows])

@@ -43,6 +43,7 @@ from skdistill._training._threads import one_thread_if_small
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._interrupts import noticing_interrupts
+from skdistill.utils._layers import as_weights
 from skdistill.utils._probabilities import are_probabilities, first, returns_logits
 from skdistill.utils._seeding import seeded
 from skdistill.utils._warnings import warn
@@ -393,7 +394,7 @@ def _why_alone(lesson: Lesson) -> str | None:
     if not parameters or any(True for _ in module.buffers()):
         return "the student's module has no weights, or keeps statistics"
     module.train()
-    example = torch.tensor(lesson.X[:2]).to(net.device)
+    example = as_weights(module, torch.tensor(lesson.X[:2]).to(net.device))
     weights = {name: w.detach()[None] for name, w in module.named_parameters()}
     try:
         layers = plain_layers(module)

@@ -33,7 +33,8 @@ def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
     except Exception as error:
         raise ValueError(
             f"torch cannot export the module {type(net.module_).__name__} for rows of "
-            f"shape {rows.shape[1:]} ({reason(error)}): pass some rows as sample="
+            f"shape {rows.shape[1:]} ({reason(error)}): pass some rows as sample=. The "
+            "file takes floats; a module that looks integers up does so by X.long()"
         ) from error
     model: onnx.ModelProto = inliner.inline_local_functions(program.model_proto)
     _strip_nodes(model.graph.node)

@@ -20,11 +20,22 @@ def dtype_of(module: nn.Module) -> torch.dtype | None:
 
 
 def as_weights(module: nn.Module, X: Any) -> Any:
-    """Return the input of a module in the precision of its weights."""
-    dtype = dtype_of(module)
-    if dtype is None or not isinstance(X, Tensor) or not X.is_floating_point():
+    """Return the input of a module in the precision of its weights.
+
+    Integers stay integers for a module with an embedding, which looks them up.
+    """
+    if not isinstance(X, Tensor):
         return X
-    return X.to(dtype)
+    dtype = dtype_of(module)
+    if X.is_floating_point():
+        return X if dtype is None else X.to(dtype)
+    if any(map(_looks_up, module.modules())):
+        return X.long()
+    return X.to(dtype or torch.float32)
+
+
+def _looks_up(part: nn.Module) -> bool:
+    return isinstance(part, nn.Embedding | nn.EmbeddingBag)
 
 
 class Watch:

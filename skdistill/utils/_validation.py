@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -137,8 +137,19 @@ def check_not_empty(X: Any) -> None:
         )
 
 
+def check_one_input(X: Any) -> None:
+    """Raise a TypeError for the inputs of a module that has several."""
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"X is a {type(X).__name__} of several inputs: pass one array or data "
+            "frame, and let a module of your own take it apart, such as "
+            "forward(self, X): return self.module(X[:, :2], X[:, 2:])"
+        )
+
+
 def check_form(X: Any, *, dense: bool) -> None:
     """Raise an error for unknown data frames, and for sparse rows if ``dense``."""
+    check_one_input(X)
     check_frame(X)
     if dense and issparse(X):
         raise TypeError(

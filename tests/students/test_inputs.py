@@ -21,11 +21,20 @@ def test_rows_are_transformed_step_by_step(data32, skipped):
     assert net_rows(student[-1], [X]) is X
 
 
-@pytest.mark.parametrize("given", [np.float32, np.float64, np.int64, bool])
-def test_a_net_gets_rows_in_single_precision(given):
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (np.float32, np.float32),
+        (np.float64, np.float32),
+        (bool, np.float32),
+        (np.int64, np.int64),
+        (np.uint8, np.int64),
+    ],
+)
+def test_a_net_gets_rows_in_single_precision_or_integers(given, expected):
     X = np.array([[0, 1], [1, 1]], dtype=given)
     found = net_input(X)
-    assert found.dtype == np.float32
+    assert found.dtype == expected
     assert_array_equal(found, X)
 
 

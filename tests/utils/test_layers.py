@@ -18,13 +18,29 @@ def test_input_gets_the_precision_of_the_weights(dtype):
     module = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2)).to(dtype)
     assert dtype_of(module) == dtype
     assert as_weights(module, torch.zeros(3)).dtype == dtype
-    assert as_weights(module, torch.zeros(3, dtype=torch.int64)).dtype == torch.int64
     inputs = {"X": torch.zeros(3)}
     assert as_weights(module, inputs) is inputs
 
 
 def test_input_of_a_module_without_weights_stays_as_it_is():
     assert as_weights(nn.ReLU(), torch.zeros(3).double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("given", [torch.int64, torch.int32, torch.uint8, torch.bool])
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (nn.Embedding(3, 2), torch.int64),
+        (nn.EmbeddingBag(3, 2), torch.int64),
+        (nn.Linear(3, 2).double(), torch.float64),
+        (nn.ReLU(), torch.float32),
+    ],
+    ids=["Embedding", "EmbeddingBag", "Linear", "ReLU"],
+)
+def test_integers_stay_integers_where_they_are_looked_up(part, expected, given):
+    found = as_weights(nn.Sequential(part), torch.ones(3, dtype=given))
+    assert found.dtype == expected
+    assert found.tolist() == [1, 1, 1]
 
 
 class FirstDefinedLastCalled(nn.Module):

@@ -110,7 +110,7 @@ class MUNGE(_Augmenter):
 
     def _sampled(self, X: Any, n_rows: int, rng: np.random.RandomState) -> Any:
         table, own = _drawn(self, X, n_rows, rng)
-        near = _nearest(table.embedded(rng), table.distinct(), rng)[own]
+        near = _nearest(table.embedded(rng), table.distinct(), own, rng)
         exchanged = rng.random((len(own), len(table.columns))) < self.p
         noise = rng.standard_normal(exchanged.shape)
         for i, column in enumerate(table.columns):
@@ -242,17 +242,20 @@ def _drawn(
 def _nearest(
     places: NDArray[np.float32],
     distinct: NDArray[np.intp],
+    rows: NDArray[np.intp],
     rng: np.random.RandomState,
 ) -> NDArray[np.intp]:
-    """Return for each row the nearest row that differs from it, in a sample of many."""
+    """Return for some rows the nearest ones that differ from them, in a sample."""
     _, pool = np.unique(distinct, return_index=True)
     pool.sort()
     if len(pool) > _POOL_SIZE:
         pool = rng.choice(pool, _POOL_SIZE, replace=False)
     if len(pool) == 1:
-        return pool.repeat(len(places))
+        return pool.repeat(len(rows))
+    rows, repeats = np.unique(rows, return_inverse=True)
     search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(places[pool])
-    found = pool[search.kneighbors(places, return_distance=False)]
+    found = pool[search.kneighbors(places[rows], return_distance=False)]
     # A row of the pool, or its like, finds itself first.
-    is_like = distinct[found[:, 0]] == distinct
-    return np.where(is_like, found[:, 1], found[:, 0])
+    is_like = distinct[found[:, 0]] == distinct[rows]
+    near: NDArray[np.intp] = np.where(is_like, found[:, 1], found[:, 0])[repeats]
+    return near

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
+from sklearn.neighbors import NearestNeighbors
 
 from skdistill.augmentation import MUNGE, Mixture, Mixup, _augmenters
 
@@ -132,6 +133,22 @@ def test_nearest_row_is_another_than_an_equal_one(difference):
     made = MUNGE().sample(twice, 400, 0)
     distances = np.abs(made[:, np.newaxis] - X).max(axis=2).min(axis=1)
     assert np.mean(distances < 1e-6) < 0.2  # where no value was exchanged
+
+
+def test_neighbors_are_looked_for_where_they_are_used(monkeypatch):
+    asked = []
+
+    class Spy(NearestNeighbors):
+        def kneighbors(self, X, **params):
+            asked.append(len(X))
+            return super().kneighbors(X, **params)
+
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    monkeypatch.setattr(_augmenters, "NearestNeighbors", Spy)
+    few, many = (MUNGE().sample(X, n_rows, random_state=0) for n_rows in (5, 200))
+    assert asked == [5, 50]
+    assert few.shape == (5, 3)
+    assert many.shape == (200, 3)
 
 
 def test_equal_rows_alone_are_made_again():

@@ -490,15 +490,16 @@ class BaseDistiller(
             return None
         if objective.alpha == 1 and not is_auto(self.calibrate_teacher):
             return None
-        return held_rows(self._target(), X, y, sample_weight)
+        target = self._target()
+        return held_rows(target, X, y, target.weighted(y, sample_weight))
 
     def _warn_about(
         self, rows: TransferSet, objective: Objective, target: Target
     ) -> None:
         if not rows.has_labels and objective.alpha != 1:
             warn(
-                f"there is no y: the student learns from the teacher alone, and "
-                f"alpha={objective.alpha} is ignored. Set alpha=1"
+                f"there is no y, or no label has a weight: the student learns from the "
+                f"teacher alone, and alpha={objective.alpha} is ignored. Set alpha=1"
             )
         taught = rows.taught
         target.warn_if_uninformative(

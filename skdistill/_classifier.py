@@ -377,7 +377,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self,
         X: Any,
         y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | float | None = None,
         teacher_proba: ArrayLike | None = None,
         X_transfer: Any = None,
     ) -> DistilledClassifier:
@@ -394,7 +394,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             The labels. If None, the student learns from the soft labels only, as with
             ``alpha=1``, and the teacher must be fitted. Rows with a label that the
             teacher does not know count in the second term only.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or float, default=None
             The weights of the rows in both terms of the loss. Only their ratios matter.
             ``class_weight`` multiplies them. A teacher that is fitted here gets them
             too, if its ``fit`` accepts them.
@@ -406,8 +406,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         X_transfer : array-like or data frame, default=None
             Further rows without labels, of shape (n_unlabeled, n_features). The teacher
             labels them, and the student learns from these soft labels too. If there are
-            as many rows as in ``X``, wrap them in :class:`TransferRows`, so that a
-            search does not split them.
+            as many rows as in ``X``, wrap them in :class:`TransferRows`: a search would
+            split them, and ``fit`` warns.
 
         Returns
         -------
@@ -436,7 +436,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         X: Any,
         y: ArrayLike | None = None,
         classes: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | float | None = None,
         teacher_proba: ArrayLike | None = None,
     ) -> DistilledClassifier:
         """Train the student for one epoch on a chunk of the data.
@@ -457,7 +457,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         classes : array-like of shape (n_classes,), default=None
             All labels that can occur in any chunk. Required in the first call if there
             is no teacher, or if the teacher does not know all labels.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or float, default=None
             The weights of the rows. Only their ratios within the chunk matter.
         teacher_proba : array-like of shape (n_samples, n_classes), default=None
             Soft labels of the chunk, instead of a teacher. The columns correspond to

@@ -306,6 +306,17 @@ def test_bad_sample_weights_are_refused(data, forest, weight, message, method):
         getattr(distilled(forest), method)(*data, sample_weight=weight)
 
 
+@pytest.mark.parametrize("soft_labels", ["in_sample", "out_of_fold"])
+def test_one_weight_stands_for_all_rows(data, soft_labels):
+    params = {"augmenter": "auto", "soft_labels": soft_labels}
+    clf = distilled(LogisticRegression(), small_student(max_epochs=1), **params)
+    one, each = (
+        clf.fit(*data, sample_weight=weight).predict_proba(data[0])
+        for weight in (2.0, np.full(90, 2.0))
+    )
+    assert_array_equal(one, each)
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
 def test_weights_count_as_rows(data, forest, alpha):
     X, y = data

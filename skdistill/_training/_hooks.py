@@ -225,6 +225,17 @@ class DistillingMixin(_Net):
             )
         return NumberedRows(dataset)
 
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        train, valid = super().get_split_datasets(X, y, **fit_params)
+        numbers = row_numbers(valid)
+        if len(numbers) and not self.distillation_.loss.weigh(numbers):
+            raise ValueError(
+                "the student's train_split holds out rows whose sample_weight is 0 "
+                "alone, which do not tell its best epoch: let it hold out others, or "
+                "leave out rows without a weight"
+            )
+        return train, valid
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         loader, n_rows = super().get_iterator(dataset, training=training), len(dataset)
         while isinstance(dataset, Subset):
@@ -422,6 +433,15 @@ class NumberedRows(Dataset):
 
     def __getitems__(self, rows: list[int]) -> list[int]:
         return rows
+
+
+def row_numbers(dataset: Any) -> Tensor:
+    """Return the numbers in the transfer set of the rows of a dataset."""
+    if isinstance(dataset, Subset):
+        numbers = row_numbers(dataset.dataset)
+        return numbers[torch.as_tensor(dataset.indices)] if len(numbers) else numbers
+    n_rows = len(dataset) if isinstance(dataset, NumberedRows) else 0
+    return torch.arange(n_rows)
 
 
 class Collate:

@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from skorch.callbacks import Callback
 from torch import Tensor
-from torch.utils.data import Subset
 
 from skdistill._students._student import net_of
-from skdistill._training._hooks import Distillation, NumberedRows, distilling
+from skdistill._training._hooks import Distillation, distilling, row_numbers
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
 from skdistill._transfer._transfer_set import TransferSet
@@ -92,16 +90,7 @@ class Lesson:
         with seeded(self.seed):  # a split may draw
             train, valid = net.get_split_datasets(self.X, self.rows.hard)
         datasets = {"dataset_train": train, "dataset_valid": valid}
-        return datasets, [_row_numbers(train), _row_numbers(valid)]
-
-
-def _row_numbers(dataset: Any) -> Tensor:
-    """Return the numbers in the transfer set of the rows of a dataset."""
-    if isinstance(dataset, Subset):
-        numbers = _row_numbers(dataset.dataset)
-        return numbers[torch.as_tensor(dataset.indices)] if len(numbers) else numbers
-    n_rows = len(dataset) if isinstance(dataset, NumberedRows) else 0
-    return torch.arange(n_rows)
+        return datasets, [row_numbers(train), row_numbers(valid)]
 
 
 @contextmanager

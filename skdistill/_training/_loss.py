@@ -79,6 +79,12 @@ class BatchLoss:
             return self.features
         return self.target.centered(self.soft)
 
+    def weigh(self, rows: Tensor) -> bool:
+        """Tell whether any of some rows has a weight above 0."""
+        weights = (self.soft_weight, self.hard_weight)
+        parts = (w[rows] if isinstance(w, Tensor) else torch.tensor(w) for w in weights)
+        return any(bool(part.any()) for part in parts)
+
     def begin_epoch(self, epoch: int, max_epochs: int) -> None:
         """Set the temperature and alpha of an epoch."""
         self.epoch = epoch

@@ -19,6 +19,7 @@ from skdistill.augmentation import MUNGE, Mixture, Mixup
 from skdistill.augmentation._table import Table
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._frames import column_names, is_frame
+from skdistill.utils._warnings import warn
 
 # augmenter="auto" makes this many rows, or 10 for each training row if that is less:
 # the rows of a large table are enough for a student.
@@ -108,13 +109,14 @@ def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
 
 
 def unwrapped_transfer(X_transfer: Any, X: Any) -> Any:
-    """Return real rows without labels; raise if a search may have split them."""
+    """Return real rows without labels; warn if a search may have split them."""
     if isinstance(X_transfer, TransferRows):
         X_transfer = X_transfer.X
     elif _num_samples(X_transfer) == _num_samples(X):
-        raise ValueError(
+        # A fold, of which this may be the fit, can have as many rows by chance.
+        warn(
             f"X_transfer has as many rows as X, {_num_samples(X)}: a search or "
-            "cross-validation would cut it into folds as it does X. Pass "
+            "cross-validation cuts such rows into folds as it does X. Pass "
             "X_transfer=TransferRows(X_transfer), which is handed on whole"
         )
     if _form(X_transfer) != _form(X):

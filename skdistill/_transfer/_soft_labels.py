@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbers import Numbers
@@ -54,7 +55,7 @@ def soft_labels(
     *,
     method: str = "auto",
     cv: Any = None,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | float | None = None,
     teacher_weights: ArrayLike | None = None,
     classes: ArrayLike | None = None,
     calibrate_teacher: Any = None,
@@ -97,7 +98,7 @@ def soft_labels(
         The folds for "out_of_fold". None means 5. An int gives stratified folds, or
         shuffled ones for a regressor. If a splitter holds out a row several times, its
         soft labels are averaged.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or float, default=None
         Passed to ``fit`` of the teachers that are fitted here.
     teacher_weights : array-like of shape (n_teachers,), default=None
         The weights of a list of teachers. By default all are equal.
@@ -167,6 +168,10 @@ def soft_labels(
         return _by_block(block, teacher, X, y, target)
     if y is not None:
         y = target.check_y(y, X)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
     question = Question(
         X,
         y,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from skdistill.utils._validation import is_fitted
         "X": "no_validation",
         "y": ["array-like"],
         "cv": ["cv_object"],
-        "sample_weight": ["array-like", None],
+        "sample_weight": ["array-like", Real, None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     },
@@ -43,7 +43,7 @@ def compare(
     y: ArrayLike,
     *,
     cv: Any = 5,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | float | None = None,
     n_jobs: int | None = None,
     random_state: Any = None,
 ) -> Comparison:
@@ -75,7 +75,7 @@ def compare(
         The splits, at least 2. An int gives stratified folds without shuffling, as in
         :func:`sklearn.model_selection.cross_validate`. For folds by groups, pass
         ``list(splitter.split(X, y, groups))``.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or float, default=None
         The weights of the rows in the trainings and in the scores.
     n_jobs : int, default=None
         The number of splits at the same time. Parallel jobs slow each other down: if

@@ -169,6 +169,15 @@ def test_rows_without_weight_count_nowhere(data, models):
         assert scores(truth, model) != scores(unweighted, model)
 
 
+def test_one_weight_for_all_rows_changes_no_score(data):
+    given, expected = (
+        compare(distilled(), *data, cv=2, sample_weight=weight).results
+        for weight in (3.0, None)
+    )
+    for metric in SCORES:
+        assert_allclose(given["student"][metric], expected["student"][metric])
+
+
 def _first_half(dataset, y=None):
     half = len(dataset) // 2
     indices = range(half), range(half, len(dataset))

@@ -8,6 +8,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skdistill import inspection
+from skdistill._training._objective import Objective
 from tests.training.conftest import distilled
 
 CLASS_WEIGHT = {"a": 1.0, "b": 4.0, "c": 0.5}
@@ -19,6 +20,14 @@ def rows():
     y = rng.choice(["a", "b", "c"], size=90, p=[0.6, 0.1, 0.3])
     X = rng.normal(size=(90, 3)) + (y[:, np.newaxis] == ["a", "b", "c"])
     return X.astype(np.float32), y
+
+
+def test_rows_of_a_class_without_weight_measure_no_teacher(rows):
+    X, y = rows
+    weight = {"a": 0.0, "b": 0.0, "c": 1.0}
+    clf = distilled(GaussianNB().fit(X, y), class_weight=weight)
+    held = clf.set_params(student=None)._held(X, y, None, X, Objective.of(clf))
+    assert set(y[held > 0]) == {"c"}
 
 
 @pytest.fixture

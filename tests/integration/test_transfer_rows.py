@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch.dataset import ValidSplit
@@ -186,6 +186,17 @@ def test_search_never_cuts_rows_that_are_wrapped_or_fewer(wrap, n_rows, data32, 
     search.fit(*data32, X_transfer=wrap(data32[0][:n_rows]))
 
     assert asked == [45, n_rows, 45, n_rows, 90, n_rows]
+
+
+@pytest.mark.filterwarnings("ignore:X_transfer has as many rows as X, 60")
+def test_as_many_rows_as_a_fold_are_handed_on_whole(data32, asked):
+    clf = quick(LogisticRegression())
+
+    cross_validate(
+        clf, *data32, cv=3, params={"X_transfer": data32[0][:60]}, error_score="raise"
+    )
+
+    assert asked == [60, 60] * 3
 
 
 @pytest.mark.parametrize("n_rows", [90, 20])

@@ -131,6 +131,20 @@ def test_splits_that_draw_from_numpys_generator_are_seeded(rows):
     assert one.history[:, "valid_loss"] == other.history[:, "valid_loss"]
 
 
+@pytest.mark.parametrize("callbacks", [None, [Listens()]], ids=["loop", "skorch"])
+def test_rows_without_weight_alone_cannot_be_held_out(rows, callbacks):
+    weight = np.r_[np.zeros(30), np.ones(60)].astype(np.float32)
+    weighted = replace(rows, soft_weight=weight, hard_weight=weight)
+    parts = np.arange(30, 90), np.arange(30)
+
+    def net(*split):
+        return tiny_net(train_split=ValidSplit([split]), callbacks=callbacks)
+
+    with pytest.raises(ValueError, match="rows whose sample_weight is 0 alone"):
+        train(net(*parts), weighted)
+    train(net(*parts), replace(weighted, hard_weight=1.0))
+
+
 def test_the_global_generators_stay_as_they_were(rows):
     torch_state = torch.get_rng_state()
     numpy_state = np.random.get_state()[1].copy()  # noqa: NPY002

@@ -247,9 +247,10 @@ def test_rows_without_labels_are_unwrapped(wrap):
     assert unwrapped_transfer(wrap(U), X) is U
 
 
-def test_as_many_rows_as_in_X_have_to_be_wrapped():
-    with pytest.raises(ValueError, match=r"as many rows as X, 6.*TransferRows\(X_tr"):
-        unwrapped_transfer(X + 1, X)
+def test_as_many_rows_as_in_X_are_taken_with_a_warning_unless_they_are_wrapped():
+    U = X + 1
+    with pytest.warns(UserWarning, match=r"as many rows as X, 6.*TransferRows\(X_tr"):
+        assert unwrapped_transfer(U, X) is U
     assert unwrapped_transfer(TransferRows(X), X) is X
 
 

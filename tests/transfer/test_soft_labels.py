@@ -74,6 +74,17 @@ def test_estimator_learns_from_what_the_function_returns(method, cv, data32):
 # Classes
 
 
+@pytest.mark.parametrize("how", [{}, {"cv": 3}, {"calibrate_teacher": "out_of_fold"}])
+def test_one_weight_stands_for_all_rows(how, data):
+    teacher = LogisticRegression(C=0.01)
+    assert_allclose(
+        soft_labels(teacher, *data, sample_weight=9, **how),
+        soft_labels(teacher, *data, sample_weight=np.full(90, 9.0), **how),
+    )
+    with pytest.raises(ValueError, match="Negative values"):
+        soft_labels(teacher, *data, sample_weight=-1.0, **how)
+
+
 @pytest.mark.parametrize("wrap", [lambda teacher: teacher, WithoutFit])
 def test_classes_name_the_columns_of_a_fitted_teacher(wrap, data):
     X, y = data

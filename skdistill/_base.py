@@ -48,7 +48,7 @@ from skdistill._transfer._honest import held_rows, honest_rows
 from skdistill._transfer._question import Question, resolve_calibration
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
-from skdistill.utils._frames import is_frame, stacked
+from skdistill.utils._frames import is_frame, stacked, with_types_of
 from skdistill.utils._params import is_auto
 from skdistill.utils._validation import (
     all_fitted,
@@ -476,7 +476,7 @@ class BaseDistiller(
             with noting("(X is X_transfer here.)"):
                 X_transfer = self._check_X(X_transfer, reset=False)
             if objective.asks_teacher:
-                extra.append(X_transfer)
+                extra.append(with_types_of(X, X_transfer, "X_transfer"))
         return stacked(extra) if extra else None
 
     def _held(

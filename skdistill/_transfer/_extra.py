@@ -18,7 +18,7 @@ from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE, Mixture, Mixup
 from skdistill.augmentation._table import Table
 from skdistill.utils._fingerprint import fingerprint
-from skdistill.utils._frames import column_names, is_frame
+from skdistill.utils._frames import column_names, is_frame, with_types_of
 from skdistill.utils._warnings import warn
 
 # augmenter="auto" makes this many rows, or 10 for each training row if that is less:
@@ -101,8 +101,11 @@ def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
             some = np.sort(draws.choice(_num_samples(X), most, False))
             sources = _safe_indexing(X, some)
         made = augmenter.sample(private_copy(sources), n_rows, seed)
-        _check_made(made, sources, n_rows, f"the augmenter {type(augmenter).__name__}")
-        return MadeRows(np.asarray(made) if isinstance(X, np.ndarray) else made)
+        name = f"the augmenter {type(augmenter).__name__}"
+        _check_made(made, sources, n_rows, name)
+        if isinstance(X, np.ndarray):
+            return MadeRows(np.asarray(made))
+        return MadeRows(with_types_of(X, made, f"what {name} made"))
 
     mark = fingerprint("made rows", augmenter, X, seed)
     return make().X if mark is None else store.get(mark.checksum, make).X

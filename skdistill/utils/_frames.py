@@ -15,6 +15,9 @@ from scipy.sparse import issparse, vstack
 # The types of values that make an object column a column of numbers.
 _NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
 
+# How the names of pyarrow's types of numbers begin.
+_ARROW_NUMBERS = ("int", "uint", "float", "double", "halffloat", "decimal")
+
 # Up to this many rows, pandas converts all columns faster than it selects some.
 _FEW_ROWS = 100
 
@@ -39,19 +42,67 @@ def native(X: Any) -> Any:
 
 
 def stacked(parts: list[Any]) -> Any:
-    """Return arrays, sparse matrices or data frames below each other, as one."""
+    """Return arrays, sparse matrices or data frames below each other, as one.
+
+    A column of numbers of several types gets one that holds them all.
+    """
     first = parts[0]
     if len(parts) == 1:
         return first
     if is_pandas(first):
         return import_module("pandas").concat(parts, ignore_index=True)
     if hasattr(first, "to_series"):
-        return import_module("polars").concat(parts)
+        return import_module("polars").concat(parts, how="vertical_relaxed")
     if is_frame(first):
-        return import_module("pyarrow").concat_tables(parts)
+        concat = import_module("pyarrow").concat_tables
+        return concat(parts, promote_options="permissive")
     if issparse(first):
         return vstack(parts, format="csr")
     return np.concatenate(parts)
+
+
+def with_types_of(like: Any, X: Any, name: str) -> Any:
+    """Return a data frame with the types of the columns of another.
+
+    Columns of numbers in both stay as they are: :func:`stacked` finds a type for them.
+    So do rows that are no data frame.
+
+    Parameters
+    ----------
+    like : data frame of pandas, polars or pyarrow, or array
+        Has the types.
+    X : data frame of the same library, or array
+        Has the values.
+    name : str
+        What an error calls ``X``.
+
+    Raises
+    ------
+    ValueError
+        If values of a column do not fit its type, such as further categories.
+    """
+    if not is_frame(like) or column_names(X) != column_names(like):
+        return X
+    for column in column_names(like):
+        given, wanted = _type_of(X, column), _type_of(like, column)
+        if given == wanted or _are_numbers(given, wanted):
+            continue
+        error: Exception | None = None
+        try:
+            if (_zone(given) is None) == (_zone(wanted) is None):
+                known = _known(X, column)
+                cast = _cast(known, column, wanted)
+                if not len(known) or _cast(cast, column, given).equals(known):
+                    X = _cast(X, column, wanted)
+                    continue
+        except Exception as problem:  # polars and pyarrow have exceptions of their own
+            error = problem
+        raise ValueError(
+            f"the column {column!r} of {name} holds values of the type {given!r:.200} "
+            f"that do not fit the type in X, {wanted!r:.200}: give both columns one "
+            "type, such as one with the categories of both, or with a time zone"
+        ) from error
+    return X
 
 
 def check_frame(X: Any) -> None:
@@ -242,3 +293,41 @@ def column_at(X: Any, position: int) -> Any:
 
 def is_pandas(X: Any) -> bool:
     return hasattr(X, "iloc")
+
+
+def _type_of(X: Any, column: Any) -> Any:
+    """Return the type of a column of a data frame of any library."""
+    return X[column].type if hasattr(X, "column_names") else X[column].dtype
+
+
+def _are_numbers(*types: Any) -> bool:
+    """Tell whether all types of columns of any library are of numbers."""
+    return all(
+        str(one).startswith(_ARROW_NUMBERS)
+        if hasattr(one, "to_pandas_dtype")
+        else _holds_numbers(one)
+        for one in types
+    )
+
+
+def _zone(dtype: Any) -> Any:
+    """Return the time zone of a type of dates; None if it has none."""
+    return getattr(dtype, "tz", getattr(dtype, "time_zone", None))
+
+
+def _cast(X: Any, column: Any, dtype: Any) -> Any:
+    """Return a data frame of any library with another type of a column."""
+    if is_pandas(X):
+        return X.astype({column: dtype})
+    if not hasattr(X, "column_names"):
+        return X.cast({column: dtype})
+    field = X.schema.field(column).with_type(dtype)
+    return X.cast(X.schema.set(X.schema.get_field_index(column), field))
+
+
+def _known(X: Any, column: Any) -> Any:
+    """Return a column of a data frame of any library, without its missing values."""
+    if is_pandas(X):
+        return X[[column]].dropna()
+    part = X.select([column])
+    return part.drop_null() if hasattr(part, "drop_null") else part.drop_nulls()

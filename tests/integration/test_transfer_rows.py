@@ -24,7 +24,7 @@ from skdistill import (
 )
 from skdistill.augmentation import MUNGE
 from tests.conftest import Lookup, RowTeacher, table, tiny_net
-from tests.kinds import net
+from tests.kinds import lightgbm_classifier, net
 from tests.training.conftest import Listens
 
 N_ROWS, N_UNLABELED = 30, 20
@@ -304,6 +304,33 @@ def test_rows_of_frames(library):
     clf.fit(library(X), y, X_transfer=U)
 
     assert clf.predict_proba(U).shape == (20, 2)
+
+
+@pytest.mark.parametrize("augmenter", ["auto", None])
+def test_rows_without_some_of_the_categories_are_labeled(augmenter):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=60), "k": ["a", "b", "c"] * 20})
+    X = X.astype({"k": "category"})
+    y = np.asarray((X["x"] > 0) ^ (X["k"] == "a"), int)
+    later = X[X["k"] != "a"].head(20).astype({"k": str}).astype({"k": "category"})
+    teacher = lightgbm_classifier().fit(X, y)
+    assert len(later["k"].cat.categories) == 2
+    clf = DistilledClassifier(teacher, make_student((4,), max_epochs=1), random_state=0)
+
+    clf.set_params(augmenter=augmenter).fit(X, y, X_transfer=later)
+
+    assert len(later["k"].cat.categories) == 2
+
+
+@pytest.mark.parametrize("augmenter", ["auto", None])
+def test_rows_with_a_type_that_X_cannot_hold_are_refused_by_name(augmenter):
+    X = pd.DataFrame({"x": np.arange(30.0), "k": pd.Categorical(["a", "b"] * 15)})
+    later = pd.DataFrame({"x": [1.0], "k": pd.Categorical(["d"])})
+    teacher = make_pipeline(TabularPreprocessor(), LogisticRegression())
+    clf = DistilledClassifier(teacher, make_student(max_epochs=1), augmenter=augmenter)
+
+    with pytest.raises(ValueError, match=r"the column 'k' of X_transfer .* do not fit"):
+        clf.fit(X, np.arange(30) % 2, X_transfer=later)
 
 
 def test_sparse_rows_teach_as_dense_ones(data32):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import datetime
+import zoneinfo
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -15,6 +18,8 @@ from skdistill.utils._frames import (
     kind_of,
     labels,
     native,
+    stacked,
+    with_types_of,
 )
 from tests.conftest import table
 
@@ -76,6 +81,95 @@ def test_bad_floats_are_refused_by_name(frame, value, problem):
     X = frame({"a": [0.0, 1.0], "b": [0.0, value]})
     with pytest.raises(ValueError, match=f"Column 'b' contains {problem}"):
         floats(X, [0, 1], allow_nan=False)
+
+
+ZONES = [datetime.UTC, zoneinfo.ZoneInfo("Europe/Berlin")]
+NOON = [datetime.datetime(2020, 1, 1, 12, tzinfo=zone) for zone in (None, *ZONES)]
+DAY = [datetime.date(2020, 1, 1)]
+
+
+def column(library, given, dtype=None):
+    """Return a data frame of one column of some type."""
+    make = {pd: pd.Series, pl: pl.Series, pa: pa.array}[library]
+    of_type = {} if dtype is None else {"type" if library is pa else "dtype": dtype}
+    return (pa.table if library is pa else library.DataFrame)(
+        {"k": make(given, **of_type)}
+    )
+
+
+def values(X):
+    """Return the values of such a column."""
+    return X["k"].to_pylist() if isinstance(X, pa.Table) else X["k"].to_list()
+
+
+ABC = {pd: pd.CategoricalDtype(list("abc")), pl: pl.Enum(list("abc"))}
+BROUGHT = {
+    "other categories": (pd, (["a", "b"], ABC[pd]), (["b"], "category")),
+    "strings": (pd, (["a", "b"], ABC[pd]), (["b", None], object)),
+    "ordered": (pd, (["a"], pd.CategoricalDtype(["a"], True)), (["a"], "category")),
+    "zones": (pd, (NOON[1:2],), (NOON[2:],)),
+    "enum": (pl, (["a", "b"], ABC[pl]), (["b"],)),
+    "nothing": (pl, (["a"],), ([None],)),
+    "zones in polars": (pl, (NOON[1:2],), (NOON[2:],)),
+    "integers as strings": (pl, (["a"],), ([1],)),
+    "dictionary": (pa, (["a"], pa.dictionary(pa.int32(), pa.string())), (["b"],)),
+    "nothing in pyarrow": (pa, ([1],), ([None],)),
+    "zones in pyarrow": (pa, (NOON[1:2],), (NOON[2:],)),
+}
+
+
+@pytest.mark.parametrize("case", BROUGHT)
+def test_rows_get_the_types_of_others(case):
+    library, *both = BROUGHT[case]
+    like, X = (column(library, *one) for one in both)
+    given = [value for value in values(X) if value is not None]
+    typed = with_types_of(like, X, "X_transfer")
+    whole = stacked([like, typed])
+    same = "type" if library is pa else "dtype"
+    assert getattr(typed["k"], same) == getattr(like["k"], same)
+    assert getattr(whole["k"], same) == getattr(like["k"], same)
+    found = [value for value in values(typed) if value == value]
+    assert [value for value in found if value is not None] == (
+        list(map(str, given)) if case == "integers as strings" else given
+    )
+
+
+UNLIKE = {
+    "categories": (pd, (["a"], ABC[pd]), (["d"], "category")),
+    "enum": (pl, (["a"], ABC[pl]), (["d"],)),
+    "strings": (pl, ([1.5],), (["x"],)),
+    "no zone": (pd, (NOON[1:2],), (NOON[:1],)),
+    "zone in polars": (pl, (NOON[:1],), (NOON[1:2],)),
+    "zone in pyarrow": (pa, (NOON[:1],), (NOON[1:2],)),
+    "hours": (pl, (DAY,), (NOON[:1],)),
+    "booleans": (pa, ([True],), ([2],)),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE)
+def test_values_that_another_type_cannot_hold_are_refused_by_name(case):
+    library, *both = UNLIKE[case]
+    like, X = (column(library, *one) for one in both)
+    with pytest.raises(ValueError, match=r"the column 'k' of X_transfer .* do not fit"):
+        with_types_of(like, X, "X_transfer")
+
+
+@pytest.mark.parametrize("library", [pd, pl, pa])
+@pytest.mark.parametrize(
+    ("dtypes", "later"),
+    [
+        (("int32", "int64"), [2**40]),
+        (("int64", "int32"), [1]),
+        (("float32", "float64"), [0.1]),
+        (("int64", "float64"), [0.5]),
+    ],
+)
+def test_numbers_of_several_widths_stay_what_they_are(library, dtypes, later):
+    types = [np.dtype(one) for one in dtypes]
+    arrays = np.array([1], types[0]), np.array(later, types[1])
+    like, X = (column(library, array) for array in arrays)
+    whole = stacked([like, with_types_of(like, X, "X_transfer")])
+    assert values(whole) == [1, *later]
 
 
 NO_NUMBERS = {

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skdistill._base import BaseDistiller, may_train_on
+from skdistill._pickling import LEFT_OUT
 from skdistill._students._student import net_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
@@ -289,27 +290,34 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             StrOptions({"auto"}),
             Interval(Real, 0, None, closed="neither"),
             callable,
+            LEFT_OUT,
         ],
-        "alpha": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both"), callable],
+        "alpha": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 1, closed="both"),
+            callable,
+            LEFT_OUT,
+        ],
         # So are the losses, by the module that knows them.
         "loss": "no_validation",
         "feature_loss": "no_validation",
         "feature_weight": [Interval(Real, 0, None, closed="left")],
         "relation_loss": "no_validation",
         "relation_weight": [Interval(Real, 0, None, closed="left")],
-        "teacher_features": [str, callable],
+        "teacher_features": [str, callable, LEFT_OUT],
         "student_layer": [str, None],
         "soft_labels": [StrOptions(set(METHODS))],
-        "cv": ["cv_object"],
+        "cv": ["cv_object", LEFT_OUT],
         "teacher_weights": ["array-like", None],
         "classes": ["array-like", None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None],
+        "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None, LEFT_OUT],
         "calibrate_teacher": [
             StrOptions({"auto", "out_of_fold"}),
             tuple,
             list,
             None,
+            LEFT_OUT,
         ],
         "proba_clip": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "memory": "no_validation",

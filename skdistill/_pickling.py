@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from contextlib import suppress
 from numbers import Real
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils._param_validation import Hidden
 
 from skdistill import __version__
 from skdistill._students._student import net_of
@@ -20,11 +23,17 @@ from skdistill.losses._base import LOSSES
 from skdistill.utils._unwrap import listed
 from skdistill.utils._warnings import warn
 
-# Attributes that prediction does not need.
-_FOR_TRAINING = ("_state",)
+# Their classes and functions are wherever a file is read.
+_PACKAGES = ("builtins", "skdistill", "sklearn", "skorch", "torch")
 
-# Parameters that may be functions or objects of a person's own.
-_MAY_BE_CODE = (*LOSSES, "alpha", "teacher_features", "temperature")
+# Parameters of a net, and the beginnings of such, that only its training needs.
+_TRAINING_OF_NETS = (
+    "callbacks",
+    "criterion",
+    "iterator_train",
+    "optimizer",
+    "train_split",
+)
 
 # From this size on, a warning is due where a teacher is pickled for each task.
 _HEAVY_BYTES = 100 * 10**6
@@ -34,7 +43,7 @@ _PICKLED: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
 class LeftOut:
-    """Stands in a file where the teacher was, or code of a person's own."""
+    """Stands in a file where the teacher was, or code or data of a person's own."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -49,6 +58,10 @@ class LeftOut:
         return f"<{self.name}, left out of the file>"
 
 
+# Lets `fit` get as far as to say what a file has left out.
+LEFT_OUT = Hidden(LeftOut)
+
+
 class SmallFile(BaseEstimator):
     """Leaves out of files what prediction does not need; copies keep everything."""
 
@@ -61,9 +74,10 @@ class SmallFile(BaseEstimator):
         if "student_" not in state:
             _warn_if_heavy(self.teacher)
             return state
-        return (state if self.pickle_teacher else _slim(state)) | {
-            "_versions": _versions()
-        }
+        if not self.pickle_teacher:
+            for name in state.keys() & _IN_A_FILE.keys():
+                state[name] = _IN_A_FILE[name](state[name])
+        return state | {"_versions": _versions()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
@@ -82,32 +96,112 @@ class SmallFile(BaseEstimator):
         return new
 
     def _check_complete(self, student: Any) -> None:
-        """Raise where a file has left out the teacher, or a student's training."""
-        missing = "its teacher"
+        """Raise where a file has left out parameters, or a student's training."""
+        lacking = [name for name, one in self.get_params().items() if _lacks(one)]
+        missing = f"its {', '.join(lacking)}"
         if student is not None and is_trimmed(net_of(student)):
             missing = "the state of its training, so it cannot be trained on"
-        elif not isinstance(self.teacher, LeftOut):
+        elif not lacking:
             return
+        given = ", ".join(f"{name}=..." for name in lacking or ["teacher"])
         raise ValueError(
             f"this {type(self).__name__} was loaded from a file, or sent to another "
-            f"process, without {missing}. Fit clone(loaded).set_params(teacher=...), "
-            "or set pickle_teacher=True before it is pickled"
+            f"process, without {missing}. Fit clone(loaded).set_params({given}), or "
+            "set pickle_teacher=True before it is pickled"
         )
 
 
-def _slim(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of a fitted DistilledClassifier as a file holds it."""
-    state = {name: value for name, value in state.items() if name not in _FOR_TRAINING}
-    if state["teacher"] is not None:
-        state["teacher"] = LeftOut.of(state["teacher"])
-    for name in state.keys() & set(_MAY_BE_CODE):
-        state[name] = _without_code(state[name])
-    if not isinstance(state.get("calibrate_teacher"), str | None):
-        state["calibrate_teacher"] = LeftOut("pair of calibrate_teacher")
-    if state["student"] is not None:
-        state["student"] = clone(state["student"])  # it may have been fitted
-    state["student_"] = _trimmed(state["student_"])
-    return state
+def _without_teacher(teacher: Any) -> Any:
+    return None if teacher is None else LeftOut.of(teacher)
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter less the code and data of a person's own.
+
+    A file with them could be large, and could be read only where their module is, and
+    prediction does without.
+    """
+    return value if _is_plain(value) else LeftOut(_name_of(value))
+
+
+def _without_rows(value: Any) -> Any:
+    """Return the same of a parameter whose lists are rows, or their numbers."""
+    return (
+        LeftOut(_name_of(value)) if isinstance(value, list | tuple) else _plain(value)
+    )
+
+
+def _plain_parts(value: Any) -> Any:
+    """Return the same of each item of a list."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain_parts, value))
+    return _plain(value)
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value is made of nothing but what any process has."""
+    if value is None or isinstance(value, str | Real | LeftOut):
+        return True
+    if isinstance(value, list | tuple | set):
+        return all(map(_is_plain, value))
+    if str(getattr(value, "__module__", "")).partition(".")[0] not in _PACKAGES:
+        return False
+    is_code = isinstance(value, type | FunctionType | BuiltinFunctionType)
+    return is_code or all(map(_is_plain, vars(value).values()))
+
+
+def _name_of(value: Any) -> str:
+    return str(getattr(value, "__name__", type(value).__name__))
+
+
+def _prototype(student: Any) -> Any:
+    """Return an unfitted student less what a person has written for its training."""
+    if student is None:
+        return None
+    student = clone(student)  # it may have been fitted
+    _strip(net_of(student))
+    return student
+
+
+def _trimmed(student: Any) -> Any:
+    """Return a fitted student that can predict, and no more."""
+    if not isinstance(student, Pipeline):
+        return _strip(trimmed(student))
+    small = copy.copy(student)
+    name, net = student.steps[-1]
+    small.steps = [*student.steps[:-1], (name, _strip(trimmed(net)))]
+    return small
+
+
+def _strip(net: Any) -> Any:
+    """Take from a net, in place, what a person has written for its training."""
+    for name, value in vars(net).items():
+        if name.partition("__")[0] in _TRAINING_OF_NETS:
+            vars(net)[name] = _plain_parts(value)
+    return net
+
+
+def _lacks(value: Any) -> bool:
+    """Tell whether a file has left out a parameter, or a part of it."""
+    if isinstance(value, list | tuple):
+        return any(map(_lacks, value))
+    return isinstance(value, LeftOut)
+
+
+# What a file has in place of parameters and attributes of a fitted estimator. It has
+# the others as they are.
+_IN_A_FILE: dict[str, Callable[[Any], Any]] = {
+    "teacher": _without_teacher,
+    "student": _prototype,
+    "student_": _trimmed,
+    **dict.fromkeys(
+        (*LOSSES, "alpha", "temperature", "teacher_features"), _plain_parts
+    ),
+    "augmenter": _plain,
+    **dict.fromkeys(("calibrate_teacher", "cv"), _without_rows),
+    "memory": lambda memory: None,
+    "_state": lambda state: None,
+}
 
 
 def _warn_if_written_by_others(versions: dict[str, str]) -> None:
@@ -119,30 +213,6 @@ def _warn_if_written_by_others(versions: dict[str, str]) -> None:
                 f"this DistilledClassifier was pickled with {name} {then} and is "
                 f"loaded with {name} {now}: its predictions may differ, or fail"
             )
-
-
-def _without_code(value: Any) -> Any:
-    """Return a parameter less the functions and objects that a person wrote.
-
-    A file with them could be read only where their module is, and prediction does
-    without.
-    """
-    if isinstance(value, list | tuple):
-        return type(value)(map(_without_code, value))
-    if value is None or isinstance(value, str | Real):
-        return value
-    if getattr(value, "__module__", "").partition(".")[0] == "skdistill":
-        return value
-    return LeftOut(getattr(value, "__name__", type(value).__name__))
-
-
-def _trimmed(student: Any) -> Any:
-    if not isinstance(student, Pipeline):
-        return trimmed(student)
-    small = copy.copy(student)
-    name, net = student.steps[-1]
-    small.steps = [*student.steps[:-1], (name, trimmed(net))]
-    return small
 
 
 def _versions() -> dict[str, str]:

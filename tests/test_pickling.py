@@ -17,15 +17,20 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
+from skorch.callbacks import Callback
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
 from torch import nn
+from torch.utils.data import default_collate
 
 from skdistill import DistilledClassifier, make_student
 from skdistill._training._prediction import is_trimmed
+from skdistill.augmentation import MUNGE, Mixture, Mixup
 from skdistill.schedules import LinearSchedule
 from tests import conftest
 from tests.conftest import small_student, tiny_net
@@ -259,11 +264,141 @@ def test_a_file_is_free_of_code_that_training_alone_needs(forest, fitted):
     assert clf.relation_loss is own_loss
 
     again = clone(loaded).set_params(teacher=forest, temperature=2.0)
-    with pytest.raises(ValueError, match=r"<Big, left out of the file>"):
+    missing = (
+        r"its loss, relation_loss, teacher_features\. .*set_params\(loss=\.\.\., re"
+    )
+    with pytest.raises(ValueError, match=missing):
         again.fit(X, y)
-    again.set_params(teacher_features="auto")
-    with pytest.raises(TypeError, match=r"loss must be .* left out of the file>"):
-        again.fit(X, y)
+    params = {"loss": "kl", "relation_loss": None, "teacher_features": "auto"}
+    again.set_params(**params).fit(X, y)
+
+
+MARK = np.full(5000, 0.123)  # data of the person's own
+
+
+class Own:
+    """Does what a person's own loss, schedule, augmenter and the like do."""
+
+    n_copies = 1
+
+    def __init__(self):
+        self.data = MARK
+
+    def __call__(self, *args):
+        if len(args) == 2 and isinstance(args[0], int):  # the epoch, and their number
+            return 0.5
+        return own_loss(*args) if isinstance(args[0], torch.Tensor) else args[1]
+
+    def sample(self, X, n_rows, random_state):
+        return X[:n_rows]
+
+
+class OwnFolds(KFold):
+    """A splitter with data."""
+
+    def __init__(self):
+        super().__init__(3)
+        self.data = MARK
+
+
+class OwnAdam(torch.optim.Adam):
+    """An optimizer of the person's own."""
+
+
+class OwnCriterion(nn.CrossEntropyLoss):
+    """A criterion of the person's own."""
+
+
+class OwnCallback(Callback):
+    """A callback with data."""
+
+    def __init__(self, data=MARK):
+        self.data = data
+
+
+def own_collate(items):
+    return default_collate(items)
+
+
+def linear_net(**params):
+    """Return a net whose module is wherever a file is read."""
+    return tiny_net(
+        module=nn.Sequential(nn.Linear(4, 64), nn.Linear(64, 3)), max_epochs=1, **params
+    )
+
+
+def own_net():
+    return linear_net(
+        callbacks=[("own", OwnCallback())],
+        criterion=OwnCriterion,
+        optimizer=OwnAdam,
+        iterator_train__collate_fn=own_collate,
+        train_split=predefined_split(
+            Dataset(MARK.reshape(-1, 4).astype("f4"), [0] * 1250)
+        ),
+    )
+
+
+HOLDS = {
+    "student": own_net,
+    **dict.fromkeys(["temperature", "alpha", "loss", "teacher_features"], Own),
+    **dict.fromkeys(["feature_loss", "relation_loss", "augmenter"], Own),
+    "cv": OwnFolds,
+    "calibrate_teacher": lambda: (MARK[:600].reshape(-1, 4).tolist(), [0, 1, 2] * 50),
+    "memory": lambda: "a_folder_of_mine",
+}
+HOLDS_NO_OTHERS = {
+    *("teacher", "feature_weight", "relation_weight", "student_layer", "soft_labels"),
+    *("teacher_weights", "classes", "class_weight", "proba_clip", "pickle_teacher"),
+    *("n_jobs", "random_state", "verbose"),
+}
+
+
+class Elsewhere(pickle.Unpickler):
+    """Loads where the modules of the tests are not."""
+
+    def find_class(self, module, name):
+        assert module.partition(".")[0] != "tests", name
+        return super().find_class(module, name)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:tests")
+@pytest.mark.parametrize("name", HOLDS)
+def test_a_file_holds_nothing_of_a_parameter_that_prediction_needs(
+    name, forest, tmp_path
+):
+    given = HOLDS[name]()
+    params = {"student": linear_net(), "relation_loss": "rkd", name: given}
+    clf = distilled(forest, **params)
+    if name == "memory":
+        clf.memory = str(tmp_path / given)
+    clf.fit(X, y)
+    file = pickle.dumps(clf)
+    loaded = Elsewhere(io.BytesIO(file)).load()
+    for secret in (MARK[:9].tobytes(), MARK[:9].astype("f4").tobytes(), b"_of_mine"):
+        assert secret not in file
+    assert len(file) < 30_000
+    assert getattr(clf, name) is given or name == "memory"
+    assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    if name != "memory":
+        with pytest.raises(ValueError, match=rf"without its .*{name}.*{name}.*=\.\.\."):
+            loaded.set_params(teacher=clf.teacher).fit(X, y)
+
+
+def test_it_is_known_of_each_parameter_whether_a_file_holds_it():
+    assert HOLDS.keys() | HOLDS_NO_OTHERS == DistilledClassifier().get_params().keys()
+
+
+def test_what_a_file_holds_of_a_parameter_trains_a_copy_as_before(forest):
+    params = {"cv": KFold(3, shuffle=True, random_state=0), "alpha": 0.5}
+    augmenter = Mixture([MUNGE(p=0.2), Mixup()], n_copies=2)
+    clf = distilled(forest, augmenter=augmenter, **params).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(clf)).set_params(teacher=forest)
+    proba = loaded.predict_proba(X)
+    assert_array_equal(loaded.fit(X, y).predict_proba(X), proba)
+    holding = clf.set_params(augmenter=Mixture([MUNGE(), Own()]))
+    loaded = pickle.loads(pickle.dumps(holding))
+    assert repr(loaded.augmenter) == "<Mixture, left out of the file>"
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import FunctionType, ModuleType
+from importlib import metadata
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from sklearn.neighbors import BallTree, KDTree
@@ -80,10 +81,11 @@ def fingerprint(*objects: Any) -> Fingerprint | None:
     """Return a checksum of all that the objects hold, or None if there is none.
 
     It covers every byte of every array, the parameters and attributes of estimators,
-    and the code of functions and classes that do not belong to an installed package,
-    with the global variables that this code names. So it changes with every refit and
-    every change in place. Equal objects may have different checksums, as where two
-    attributes are one list in one object and two equal lists in the other.
+    the versions of the installed packages that their classes come from, and the code of
+    other functions and classes, with the global variables that this code names. So it
+    changes with every refit, every change in place and every upgrade. Equal objects may
+    have different checksums, as where two attributes are one list in one object and two
+    equal lists in the other.
 
     Parameters
     ----------
@@ -105,6 +107,7 @@ def fingerprint(*objects: Any) -> Fingerprint | None:
         with _ONE_AT_A_TIME, _own_code_by_value():
             pickler = _Pickler(stream, protocol=5, buffer_callback=stream.add)
             pickler.dump(objects)
+            stream.write(repr(sorted(map(_versioned, pickler.packages))).encode())
     except Exception:  # an object may refuse to be pickled with any error
         return None
     return Fingerprint(stream.checksum(), not pickler.met_own_code)
@@ -139,10 +142,16 @@ class _Pickler(cloudpickle.Pickler):
 
     met_own_code = False
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.packages: set[str] = set()
+
     def reducer_override(self, obj: Any) -> Any:
         if known := _known.get().get(id(obj)):
             self.met_own_code |= not known.is_lasting
             return _contents, (known.checksum,)
+        if isinstance(obj, type | FunctionType | BuiltinFunctionType):
+            self.packages.add(str(obj.__module__).partition(".")[0])
         if isinstance(obj, type | FunctionType):
             self.met_own_code |= _is_own(obj.__module__)
             return super().reducer_override(obj)
@@ -163,6 +172,23 @@ class _Pickler(cloudpickle.Pickler):
             array = flat.view(torch.uint8).numpy()
             return _contents, (type(obj), str(obj.dtype), tuple(obj.shape), array)
         return super().reducer_override(obj)
+
+
+def _versioned(package: str) -> tuple[str, str]:
+    """Return an installed package with its version, "" if it tells none."""
+    version = getattr(sys.modules.get(package), "__version__", None)
+    return package, _of_distribution(package) if version is None else str(version)
+
+
+@functools.cache
+def _of_distribution(package: str) -> str:
+    """Return the version of the distribution that has the name of a package."""
+    if package in sys.stdlib_module_names:
+        return ""
+    try:
+        return metadata.version(package)
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
 
 
 def _contents(*parts: Any) -> None:

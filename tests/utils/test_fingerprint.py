@@ -8,21 +8,30 @@ import textwrap
 import threading
 import tracemalloc
 import types
+from importlib import metadata
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import torch
+from lightgbm import LGBMClassifier
 from numpy.ma import masked_array
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
+from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from skdistill import TorchTeacher
-from skdistill.utils._fingerprint import cloudpickle, fingerprint, unchanged
+from skdistill.utils._fingerprint import (
+    _of_distribution,
+    cloudpickle,
+    fingerprint,
+    unchanged,
+)
 from tests.kinds import FITTED, NotOfScikitLearn, net
 
 
@@ -358,6 +367,30 @@ def test_module_that_own_code_uses_counts(how, module):
     module("helper", FUNCTION.format(2))
 
     assert checksum(module("own_code", source).ask) != before
+
+
+def test_another_version_of_the_package_of_a_class_has_another_fingerprint(monkeypatch):
+    fitted = LGBMClassifier()
+    before, of_another = checksum([fitted]), checksum(GaussianNB())
+    assert checksum([fitted]) == before
+
+    monkeypatch.setattr(lightgbm, "__version__", "99.0")
+
+    assert checksum([fitted]) != before
+    assert checksum(GaussianNB()) == of_another
+
+
+def test_a_package_may_tell_its_version_by_its_distribution_alone(monkeypatch):
+    monkeypatch.delattr(lightgbm, "__version__")
+    _of_distribution.cache_clear()
+    before = checksum(LGBMClassifier())
+
+    monkeypatch.setattr(metadata, "version", lambda package: "99.0")
+    assert checksum(LGBMClassifier()) == before  # it stays the same in a process
+    _of_distribution.cache_clear()
+
+    assert checksum(LGBMClassifier()) != before
+    _of_distribution.cache_clear()
 
 
 LASTING = {

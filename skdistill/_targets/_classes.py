@@ -203,8 +203,7 @@ class Classes:
                 f"{name} has {len(columns)} classes and gives {n_columns} columns"
             )
         if is_frame(said):  # whose columns have names, in an order of their own
-            known = columns if self.columns is None else np.asarray(self.columns)
-            names = column_names(said)
+            names, known = column_names(said), self.columns_of(teacher)
             values = values[:, _columns.order_by_name(names, known, name)]
         return Answer(values, columns, are_logits)
 

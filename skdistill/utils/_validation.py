@@ -23,14 +23,15 @@ _SAFE_SQUARES = 1e38
 def is_fitted(teacher: Any) -> bool:
     """Tell whether ``teacher`` can be asked without a fit.
 
-    An object without ``fit``, such as a wrapper of a foundation model, is fitted.
+    An object without ``fit``, such as a wrapper of a foundation model, is fitted. So is
+    one that cannot be cloned to be fitted here, such as a predictor of AutoML.
     """
     if isinstance(teacher, type):
         return False
     if not hasattr(teacher, "fit"):
         return hasattr(teacher, "predict_proba") or hasattr(teacher, "predict")
     if not hasattr(teacher, "__sklearn_tags__"):  # not made by scikit-learn's rules
-        return hasattr(teacher, "classes_")
+        return hasattr(teacher, "classes_") or not hasattr(teacher, "get_params")
     if isinstance(teacher, GaussianProcessRegressor):
         return hasattr(teacher, "X_train_")  # it predicts, by its prior, without a fit
     try:

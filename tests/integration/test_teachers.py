@@ -1,8 +1,10 @@
 """What a teacher is asked, what it does to the rows, and what the student learns."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -10,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdistill import TorchTeacher
-from tests.conftest import distilled, tiny_net
+from tests.conftest import NAMES, distilled, tiny_net
 from tests.kinds import WithoutFitWithClasses, scaled
 
 
@@ -59,6 +61,39 @@ def test_teacher_that_overwrites_rows_teaches_what_a_well_behaved_one_does(
 
 
 # Classes
+
+
+class Predictor:
+    """A fitted predictor of AutoML: its fit takes a table, and its answer is one."""
+
+    def __init__(self, forest):
+        self.forest = forest
+
+    def fit(self, table):
+        raise AssertionError
+
+    def predict_proba(self, X):
+        proba = pd.DataFrame(self.forest.predict_proba(X), columns=NAMES)
+        return proba[NAMES[::-1]]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_predictor_that_cannot_be_cloned_is_fitted(several, data, named_forest):
+    X, codes = data
+    teacher = [Predictor(named_forest)] * 2 if several else Predictor(named_forest)
+    clf, expected = (
+        distilled(one, alpha=1.0, **classes).fit(X, NAMES[codes])
+        for one, classes in ((teacher, {"classes": NAMES}), (named_forest, {}))
+    )
+
+    assert clone(clf).teacher is teacher or several
+    assert_allclose(clf.predict_proba(X), expected.predict_proba(X), atol=1e-5)
+    with pytest.raises(
+        ValueError, match="Predictor has no classes_: say with classes="
+    ):
+        distilled(teacher).fit(X, NAMES[codes])
+    with pytest.raises(ValueError, match="Predictor cannot be fitted again"):
+        distilled(teacher, cv=3, classes=NAMES).fit(X, NAMES[codes])
 
 
 def test_the_teacher_gets_the_rows_as_they_came(data, forest):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -36,7 +36,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         :class:`torch.nn.Embedding`, integers stay integers. Any other
         callable is called with the rows as a numpy array, and returns an array or a
         tensor. The output must have the shape (n_samples, n_classes). If it is a tuple,
-        its first item is used.
+        its first item is used, and of a dict or an object with ``logits``, these.
     classes : array-like of shape (n_classes,)
         The labels of the output columns.
     output : {"logits", "proba"}, default="logits"
@@ -218,10 +218,10 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         check_params(self)
         X = _checked(X)
         if isinstance(self.module, torch.nn.Module):
-            outputs = _ask_module(self.module, X, self.batch_size, self.module)
+            outputs = _ask_module(self.module, X, self.batch_size, self._call)
         else:
             outputs = [
-                _to_numpy(self.module(X[rows]))
+                _to_numpy(self._call(X[rows]))
                 for rows in gen_batches(len(X), self.batch_size)
             ]
         stacked = np.concatenate(outputs).astype(np.float64)
@@ -238,6 +238,33 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
                 "output='proba'"
             )
         return stacked
+
+    def _call(self, batch: Any) -> Any:
+        """Return the outputs for some rows: what the module returned, or a part of it.
+
+        Models of transformers return an object with logits.
+        """
+        said = self.module(batch)
+        if isinstance(said, tuple):
+            said = said[0]
+        is_dict = isinstance(said, Mapping)
+        if self.output == "logits" and not _is_array(said):
+            said = (
+                said.get("logits", said) if is_dict else getattr(said, "logits", said)
+            )
+        if _is_array(said):
+            return said
+        keys = f" with the keys {list(said)}" if is_dict else ""
+        raise TypeError(
+            f"the teacher module returned an object of type {type(said).__name__}"
+            f"{keys}, and must return its {self.output} as a tensor or array: wrap it "
+            "in a module or a function that does"
+        )
+
+
+def _is_array(said: Any) -> bool:
+    is_dict = isinstance(said, Mapping)  # which may say that it has any attribute
+    return isinstance(said, list) or (not is_dict and hasattr(said, "__array__"))
 
 
 def _checked(X: Any) -> NDArray[Any]:
@@ -272,8 +299,6 @@ def _ask_module(
 
 
 def _to_numpy(output: Any) -> NDArray[Any]:
-    if isinstance(output, tuple):
-        output = output[0]
     if isinstance(output, torch.Tensor):
         return output.detach().double().cpu().numpy()
     return np.asarray(output)

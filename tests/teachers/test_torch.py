@@ -1,6 +1,8 @@
 """TorchTeacher: a module or function that is asked as a fitted classifier."""
 
 import threading
+from collections import OrderedDict
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -78,6 +80,62 @@ def test_probabilities_that_are_taken_for_logits_are_reported(ask, data32):
     for method in (teacher.predict_proba, teacher.predict_log_proba):
         with pytest.warns(UserWarning, match="sum to 1: .* pass output='proba'"):
             method(data32[0])
+
+
+class ModelOutput(OrderedDict):
+    """Has its items as attributes, as the outputs of transformers have."""
+
+    def __getattr__(self, name):
+        return self[name]
+
+
+WRAPS = {
+    "dict": lambda logits: {"loss": 0.0, "logits": logits},
+    "model output": lambda logits: ModelOutput(logits=logits),
+    "object": lambda logits: SimpleNamespace(logits=logits),
+    "tuple": lambda logits: ({"logits": logits}, None),
+}
+
+
+class Wrapping(nn.Linear):
+    def __init__(self, wrap):
+        super().__init__(4, 3)
+        self.wrap = wrap
+
+    def forward(self, X):
+        return self.wrap(super().forward(X))
+
+
+@pytest.mark.parametrize("is_module", [True, False], ids=["module", "function"])
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_logits_count_of_what_a_module_returns(wrap, is_module, data32):
+    X, _ = data32
+    module = Wrapping(wrap)
+    logits = nn.Linear.forward(module, torch.tensor(X)).detach().double()
+    call = module if is_module else lambda rows: module(torch.tensor(rows))
+
+    proba = TorchTeacher(call, classes=[0, 1, 2]).predict_proba(X)
+
+    assert_allclose(proba, softmax(logits.numpy(), axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "output", "message"),
+    [
+        (
+            lambda out: {"scores": out},
+            "logits",
+            r"type dict with the keys \['scores'\]",
+        ),
+        (lambda out: {"logits": out}, "proba", "must return its proba as a tensor"),
+        (lambda out: None, "logits", "returned an object of type NoneType, and must"),
+    ],
+    ids=["other key", "logits for probabilities", "nothing"],
+)
+def test_what_holds_no_outputs_is_refused_with_what_came_back(wrap, output, message):
+    teacher = TorchTeacher(Wrapping(wrap), classes=[0, 1, 2], output=output)
+    with pytest.raises(TypeError, match=message):
+        teacher.predict_proba(np.zeros((2, 4)))
 
 
 def test_predict_names_labels_in_the_order_of_the_columns():

@@ -406,11 +406,11 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             The weights of the rows in both terms of the loss. Only their ratios matter.
             ``class_weight`` multiplies them. A teacher that is fitted here gets them
             too, if its ``fit`` accepts them.
-        teacher_proba : array-like of shape (n_samples, n_classes), default=None
-            Precomputed soft labels, instead of a teacher. The columns correspond to
-            ``classes``, or to the sorted labels of ``y``; those of a data frame may be
-            in any order if they are named by the classes. Searches and cross-validation
-            split it together with ``X``.
+        teacher_proba : array-like or sparse matrix, default=None
+            Precomputed soft labels, of shape (n_samples, n_classes), instead of a
+            teacher. The columns correspond to ``classes``, or to the sorted labels of
+            ``y``; those of a data frame may be in any order if they are named by the
+            classes. Searches and cross-validation split it together with ``X``.
         X_transfer : array-like or data frame, default=None
             Further rows without labels, of shape (n_unlabeled, n_features). The teacher
             labels them, and the student learns from these soft labels too. If there are

@@ -257,7 +257,8 @@ class Classes:
             raise ValueError(
                 "teacher_proba without y: pass classes=, what its columns stand for"
             )
-        proba, expected = np.asarray(teacher_proba), (_num_samples(X), len(columns))
+        proba = _columns.dense(teacher_proba)
+        expected = (_num_samples(X), len(columns))
         if proba.shape != expected:
             raise ValueError(
                 f"teacher_proba has shape {proba.shape}, expected {expected}: a row "

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.utils.multiclass import unique_labels
 
 # Rows of probabilities may miss 1 by the rounding of half precision.
@@ -16,13 +17,18 @@ _SUM_TOLERANCE = 1e-2
 _KEPT_MASS = 0.95
 
 
+def dense(values: Any) -> Any:
+    """Return soft labels as an array, also those of a sparse matrix."""
+    return values.toarray() if issparse(values) else np.asarray(values)
+
+
 def one_output(answer: Any, n_rows: int, name: str) -> NDArray[Any]:
     """Return a teacher's answer as an array, a row for each sample.
 
     Raise a ValueError if the answer has another shape, as that to several labels a row.
     """
     several = isinstance(answer, list) and np.ndim(answer[0]) == 2
-    values = np.asarray(answer[0] if several else answer)
+    values = dense(answer[0] if several else answer)
     if several or values.ndim != 2 or len(values) != n_rows:
         raise ValueError(
             f"{name} gave soft labels of shape {values.shape} for {n_rows} rows"
@@ -52,11 +58,18 @@ def check_proba(proba: ArrayLike, name: str) -> NDArray[np.float32]:
             f"{name} contains negative values: not probabilities. Logits need a "
             "softmax first"
         )
-    worst = np.abs(proba.sum(axis=1) - 1).max()
+    excess = proba.sum(axis=1) - 1
+    worst = np.abs(excess).max()
     if worst > _SUM_TOLERANCE:
+        way_out = "Logits need a softmax first"
+        if excess.max() <= _SUM_TOLERANCE:
+            way_out = (
+                "If there are the best classes of each row alone, the other classes "
+                "share the rest: add (1 - proba.sum(axis=1, keepdims=True)) / n_others "
+                "where proba is 0"
+            )
         raise ValueError(
-            f"the rows of {name} must sum to 1; one is off by {worst:.3g}. Logits "
-            "need a softmax first"
+            f"the rows of {name} must sum to 1; one is off by {worst:.3g}. {way_out}"
         )
     return proba.astype(np.float32)
 

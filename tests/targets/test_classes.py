@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import coo_array, csc_array, csr_matrix
 from scipy.special import softmax
 from sklearn.exceptions import DataConversionWarning
 from sklearn.naive_bayes import GaussianNB
@@ -133,6 +134,17 @@ def test_classes_say_what_the_columns_stand_for(y):
     answer = columns_of(np.eye(3)[CODES], y, ["c", "a", "b"])
 
     assert answer.columns.tolist() == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize("make", [csr_matrix, csc_array, coo_array])
+def test_sparse_soft_labels_are_read(make):
+    proba = np.eye(3)[CODES]
+    answer = Classes().from_given(make(proba), proba, CODES)
+    assert_array_equal(answer.values, proba)
+    teacher = SimpleNamespace(classes_=[0, 1, 2])
+    assert_array_equal(Classes().checked(make(proba), teacher, 90).values, proba)
+    with pytest.raises(ValueError, match=r"shape \(90, 2\), expected \(90, 3\)"):
+        Classes().from_given(make(proba[:, :2]), proba, CODES)
 
 
 @pytest.mark.parametrize("library", [pd, pl])

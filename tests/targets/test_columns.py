@@ -24,6 +24,20 @@ def test_columns_of_no_class_are_left_out():
     assert_array_equal(align(VALUES, CLASSES, np.array(["a"])), [[0.75]])
 
 
+@pytest.mark.parametrize(
+    ("proba", "way_out"),
+    [
+        ([[0.5, 0.2, 0.0], [0.9, 0.1, 0.0]], "the other classes share the rest"),
+        ([[0.0, 0.0, 0.0]], "the other classes share the rest"),
+        ([[2.5, 0.2, 0.0], [0.5, 0.1, 0.0]], "Logits need a softmax"),
+        ([[0.5, 0.7, 0.0]], "Logits need a softmax"),
+    ],
+)
+def test_rows_that_do_not_sum_to_1_are_refused_with_a_way_out(proba, way_out):
+    with pytest.raises(ValueError, match=f"rows of P must sum to 1; .*{way_out}"):
+        check_proba(proba, "P")
+
+
 def test_columns_in_order_are_not_copied():
     assert align(VALUES, CLASSES, CLASSES) is VALUES
 

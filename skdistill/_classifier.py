@@ -129,8 +129,11 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         The weights of a list of teachers. By default all are equal.
     classes : array-like of shape (n_classes,), default=None
         The labels of the columns of ``teacher_proba`` (by default the sorted labels of
-        ``y``), or of a fitted teacher (by default its ``classes_``). With an unfitted
-        teacher, labels that are added to ``classes_`` even if ``y`` lacks them.
+        ``y``), or of a fitted teacher (by default its ``classes_``). Some of a fitted
+        teacher's ``classes_`` make a student of these alone: the other columns are left
+        out, the rows still sum to 1, and ``y`` must not have other labels. With an
+        unfitted teacher, labels that are added to ``classes_`` even if ``y`` lacks
+        them.
     class_weight : dict, "balanced" or None, default=None
         The weights of the classes, in both terms: a dict of weights by class, where a
         class that is not named has the weight 1; or "balanced", in inverse proportion

@@ -128,13 +128,14 @@ class Classes:
 
     # Teachers
 
-    def check_teacher(self, teacher: Any) -> None:
+    def check_teacher(self, teacher: Any, y: NDArray[Any] | None = None) -> None:
         """Raise a TypeError for what cannot be a teacher.
 
-        Raise a ValueError if ``columns`` are malformed.
+        Raise a ValueError if ``columns`` are malformed, or leave out a class of ``y``.
         """
         if self.columns is not None:
             check_classes(self.columns)
+        self._check_left_out(teacher, y)
         name = type(teacher).__name__
         has_proba = hasattr(teacher, "predict_proba")
         # A stack, for example, is checked again when it is fitted.
@@ -160,6 +161,22 @@ class Classes:
         else:
             return
         raise TypeError(f"teacher {problem}")
+
+    def _check_left_out(self, teacher: Any, y: NDArray[Any] | None) -> None:
+        if y is None or not is_fitted(teacher) or not self._are_some_of(teacher):
+            return
+        if others := np.setdiff1d(y, self.columns).tolist():
+            raise ValueError(
+                f"y has the labels {others[:6]}, which classes= leaves out of the "
+                "teacher's classes: leave out these rows, or add their classes"
+            )
+
+    def _are_some_of(self, teacher: Any) -> bool:
+        """Tell whether ``columns`` are some of a teacher's classes, and not all."""
+        if self.columns is None:
+            return False
+        given = np.asarray(getattr(teacher, "classes_", ())).tolist()
+        return set(np.asarray(self.columns).tolist()) < set(given)
 
     def check_fittable(self, y: NDArray[Any]) -> None:
         """Raise a ValueError if no teacher can be fitted on ``y``."""
@@ -203,7 +220,9 @@ class Classes:
                 f"{name} has {len(columns)} classes and gives {n_columns} columns"
             )
         if is_frame(said):  # whose columns have names, in an order of their own
-            names, known = column_names(said), self.columns_of(teacher)
+            names = column_names(said)
+            leaves_out = self._are_some_of(teacher)
+            known = columns if leaves_out else self.columns_of(teacher)
             values = values[:, _columns.order_by_name(names, known, name)]
         return Answer(values, columns, are_logits)
 
@@ -223,14 +242,30 @@ class Classes:
         return np.asarray(teacher.classes_)
 
     def named(self, answer: Answer, teacher: Any) -> Answer:
-        """Return the answer of such a teacher with the columns that it stands for."""
-        columns = self.columns_of(teacher)
-        if columns.shape != (answer.values.shape[1],):
+        """Return the answer of such a teacher with the columns that it stands for.
+
+        Those of classes that ``columns`` leave out are gone: rows still sum to 1.
+        """
+        columns, n_columns = self.columns_of(teacher), answer.values.shape[1]
+        if columns.shape == (n_columns,):
+            return replace(answer, columns=columns)
+        if not self._are_some_of(teacher):
             raise ValueError(
-                f"classes= has {len(columns)} labels, teacher "
-                f"{type(teacher).__name__} gives {answer.values.shape[1]} columns"
+                f"classes= has {len(columns)} labels, teacher {type(teacher).__name__} "
+                f"gives {n_columns} columns: name all of them, or some of its classes_"
             )
-        return replace(answer, columns=columns)
+
+        def some(values: NDArray[np.float32]) -> NDArray[np.float32]:
+            given = np.asarray(teacher.classes_)
+            return _columns.some_of(values, given, columns, answer.are_logits)
+
+        honest = answer.honest
+        # Honest rows that a pair gave are named already.
+        if honest is not None and honest.shape[1] == n_columns:
+            honest = some(honest)
+        return replace(
+            answer, values=some(answer.values), columns=columns, honest=honest
+        )
 
     def out_of_bag(self, forest: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return the out-of-bag soft labels of a forest, and which rows have none."""

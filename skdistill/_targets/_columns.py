@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
+from scipy.special import log_softmax
 from sklearn.utils.multiclass import unique_labels
 
 # Rows of probabilities may miss 1 by the rounding of half precision.
@@ -132,6 +133,22 @@ def align(
         if label in position:
             aligned[:, number] = values[:, position[label]]
     return aligned
+
+
+def some_of(
+    values: NDArray[np.float32],
+    columns: NDArray[Any],
+    classes: NDArray[Any],
+    are_logits: bool,
+) -> NDArray[np.float32]:
+    """Return the columns of some classes, whose probabilities sum to 1 in each row."""
+    some = align(values, columns, classes)
+    if are_logits:
+        return np.asarray(log_softmax(some, axis=1))
+    total = some.sum(axis=1, keepdims=True)
+    # A row of which a teacher says that it is of none of them tells nothing.
+    alike = np.full_like(some, 1 / len(classes))
+    return np.divide(some, total, out=alike, where=total != 0)
 
 
 def order_by_name(names: list[Any], classes: NDArray[Any], source: str) -> list[int]:

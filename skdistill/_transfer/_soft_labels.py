@@ -103,7 +103,8 @@ def soft_labels(
     teacher_weights : array-like of shape (n_teachers,), default=None
         The weights of a list of teachers. By default all are equal.
     classes : array-like of shape (n_classes,), default=None
-        The labels of the columns of a fitted teacher, by default its ``classes_``. The
+        The labels of the columns of a fitted teacher, by default its ``classes_``; or
+        some of these, which leave out the other columns: rows still sum to 1. The
         columns of the result are these labels and the other labels of ``y``, sorted.
     calibrate_teacher : None, "out_of_fold" or pair (X_cal, y_cal), default=None
         The rows on which the temperature of each teacher is found, which makes its
@@ -239,7 +240,7 @@ def label(teacher: Any, question: Question) -> Answer:
     several, teachers = isinstance(teacher, list | tuple), listed(teacher)
     weights = check_teacher_weights(question.teacher_weights, len(teachers))
     for one in teachers:
-        target.check_teacher(one)
+        target.check_teacher(one, question.y)
         check_n_features(one, question.X)
     seeds: list[int | None] = [None] * len(teachers)
     if question.random_state is not None:

@@ -2,6 +2,7 @@ from collections import Counter
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -282,6 +283,25 @@ def test_classes_name_the_columns_of_a_fitted_teacher(data, others):
     results = compare(clf, X, names, cv=2).results
     score = codes.score(X, encoder.transform(names))
     assert_allclose(results["teacher"]["accuracy"].mean(), score)
+
+
+class Framed(WithoutFit):
+    """Names the columns of its answer, in an order of its own."""
+
+    classes_ = np.arange(3)
+
+    def predict_proba(self, X):
+        return pd.DataFrame(super().predict_proba(X), columns=[0, 1, 2])[[2, 0, 1]]
+
+
+def test_a_teacher_is_read_by_the_names_of_its_columns(data, forest):
+    given, expected = (
+        compare(distilled(teacher), *data, cv=2).results
+        for teacher in (Framed(forest), forest)
+    )
+    for model in ("teacher", "student"):
+        for metric in SCORES:
+            assert_array_equal(given[model][metric], expected[model][metric])
 
 
 def test_codes_stand_for_the_classes_of_a_fitted_teacher(data):

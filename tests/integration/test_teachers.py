@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdistill import TorchTeacher
-from tests.conftest import NAMES, distilled, tiny_net
+from skdistill import TorchTeacher, soft_labels
+from tests.conftest import NAMES, distilled, small_student, tiny_net
 from tests.kinds import WithoutFitWithClasses, scaled
 
 
@@ -94,6 +94,44 @@ def test_a_predictor_that_cannot_be_cloned_is_fitted(several, data, named_forest
         distilled(teacher).fit(X, NAMES[codes])
     with pytest.raises(ValueError, match="Predictor cannot be fitted again"):
         distilled(teacher, cv=3, classes=NAMES).fit(X, NAMES[codes])
+
+
+HOW = {
+    "in_sample": {},
+    "made rows": {"augmenter": "auto", "student": small_student(max_epochs=1)},
+    "out_of_fold": {"soft_labels": "out_of_fold", "cv": 3},
+    "calibrated": {"calibrate_teacher": "pair"},
+    "both": {"calibrate_teacher": "pair", "augmenter": "auto"}
+    | {"student": small_student(max_epochs=1)},
+    "several": {"teacher_weights": [2, 1]},
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_student_of_some_of_the_classes_of_a_fitted_teacher(how, data, named_forest):
+    X, y = data[0], NAMES[data[1]]
+    some = ["cedar", "ash"]
+    rows = np.isin(y, some)
+    params = HOW[how] | {"classes": some, "random_state": 0}
+    if params.get("calibrate_teacher") == "pair":
+        params["calibrate_teacher"] = (X[rows] + 0.1, y[rows])
+    teacher = [named_forest] * 2 if how == "several" else named_forest
+    clf = distilled(teacher, **params).fit(X[rows], y[rows])
+
+    assert clf.classes_.tolist() == ["ash", "cedar"]
+    if how == "in_sample":
+        proba = named_forest.predict_proba(X[rows])[:, [0, 2]]
+        expected = proba / proba.sum(axis=1, keepdims=True)
+        found = soft_labels(named_forest, X[rows], y[rows], classes=some)
+        assert_allclose(found, expected, rtol=1e-5)
+        assert soft_labels(named_forest, X[rows]).shape[1] == 3
+    with pytest.raises(ValueError, match=r"labels \['birch'\], which classes= leaves"):
+        clf.fit(X, y)
+
+
+def test_labels_that_are_no_classes_of_the_teacher_are_not_some_of_them(data, forest):
+    with pytest.raises(ValueError, match=r"2 labels.*3 columns: name all of them, or"):
+        distilled(forest, classes=["a", "b"]).fit(data[0])
 
 
 def test_the_teacher_gets_the_rows_as_they_came(data, forest):

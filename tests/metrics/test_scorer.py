@@ -2,8 +2,10 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import softmax
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
@@ -13,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 
 from skdistill.metrics import agreement, fidelity_scorer, kl_to_teacher
+from tests.conftest import FittedTeacher, RowTeacher
 
 
 @pytest.fixture
@@ -128,3 +131,18 @@ def test_the_teacher_must_be_fitted():
 def test_unknown_metric(forest):
     with pytest.raises(ValueError, match="must be a str among"):
         fidelity_scorer(forest, "kl")
+
+
+class Framed(FittedTeacher):
+    """Names the columns of its answer, in an order of its own."""
+
+    def predict_proba(self, X):
+        proba = pd.DataFrame(softmax(X[:, :3], axis=1), columns=[0, 1, 2])
+        return proba[[2, 0, 1]]
+
+
+def test_a_teacher_is_read_by_the_names_of_its_columns(data):
+    X = data[0]
+    student = RowTeacher()  # says the same, in order
+    assert fidelity_scorer(Framed())(student, X) == 1
+    assert fidelity_scorer([Framed(), Framed()], "neg_kl")(student, X) > -1e-6

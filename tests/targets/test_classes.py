@@ -136,6 +136,14 @@ def test_classes_say_what_the_columns_stand_for(y):
     assert answer.columns.tolist() == ["c", "a", "b"]
 
 
+def test_a_frame_is_read_by_name_before_columns_are_left_out():
+    teacher = SimpleNamespace(classes_=["a", "b", "c"])
+    frame = pd.DataFrame({"c": [0.5], "a": [0.1], "b": [0.4]})
+    target = Classes(["c", "a"])
+    answer = target.named(target.checked(frame, teacher, 1), teacher)
+    assert_allclose(answer.values, [[5 / 6, 1 / 6]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("make", [csr_matrix, csc_array, coo_array])
 def test_sparse_soft_labels_are_read(make):
     proba = np.eye(3)[CODES]

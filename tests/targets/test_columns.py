@@ -2,9 +2,15 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
-from skdistill._targets._columns import align, check_proba, reconcile, resolve_clip
+from skdistill._targets._columns import (
+    align,
+    check_proba,
+    reconcile,
+    resolve_clip,
+    some_of,
+)
 
 VALUES = np.array([[0.25, 0.75]], dtype=np.float32)
 CLASSES = np.array(["c", "a"])
@@ -36,6 +42,22 @@ def test_columns_of_no_class_are_left_out():
 def test_rows_that_do_not_sum_to_1_are_refused_with_a_way_out(proba, way_out):
     with pytest.raises(ValueError, match=f"rows of P must sum to 1; .*{way_out}"):
         check_proba(proba, "P")
+
+
+@pytest.mark.parametrize("are_logits", [False, True])
+def test_some_columns_share_what_is_left_out(are_logits):
+    proba = np.array([[0.2, 0.3, 0.5], [0.1, 0.9, 0.0], [np.nan] * 3], np.float32)
+    given = np.log(np.maximum(proba, 1e-30)) if are_logits else proba
+    some = some_of(given, np.array(["a", "b", "c"]), np.array(["c", "a"]), are_logits)
+    assert some.dtype == np.float32
+    expected = [[5 / 7, 2 / 7], [0, 1], [np.nan] * 2]
+    assert_allclose(np.exp(some) if are_logits else some, expected, atol=1e-6)
+
+
+def test_a_row_of_none_of_the_classes_says_the_same_of_each():
+    one_hot = np.array([[0.0, 1.0, 0.0]], np.float32)
+    classes = np.arange(3)
+    assert_array_equal(some_of(one_hot, classes, classes[::2], False), [[0.5, 0.5]])
 
 
 def test_columns_in_order_are_not_copied():

@@ -35,6 +35,7 @@ from sklearn.utils.validation import (
 from skdistill._students._bins import MIN_BINS, bins, target_bins
 from skdistill.utils._dates import PARTS, as_dates, date_parts, zone_of
 from skdistill.utils._frames import (
+    are_mixed,
     check_frame,
     column_at,
     floats,
@@ -143,6 +144,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     levels_ : dict
         By the position of each categorical column, the list of its known levels, in the
         order of their outputs. None stands for missing.
+    mixed_columns_ : list of int
+        The positions of those categorical columns that held something else in ``fit``
+        than strings alone or numbers alone, such as intervals, or both. Their levels
+        are what ``str`` makes of the values.
     n_numeric_ : int
         The number of numeric columns, with the parts of dates. Their standardized
         values are the first outputs.
@@ -216,6 +221,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     dtype_: type
     dates_: _Dates
     levels_: dict[int, list[str | None]]
+    mixed_columns_: list[int]
 
     _parameter_constraints: dict[str, list[Any]] = {
         "numeric": [StrOptions({"standard", "piecewise", "auto"})],
@@ -271,7 +277,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         else:
             block = self._check_array(X, [np.float64, np.float32], reset=True)
             self.dtype_ = block.dtype.type
-            self.dates_, self.levels_ = {}, {}
+            self.dates_, self.levels_, self.mixed_columns_ = {}, {}, []
             self.numeric_columns_ = list(range(block.shape[1]))
         self._fit_numbers(block, y)
         return self
@@ -402,6 +408,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         self.numeric_columns_ = [*numeric, *range(len(kinds), len(kinds) + n_parts)]
         known = map(self._known_levels, labels(X, others))
         self.levels_ = {i: some for i, some in zip(others, known, strict=True) if some}
+        self.mixed_columns_ = [i for i in self.levels_ if are_mixed(X, i)]
         if not self.numeric_columns_ and not self.levels_:
             raise ValueError(
                 "no column is left to learn from: none is numeric, no level of any "

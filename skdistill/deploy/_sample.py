@@ -104,9 +104,8 @@ def to_frame(columns: dict[Any, Any]) -> Any:
         library = import_module("pandas")
     except ImportError:
         library = import_module("polars")
-        # To plain scikit-learn, the null of polars is a level of its own.
         columns = {
-            name: [v if isinstance(v, str) else _UNSEEN for v in column]
+            name: [v if isinstance(v, str) else None for v in column]
             if column.dtype == object
             else column
             for name, column in columns.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from sklearn.preprocessing import LabelBinarizer
 from torch import nn
 
 from skdistill.deploy._parts import Parts, net_proba, parts_of
+from skdistill.deploy._plain_levels import check_levels, take_levels
 from skdistill.deploy._sample import N_ROWS, difference_of, sample_rows
 from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._unwrap import last_step
@@ -76,7 +78,8 @@ def to_sklearn(estimator: Any) -> Pipeline:
     ValueError
         If the layers are in an order that ``MLPClassifier`` does not have, the net
         computes something besides them, the result does not predict as the student, or
-        the student reads columns of dates.
+        the student reads columns of dates, or of levels that are neither strings nor
+        numbers, or both, such as intervals.
 
     See Also
     --------
@@ -89,12 +92,17 @@ def to_sklearn(estimator: Any) -> Pipeline:
     - If the student was fitted on an array of float32, pass numbers as float32. With
       float64 the result is more precise than the student, and differs from it if the
       mean of a column is large compared to its spread.
-    - In a data frame, pass missing numbers and strings as NaN. Columns of strings may
-      be of any type, also categories. None, ``pandas.NA`` and the null of polars count
-      as levels never seen. To make them NaN:
+    - In a data frame, pass missing numbers as NaN. Columns of strings may be of any
+      type, also categories. Missing strings may be NaN, None or the null of polars.
+      ``pandas.NA`` counts as a level never seen: make it NaN, as by
       ``X["job"].astype(object).where(X["job"].notna(), numpy.nan)``.
     - If a column of categories held numbers in ``fit``, pass them as strings: 1 and 1.0
       as "1".
+    - A level never seen is treated as by the student, with a UserWarning, as it may
+      also be a known one of another type, such as 1 for "1". No warnings are given
+      after ``encoder.set_params(handle_unknown="ignore")``, where the encoder is
+      ``plain["preprocess"].named_transformers_["categorical"]``. skl2onnx needs this
+      too.
 
     Labels of dtype object become a string, integer or boolean array. The ``n_iter_`` of
     the ``MLPClassifier`` is 0, and its ``partial_fit`` goes on from the student's
@@ -120,6 +128,7 @@ def to_sklearn(estimator: Any) -> Pipeline:
     True
     """
     parts = parts_of(estimator)
+    check_levels(parts)
     layers = list(_layers(parts.net.module_))
     if layers and isinstance(layers[-1][1], _SOFTMAX):
         layers.pop()
@@ -244,6 +253,7 @@ def _pipeline(parts: Parts, mlp: MLPClassifier) -> Pipeline:
             last.set_output(transform="default")  # MLPClassifier knows no names
     elif hasattr(parts.classifier, "feature_names_in_"):
         mlp.feature_names_in_ = parts.classifier.feature_names_in_.copy()
+    take_levels(parts, steps, mlp)
     name = "mlp"
     while name in dict(steps):
         name += "_"
@@ -300,7 +310,9 @@ def _check_preprocessed(
         return
     alone = replace(parts, before=[])
     rows = sample_rows(alone)
-    with np.errstate(over="ignore", invalid="ignore"):  # where columns have outliers
+    # Some rows have outliers, and levels that the encoder reports as unknown.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         ours = pipeline[len(parts.before) :].predict_proba(rows)
     # Not the classifier, which may refuse missing values because of its teacher.
     _check_equal(ours, parts.net, layers, alone.prepared(rows))

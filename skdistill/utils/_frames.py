@@ -139,6 +139,14 @@ def kind_of(X: Any, position: int) -> Literal["numbers", "dates", "levels"]:
     return "dates" if _are_dates(types) else "levels"
 
 
+def are_mixed(X: Any, position: int) -> bool:
+    """Tell whether a column holds anything besides strings alone or numbers alone."""
+    types = _types_seen(column_at(X, position))
+    return not any(
+        all(issubclass(kind, wanted) for kind in types) for wanted in (str, _NUMBERS)
+    )
+
+
 def floats(
     X: Any, positions: list[int], *, allow_nan: bool = True, dtype: type = np.float64
 ) -> NDArray[Any]:
@@ -268,9 +276,8 @@ def _types(X: Any, position: int) -> set[type]:
     column = column_at(X, position)
     if holds_dates(column.dtype):
         return {datetime.date}
-    seen = column.dropna() if is_pandas(X) else column.drop_nulls()
     is_duration = getattr(column.dtype, "kind", "O") == "m"
-    types = {type(column.dtype)} if is_duration else set(map(type, seen.to_list()))
+    types = {type(column.dtype)} if is_duration else _types_seen(column)
     if _are_dates(types):
         return types
     for kind in types:
@@ -280,6 +287,12 @@ def _types(X: Any, position: int) -> set[type]:
                 "Convert it to numbers or strings, or drop it"
             )
     return types
+
+
+def _types_seen(column: Any) -> set[type]:
+    """Return the types of the values that are not missing."""
+    seen = column.dropna() if is_pandas(column) else column.drop_nulls()
+    return set(map(type, seen.to_list()))
 
 
 def _are_dates(types: set[type]) -> bool:

@@ -189,17 +189,54 @@ class TestFrames:
         X["job"] = np.array(["never", "seen", "cook"], object)
         X.loc[0] = [np.nan] * 4
         X = X.astype({"age": np.float32, "hours-per-week": np.float32})
-        assert_same(to_sklearn(clf), clf, X)
+        plain = to_sklearn(clf)
+        with pytest.warns(UserWarning, match=r"unknown categories in columns \[0, 1\]"):
+            proba = plain.predict_proba(X)
+        np.testing.assert_allclose(proba, clf.predict_proba(X), rtol=0, atol=1e-6)
+        encoder = plain["preprocess"].named_transformers_["categorical"]
+        encoder.set_params(handle_unknown="ignore")
+        assert_same(plain, clf, X)
 
     @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
     @pytest.mark.parametrize("dtype", [object, "category", "string"])
-    def test_documented_form_of_strings(self, fitted_frame, missing, dtype):
+    def test_forms_of_missing_strings(self, fitted_frame, missing, dtype):
         clf, X = fitted_frame
-        values = X["job"].where(X["job"].notna(), missing)
+        values = X["job"].astype(object).where(X["job"].notna(), missing)
         X = X.assign(job=pd.Series(values, dtype=dtype))
-        assert_same(to_sklearn(clf), clf, X.assign(job=with_nan(X["job"])))
-        if dtype == "category":
-            assert_same(to_sklearn(clf), clf, X)
+        plain = to_sklearn(clf)
+        assert_same(plain, clf, X.assign(job=with_nan(X["job"])))
+        if dtype == "string" or (dtype is object and missing is pd.NA):
+            with pytest.warns(UserWarning, match="unknown categories"):
+                plain.predict_proba(X)
+        else:
+            assert_same(plain, clf, X)
+
+    def test_null_in_one_row_of_json(self, fitted_frame):
+        clf, X = fitted_frame
+        rows = X[X["job"].isna()].iloc[:1].to_dict("records")
+        row = pd.DataFrame([{**rows[0], "job": None}])
+        assert row["job"].dtype == object
+        plain = to_sklearn(clf)
+        assert_same(plain, clf, row)
+
+    def test_null_of_polars(self, fitted_frame):
+        clf, X = fitted_frame
+        assert_same(to_sklearn(clf), clf, pl.from_pandas(X))
+
+    @pytest.mark.parametrize(
+        "levels",
+        [
+            pd.cut(np.arange(200), 3),
+            pd.Categorical.from_codes(np.arange(200) % 2, [(1, 2), (3, 4)]),
+            np.array(["a", 1] * 100, object),
+        ],
+        ids=["intervals", "tuples", "mixed"],
+    )
+    def test_levels_that_would_not_be_found_are_refused(self, levels):
+        X, y = frame()
+        clf = distilled(small(), X.assign(town=levels), y)
+        with pytest.raises(ValueError, match=r"\['town'\] held .*to_onnx"):
+            to_sklearn(clf)
 
     def test_numbers_of_any_type(self):
         rng = np.random.default_rng(0)

@@ -253,6 +253,19 @@ def test_mixed_column_is_strings_in_fit_and_transform():
     assert_array_equal(out.sum(axis=1), 1)
 
 
+def test_mixed_columns_are_those_whose_levels_were_made_strings():
+    columns = {
+        "intervals": pd.cut([1, 5, 2], [0, 3, 6]),
+        "strings": ["a", None, "b"],
+        "mixed": pd.Series(["a", 1, None], dtype=object),
+        "codes": pd.Categorical([1, None, 2]),
+        "numbers": [1, 2, 3],
+    }
+    preprocess = TabularPreprocessor().fit(pd.DataFrame(columns))
+    assert preprocess.mixed_columns_ == [0, 2]
+    assert TabularPreprocessor().fit([[1.0], [2.0]]).mixed_columns_ == []
+
+
 def test_all_missing_strings_are_left_out(frame):
     preprocess = TabularPreprocessor().fit(frame({"a": [1.0, 2.0], "b": [None, None]}))
     assert preprocess.get_feature_names_out().tolist() == ["a"]

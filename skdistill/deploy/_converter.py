@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skdistill import DistilledClassifier
-from skdistill.deploy._converting import OPSET, require_onnx
+from skdistill.deploy._converting import OPSET, add_prefix, require_onnx
 from skdistill.deploy._onnx_model import onnx_labels
 from skdistill.deploy._to_onnx import to_onnx
 
@@ -97,7 +97,8 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     model = onnx.load_from_string(to_onnx(operator.raw_operator, sample=sample))
     # skl2onnx's own function to add a model mixes up names of nodes and of tensors.
     prefix = f"{scope.get_unique_operator_name('student')}/"
-    graph = onnx.compose.add_prefix(model, prefix).graph
+    add_prefix(model, prefix)
+    graph = model.graph
     _feed_from(operator.inputs, graph.input, container, prefix)
     container.nodes.extend(graph.node)
     container.initializers.extend(graph.initializer)

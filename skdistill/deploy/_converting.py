@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from skdistill.utils._optional import require
+
+if TYPE_CHECKING:
+    import onnx
 
 # torch and skl2onnx must write for the same version of the operators. Neither
 # has an option for the version of the format.
@@ -38,6 +43,47 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
+
+
+def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model with nodes in place of functions of its own."""
+    from onnx import inliner
+
+    domains = {function.domain for function in model.functions}
+    model = inliner.inline_local_functions(model)
+    opsets = [one for one in model.opset_import if one.domain not in domains]
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
+    return model
+
+
+def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield a graph, and the graphs in the attributes of its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from all_graphs(inner)
+
+
+def add_prefix(
+    model: onnx.ModelProto, prefix: str, names: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Put a prefix before all names in a model, except for those that have a new name.
+
+    The function of onnx forgets the weights that are used in graphs in attributes.
+    """
+
+    def renamed(name: str) -> str:
+        return names.get(name, f"{prefix}{name}") if name else ""
+
+    for graph in all_graphs(model.graph):
+        for node in graph.node:
+            node.name = renamed(node.name)
+            node.input[:] = map(renamed, node.input)
+            node.output[:] = map(renamed, node.output)
+        for value in (*graph.input, *graph.output, *graph.initializer):
+            value.name = renamed(value.name)
 
 
 def reason(error: BaseException | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdistill import __version__
-from skdistill.deploy._converting import IR_VERSION
+from skdistill.deploy._converting import IR_VERSION, add_prefix
 from skdistill.deploy._onnx_steps import Head
 
 if TYPE_CHECKING:
@@ -50,15 +51,12 @@ def assembled(head: Head, classes: NDArray[Any], net: onnx.ModelProto) -> bytes:
     net : onnx.ModelProto
         The model of the net, from "X" to "probabilities".
     """
-    from onnx import TensorProto, compose, helper
+    from onnx import TensorProto, helper
 
     prefix = head.prefix
-    net = compose.add_prefix(
-        net,
-        f"{prefix}net/",
-        rename_inputs=head.model is not None,
-        rename_outputs=False,
-    )
+    net = copy.deepcopy(net)
+    kept = {"probabilities"} if head.model else {"X", "probabilities"}
+    add_prefix(net, f"{prefix}net/", {name: name for name in kept})
     models, nodes = [net], list(net.graph.node)
     if head.model is not None:
         made, wanted = head.model.graph.output[0].name, net.graph.input[0].name

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skdistill.deploy._converting import OPSET, quiet, reason
+from skdistill.deploy._converting import OPSET, all_graphs, inlined, quiet, reason
 from skdistill.utils._layers import as_weights
 from skdistill.utils._probabilities import nonlinearity_of, to_proba
 
@@ -26,8 +26,6 @@ def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
     ValueError
         If torch cannot export its module for rows of this shape.
     """
-    from onnx import inliner
-
     try:
         program = _exported(net, rows)
     except Exception as error:
@@ -36,8 +34,11 @@ def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
             f"shape {rows.shape[1:]} ({reason(error)}): pass some rows as sample=. The "
             "file takes floats; a module that looks integers up does so by X.long()"
         ) from error
-    model: onnx.ModelProto = inliner.inline_local_functions(program.model_proto)
-    _strip_nodes(model.graph.node)
+    model = inlined(program.model_proto)
+    # torch's notes about the code contain paths of the machine.
+    for node in (node for graph in all_graphs(model.graph) for node in graph.node):
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
     for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
         value.ClearField("metadata_props")
         value.ClearField("doc_string")
@@ -73,13 +74,3 @@ class _Predictor(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         outputs = self.module(as_weights(self.module, X))
         return to_proba(outputs, self.nonlinearity).float()
-
-
-def _strip_nodes(nodes: Any) -> None:
-    """Remove torch's notes about the code, which contain paths of the machine."""
-    for node in nodes:
-        del node.metadata_props[:]
-        node.ClearField("doc_string")
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                _strip_nodes(graph.node)

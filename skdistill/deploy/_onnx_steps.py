@@ -11,8 +11,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
-from skdistill.deploy._converting import OPSET, quiet, reason
+from skdistill.deploy._converting import OPSET, add_prefix, inlined, quiet, reason
 from skdistill.deploy._onnx_double import imputer_options, with_casts
+from skdistill.deploy._onnx_parsers import parsers
 from skdistill.deploy._parts import Parts, flat
 from skdistill.deploy._sample import to_frame
 from skdistill.utils._frames import floats, is_frame
@@ -251,7 +252,6 @@ def _converted(
     prefix : str
         What the other names in the model begin with.
     """
-    from onnx import compose
     from skl2onnx import convert_sklearn
     from skl2onnx.common import data_types
 
@@ -267,7 +267,7 @@ def _converted(
                 Pipeline(steps),
                 initial_types=types,
                 target_opset={"": OPSET},
-                custom_parsers={ColumnTransformer: _parse_columns},
+                custom_parsers=parsers(),
                 **(imputer_options() if "double" in inputs.values() else {}),
             )
     except Exception as error:
@@ -275,9 +275,8 @@ def _converted(
             f"skl2onnx cannot convert the preprocessing {[name for name, _ in steps]} "
             f"({reason(error)}){_unknown(steps)}"
         ) from error
-    compose.add_prefix(model, prefix, rename_inputs=False, inplace=True)
-    for node in model.graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
+    model = inlined(model)
+    add_prefix(model, prefix, names)
     return model
 
 
@@ -296,15 +295,3 @@ def _unknown(steps: _Steps) -> str:
         f". It has no converter for {', '.join(names)}: export to_onnx(pipeline[-1]) "
         "alone, or add a converter by skl2onnx.update_registered_converter"
     )
-
-
-def _parse_columns(
-    scope: Any, step: ColumnTransformer, inputs: list[Any], **kwargs: Any
-) -> list[Any]:
-    """Let skl2onnx parse a step, and tell skl2onnx the number of its columns."""
-    from skl2onnx._parse import sklearn_parsers_map
-
-    if len(inputs) == 1:
-        inputs[0].type.shape = [None, step.n_features_in_]
-    parse = sklearn_parsers_map[ColumnTransformer]
-    return list(parse(scope, step, inputs, **kwargs))

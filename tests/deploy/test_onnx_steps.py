@@ -7,11 +7,15 @@ import onnxruntime
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.compose import ColumnTransformer
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import StackingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import DistilledClassifier
 from skdistill.deploy import OnnxClassifier, to_onnx
@@ -48,6 +52,66 @@ def test_step_that_cannot_be_converted_is_named_with_a_way_out(data):
     file = OnnxClassifier(to_onnx(pipeline[-1]))
     expected = pipeline.predict_proba(X)
     np.testing.assert_allclose(file.predict_proba(2 * X), expected, atol=1e-6)
+
+
+def with_gaps():
+    X = np.random.default_rng(0).normal(size=(90, 4)).astype(np.float32)
+    X[::7, 1] = X[::11, 2] = np.nan
+    return X, np.arange(90) % 3
+
+
+@pytest.mark.parametrize("names", [None, list("abcd")])
+def test_functions_of_skl2onnx_become_nodes(names):
+    X, y = with_gaps()
+    step = KNNImputer()
+    if names:
+        X = pd.DataFrame(X, columns=names)
+        step = ColumnTransformer(
+            [("near", step, ["a", "b"]), ("mean", SimpleImputer(), ["c"])]
+        )
+    clf = distilled(make_pipeline(step, tiny_net(max_epochs=2)), X, y)
+    made = to_onnx(clf, sample=X)
+    model = onnx.load_from_string(made)
+    onnx.checker.check_model(model, full_check=True)
+    assert {opset.domain for opset in model.opset_import} <= {"", "ai.onnx.ml"}
+    assert_same(made, clf, X)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        LinearDiscriminantAnalysis(),
+        LinearDiscriminantAnalysis(solver="eigen", n_components=1),
+        KMeans(5, n_init=1, random_state=0),
+        MiniBatchKMeans(5, n_init=1, random_state=0),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("place", ["alone", "union", "columns"])
+def test_steps_that_also_predict(data, step, place):
+    X, y = data
+    if place == "union":
+        step = make_union(StandardScaler(), step)
+    elif place == "columns":
+        parts = [("scale", StandardScaler(), [0]), ("step", step, [3, 1])]
+        step = ColumnTransformer(parts)
+    step = step.fit(X, y)
+    before = vars(step).copy()
+    clf = distilled(tiny_net(max_epochs=2), step.transform(X).astype(np.float32), y)
+    pipeline = make_pipeline(step, clf)
+    file = OnnxClassifier(to_onnx(pipeline, sample=X))
+    expected = pipeline.predict_proba(X)
+    np.testing.assert_allclose(file.predict_proba(X), expected, rtol=0, atol=1e-5)
+    assert vars(step).keys() == before.keys()
+
+
+def test_predictions_of_a_step_are_not_taken_for_its_output(data):
+    X, y = data
+    step = StackingClassifier([("tree", DecisionTreeClassifier(max_depth=2))], cv=2)
+    rows = step.fit(X, y).transform(X).astype(np.float32)
+    pipeline = make_pipeline(step, distilled(tiny_net(max_epochs=1), rows, y))
+    with pytest.raises(ValueError, match=r"of StackingClassifier, it converts predict"):
+        to_onnx(pipeline)
 
 
 def test_refuses_rows_of_one_text_each():

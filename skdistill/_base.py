@@ -50,6 +50,7 @@ from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.utils._frames import is_frame, stacked, with_types_of
 from skdistill.utils._params import is_auto
+from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import (
     all_fitted,
     check_form,
@@ -151,6 +152,7 @@ class BaseDistiller(
         """Return what the columns of a chunk's soft labels stand for."""
         raise NotImplementedError
 
+    @underflow_is_zero
     def _fit(
         self,
         X: Any,
@@ -287,6 +289,7 @@ class BaseDistiller(
         check_is_fitted(self)
         return TrainingHistory.of(net_of(self.student_))
 
+    @underflow_is_zero
     def _prepared(self, X: Any) -> tuple[Any, Any]:
         """Return the net and its input."""
         if not hasattr(self, "student_"):  # the check takes longer than a small net

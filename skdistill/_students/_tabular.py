@@ -44,6 +44,7 @@ from skdistill.utils._frames import (
     labels,
     native,
 )
+from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import (
     check_not_empty,
     has_known_columns,
@@ -244,6 +245,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         self.max_categories = max_categories
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @underflow_is_zero
     def fit(self, X: Any, y: Any = None) -> TabularPreprocessor:
         """Learn the kinds, ranges and levels of the columns.
 
@@ -282,6 +284,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         self._fit_numbers(block, y)
         return self
 
+    @underflow_is_zero
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Return the columns for the net.
 

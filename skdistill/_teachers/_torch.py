@@ -19,6 +19,7 @@ from skdistill.utils._layers import NoFeaturesError, Watch, as_weights
 from skdistill.utils._locks import ForkSafeLock
 from skdistill.utils._params import check_params
 from skdistill.utils._probabilities import are_probabilities
+from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import check_one_input
 from skdistill.utils._warnings import warn
 
@@ -122,6 +123,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         """Whether ``predict_log_proba`` is computed from logits."""
         return self.output == "logits"
 
+    @underflow_is_zero
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the logarithm of the probability of each class.
 
@@ -144,6 +146,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         with np.errstate(divide="ignore"):
             return np.log(outputs)
 
+    @underflow_is_zero
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class.
 
@@ -175,6 +178,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         """
         return self.classes_[self._outputs(X).argmax(axis=1)]
 
+    @underflow_is_zero
     def hidden_features(
         self, X: ArrayLike, layer: str | None = None
     ) -> NDArray[np.float64]:

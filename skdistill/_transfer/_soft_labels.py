@@ -22,6 +22,7 @@ from skdistill._transfer._methods import answer_of
 from skdistill._transfer._question import METHODS, Question, resolve_calibration
 from skdistill._transfer._store import remembered
 from skdistill.utils._fingerprint import Fingerprint, fingerprint
+from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import listed
 from skdistill.utils._validation import (
     all_fitted,
@@ -48,6 +49,7 @@ from skdistill.utils._warnings import warn
     },
     prefer_skip_nested_validation=False,
 )
+@underflow_is_zero
 def soft_labels(
     teacher: Any,
     X: Any,

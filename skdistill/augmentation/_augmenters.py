@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval
 from skdistill.augmentation._table import Table
 from skdistill.utils._frames import stacked
 from skdistill.utils._params import check_params
+from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import noting
 
 # A row looks for its nearest neighbor among this many rows, so that the time grows
@@ -27,6 +28,7 @@ class _Augmenter(BaseEstimator):
 
     n_copies: float
 
+    @underflow_is_zero
     def sample(self, X: Any, n_rows: int, random_state: Any = None) -> Any:
         """Make new rows.
 

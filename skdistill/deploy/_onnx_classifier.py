@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from skdistill.deploy._onnx_file import File, load
 from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
+from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import check_not_empty, plain_rows
 
 # The number of rows in one call of onnxruntime. It bounds the memory, and intermediate
@@ -152,6 +153,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
     def metadata_(self) -> dict[str, str]:
         return dict(self._loaded().metadata)
 
+    @underflow_is_zero
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
 

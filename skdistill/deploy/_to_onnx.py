@@ -19,6 +19,7 @@ from skdistill.deploy._onnx_net import convert_net
 from skdistill.deploy._onnx_steps import head_of
 from skdistill.deploy._parts import parts_of
 from skdistill.deploy._sample import Sample, difference_of, sample_of
+from skdistill.utils._underflow import underflow_is_zero
 
 if TYPE_CHECKING:
     import onnx
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _TOLERANCE = 1e-5
 
 
+@underflow_is_zero
 def to_onnx(
     estimator: Any,
     path: str | os.PathLike[str] | None = None,

@@ -21,6 +21,7 @@ from skdistill.deploy._parts import Parts, net_proba, parts_of
 from skdistill.deploy._plain_levels import check_levels, take_levels
 from skdistill.deploy._sample import N_ROWS, difference_of, sample_rows
 from skdistill.utils._activations import ACTIVATIONS
+from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import last_step
 
 # The largest difference of a probability that is always taken for rounding. Logits that
@@ -41,6 +42,7 @@ _SOFTMAX = (nn.Softmax, nn.LogSoftmax)
 _WAY_OUT = "skdistill.deploy.to_onnx takes any net"
 
 
+@underflow_is_zero
 def to_sklearn(estimator: Any) -> Pipeline:
     """Turn a fitted student into a Pipeline of plain scikit-learn parts.
 

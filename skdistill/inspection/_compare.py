@@ -21,6 +21,7 @@ from skdistill._targets._classes import Classes
 from skdistill.inspection._comparison import METRICS, Comparison
 from skdistill.inspection._measures import costs, scores
 from skdistill.inspection._models import Rows, fit_models
+from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import active, listed
 from skdistill.utils._validation import is_fitted
 
@@ -37,6 +38,7 @@ from skdistill.utils._validation import is_fitted
     },
     prefer_skip_nested_validation=True,
 )
+@underflow_is_zero
 def compare(
     clf: Any,
     X: Any,

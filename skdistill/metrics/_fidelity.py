@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import validate_params
 from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._targets._columns import check_proba
+from skdistill.utils._underflow import underflow_is_zero
 
 
 def agreement(
@@ -70,6 +71,7 @@ def agreement(
     return _mean(teacher == student, sample_weight)
 
 
+@underflow_is_zero
 def kl_to_teacher(
     teacher_proba: ArrayLike,
     student_proba: ArrayLike,

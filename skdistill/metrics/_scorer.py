@@ -15,6 +15,7 @@ from skdistill._targets._columns import align
 from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher
+from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import all_fitted
 
 _METRICS: dict[str, Callable[..., float]] = {
@@ -127,6 +128,7 @@ def fidelity_scorer(
     return FidelityScorer(teacher, metric)
 
 
+@underflow_is_zero
 def proba_of_both(
     teacher: Any, estimator: Any, X: Any, *, classes: Any = None, **asked: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -104,11 +104,13 @@ def _set_scaling(
     """Make fitted steps subtract, divide, and clip what is not between two ends.
 
     scikit-learn has no transformer that clips alone. A MinMaxScaler that was fitted to
-    ends as far apart as those of its output clips, and at most shifts.
+    ends as far apart as those of its output clips, and at most shifts. It also shifts
+    by what is left of an offset in float32, so that rows of float32 lose nothing.
     """
     scaler, clipper = steps["scale"], steps["clip"]
-    scaler.mean_ = offsets.astype(np.float64)
+    scaler.mean_ = offsets.astype(np.float32).astype(np.float64)
     scaler.scale_ = scales.astype(np.float64)
     scaler.var_ = scaler.scale_**2
     rows = np.array([ends], dtype=np.float32).T
     clipper.fit(np.repeat(rows, len(offsets), axis=1))
+    clipper.min_ = clipper.min_ - (offsets - scaler.mean_) / scaler.scale_

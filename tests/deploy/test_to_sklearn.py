@@ -159,6 +159,18 @@ class TestPredictsTheSame:
         X[0], X[1], X[2] = np.nan, 1e30, -1e30
         assert_same(to_sklearn(clf), clf, X)
 
+    @pytest.mark.parametrize("numeric", ["standard", "piecewise"])
+    @pytest.mark.parametrize("columns", [None, list("ab")])
+    def test_float32_rows_of_large_numbers(self, numeric, columns):
+        rng = np.random.default_rng(0)
+        X = np.column_stack([2.0**30 + 300 * rng.normal(size=200), rng.random(200)])
+        y = (X[:, 0] > 2**30).astype(int)
+        X = X if columns is None else pd.DataFrame(X, columns=columns)
+        clf = distilled(small(numeric=numeric), X, y)
+        plain = to_sklearn(clf)
+        for rows in (X, X.astype(np.float32)):
+            assert_same(plain, clf, rows)
+
     def test_numpys_global_generator_is_left_alone(self, fitted):
         before = np.random.get_state()[1].copy()  # noqa: NPY002
         to_sklearn(fitted[0])

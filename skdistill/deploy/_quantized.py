@@ -1,4 +1,4 @@
-"""Weights of 8 bits in an ONNX file, and a report of what they change."""
+"""Weights of 8 or 16 bits in an ONNX file, and a report of what they change."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ _AGREEMENT = 0.95
 # The operators with large weights.
 _QUANTIZED = ["Conv", "Gather", "Gemm", "MatMul"]
 
+# The cast of fewer weights takes more bytes than float16 saves.
+_FEW_WEIGHTS = 64
+
 
 def right_columns(
     classes: NDArray[Any], sample_y: ArrayLike | None, sample: Sample
@@ -51,8 +54,9 @@ def quantized(
     net: onnx.ModelProto,
     sample: Sample,
     right: NDArray[np.intp] | None,
+    dtype: str,
 ) -> bytes:
-    """Return the file with weights of int8, in the way that changes least.
+    """Return the file with narrow weights, in the way that changes least.
 
     Parameters
     ----------
@@ -66,17 +70,19 @@ def quantized(
         The rows to judge by.
     right : ndarray of shape (n_samples,) or None
         The columns of the right labels, if they are known.
+    dtype : {"int8", "float16"}
+        The dtype of the weights.
 
     Raises
     ------
     ValueError
-        If onnxruntime cannot quantize the net, or the file gets no smaller.
+        If the net cannot be quantized, or the file gets no smaller.
     """
-    kind, int8, proba = _best(assemble, net, sample)
+    kind, small, proba = _best(assemble, net, sample, dtype)
     labels, before = proba.argmax(axis=1), sample.proba.argmax(axis=1)
     report: dict[str, Any] = {
         "kind": kind,
-        "bytes_int8": len(int8),
+        f"bytes_{dtype}": len(small),
         "bytes_float32": len(data),
         "agreement": float((labels == before).mean()),
         "max_difference": difference_of(proba, sample.proba),
@@ -84,42 +90,76 @@ def quantized(
         "sample": "given" if sample.given else "made up",
     }
     if right is not None:
-        report["accuracy_int8"] = float((labels == right).mean())
+        report[f"accuracy_{dtype}"] = float((labels == right).mean())
         report["accuracy_float32"] = float((before == right).mean())
-    int8 = _with_report(int8, report)
-    if len(int8) >= len(data):
+    small = _with_report(small, report, f"bytes_{dtype}")
+    if len(small) >= len(data):
         raise ValueError(
-            f"int8 makes this file no smaller: {len(int8):,} bytes, and {len(data):,} "
-            "in float32. Use quantize=None"
+            f"{dtype} makes this file no smaller: {len(small):,} bytes, and "
+            f"{len(data):,} in float32. Use quantize=None"
         )
     if report["agreement"] < _AGREEMENT:
         warn(
-            f"int8 changes the label of {1 - report['agreement']:.1%} of the "
+            f"{dtype} changes the label of {1 - report['agreement']:.1%} of the "
             f"{len(sample.proba)} rows of the sample. Use quantize=None, or sample="
         )
-    return int8
+    return small
 
 
 def _best(
-    assemble: Callable[[onnx.ModelProto], bytes], net: onnx.ModelProto, sample: Sample
+    assemble: Callable[[onnx.ModelProto], bytes],
+    net: onnx.ModelProto,
+    sample: Sample,
+    dtype: str,
 ) -> tuple[str, bytes, NDArray[np.float64]]:
     """Return the kind, file and probabilities of the way that changes least."""
     tried: list[tuple[float, float, str, bytes, NDArray[np.float64]]] = []
     failure: Exception | None = None
-    for kind in ("dynamic", "static") if sample.given else ("dynamic",):
+    for kind in _kinds(dtype, sample):
         try:
-            int8 = assemble(_int8_net(net, kind, sample.net_rows))
-            proba = OnnxClassifier(int8).predict_proba(sample.rows)
+            narrow = _float16_net if kind == "weights" else _int8_net
+            small = assemble(narrow(net, kind, sample.net_rows))
+            proba = OnnxClassifier(small).predict_proba(sample.rows)
         except Exception as error:
             failure = error
             continue
         agreement = (proba.argmax(axis=1) == sample.proba.argmax(axis=1)).mean()
         difference = difference_of(proba, sample.proba)
-        tried.append((agreement, -difference, kind, int8, proba))
+        tried.append((agreement, -difference, kind, small, proba))
     if not tried:
-        problem = f"onnxruntime cannot make int8 of this net ({reason(failure)})"
+        problem = f"{dtype} is not possible for this net ({reason(failure)})"
         raise ValueError(f"{problem}: use quantize=None") from failure
     return max(tried, key=itemgetter(0, 1))[2:]
+
+
+def _kinds(dtype: str, sample: Sample) -> list[str]:
+    """Return the ways to make the weights narrow."""
+    if dtype == "float16":
+        return ["weights"]
+    return ["dynamic", "static"] if sample.given else ["dynamic"]
+
+
+def _float16_net(net: onnx.ModelProto, *_: Any) -> onnx.ModelProto:
+    """Return a net whose large weights are float16, and are cast before they are used.
+
+    Runtimes make this cast once, when they load the file.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    net = copy.deepcopy(net)
+    graph = net.graph
+    used = {name for n in graph.node if n.op_type in _QUANTIZED for name in n.input}
+    for weights in graph.initializer:
+        values, name = numpy_helper.to_array(weights), weights.name
+        if name not in used or values.dtype != "f4" or values.size <= _FEW_WEIGHTS:
+            continue
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            raise ValueError("a weight is too large")
+        small = numpy_helper.from_array(values.astype(np.float16), f"{name}_16")
+        weights.CopyFrom(small)
+        cast = helper.make_node("Cast", [small.name], [name], to=TensorProto.FLOAT)
+        graph.node.insert(0, cast)
+    return net
 
 
 def _int8_net(
@@ -157,14 +197,14 @@ class _Feed:
         return next(self.feeds, None)
 
 
-def _with_report(data: bytes, report: dict[str, Any]) -> bytes:
+def _with_report(data: bytes, report: dict[str, Any], size_name: str) -> bytes:
     """Put a report into the metadata, with the size of the file that holds it."""
     import onnx
 
     model = onnx.load_from_string(data)
     entry = model.metadata_props.add(key="skdistill.quantization")
     entry.value = json.dumps(report)
-    while (size := model.ByteSize()) != report["bytes_int8"]:
-        report["bytes_int8"] = size
+    while (size := model.ByteSize()) != report[size_name]:
+        report[size_name] = size
         entry.value = json.dumps(report)
     return bytes(model.SerializeToString())

@@ -1,17 +1,19 @@
+import copy
 import json
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from sklearn.utils.fixes import parse_version
 
 from skdistill import make_student
-from skdistill.deploy import OnnxClassifier, _int8, to_onnx
+from skdistill.deploy import OnnxClassifier, _quantized, to_onnx
 from tests.deploy.conftest import distilled, metadata_of
 
 
-def int8_report(made):
+def report_of(made):
     return json.loads(metadata_of(made)["skdistill.quantization"])
 
 
@@ -20,7 +22,7 @@ def test_int8(wide_student, data, given, recwarn):
     sample = data[0] if given else None
     float32 = to_onnx(wide_student, sample=sample)
     made = to_onnx(wide_student, quantize="int8", sample=sample)
-    report = int8_report(made)
+    report = report_of(made)
     assert report["bytes_int8"] == len(made) < 0.7 * len(float32)
     assert report["bytes_float32"] == len(float32)
     assert report["n_rows"] == (90 if given else 256)
@@ -37,7 +39,7 @@ def test_int8(wide_student, data, given, recwarn):
 
 @pytest.mark.parametrize("better", ["dynamic", "static"])
 def test_int8_keeps_what_changes_less(wide_student, data, monkeypatch, better):
-    honest = _int8._int8_net
+    honest = _quantized._int8_net
 
     def spoil_the_other(net, kind, rows):
         made = honest(net, kind, rows)
@@ -47,16 +49,16 @@ def test_int8_keeps_what_changes_less(wide_student, data, monkeypatch, better):
             del node.attribute[:]
         return made
 
-    monkeypatch.setattr(_int8, "_int8_net", spoil_the_other)
+    monkeypatch.setattr(_quantized, "_int8_net", spoil_the_other)
     made = to_onnx(wide_student, quantize="int8", sample=data[0])
-    assert int8_report(made)["kind"] == better
+    assert report_of(made)["kind"] == better
 
 
 def test_int8_reports_its_accuracy_where_the_labels_are_known(wide_student, data):
     X, y = data
     labels = wide_student.classes_[y]
     made = to_onnx(wide_student, quantize="int8", sample=X, sample_y=labels)
-    report = int8_report(made)
+    report = report_of(made)
     assert report["accuracy_int8"] == OnnxClassifier(made).score(X, labels)
     assert report["accuracy_float32"] == wide_student.score(X, labels)
     for wrong in (labels[1:], ["no such label"] * len(X)):
@@ -67,14 +69,14 @@ def test_int8_reports_its_accuracy_where_the_labels_are_known(wide_student, data
 def test_int8_uses_the_way_that_works(wide_student, data, monkeypatch):
     monkeypatch.setattr("onnxruntime.quantization.quantize_dynamic", None)
     made = to_onnx(wide_student, quantize="int8", sample=data[0])
-    assert int8_report(made)["kind"] == "static"
+    assert report_of(made)["kind"] == "static"
     with pytest.raises(ValueError, match="quantize=None") as info:
         to_onnx(wide_student, quantize="int8")
     assert isinstance(info.value.__cause__, TypeError)
 
 
 def test_int8_warns_of_changed_labels(wide_student, data, monkeypatch):
-    monkeypatch.setattr(_int8, "_AGREEMENT", 1.1)
+    monkeypatch.setattr(_quantized, "_AGREEMENT", 1.1)
     with pytest.warns(UserWarning, match="int8 changes the label") as record:
         to_onnx(wide_student, quantize="int8", sample=data[0])
     assert record[0].filename == __file__
@@ -89,7 +91,7 @@ def test_int8_that_is_no_smaller(net_student, tmp_path):
 def test_int8_of_images(image_student):
     clf, images = image_student
     made = to_onnx(clf, quantize="int8", sample=images)
-    assert len(made) < int8_report(made)["bytes_float32"]
+    assert len(made) < report_of(made)["bytes_float32"]
 
 
 @pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
@@ -101,6 +103,41 @@ def test_int8_of_encoded_numbers(data, numeric):
             to_onnx(clf, quantize="int8", sample=data[0])
         return
     made = to_onnx(clf, quantize="int8", sample=data[0])
-    report = int8_report(made)
+    report = report_of(made)
     assert len(made) < 0.75 * report["bytes_float32"]
     assert report["agreement"] > 0.95
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_float16(wide_student, data, given):
+    X, y = data
+    float32 = to_onnx(wide_student)
+    known = {"sample": X, "sample_y": wide_student.classes_[y]} if given else {}
+    made = to_onnx(wide_student, quantize="float16", **known)
+    report = report_of(made)
+    module = wide_student.student_[-1].module_
+    weights = [weight for weight in module.parameters() if weight.numel() > 64]
+    saved = 2 * sum(weight.numel() for weight in weights)
+    assert len(float32) - saved < len(made) < len(float32) - saved + 1500
+    assert report["bytes_float16"] == len(made)
+    assert report["bytes_float32"] == len(float32)
+    assert report["kind"] == "weights"
+    file, expected = OnnxClassifier(made), wide_student.predict_proba(X)
+    difference = np.abs(file.predict_proba(X) - expected).max()
+    assert 0 < difference < 1e-2
+    if given:
+        assert report["max_difference"] == difference
+        assert report["accuracy_float16"] == file.score(X, known["sample_y"])
+    onnx.checker.check_model(onnx.load_from_string(made), full_check=True)
+    kinds = [t.data_type for t in onnx.load_from_string(made).graph.initializer]
+    assert kinds.count(onnx.TensorProto.FLOAT16) == len(weights)
+
+
+def test_float16_of_weights_that_are_too_large(wide_student):
+    clf = copy.deepcopy(wide_student)
+    with torch.no_grad():
+        clf.student_[-1].module_.layers[0].weight[0, 0] = 1e5
+    with pytest.raises(
+        ValueError, match=r"float16 is not possible .*use quantize=None"
+    ):
+        to_onnx(clf, quantize="float16")

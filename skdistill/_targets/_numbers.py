@@ -99,7 +99,7 @@ class Numbers:
 
     # Teachers
 
-    def check_teacher(self, teacher: Any) -> None:
+    def check_teacher(self, teacher: Any, y: Any = None) -> None:
         """Raise a TypeError for what cannot be a teacher."""
         name = type(teacher).__name__
         if isinstance(teacher, type):

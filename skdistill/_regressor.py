@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skdistill._base import BaseDistiller, may_train_on
+from skdistill._pickling import LEFT_OUT
 from skdistill._students._student import net_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbers import Numbers
@@ -186,20 +187,25 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         # A teacher and a student are checked in fit, which says what to do about them.
         "teacher": "no_validation",
         "student": "no_validation",
-        "alpha": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both"), callable],
+        "alpha": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 1, closed="both"),
+            callable,
+            LEFT_OUT,
+        ],
         # So are the losses, by the module that knows them.
         "loss": "no_validation",
         "feature_loss": "no_validation",
         "feature_weight": [Interval(Real, 0, None, closed="left")],
         "relation_loss": "no_validation",
         "relation_weight": [Interval(Real, 0, None, closed="left")],
-        "teacher_features": [str, callable],
+        "teacher_features": [str, callable, LEFT_OUT],
         "student_layer": [str, None],
         "soft_labels": [StrOptions(set(METHODS))],
-        "cv": ["cv_object"],
+        "cv": ["cv_object", LEFT_OUT],
         "teacher_weights": ["array-like", None],
         "extrapolation": [Interval(Real, 0, None, closed="left"), None],
-        "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None],
+        "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None, LEFT_OUT],
         "memory": "no_validation",
         "pickle_teacher": ["boolean"],
         "n_jobs": [Integral, None],

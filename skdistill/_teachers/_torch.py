@@ -11,8 +11,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_array, gen_batches
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import RegressorTags, check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from skdistill._targets._columns import check_classes
 from skdistill.utils._layers import NoFeaturesError, Watch, as_weights
@@ -24,6 +26,10 @@ from skdistill.utils._validation import check_one_input
 from skdistill.utils._warnings import warn
 
 _ONE_AT_A_TIME = ForkSafeLock()
+
+
+def _has_classes(teacher: TorchTeacher) -> bool:
+    return teacher.output != "values"
 
 
 class TorchTeacher(ClassifierMixin, BaseEstimator):
@@ -38,11 +44,12 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         callable is called with the rows as a numpy array, and returns an array or a
         tensor. The output must have the shape (n_samples, n_classes). If it is a tuple,
         its first item is used, and of a dict or an object with ``logits``, these.
-    classes : array-like of shape (n_classes,)
-        The labels of the output columns.
-    output : {"logits", "proba"}, default="logits"
-        Whether the output is logits (any real numbers) or probabilities. There is a
-        warning if logits look like probabilities.
+    classes : array-like of shape (n_classes,), default=None
+        The labels of the output columns. Not for "values".
+    output : {"logits", "proba", "values"}, default="logits"
+        Whether the output is logits (any real numbers), probabilities, or the numbers
+        that a regressor predicts, of shape (n_samples,) or (n_samples, n_targets).
+        There is a warning if logits look like probabilities.
     batch_size : int, default=1024
         The number of rows in each call of the module. A smaller number needs less
         memory.
@@ -50,11 +57,12 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels of the columns.
+        The labels of the columns. Not for "values".
 
     See Also
     --------
     DistilledClassifier : Trains a small net to give the teacher's probabilities.
+    DistilledRegressor : Trains a small net to give the teacher's "values".
 
     Notes
     -----
@@ -71,19 +79,21 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     array([[0.5, 0.5]])
     >>> teacher.predict(np.array([[1.0, 3.0], [2.0, 1.0]]))
     array(['dog', 'cat'], dtype='<U3')
+    >>> TorchTeacher(torch.nn.Flatten(0), output="values").predict([[1.5], [2.5]])
+    array([1.5, 2.5])
     """
 
     _parameter_constraints: dict = {
         "module": [callable],
         "classes": "no_validation",  # classes_ says what is wrong with them
-        "output": [StrOptions({"logits", "proba"})],
+        "output": [StrOptions({"logits", "proba", "values"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
         self,
         module: torch.nn.Module | Callable[..., Any],
-        classes: ArrayLike,
+        classes: ArrayLike | None = None,
         *,
         output: str = "logits",
         batch_size: int = 1024,
@@ -101,6 +111,8 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> NDArray[Any]:
+        if not _has_classes(self):
+            raise AttributeError("output='values' has no classes")
         return check_classes(self.classes)
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> TorchTeacher:
@@ -123,6 +135,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         """Whether ``predict_log_proba`` is computed from logits."""
         return self.output == "logits"
 
+    @available_if(_has_classes)
     @underflow_is_zero
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the logarithm of the probability of each class.
@@ -146,6 +159,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         with np.errstate(divide="ignore"):
             return np.log(outputs)
 
+    @available_if(_has_classes)
     @underflow_is_zero
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -164,7 +178,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         return softmax(outputs, axis=1) if self.output == "logits" else outputs
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the most probable class of each row.
+        """Return the most probable class, or the numbers, of each row.
 
         Parameters
         ----------
@@ -174,9 +188,40 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            The predicted labels.
+            The predicted labels; of "values", float64, also of shape (n_samples,
+            n_targets).
         """
-        return self.classes_[self._outputs(X).argmax(axis=1)]
+        outputs = self._outputs(X)
+        return self.classes_[outputs.argmax(axis=1)] if _has_classes(self) else outputs
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy, or R2 of "values".
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            The rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The labels, or numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows.
+
+        Returns
+        -------
+        score : float
+            The score.
+        """
+        metric = accuracy_score if _has_classes(self) else r2_score
+        return float(metric(y, self.predict(X), sample_weight=sample_weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if not _has_classes(self):
+            tags.estimator_type, tags.classifier_tags = "regressor", None
+            tags.regressor_tags = RegressorTags()
+        return tags
 
     @underflow_is_zero
     def hidden_features(
@@ -229,6 +274,8 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
                 for rows in gen_batches(len(X), self.batch_size)
             ]
         stacked = np.concatenate(outputs).astype(np.float64)
+        if not _has_classes(self):
+            return stacked
         expected = (len(X), len(self.classes_))
         if stacked.shape != expected:
             raise ValueError(

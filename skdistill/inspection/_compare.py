@@ -15,10 +15,10 @@ from sklearn.utils._param_validation import validate_params
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight
 
-from skdistill._classifier import DistilledClassifier
+from skdistill._base import BaseDistiller
 from skdistill._pickling import LeftOut
-from skdistill._targets._classes import Classes
-from skdistill.inspection._comparison import METRICS, Comparison
+from skdistill._targets._target import Target
+from skdistill.inspection._comparison import Comparison
 from skdistill.inspection._measures import costs, scores
 from skdistill.inspection._models import Rows, fit_models
 from skdistill.utils._underflow import underflow_is_zero
@@ -56,7 +56,7 @@ def compare(
 
     - "teacher": the teacher as it is, without ``calibrate_teacher``. An unfitted
       teacher is fitted on the training rows, once for each split. Of a list of
-      teachers, the probabilities are averaged.
+      teachers, the probabilities, or predictions, are averaged.
     - "labels alone": the net of the student, with the same preprocessing, trained on
       the labels only: ``alpha=0``, without other losses and without further rows. It
       holds out 15 % of the training rows, and keeps the weights of the epoch with the
@@ -65,17 +65,18 @@ def compare(
 
     Parameters
     ----------
-    clf : DistilledClassifier, or Pipeline that ends in one
+    clf : DistilledClassifier or DistilledRegressor, or Pipeline that ends in one
         Fitted or not. It is cloned and stays as it is.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         The rows, in the form that ``clf`` accepts. If the teacher is fitted, pass rows
         that it was not fitted on, because otherwise the scores of the teacher and of
         the student are too high. The verdict reminds you of this.
-    y : array-like of shape (n_samples,)
-        The labels.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        The labels, or the numbers.
     cv : int, cross-validation splitter or iterable of (train, test), default=5
         The splits, at least 2. An int gives stratified folds without shuffling, as in
-        :func:`sklearn.model_selection.cross_validate`. For folds by groups, pass
+        :func:`sklearn.model_selection.cross_validate`; for numbers, by which tables are
+        often sorted, it gives shuffled folds. For folds by groups, pass
         ``list(splitter.split(X, y, groups))``.
     sample_weight : array-like of shape (n_samples,) or float, default=None
         The weights of the rows in the trainings and in the scores.
@@ -95,8 +96,8 @@ def compare(
     Raises
     ------
     TypeError
-        If ``clf`` is neither a :class:`~skdistill.DistilledClassifier` nor a pipeline
-        that ends in one.
+        If ``clf`` is neither a :class:`~skdistill.DistilledClassifier` or
+        :class:`~skdistill.DistilledRegressor` nor a pipeline that ends in one.
     ValueError
         If ``clf`` has no teacher, or there are fewer than 2 splits.
 
@@ -123,13 +124,14 @@ def compare(
     """
     steps, clf = _taken_apart(clf)
     _check_teachers(clf)
-    y = Classes().check_y(y, X)
+    target = clf._target()
+    labels: NDArray[Any] = target.check_y(y, X)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
-    rows, known = (X, y, sample_weight), np.unique(y)
-    splits = _splits(cv, X, y)
+    rows, known = (X, labels, sample_weight), np.unique(labels)
+    splits = _splits(cv, X, labels, target)
     rng = check_random_state(clf.random_state if random_state is None else random_state)
     seeds = rng.randint(2**31 - 1, size=len(splits)).tolist()
     records = Parallel(n_jobs=n_jobs)(
@@ -138,37 +140,41 @@ def compare(
         )
         for (train, test), seed in zip(splits, seeds, strict=True)
     )
-    shares = [len(y[test]) / len(y[train]) for train, test in splits]
+    shares = [len(labels[test]) / len(labels[train]) for train, test in splits]
     has_fitted_teacher = any(map(is_fitted, listed(clf.teacher)))
     return Comparison(_joined(records), float(np.mean(shares)), has_fitted_teacher)
 
 
-def _taken_apart(clf: Any) -> tuple[list[Any], DistilledClassifier]:
-    """Return the steps in front of a DistilledClassifier, and itself."""
+def _taken_apart(clf: Any) -> tuple[list[Any], BaseDistiller]:
+    """Return the steps in front of an estimator that distills, and itself."""
     steps: list[Any] = []
     while isinstance(clf, Pipeline):
         steps += [step for _, step in active(clf.steps[:-1])]
         clf = clf.steps[-1][1]
-    if not isinstance(clf, DistilledClassifier):
+    if not isinstance(clf, BaseDistiller):
         raise TypeError(
-            "compare takes a DistilledClassifier, or a Pipeline that ends in one, got "
-            f"{clf!r:.80}. Of a fitted search, pass its best_estimator_"
+            "compare takes a DistilledClassifier or DistilledRegressor, or a Pipeline "
+            f"that ends in one, got {clf!r:.80}. Of a fitted search, pass its "
+            "best_estimator_"
         )
     return steps, clf
 
 
-def _check_teachers(clf: DistilledClassifier) -> None:
+def _check_teachers(clf: BaseDistiller) -> None:
     if isinstance(clf.teacher, LeftOut | None):
         raise ValueError(
-            "compare scores the teacher, and this DistilledClassifier has none: "
+            f"compare scores the teacher, and this {type(clf).__name__} has none: "
             "set_params(teacher=...)"
         )
     for teacher in listed(clf.teacher):
-        Classes().check_teacher(teacher)
+        clf._target().without_columns().check_teacher(teacher)
 
 
-def _splits(cv: Any, X: Any, y: NDArray[Any]) -> list[Any]:
-    splits = list(check_cv(cv, y, classifier=True).split(X, y))
+def _splits(cv: Any, X: Any, y: NDArray[Any], target: Target) -> list[Any]:
+    if target.task == "classification":
+        splits = list(check_cv(cv, y, classifier=True).split(X, y))
+    else:
+        splits = target.folds(cv, X, y)
     if len(splits) < 2:
         raise ValueError(
             f"compare needs at least 2 splits, and cv has {len(splits)}: pass cv=5"
@@ -183,7 +189,7 @@ def _part(rows: Rows, which: Any) -> Rows:
 
 
 def _on_split(
-    clf: DistilledClassifier,
+    clf: BaseDistiller,
     steps: list[Any],
     train: Rows,
     test: Rows,
@@ -210,7 +216,7 @@ def _joined(
     return {
         model: {
             metric: np.array([record[model][metric] for record in records])
-            for metric in METRICS
+            for metric in records[0][model]
         }
         for model in records[0]
     }

@@ -16,8 +16,9 @@ from skdistill.utils._optional import require
 from skdistill.utils._text import aligned, html_table
 
 # 1 for scores of which more is better, -1 for the others. Costs have no gap.
-_SIGNS = {"accuracy": 1, "log_loss": -1, "brier": -1, "agreement": 1}
-METRICS = (*_SIGNS, "bytes", "row_us", "batch_ms", "fit_s")
+_SIGNS_OF_CLASSES = {"accuracy": 1, "log_loss": -1, "brier": -1, "agreement": 1}
+_SIGNS_OF_NUMBERS = {"r2": 1, "rmse": -1, "rmse_to_teacher": -1}
+_SIGNS = _SIGNS_OF_CLASSES | _SIGNS_OF_NUMBERS
 
 # The probability with which a difference by chance alone is called clear.
 _LEVEL = 0.05
@@ -54,7 +55,7 @@ class Comparison:
     ----------
     results : dict of dicts of ndarray of shape (n_splits,)
         The value of each metric on each split, ``results[model][metric]``. The models
-        are "teacher", "labels alone" and "student". The metrics are:
+        are "teacher", "labels alone" and "student". The metrics of a classifier are:
 
         - "accuracy".
         - "log_loss": see :func:`sklearn.metrics.log_loss`. Less is better.
@@ -65,11 +66,21 @@ class Comparison:
           0 for the right class does not dominate it.
         - "agreement": the share of rows for which a model predicts the same class as
           the teacher.
+
+        Those of a regressor, in the mean of the targets, are:
+
+        - "r2": see :func:`sklearn.metrics.r2_score`.
+        - "rmse": see :func:`sklearn.metrics.root_mean_squared_error`. Less is better.
+        - "rmse_to_teacher": the same with the predictions of the teacher in place of
+          the true numbers.
+
+        Those of both are:
+
         - "bytes": the size of the file that :func:`joblib.dump` writes without
           compression, or NaN if the model cannot be pickled. The file of a net includes
           its history, which is longer if rows are held out.
         - "row_us": microseconds for one row, the median of 20 calls of
-          ``predict_proba``.
+          ``predict_proba``, or of ``predict`` of a regressor.
         - "batch_ms": milliseconds for 1,000 rows, the median of 5 calls. The test rows
           are repeated if there are fewer.
         - "fit_s": seconds of the training. That of the student includes the soft
@@ -77,8 +88,8 @@ class Comparison:
           ``soft_labels="out_of_bag"``, or for ``alpha="auto"`` if that is measured. The
           teacher's is NaN if it was fitted before.
 
-        Steps of a pipeline in front of the :class:`~skdistill.DistilledClassifier`
-        count in the sizes and times of all models, except "fit_s".
+        Steps of a pipeline in front of the estimator count in the sizes and times of
+        all models, except "fit_s".
     test_share : float
         The number of test rows of a split divided by its training rows, on average.
     has_fitted_teacher : bool
@@ -114,7 +125,9 @@ class Comparison:
         the standard error of this ratio. Both are NaN if the teacher is not clearly
         better than the net.
         """
-        return {metric: self._share(metric) for metric in _SIGNS}
+        return {
+            metric: self._share(metric) for metric in self.metrics if metric in _SIGNS
+        }
 
     @property
     def summary(self) -> dict[str, dict[str, tuple[float, float]]]:
@@ -126,7 +139,7 @@ class Comparison:
             model: {metric: self._spread(values) for metric, values in result.items()}
             for model, result in self.results.items()
         }
-        nothing = dict.fromkeys(METRICS, (np.nan, np.nan))
+        nothing = dict.fromkeys(self.metrics, (np.nan, np.nan))
         return {**summary, "gap closed": nothing | self.gap_closed}
 
     @property
@@ -156,7 +169,7 @@ class Comparison:
         return pandas.DataFrame(
             {
                 (metric, part): {name: row[metric][i] for name, row in summary.items()}
-                for metric in METRICS
+                for metric in self.metrics
                 for i, part in enumerate(("mean", "error"))
             }
         )
@@ -169,8 +182,13 @@ class Comparison:
         return f"{html_table(self._table())}<p>{escape(self.verdict)}</p>"
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the metrics."""
+        return tuple(self.results["student"])
+
+    @property
     def _n_splits(self) -> int:
-        return len(self.results["student"]["accuracy"])
+        return len(self.results["student"]["bytes"])
 
     def _spread(self, values: NDArray[np.float64]) -> tuple[float, float]:
         """Return the mean over splits, and its corrected standard error."""
@@ -200,23 +218,32 @@ class Comparison:
     def _table(self) -> list[list[str]]:
         summary = self.summary
         table = [["", *summary]]
-        for metric in METRICS:
+        for metric in self.metrics:
             cells = (_cell(name, metric, row[metric]) for name, row in summary.items())
             table.append([metric, *cells])
         return table
 
     def _judgment(self) -> str:
-        gain, gap = (self._ahead(model, "accuracy") for model in ("student", "teacher"))
+        main = "accuracy" if "accuracy" in self.metrics else "rmse"
+        gain, gap = (self._ahead(model, main) for model in ("student", "teacher"))
         helped, better = self._sign(gain), self._sign(gap)
         if helped == better == 1:
             return (
-                f"distilling closes {percent(self._share('accuracy'))} of the gap in "
-                "accuracy between the net trained on labels alone and the teacher"
+                f"distilling closes {percent(self._share(main))} of the gap in "
+                f"{main} between the net trained on labels alone and the teacher"
             )
         head = _HEADS[helped] if helped else _HEADS_IF_NOT_CLEAR[better]
+        if main == "accuracy":
+            return (
+                f"{head}: the teacher is {_points(self._spread(gap))}, and the student "
+                f"{_points(self._spread(gain))}, than the same net trained on labels "
+                "alone"
+            )
+        unit = self.results["labels alone"][main].mean()
+        of_teacher, of_student = (_errors(self._spread(d / unit)) for d in (gap, gain))
         return (
-            f"{head}: the teacher is {_points(self._spread(gap))}, and the student "
-            f"{_points(self._spread(gain))}, than the same net trained on labels alone"
+            f"{head}: the error (rmse) of the teacher is {of_teacher}, and that of the "
+            f"student {of_student}, than that of the same net trained on labels alone"
         )
 
     def _savings(self) -> str:
@@ -235,7 +262,7 @@ def _cell(model: str, metric: str, spread: tuple[float, float]) -> str:
         return "-"
     if model == "gap closed":
         return percent(spread)
-    if metric in _SIGNS:
+    if metric in _SIGNS and "rmse" not in metric:
         return "{:.4f} ± {:.4f}".format(*spread)
     mean, error = spread
     return f"{mean:,.0f} ± {error:,.0f}" if mean >= 100 else f"{mean:.3g} ± {error:.2g}"
@@ -244,6 +271,12 @@ def _cell(model: str, metric: str, spread: tuple[float, float]) -> str:
 def percent(spread: tuple[float, float]) -> str:
     """Return a share and its error in percent."""
     return " ± ".join(f"{100 * share:.0f} %" for share in spread)
+
+
+def _errors(spread: tuple[float, float]) -> str:
+    mean, error = spread
+    less = "less" if mean >= 0 else "more"
+    return f"{100 * abs(mean):.1f} ± {100 * error:.1f} % {less}"
 
 
 def _points(spread: tuple[float, float]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill.inspection._comparison import METRICS, Comparison, percent
+from skdistill.inspection._comparison import Comparison, percent
 from skdistill.inspection._display import (
     MODEL_COLORS,
     MODEL_MARKERS,
@@ -20,6 +20,8 @@ _LABELS = {
     "log_loss": "log loss (less is better)",
     "brier": "Brier score (less is better)",
     "agreement": "agreement with the teacher",
+    "rmse": "root mean squared error (less is better)",
+    "rmse_to_teacher": "root mean squared difference to the teacher (less is better)",
     "bytes": "bytes of the file",
     "row_us": "microseconds for one row",
     "batch_ms": "milliseconds for 1,000 rows",
@@ -40,8 +42,9 @@ class ComparisonDisplay(Display):
     ----------
     comparison : Comparison
         What :func:`compare` has returned.
-    metric : str, default="accuracy"
-        One of the metrics of a :class:`Comparison`.
+    metric : str, default=None
+        One of the metrics of a :class:`Comparison`. None means the first one: the
+        accuracy, or R2.
 
     Attributes
     ----------
@@ -66,11 +69,11 @@ class ComparisonDisplay(Display):
     """
 
     comparison: Comparison
-    metric: str = "accuracy"
+    metric: str | None = None
 
     @classmethod
     def from_comparison(
-        cls, comparison: Comparison, *, metric: str = "accuracy", ax: Any = None
+        cls, comparison: Comparison, *, metric: str | None = None, ax: Any = None
     ) -> ComparisonDisplay:
         """Show one metric of a comparison.
 
@@ -78,8 +81,9 @@ class ComparisonDisplay(Display):
         ----------
         comparison : Comparison
             What :func:`compare` has returned.
-        metric : str, default="accuracy"
-            One of the metrics of a :class:`Comparison`.
+        metric : str, default=None
+            One of the metrics of a :class:`Comparison`. None means the first one: the
+            accuracy, or R2.
         ax : matplotlib.axes.Axes, default=None
             See :meth:`plot`.
 
@@ -93,8 +97,13 @@ class ComparisonDisplay(Display):
         ValueError
             If there is no such metric.
         """
-        check_option("metric", metric, METRICS)
+        if metric is not None:
+            check_option("metric", metric, comparison.metrics)
         return cls(comparison=comparison, metric=metric).plot(ax)
+
+    @property
+    def _metric(self) -> str:
+        return self.metric or self.comparison.metrics[0]
 
     def plot(self, ax: Any = None) -> ComparisonDisplay:
         """Draw the display.
@@ -112,10 +121,10 @@ class ComparisonDisplay(Display):
         ax = self._start(ax)
         results = self.comparison.results
         for place, (model, result) in enumerate(reversed(results.items())):
-            values = result[self.metric]
+            values = result[self._metric]
             color = MODEL_COLORS.get(model, ORANGE)
             ax.scatter(values, np.full(len(values), place - 0.18), s=12, color=color)
-            mean, error = self.comparison.summary[model][self.metric]
+            mean, error = self.comparison.summary[model][self._metric]
             ax.errorbar(
                 mean,
                 place,
@@ -126,12 +135,12 @@ class ComparisonDisplay(Display):
                 capsize=4,
             )
         ax.set_yticks(range(len(results)), reversed(results))
-        ax.set_xlabel(_LABELS.get(self.metric, self.metric))
+        ax.set_xlabel(_LABELS.get(self._metric, self._metric))
         ax.set_ylim(-0.5, len(results) - 0.5)
         ax.grid(axis="x", alpha=0.3)
-        if self.metric in _LOGARITHMIC:
+        if self._metric in _LOGARITHMIC:
             ax.set_xscale("log")
-        share = self.comparison.summary["gap closed"][self.metric]
+        share = self.comparison.summary["gap closed"][self._metric]
         if not np.isnan(share[0]):
             ax.set_title(f"the student closes {percent(share)} of the gap")
         return self
@@ -140,8 +149,8 @@ class ComparisonDisplay(Display):
     def alt_text(self) -> str:
         """A description for those who cannot see the picture."""
         means = [
-            f"{model} {row[self.metric][0]:.3g}"
+            f"{model} {row[self._metric][0]:.3g}"
             for model, row in self.comparison.summary.items()
             if model != "gap closed"
         ]
-        return f"Mean {self.metric}: {', '.join(means)}. {self.comparison.verdict}"
+        return f"Mean {self._metric}: {', '.join(means)}. {self.comparison.verdict}"

@@ -8,40 +8,44 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
+from sklearn.metrics import (
+    accuracy_score,
+    log_loss,
+    mean_squared_error,
+    r2_score,
+    root_mean_squared_error,
+)
 from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import unique_labels
 
-from skdistill._classifier import DistilledClassifier
 from skdistill._targets._columns import align
 from skdistill.inspection._models import Rows, names_of_columns
 from skdistill.metrics import agreement
-from skdistill.metrics._scorer import teacher_answer
-from skdistill.utils._costs import batch_of, dumped_bytes
+from skdistill.metrics._scorer import numbers_of_both, teacher_answer
+from skdistill.utils._costs import batch_of, dumped_bytes, method_of
 
 # The number of calls for a median time.
 _ROW_CALLS, _BATCH_CALLS = 20, 5
 
 
 def scores(
-    clf: DistilledClassifier,
-    models: dict[str, list[Any]],
-    test: Rows,
-    known: NDArray[Any],
+    clf: Any, models: dict[str, list[Any]], test: Rows, known: NDArray[Any]
 ) -> dict[str, dict[str, float]]:
     """Return the scores of each model.
 
     Parameters
     ----------
-    clf : DistilledClassifier
+    clf : DistilledClassifier or DistilledRegressor
         Defines how the teachers are averaged.
     models : dict
         The estimators that :func:`fit_models` has returned.
     test : tuple (X, y, sample_weight)
         The rows.
-    known : ndarray of shape (n_classes,)
+    known : ndarray of shape (n_labels,)
         The labels of all rows, training rows included.
     """
+    if clf._target().task == "regression":
+        return _scores_of_numbers(clf, models, test)
     X, y, weight = test
     labels = unique_labels(models["student"][0].classes_, known)
     proba, columns, _ = teacher_answer(
@@ -74,6 +78,26 @@ def scores(
     }
 
 
+def _scores_of_numbers(
+    reg: Any, models: dict[str, list[Any]], test: Rows
+) -> dict[str, dict[str, float]]:
+    X, y, weight = test
+    asked = {"teacher_weights": reg.teacher_weights, "remember": False}
+    said = {}
+    for name in ("labels alone", "student"):
+        [model] = models[name]
+        teacher, said[name] = numbers_of_both(models["teacher"], model, X, **asked)
+    weighted = {"sample_weight": weight}
+    return {
+        name: {
+            "r2": r2_score(y, pred, **weighted),
+            "rmse": root_mean_squared_error(y, pred, **weighted),
+            "rmse_to_teacher": root_mean_squared_error(teacher, pred, **weighted),
+        }
+        for name, pred in {"teacher": teacher, **said}.items()
+    }
+
+
 def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
     """Return the size of the file of a model, and the times of its predictions.
 
@@ -93,7 +117,7 @@ def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
             for step in steps:
                 ready = step.transform(ready)
             for estimator in estimators:
-                estimator.predict_proba(ready)
+                getattr(estimator, method_of(estimator))(ready)
 
         predict()
         return float(np.median(timeit.repeat(predict, number=1, repeat=n_calls)))

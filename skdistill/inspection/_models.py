@@ -15,10 +15,10 @@ from skorch.callbacks import EarlyStopping
 from skorch.dataset import ValidSplit
 from skorch.utils import noop
 
-from skdistill._classifier import DistilledClassifier
+from skdistill._base import BaseDistiller
 from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
-from skdistill._targets._classes import Classes
+from skdistill._targets._target import Target
 from skdistill._teachers._asking import fit, seeded_clone
 from skdistill.utils._params import is_auto
 from skdistill.utils._unwrap import listed
@@ -32,19 +32,19 @@ Rows = tuple[Any, NDArray[Any], Any]
 _HELD_OUT, _PATIENCE = 0.15, 30
 
 
-def names_of_columns(clf: DistilledClassifier) -> Any:
+def names_of_columns(clf: Any) -> Any:
     """Return ``classes`` if the parameter names the columns of fitted teachers."""
     return clf.classes if any(map(is_fitted, listed(clf.teacher))) else None
 
 
 def fit_models(
-    clf: DistilledClassifier, train: Rows, seed: int
+    clf: BaseDistiller, train: Rows, seed: int
 ) -> tuple[dict[str, list[Any]], dict[str, float]]:
     """Fit the models to compare on the training rows of a split.
 
     Parameters
     ----------
-    clf : DistilledClassifier
+    clf : DistilledClassifier or DistilledRegressor
         Not fitted, with a teacher.
     train : tuple (X, y, sample_weight)
         The rows.
@@ -68,65 +68,75 @@ def fit_models(
     X, y, weights = train
     weighted = (X, y, clf._target().weighted(y, weights))
     unfitted = [clone(one) if not is_fitted(one) else one for one in teachers]
-    seconds["teacher"] = _fit_teachers(teachers, weighted)
+    target = clf._target().without_columns()
+    seconds["teacher"] = _fit_teachers(teachers, weighted, target)
     measures = is_auto(clf.alpha) and clf._takes_tables()
     if clf.soft_labels == "out_of_bag" or measures:
         # Of a fitted teacher nobody knows which rows, or trees, are honest.
         seconds["student"] = _fit_student(student, unfitted, train)
     else:
-        student.set_params(classes=names_of_columns(clf))
+        if clf._target().task == "classification":
+            student.set_params(classes=names_of_columns(clf))
         seconds["student"] = _fit_student(student, teachers, train)
     twin = _twin(student, y, seed)
-    proba = _softened(y, student.classes_)
-    seconds["labels alone"] = _timed(twin.fit, *train, proba)
+    seconds["labels alone"] = _timed(twin.fit, *train, _given(student, y))
     models = {"teacher": teachers, "labels alone": [twin], "student": [student]}
     return models, seconds
 
 
-def _fit_student(
-    student: DistilledClassifier, teachers: list[Any], train: Rows
-) -> float:
+def _fit_student(student: Any, teachers: list[Any], train: Rows) -> float:
     several = isinstance(student.teacher, list | tuple)
     student.set_params(teacher=teachers if several else teachers[0])
     return _timed(student.fit, *train)
 
 
-def _fit_teachers(teachers: list[Any], train: Rows) -> float:
+def _fit_teachers(teachers: list[Any], train: Rows, target: Target) -> float:
     unfitted = [teacher for teacher in teachers if not is_fitted(teacher)]
     seconds = [
-        _timed(partial(fit, target=Classes()), teacher, *train) for teacher in unfitted
+        _timed(partial(fit, target=target), teacher, *train) for teacher in unfitted
     ]
     return sum(seconds) if seconds else np.nan
 
 
-def _twin(clf: DistilledClassifier, y: NDArray[Any], seed: int) -> DistilledClassifier:
+def _twin(clf: Any, y: NDArray[Any], seed: int) -> Any:
     """Return the net of a fitted student, to be trained on labels alone.
 
     The net keeps its best epoch. If the student chose its encoding of numbers in
     ``fit``, the net gets the same encoding.
     """
-    student = make_student() if clf.student is None else clone(clf.student)
+    task = clf._target().task
+    student = make_student(task=task) if clf.student is None else clone(clf.student)
     if numeric_of(student) == "auto":
         student[0].set_params(numeric=numeric_of(clf.student_))
     net = net_of(student)
     if net.train_split is None:
         counts = np.unique(y, return_counts=True)[1]
         stratified = counts.min() > 1 and _HELD_OUT * len(y) >= len(counts)
+        stratified &= task == "classification"
         net.train_split = ValidSplit(_HELD_OUT, stratified)
     own = net.callbacks if isinstance(net.callbacks, list) else []
     best = EarlyStopping(patience=_PATIENCE, load_best=True, sink=noop)
     net.callbacks = [*own, best]
-    return DistilledClassifier(
+    none = ("teacher", "feature_loss", "relation_loss", "cv", "augmenter")
+    twin = clone(clf).set_params(
+        **dict.fromkeys(none),
         student=student,
         alpha=0.0,
-        classes=clf.classes_,
-        class_weight=clf.class_weight,
+        soft_labels="auto",
+        teacher_features="auto",
         random_state=seed,
+        verbose=0,
     )
+    if task == "classification":
+        twin.set_params(classes=clf.classes_, calibrate_teacher=None)
+    return twin
 
 
-def _softened(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the labels as probabilities; one-hot ones would cause a warning."""
+def _given(student: Any, y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the labels as soft labels; one-hot ones would cause a warning."""
+    if student._target().task == "regression":
+        return y
+    classes = student.classes_
     return ((y[:, np.newaxis] == classes) + 1 / len(classes)) / 2
 
 

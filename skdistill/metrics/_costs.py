@@ -56,12 +56,12 @@ def size_scorer(
 def latency_scorer(
     estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
 ) -> float:
-    """Score a fitted classifier by its time for one row; less is better.
+    """Score a fitted estimator by its time for one row; less is better.
 
     Parameters
     ----------
-    estimator : classifier
-        A fitted classifier.
+    estimator : classifier or regressor
+        A fitted estimator. ``predict_proba`` is timed, or ``predict`` if there is none.
     X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
         At least one row. The first 100 rows are timed one by one, in turn.
     y, sample_weight : ignored
@@ -77,7 +77,7 @@ def latency_scorer(
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not a classifier.
+        If the estimator is neither a classifier nor a regressor.
     ValueError
         If X has no rows.
 

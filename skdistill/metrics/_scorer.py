@@ -8,20 +8,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skdistill._targets._classes import Classes
 from skdistill._targets._columns import align
+from skdistill._targets._numbers import Numbers
+from skdistill._targets._target import target_of
 from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import all_fitted
 
-_METRICS: dict[str, Callable[..., float]] = {
-    "agreement": agreement,
-    "neg_kl": lambda *proba, **weight: -kl_to_teacher(*proba, **weight),
+# By the task, the first one being that of "auto".
+_METRICS: dict[str, dict[str, Callable[..., float]]] = {
+    "classification": {
+        "agreement": agreement,
+        "neg_kl": lambda *proba, **weight: -kl_to_teacher(*proba, **weight),
+    },
+    "regression": {
+        "r2": r2_score,
+        "neg_rmse": lambda *pred, **weight: -root_mean_squared_error(*pred, **weight),
+    },
 }
+_NAMES = {"auto", *(name for metrics in _METRICS.values() for name in metrics)}
 
 
 class FidelityScorer:
@@ -39,10 +50,13 @@ class FidelityScorer:
         sample_weight: ArrayLike | None = None,
     ) -> float:
         """Score a fitted estimator; ``y`` is ignored."""
-        metric = _METRICS[self.metric] if isinstance(self.metric, str) else self.metric
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        teacher, student = proba_of_both(self.teacher, estimator, X)
-        return float(metric(teacher, student, **weight))
+        of_both, metric = proba_of_both, self.metric
+        if target_of(self.teacher).task == "regression":
+            of_both = numbers_of_both
+        if isinstance(metric, str):
+            metric = _metric(self.teacher, metric)
+        return float(metric(*of_both(self.teacher, estimator, X), **weight))
 
     def __repr__(self) -> str:
         return f"fidelity_scorer({self.teacher!r}, metric={self.metric!r})"
@@ -57,11 +71,11 @@ class FidelityScorer:
 
 
 @validate_params(
-    {"teacher": "no_validation", "metric": [StrOptions(set(_METRICS)), callable]},
+    {"teacher": "no_validation", "metric": [StrOptions(_NAMES), callable]},
     prefer_skip_nested_validation=True,
 )
 def fidelity_scorer(
-    teacher: Any, metric: str | Callable[..., float] = "agreement"
+    teacher: Any, metric: str | Callable[..., float] = "auto"
 ) -> FidelityScorer:
     """Make a scorer that compares a fitted student with its teacher.
 
@@ -72,13 +86,19 @@ def fidelity_scorer(
     Parameters
     ----------
     teacher : estimator, or list of estimators
-        A fitted classifier with ``predict_proba``. The probabilities of a list are
-        averaged. Clones of a search refer to the same object.
-    metric : {"agreement", "neg_kl"} or callable, default="agreement"
-        What is computed on the rows: :func:`agreement`; minus :func:`kl_to_teacher`;
-        or a function of the probabilities of the teacher and of the student, arrays of
-        shape (n_samples, n_classes), of which more must be better. If weights of the
-        rows are passed to the scorer, the function gets them as ``sample_weight``.
+        A fitted classifier with ``predict_proba``, or a fitted regressor. The
+        probabilities, or predictions, of a list are averaged. Clones of a search refer
+        to the same object.
+    metric : str or callable, default="auto"
+        What is computed on the rows. For classifiers, "agreement" is :func:`agreement`,
+        and "neg_kl" is minus :func:`kl_to_teacher`. For regressors, "r2" is
+        :func:`sklearn.metrics.r2_score` with the predictions of the teacher in place of
+        the true ones, and "neg_rmse" minus
+        :func:`sklearn.metrics.root_mean_squared_error`. "auto" means "agreement", or
+        "r2". A callable is a function of the probabilities of the teacher and of the
+        student, arrays of shape (n_samples, n_classes), or of their predictions, of
+        which more must be better. If weights of the rows are passed to the scorer, the
+        function gets them as ``sample_weight``.
 
     Returns
     -------
@@ -91,7 +111,7 @@ def fidelity_scorer(
     sklearn.exceptions.NotFittedError
         If the teacher is not fitted.
     ValueError
-        If ``metric`` is another string.
+        If ``metric`` is another string, or one for the other kind of teacher.
 
     See Also
     --------
@@ -125,7 +145,32 @@ def fidelity_scorer(
             "fidelity_scorer takes a fitted teacher, which all candidates are compared "
             "with: call teacher.fit first"
         )
+    if isinstance(metric, str):
+        _metric(teacher, metric)
     return FidelityScorer(teacher, metric)
+
+
+def _metric(teacher: Any, name: str) -> Callable[..., float]:
+    """Return the metric of a name, for the predictions of a teacher."""
+    task = target_of(teacher).task
+    known = _METRICS[task]
+    if name == "auto":
+        return next(iter(known.values()))
+    if name not in known:
+        raise ValueError(f"metric={name!r} is none for {task}: use one of {[*known]}")
+    return known[name]
+
+
+def numbers_of_both(
+    teacher: Any, estimator: Any, X: Any, **asked: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what a teacher and a student, regressors both, predict.
+
+    See :func:`proba_of_both` for the parameters.
+    """
+    answer = label(teacher, Question(X, target=Numbers(), **asked))
+    student = np.asarray(estimator.predict(X), np.float64)
+    return answer.values.reshape(student.shape), student
 
 
 @underflow_is_zero

@@ -38,14 +38,16 @@ def dumped_bytes(model: Any) -> int:
 
 
 def check_fitted(model: Any) -> None:
-    """Raise a TypeError or NotFittedError unless ``model`` is a fitted classifier."""
+    """Raise a TypeError or NotFittedError unless ``model`` is a fitted estimator."""
     name = type(model).__name__
     if isinstance(model, type):
-        raise TypeError(f"expected a classifier, got the class {model.__name__}")
-    if not hasattr(model, "fit") and not hasattr(model, "predict_proba"):
         raise TypeError(
-            f"expected a fitted classifier, got {name}. A torch module needs a "
-            "wrapper: TorchTeacher(module, classes=[...])"
+            f"expected a classifier or regressor, got the class {model.__name__}"
+        )
+    if not any(hasattr(model, part) for part in ("fit", "predict_proba", "predict")):
+        raise TypeError(
+            f"expected a fitted classifier or regressor, got {name}. A torch module "
+            "needs a wrapper: TorchTeacher(module, classes=[...])"
         )
     if not is_fitted(model):
         raise NotFittedError(f"this {name} is not fitted yet: call fit first")
@@ -56,12 +58,16 @@ def method_of(model: Any) -> str:
     name = type(model).__name__
     if hasattr(model, "__sklearn_tags__"):
         kind = get_tags(model).estimator_type
-        if kind not in ("classifier", None):
-            raise TypeError(f"expected a classifier, got {name} of kind {kind!r}")
+        if kind not in ("classifier", "regressor", None):
+            raise TypeError(
+                f"expected a classifier or regressor, got {name} of kind {kind!r}"
+            )
     for method in ("predict_proba", "predict"):
         if hasattr(model, method):
             return method
-    raise TypeError(f"expected a classifier, got {name}, which has no predict")
+    raise TypeError(
+        f"expected a classifier or regressor, got {name}, which has no predict"
+    )
 
 
 def batch_of(X: Any) -> Any:

@@ -140,7 +140,7 @@ def check_not_empty(X: Any) -> None:
 
 def check_one_input(X: Any) -> None:
     """Raise a TypeError for the inputs of a module that has several."""
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not issparse(X):  # a DOK matrix is a dict
         raise TypeError(
             f"X is a {type(X).__name__} of several inputs: pass one array or data "
             "frame, and let a module of your own take it apart, such as "

@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 
 from skdistill.inspection import Comparison
-from skdistill.inspection._comparison import METRICS
 
+# Those of classifiers, in the order of the table.
+SCORES = ("accuracy", "log_loss", "brier", "agreement")
+METRICS = (*SCORES, "bytes", "row_us", "batch_ms", "fit_s")
 MODELS = ["teacher", "labels alone", "student"]
 
 

@@ -7,9 +7,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.datasets import make_friedman1
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import r2_score
+from sklearn.metrics import root_mean_squared_error as rmse
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
@@ -19,13 +22,20 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder
 from sklearn.svm import LinearSVC
 from skorch.callbacks import Callback
 from torch import nn
 
-from skdistill import DistilledClassifier, TabularPreprocessor
+from skdistill import (
+    DistilledClassifier,
+    DistilledRegressor,
+    TabularPreprocessor,
+    make_student,
+)
+from skdistill._targets._numbers import Numbers
 from skdistill.augmentation import MUNGE
 from skdistill.inspection import _measures, compare
 from tests.conftest import small_student, table, tiny_net
@@ -490,7 +500,12 @@ def loaded(data, folder):
 @pytest.mark.parametrize(
     ("clf", "params", "error", "message"),
     [
-        (GaussianNB(), {}, TypeError, "takes a DistilledClassifier, .*got GaussianNB"),
+        (
+            GaussianNB(),
+            {},
+            TypeError,
+            "takes a DistilledClassifier or .*got GaussianNB",
+        ),
         (
             GridSearchCV(distilled(), {}),
             {},
@@ -517,3 +532,52 @@ def test_what_is_refused(data, tmp_path, fits, clf, params, error, message):
     with pytest.raises(error, match=message):
         compare(clf, **{"X": X, "y": y} | params)
     assert len(fits) == n_fits
+
+
+class Sine(LinearRegression):
+    def predict(self, X):
+        return np.sin(9 * X[:, 0])
+
+
+def test_regressors_are_compared_by_their_errors():
+    X, y = make_friedman1(120, 5, noise=0.5, random_state=0)
+    student = make_student((8,), task="regression", max_epochs=5)
+    teachers = [LinearRegression(), KNeighborsRegressor()]
+    reg = DistilledRegressor(
+        teachers, student, teacher_weights=[1, 3], augmenter=None, random_state=0
+    )
+    result = compare(reg, X, y, cv=3)
+    costs = ("bytes", "row_us", "batch_ms", "fit_s")
+    assert result.metrics == ("r2", "rmse", "rmse_to_teacher", *costs)
+    folds = Numbers().folds(3, X, y)
+    expected = []
+    for train, test in folds:
+        fitted = [clone(teacher).fit(X[train], y[train]) for teacher in teachers]
+        pred = np.average([one.predict(X[test]) for one in fitted], 0, weights=[1, 3])
+        expected.append([r2_score(y[test], pred), rmse(y[test], pred), 0.0])
+    for name, values in zip(result.metrics, np.transpose(expected), strict=False):
+        assert_allclose(result.results["teacher"][name], values, atol=1e-12)
+    assert "error (rmse) of the teacher is" in " ".join(str(result).split())
+    assert result.to_frame().loc["student", ("rmse", "mean")] > 0
+
+
+def test_a_regressor_that_closes_the_gap_is_told_so():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(300, 2))
+    y = np.sin(9 * X[:, 0])  # the teacher knows it without noise
+    teacher = Sine().fit(X, y)
+    noisy = y + rng.normal(scale=0.7, size=300)
+    student = make_student((32,), task="regression")
+    reg = DistilledRegressor(teacher, student, alpha=1.0, random_state=0)
+    result = compare(reg, X, noisy, cv=5)
+    assert "closes" in result.verdict
+    assert "gap in rmse" in result.verdict
+    assert result.gap_closed["rmse"][0] > 0.5
+
+
+def test_numbers_are_split_shuffled():
+    X = np.arange(60.0)[:, np.newaxis]
+    student = make_student((4,), task="regression", max_epochs=1)
+    reg = DistilledRegressor(LinearRegression(), student, augmenter=None)
+    result = compare(reg, X, X[:, 0], cv=3, random_state=0)
+    assert (result.results["teacher"]["r2"] > 0.99).all()

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skdistill.inspection._comparison import METRICS
-from tests.inspection.conftest import MODELS, accuracies, comparison
+from tests.inspection.conftest import METRICS, MODELS, accuracies, comparison
 
 
 def test_errors_are_corrected_for_training_rows_in_common():

@@ -8,11 +8,14 @@ from numpy.testing import assert_allclose
 from scipy.special import softmax
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.datasets import make_regression
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
 
 from skdistill.metrics import agreement, fidelity_scorer, kl_to_teacher
 from tests.conftest import FittedTeacher, RowTeacher
@@ -120,7 +123,7 @@ def test_copies_refer_to_the_same_teacher(forest):
 
 def test_prints_as_the_call_that_made_it():
     text = repr(fidelity_scorer(GaussianNB().fit([[0], [1]], [0, 1])))
-    assert text == "fidelity_scorer(GaussianNB(), metric='agreement')"
+    assert text == "fidelity_scorer(GaussianNB(), metric='auto')"
 
 
 def test_the_teacher_must_be_fitted():
@@ -146,3 +149,26 @@ def test_a_teacher_is_read_by_the_names_of_its_columns(data):
     student = RowTeacher()  # says the same, in order
     assert fidelity_scorer(Framed())(student, X) == 1
     assert fidelity_scorer([Framed(), Framed()], "neg_kl")(student, X) > -1e-6
+
+
+def test_regressors_are_compared_by_what_they_predict():
+    X, y = make_regression(40, 3, random_state=0)
+    teachers = [LinearRegression().fit(X, y), KNeighborsRegressor().fit(X, y)]
+    student = KNeighborsRegressor(2).fit(X, y)
+    said, ours = np.mean([one.predict(X) for one in teachers], 0), student.predict(X)
+    weight = np.arange(40.0)
+    for metric, expected in (
+        ("auto", r2_score(said, ours, sample_weight=weight)),
+        ("r2", r2_score(said, ours, sample_weight=weight)),
+        ("neg_rmse", -root_mean_squared_error(said, ours, sample_weight=weight)),
+    ):
+        found = fidelity_scorer(teachers, metric)(student, X, sample_weight=weight)
+        assert found == pytest.approx(expected)
+    assert fidelity_scorer(teachers[0], lambda a, b: a.shape[0])(student, X) == 40
+
+
+@pytest.mark.parametrize("metric", ["agreement", "neg_kl"])
+def test_a_metric_of_classes_is_none_of_a_regressor(metric):
+    teacher = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
+    with pytest.raises(ValueError, match=r"none for regression: use one of \['r2'"):
+        fidelity_scorer(teacher, metric)

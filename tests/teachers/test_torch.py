@@ -1,6 +1,7 @@
 """TorchTeacher: a module or function that is asked as a fitted classifier."""
 
 import threading
+import warnings
 from collections import OrderedDict
 from types import SimpleNamespace
 
@@ -10,11 +11,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skdistill import TorchTeacher
+from skdistill import DistilledRegressor, TorchTeacher, make_student
 
 
 class Spy(nn.Module):
@@ -361,3 +362,36 @@ def test_a_module_is_asked_by_one_thread_at_a_time(data32):
     module.second.join()
     assert module.modes == [False, False]
     assert module.training
+
+
+@pytest.mark.parametrize("n_targets", [None, 2])
+def test_values_are_what_a_regressor_predicts(n_targets, data32):
+    X, _ = data32
+    module = nn.Sequential(nn.Linear(4, n_targets or 1))
+    if n_targets is None:
+        module.append(nn.Flatten(0))
+    teacher = TorchTeacher(module, output="values")
+    with torch.no_grad():
+        expected = module(torch.from_numpy(X)).numpy()
+    assert_allclose(teacher.predict(X), expected, rtol=1e-6)
+    assert teacher.predict(X).dtype == np.float64
+    assert teacher.score(X, expected) == pytest.approx(1)
+    assert is_regressor(teacher)
+    assert not hasattr(teacher, "predict_proba")
+    assert not hasattr(teacher, "classes_")
+    student = make_student((8,), task="regression", max_epochs=20)
+    reg = DistilledRegressor(teacher, student, random_state=0).fit(X)
+    assert reg.predict(X).shape == expected.shape
+    assert reg.score(X, expected) > 0.8
+
+
+def test_hidden_features_of_a_regressor_are_those_of_its_module(data32):
+    X, y = data32
+    module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+    teacher = TorchTeacher(module, output="values")
+    assert teacher.hidden_features(X).shape == (len(X), 8)
+    student = make_student((8,), task="regression", max_epochs=2)
+    reg = DistilledRegressor(teacher, student, feature_loss="hint", alpha=0.5)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the R2 of the teacher")
+        assert "train_loss_feature" in reg.fit(X, y).history_[-1]

@@ -383,9 +383,10 @@ def size(model):
 
 
 def one_row(model, X, repeats=20):
-    """Return the median number of seconds that the probabilities of a row take."""
+    """Return the median number of seconds that the prediction of a row takes."""
     row = X[:1]
-    seconds = [timed(model.predict_proba, row)[1] for _ in range(repeats)]
+    predict = getattr(model, "predict_proba", model.predict)
+    seconds = [timed(predict, row)[1] for _ in range(repeats)]
     return np.median(seconds)
 
 

@@ -131,7 +131,9 @@ def test_a_loader_that_makes_no_batches_of_rows_is_refused(rows):
 
 
 @pytest.mark.parametrize("callbacks", [[], [Listens()]], ids=["loop", "skorch"])
-@pytest.mark.parametrize("size", [{"batch_size": 91}, {"train_split": SPLIT}], ids=str)
+@pytest.mark.parametrize(
+    "size", [{"batch_size": 91}, {"train_split": SPLIT}], ids=["all", "split"]
+)
 def test_fewer_rows_than_a_batch_are_refused_where_the_last_one_is_dropped(
     rows, size, callbacks
 ):

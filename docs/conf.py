@@ -62,6 +62,7 @@ sphinx_gallery_conf = {
         "../examples/teachers",
         "../examples/transfer_sets",
         "../examples/loss",
+        "../examples/numbers",
         "../examples/students",
         "../examples/choosing",
         "../examples/deployment",

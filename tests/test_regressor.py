@@ -189,6 +189,9 @@ def test_predictions_given_before_take_the_place_of_a_teacher(table, trees):
 TEACHERS = {
     "hist": HistGradientBoostingRegressor(max_iter=5),
     "gaussian process": GaussianProcessRegressor(optimizer=None, alpha=0.1),
+    "gaussian process in a pipeline": make_pipeline(
+        StandardScaler(), GaussianProcessRegressor(optimizer=None, alpha=0.1)
+    ),
     "pipeline": make_pipeline(StandardScaler(), Ridge()),
     "search": GridSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2),
     "stack": StackingRegressor([("ridge", Ridge())], Ridge(), cv=2),

@@ -14,7 +14,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdistill.utils._frames import check_frame, column_names, is_frame
-from skdistill.utils._unwrap import listed
+from skdistill.utils._unwrap import last_step, listed
 
 # Each number of a row whose sum of squares is less than this is finite in float32.
 _SAFE_SQUARES = 1e38
@@ -32,8 +32,9 @@ def is_fitted(teacher: Any) -> bool:
         return hasattr(teacher, "predict_proba") or hasattr(teacher, "predict")
     if not hasattr(teacher, "__sklearn_tags__"):  # not made by scikit-learn's rules
         return hasattr(teacher, "classes_") or not hasattr(teacher, "get_params")
-    if isinstance(teacher, GaussianProcessRegressor):
-        return hasattr(teacher, "X_train_")  # it predicts, by its prior, without a fit
+    _, last = last_step(teacher)
+    if isinstance(last, GaussianProcessRegressor):
+        return hasattr(last, "X_train_")  # it predicts, by its prior, without a fit
     try:
         check_is_fitted(teacher)
         return True

@@ -339,7 +339,7 @@ class BaseDistiller(
     ) -> Objective:
         """Return the terms of the loss, checked as far as they can be by now."""
         objective = Objective.of(self)
-        if is_auto(self.alpha) and y is None:
+        if is_auto(self.alpha) and (y is None or not self._target().measures):
             objective = replace(objective, alpha=1.0)
         elif is_auto(self.alpha) and incremental:
             alpha = getattr(self, "alpha_", objective.alpha)
@@ -490,6 +490,8 @@ class BaseDistiller(
         It is 0 for a row that is always learned from. Equal rows are held out together.
         """
         if extra is None or y is None or not self._takes_tables():
+            return None
+        if not self._target().measures:
             return None
         if objective.alpha == 1 and not is_auto(self.calibrate_teacher):
             return None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import d2_pinball_score
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
@@ -17,6 +18,7 @@ from skdistill._pickling import LEFT_OUT
 from skdistill._students._student import net_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbers import Numbers
+from skdistill._targets._quantiles import Quantiles, check_levels
 from skdistill._training._prediction import outputs_of
 from skdistill._transfer._question import METHODS
 from skdistill.utils._params import check_params
@@ -99,6 +101,13 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         The folds of "out_of_fold". None means 5. The rows of an int are shuffled.
     teacher_weights : array-like of shape (n_teachers,), default=None
         The weights of a list of teachers. By default all are equal.
+    quantiles : array-like of shape (n_quantiles,), default=None
+        The levels of quantiles to learn, increasing, between 0 and 1; ``predict`` then
+        returns a column for each, which never cross. The teacher is a regressor whose
+        ``predict`` takes ``quantiles``, such as a quantile forest, or returns a column
+        for each, or a list with a regressor for each. The first term is the squared
+        error to the teacher's quantiles, the second one the pinball loss of ``y``, and
+        ``alpha="auto"`` stands for 1. None learns the expected values.
     extrapolation : float or None, default=0.1
         How far predictions may lie beyond the range of the targets that were learned,
         as a share of this range. Trees predict no value beyond the targets that they
@@ -204,6 +213,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         "soft_labels": [StrOptions(set(METHODS))],
         "cv": ["cv_object", LEFT_OUT],
         "teacher_weights": ["array-like", None],
+        "quantiles": ["array-like", None],
         "extrapolation": [Interval(Real, 0, None, closed="left"), None],
         "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None, LEFT_OUT],
         "memory": "no_validation",
@@ -229,6 +239,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         soft_labels: str = "auto",
         cv: Any = None,
         teacher_weights: ArrayLike | None = None,
+        quantiles: ArrayLike | None = None,
         extrapolation: float | None = 0.1,
         augmenter: Any = "auto",
         memory: Any = None,
@@ -250,6 +261,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         self.soft_labels = soft_labels
         self.cv = cv
         self.teacher_weights = teacher_weights
+        self.quantiles = quantiles
         self.extrapolation = extrapolation
         self.augmenter = augmenter
         self.memory = memory
@@ -362,13 +374,47 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
-            The predictions, in the units and in the shape of the ``y`` of ``fit``.
+            The predictions, in the units and in the shape of the ``y`` of ``fit``. With
+            ``quantiles``, a column for each.
         """
         outputs = outputs_of(*self._prepared(X))
         return self._target(learned=True).decode(outputs.numpy())
 
+    def score(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return R2, or the mean D2 of ``quantiles``: 1 is best, and 0 is a constant.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows.
+
+        Returns
+        -------
+        score : float
+            See :func:`sklearn.metrics.r2_score` and
+            :func:`sklearn.metrics.d2_pinball_score`.
+        """
+        if self.quantiles is None:
+            return super().score(X, y, sample_weight)
+        columns = zip(self.predict(X).T, np.asarray(self.quantiles), strict=True)
+        scores = [
+            d2_pinball_score(y, pred, sample_weight=sample_weight, alpha=level)
+            for pred, level in columns
+        ]
+        return float(np.mean(scores))
+
     def _target(self, *, learned: bool = False) -> Numbers:
-        return self._numbers if learned else Numbers(self.extrapolation)
+        if learned:
+            return self._numbers
+        if self.quantiles is None:
+            return Numbers(self.extrapolation)
+        return Quantiles(self.extrapolation, levels=check_levels(self.quantiles))
 
     def _learn(
         self, answer: Answer, y: Any, sample_weight: Any, known: Any

@@ -32,8 +32,8 @@ print(f"alpha, as it was measured: {student.alpha_:.2f}")
 # %%
 # The predictions
 # ---------------
-# On the left, those of the student against what happened; on the right, against those of
-# the forest.
+# On the left, those of the student against what happened; on the right, against those
+# of the forest.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 predicted = student.predict(X_test)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from sklearn.pipeline import Pipeline
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
+
+from skdistill._students._pinball import PinballLoss
 
 # How many times a student that leaves it open goes over as many rows as there are
 # training rows, without and with rows beyond them.
@@ -97,12 +100,19 @@ def settle(student: Any, left_open: LeftOpen) -> None:
         student[0].set_params(numeric=left_open.numeric)
 
 
-def settle_criterion(net: Any, loss: Any) -> None:
-    """Set the criterion of a net that leaves it open: that of a loss, if it has one."""
+def settle_criterion(
+    net: Any, loss: Any, quantiles: Sequence[float] | None = None
+) -> None:
+    """Set the criterion of a net that leaves it open: that of a loss, if it has one.
+
+    That of quantiles is the pinball loss of their levels.
+    """
     if net.criterion is not None:
         return
     criterion = getattr(loss, "criterion", None)
     params = {} if criterion is None else loss.criterion_params()
+    if quantiles is not None:
+        criterion, params = PinballLoss, {"quantiles": quantiles}
     net.set_params(
         criterion=criterion or torch.nn.MSELoss,
         **{f"criterion__{name}": value for name, value in params.items()},

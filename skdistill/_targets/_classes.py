@@ -69,6 +69,8 @@ class Classes:
     proba_clip: float | str | None = "auto"
     names: Any = None
 
+    # Whether nets that learn the labels measure how much to trust a teacher.
+    measures: ClassVar[bool] = True
     task: ClassVar[str] = "classification"
     given: ClassVar[str] = "teacher_proba"
     dtype: ClassVar[type] = np.float32

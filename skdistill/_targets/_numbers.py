@@ -61,6 +61,7 @@ class Numbers:
     names: Any = None
 
     columns: ClassVar[None] = None
+    measures: ClassVar[bool] = True
     task: ClassVar[str] = "regression"
     given: ClassVar[str] = "teacher_pred"
     dtype: ClassVar[type] = np.float64

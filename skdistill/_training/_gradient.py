@@ -24,7 +24,8 @@ def has_gradient(objective: Objective, net: Any) -> bool:
         return False
     loss, criterion = objective.loss[0].loss, net.criterion_
     if type(loss) is SquaredErrorLoss:
-        return type(criterion) is MSELoss and criterion.reduction == "mean"
+        is_stock = type(criterion) is MSELoss and criterion.reduction == "mean"
+        return is_stock or objective.alpha == 1
     if type(loss) is not KLLoss:
         return False
     own = loss.temperature

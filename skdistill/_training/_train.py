@@ -105,7 +105,11 @@ def make_lesson(
     net = net_of(student)
     n_own = len(rows) - rows.n_extra
     settle(student, left_open or LeftOpen())
-    settle_criterion(net, objective.loss[0].loss if objective.loss else None)
+    settle_criterion(
+        net,
+        objective.loss[0].loss if objective.loss else None,
+        getattr(rows.target, "levels", None),
+    )
     settle_epochs(net, n_own, len(rows))
     _hold_out_what_there_is(net.train_split, rows)
     y = rows.hard[:n_own]

@@ -124,6 +124,8 @@ def compare(
     """
     steps, clf = _taken_apart(clf)
     _check_teachers(clf)
+    if getattr(clf, "quantiles", None) is not None:
+        raise ValueError("compare has no scores of quantiles: set quantiles=None")
     target = clf._target()
     labels: NDArray[Any] = target.check_y(y, X)
     if sample_weight is not None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
@@ -24,12 +22,13 @@ from sklearn.utils.validation import (
 
 from skdistill._diagram import Diagram
 from skdistill._params import TeacherParams
-from skdistill._pickling import LeftOut, SmallFile
+from skdistill._pickling import SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
+from skdistill._state import TrainingState, unchanged_by_errors
 from skdistill._students._encoded_rows import is_large, is_preprocessor
 from skdistill._students._inputs import net_input, net_rows
 from skdistill._students._make_student import make_student
-from skdistill._students._student import net_of, numeric_of
+from skdistill._students._student import net_of, numeric_of, take_options
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
 from skdistill._targets._trust import warn_of_little_trust
@@ -62,66 +61,6 @@ from skdistill.utils._validation import (
     require_target,
 )
 from skdistill.utils._warnings import warn
-
-
-@dataclass
-class TrainingState:
-    """What a further training of an estimator goes on with.
-
-    Attributes
-    ----------
-    draws : RandomState
-        Seeds the trainings to come.
-    columns : ndarray of shape (n_columns,)
-        What the teacher's columns stand for.
-    asked : estimator, list of estimators or None
-        The teacher that was asked for features.
-    reduction : LeafReduction, list of them, or None
-        How the leaves of its trees were reduced to these.
-    fitted : estimator, list of estimators or None
-        The teacher that was fitted inside.
-    temperature : float, list of float or None
-        What the logits of the teacher were divided by.
-    """
-
-    draws: np.random.RandomState
-    columns: Any = None
-    asked: Any = None
-    reduction: Any = None
-    fitted: Any = None
-    temperature: Any = None
-
-    def remember(self, answer: Answer, teacher: Any) -> None:
-        """Keep what later chunks of the data need of an answer."""
-        self.fitted, self.temperature = answer.teacher, answer.temperature
-        if answer.reduction is not None:
-            self.asked, self.reduction = teacher, answer.reduction
-
-
-def may_train_on(estimator: BaseDistiller) -> bool:
-    """Tell whether an estimator has ``partial_fit``; raise where not."""
-    if isinstance(estimator.teacher, LeftOut | None) or all_fitted(estimator.teacher):
-        return True
-    raise AttributeError(
-        "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
-    )
-
-
-@contextmanager
-def _unchanged_by_errors(estimator: BaseDistiller) -> Iterator[None]:
-    """Give an estimator its former attributes back if its fit fails.
-
-    A net cannot learn in torch's inference mode, which is off meanwhile.
-    """
-    attributes: Any = vars(estimator)
-    before = dict(attributes)
-    try:
-        with torch.inference_mode(False):
-            yield
-    except BaseException:
-        attributes.clear()
-        attributes.update(before)
-        raise
 
 
 class BaseDistiller(
@@ -170,7 +109,7 @@ class BaseDistiller(
         student that is there on for one epoch.
         """
         data = (X, y, sample_weight, given, X_transfer)
-        with FitTasks(self, X, y, incremental) as tasks, _unchanged_by_errors(self):
+        with FitTasks(self, X, y, incremental) as tasks, unchanged_by_errors(self):
             lesson, state = self._prepare(
                 *data, classes, incremental=incremental, ask=tasks.label
             )
@@ -323,15 +262,7 @@ class BaseDistiller(
         if incremental or not (net.warm_start and hasattr(self, "student_")):
             return clone(prototype)
         self._check_complete(self.student_)
-        trained = net_of(self.student_)
-        now = trained.get_params(deep=False)
-        trained.set_params(
-            **{
-                name: value
-                for name, value in net.get_params(deep=False).items()
-                if isinstance(value, str | Real) and now.get(name) != value
-            }
-        )
+        take_options(net_of(self.student_), net)
         return self.student_
 
     def _objective(

@@ -12,8 +12,9 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from skdistill._base import BaseDistiller, may_train_on
+from skdistill._base import BaseDistiller
 from skdistill._pickling import LEFT_OUT
+from skdistill._state import may_train_on
 from skdistill._students._student import net_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes

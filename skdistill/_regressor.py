@@ -13,8 +13,9 @@ from sklearn.metrics import d2_pinball_score
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from skdistill._base import BaseDistiller, may_train_on
+from skdistill._base import BaseDistiller
 from skdistill._pickling import LEFT_OUT
+from skdistill._state import may_train_on
 from skdistill._students._student import net_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbers import Numbers

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -86,6 +87,18 @@ def numeric_of(student: Any) -> str | None:
     if not isinstance(student, Pipeline):
         return None
     return getattr(student[0], "numeric", None)
+
+
+def take_options(trained: Any, net: Any) -> None:
+    """Give a net that is trained on the numbers and strings among another's options."""
+    now = trained.get_params(deep=False)
+    trained.set_params(
+        **{
+            name: value
+            for name, value in net.get_params(deep=False).items()
+            if isinstance(value, str | Real) and now.get(name) != value
+        }
+    )
 
 
 def settle(student: Any, left_open: LeftOpen) -> None:

@@ -1,0 +1,75 @@
+"""The state of an estimator between trainings, and after one that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from skdistill._pickling import LeftOut
+from skdistill._targets._answer import Answer
+from skdistill.utils._validation import all_fitted
+
+
+@dataclass
+class TrainingState:
+    """What a further training of an estimator goes on with.
+
+    Attributes
+    ----------
+    draws : RandomState
+        Seeds the trainings to come.
+    columns : ndarray of shape (n_columns,)
+        What the teacher's columns stand for.
+    asked : estimator, list of estimators or None
+        The teacher that was asked for features.
+    reduction : LeafReduction, list of them, or None
+        How the leaves of its trees were reduced to these.
+    fitted : estimator, list of estimators or None
+        The teacher that was fitted inside.
+    temperature : float, list of float or None
+        What the logits of the teacher were divided by.
+    """
+
+    draws: np.random.RandomState
+    columns: Any = None
+    asked: Any = None
+    reduction: Any = None
+    fitted: Any = None
+    temperature: Any = None
+
+    def remember(self, answer: Answer, teacher: Any) -> None:
+        """Keep what later chunks of the data need of an answer."""
+        self.fitted, self.temperature = answer.teacher, answer.temperature
+        if answer.reduction is not None:
+            self.asked, self.reduction = teacher, answer.reduction
+
+
+def may_train_on(estimator: Any) -> bool:
+    """Tell whether an estimator has ``partial_fit``; raise where not."""
+    if isinstance(estimator.teacher, LeftOut | None) or all_fitted(estimator.teacher):
+        return True
+    raise AttributeError(
+        "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
+    )
+
+
+@contextmanager
+def unchanged_by_errors(estimator: Any) -> Iterator[None]:
+    """Give an estimator its former attributes back if its fit fails.
+
+    A net cannot learn in torch's inference mode, which is off meanwhile.
+    """
+    attributes = vars(estimator)
+    before = dict(attributes)
+    try:
+        with torch.inference_mode(False):
+            yield
+    except BaseException:
+        attributes.clear()
+        attributes.update(before)
+        raise

@@ -25,6 +25,7 @@ from skdistill._params import TeacherParams
 from skdistill._pickling import SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._state import TrainingState, unchanged_by_errors
+from skdistill._students._columns import StudentColumns, columns_of
 from skdistill._students._encoded_rows import is_large, is_preprocessor
 from skdistill._students._inputs import net_input, net_rows
 from skdistill._students._make_student import make_student
@@ -74,6 +75,7 @@ class BaseDistiller(
     """
 
     student_: Any
+    _columns = StudentColumns()
     temperature: Any = 1.0
     calibrate_teacher: Any = None
 
@@ -134,7 +136,12 @@ class BaseDistiller(
         student = self._student_to_train(is_new, incremental)
         objective = self._objective(student, y, given, incremental)
         check_source(self, given, X_transfer, self._target().given)
+        if not is_new:
+            self.__dict__.update(self._columns.seen)  # a chunk has all columns
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=is_new)
+        if is_new:
+            self._columns = columns_of(self, X)
+        has_more = self._columns.are_fewer  # than the teacher
         state, teacher_seed, seed = self._begin(student, is_new)
         extra = augmenter = held = None
         if given is not None:
@@ -157,7 +164,7 @@ class BaseDistiller(
                 teacher_weights=self.teacher_weights,
                 features=self._feature_question(objective, state),
                 calibration=self._calibration(),
-                held=held,
+                held=None if has_more else held,
                 extra=extra,
                 augmenter=augmenter,
                 memory=self.memory,
@@ -175,13 +182,15 @@ class BaseDistiller(
             X, y, answer, target=target, sample_weight=sample_weight, extra=extra
         )
         self._warn_about(rows, objective, target)
-        left_open = None
+        rows, left_open = self._columns.of_set(rows), None
         if held is not None:
             rows, measured = with_pseudo_labels(
                 rows,
                 make_student(task=target.task, early_stopping=True),
                 held=held,
-                honest=honest_rows(question, answer, target, sample_weight),
+                honest=None
+                if has_more
+                else honest_rows(question, answer, target, sample_weight),
                 numeric=numeric_of(student),
                 seed=seed,
                 calibrate=is_auto(self.calibrate_teacher),
@@ -191,7 +200,8 @@ class BaseDistiller(
             state.temperature = measured.temperature or state.temperature
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
-                warn_of_little_trust(measured.trust)
+                if not has_more:
+                    warn_of_little_trust(measured.trust)
         n = 1 if incremental else None
         lesson = make_lesson(
             student, rows, objective, seed=seed, n_epochs=n, left_open=left_open
@@ -201,6 +211,7 @@ class BaseDistiller(
     def _finish(self, lesson: Lesson, state: TrainingState) -> None:
         """Set the attributes of a fitted estimator."""
         self.student_, self._state = lesson.student, state
+        self.__dict__.update(self._columns.read)  # that is what predict takes
         self.__dict__.pop("teacher_temperature_", None)
         for name in ("alpha", "temperature"):
             self.__dict__.pop(f"{name}_", None)
@@ -233,7 +244,7 @@ class BaseDistiller(
         """Return the net and its input."""
         if not hasattr(self, "student_"):  # the check takes longer than a small net
             check_is_fitted(self)
-        student = self.student_
+        student, X = self.student_, self._columns.of(X)
         named = hasattr(self, "feature_names_in_")
         n_features = getattr(self, "n_features_in_", None)  # texts have none
         plain = None if named else plain_rows(X, n_features)

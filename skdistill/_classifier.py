@@ -51,10 +51,11 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     that the time for both is bounded.
 
     Set ``teacher``, ``student``, ``temperature`` and ``alpha`` first. The parameters
-    after them are about the losses (``loss`` to ``student_layer``), the soft labels
-    (``soft_labels`` to ``classes``), further rows (``augmenter``), the teacher's
-    probabilities (``calibrate_teacher``, ``proba_clip``) and how ``fit`` runs
-    (``memory`` to ``verbose``).
+    after them are about the columns that the student reads (``student_columns``), the
+    losses (``loss`` to ``student_layer``), the soft labels (``soft_labels`` to
+    ``classes``), further rows (``augmenter``), the teacher's probabilities
+    (``calibrate_teacher``, ``proba_clip``) and how ``fit`` runs (``memory`` to
+    ``verbose``).
 
     Read more in the :ref:`user guide <user_guide>`.
 
@@ -83,6 +84,14 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         The weight of the first term, from 0 (the student learns from ``y`` only) to 1
         (from the teacher only; ``y`` is not needed). A callable is a schedule. "auto"
         measures how much the teacher can be trusted, if it is not fitted; see Notes.
+    student_columns : array-like of str, int or bool, default=None
+        The columns that the student reads, if the teacher reads further ones that are
+        expensive or not there when predicting: names of a data frame's columns,
+        positions, or a mask of all columns. None means all. Rows for ``fit`` and
+        ``X_transfer`` have all columns. Rows for ``predict`` have those of the student
+        alone, in the order given here, or all; a data frame may have any others
+        besides. The exports, ``n_features_in_`` and ``feature_names_in_`` have the
+        student's columns alone.
     loss : str, callable or list of (loss, weight), default="kl"
         The loss on logits in the first term: "kl", "logit_mse", "dkd", "dist", "nkd",
         "standardized", "jsd", an object of :mod:`skdistill.losses` with parameters, or
@@ -227,9 +236,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         are the same columns with ``valid_``. If they follow a schedule, there are
         ``temperature`` and ``alpha``.
     n_features_in_ : int
-        The number of features of ``X`` in ``fit``.
+        The number of features of ``X`` in ``fit``, or of ``student_columns``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        The names of the features, if all of them are strings.
+        The names of these features, if all names in ``fit`` are strings.
 
     See Also
     --------
@@ -260,6 +269,14 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     beyond those of ``X`` or because the student has its own preprocessing, then
     ``alpha="auto"`` stands for 0.7. So pass the teacher unfitted if it can be fitted
     twice, or rows that it has not seen.
+
+    With ``student_columns``, the nets read the columns of the student, as they stand
+    for what it can learn. No row is honest then: its label would credit the teacher
+    with what no student of these columns can know. ``alpha="auto"`` is 0.7 times the
+    share of the variance of the teacher's probabilities that the nets explain, on the
+    rows beyond those of ``X``. The rest is noise for a student, which it would learn by
+    heart. For the same reason, ``calibrate_teacher="auto"`` makes the teacher as
+    confident as the nets.
 
     References
     ----------
@@ -302,6 +319,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             callable,
             LEFT_OUT,
         ],
+        "student_columns": ["array-like", None],
         # So are the losses, by the module that knows them.
         "loss": "no_validation",
         "feature_loss": "no_validation",
@@ -338,6 +356,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         *,
         temperature: float | str | Callable[[int, int], float] = 1.0,
         alpha: float | str | Callable[[int, int], float] = "auto",
+        student_columns: ArrayLike | None = None,
         loss: Any = "kl",
         feature_loss: Any = None,
         feature_weight: float = 1.0,
@@ -363,6 +382,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         self.student = student
         self.temperature = temperature
         self.alpha = alpha
+        self.student_columns = student_columns
         self.loss = loss
         self.feature_loss = feature_loss
         self.feature_weight = feature_weight

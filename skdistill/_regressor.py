@@ -68,6 +68,9 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         function of the number of the epoch, counted from 0, and of the total number of
         epochs, such as :class:`skdistill.schedules.LinearSchedule`. "auto" measures how
         much the teacher can be trusted, if it is not fitted; see Notes.
+    student_columns : array-like of str, int or bool, default=None
+        The columns that the student reads, by names, by positions, or as a mask, if
+        these are not all that the teacher reads, as in :class:`DistilledClassifier`.
     loss : str, callable or list of (loss, weight), default="squared_error"
         The loss of the first term: "squared_error", "absolute_error", "huber",
         "teacher_bounded", an object of :mod:`skdistill.losses` with parameters, or a
@@ -145,9 +148,9 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
     n_outputs_ : int
         The number of targets.
     n_features_in_ : int
-        The number of columns of ``X``.
+        The number of columns of ``X`` in ``fit``, or of ``student_columns``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        The names of the columns of ``X``, if all are strings.
+        The names of these columns, if all names in ``fit`` are strings.
 
     See Also
     --------
@@ -176,6 +179,10 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
     nets are known to be good, then it is the teacher that is wrong. So pass the teacher
     unfitted if it can be fitted twice.
 
+    With ``student_columns``, the nets read the columns of the student. ``alpha="auto"``
+    is then 0.7 times the share of the variance of the teacher's predictions that the
+    nets explain, on the made rows: the rest is noise for a student of these columns.
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
@@ -203,6 +210,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
             callable,
             LEFT_OUT,
         ],
+        "student_columns": ["array-like", None],
         # So are the losses, by the module that knows them.
         "loss": "no_validation",
         "feature_loss": "no_validation",
@@ -230,6 +238,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         student: Any = None,
         *,
         alpha: float | str | Callable[[int, int], float] = "auto",
+        student_columns: ArrayLike | None = None,
         loss: Any = "squared_error",
         feature_loss: Any = None,
         feature_weight: float = 1.0,
@@ -252,6 +261,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         self.teacher = teacher
         self.student = student
         self.alpha = alpha
+        self.student_columns = student_columns
         self.loss = loss
         self.feature_loss = feature_loss
         self.feature_weight = feature_weight

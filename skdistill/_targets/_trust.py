@@ -134,6 +134,22 @@ def gaussian_trust(
     return float(found.x)
 
 
+def explained(teacher: NDArray[np.floating], nets: NDArray[np.floating]) -> float:
+    """Return the share of the variance of a teacher's answers that nets explain.
+
+    For nets that read fewer columns, the rest is noise that no student of these columns
+    can learn, only learn by heart.
+
+    Parameters
+    ----------
+    teacher, nets : ndarray of shape (n_samples, n_outputs)
+        What they say of rows that none of them has seen.
+    """
+    rest = float(((teacher - nets) ** 2).mean(axis=0).sum())
+    variance = float(teacher.var(axis=0).sum())
+    return max(0.0, 1 - rest / variance) if variance else 0.0
+
+
 def warn_of_little_trust(share: float) -> None:
     """Warn of a teacher that looks worse than the nets."""
     if share < _LITTLE:

@@ -15,7 +15,7 @@ from skorch.dataset import ValidSplit
 from skdistill._students._inputs import net_rows
 from skdistill._students._student import LeftOpen
 from skdistill._targets._target import Target
-from skdistill._targets._trust import USUAL
+from skdistill._targets._trust import USUAL, explained
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective, default_terms
 from skdistill._training._prediction import outputs_of
@@ -138,7 +138,7 @@ def with_pseudo_labels(
     student: Any,
     *,
     held: NDArray[np.integer],
-    honest: TransferSet,
+    honest: TransferSet | None,
     numeric: Any = "auto",
     seed: int,
     calibrate: bool,
@@ -162,9 +162,11 @@ def with_pseudo_labels(
     held : ndarray of shape (n_own,), int
         From 1 on, the number of the split in which a row is held out, to stop the
         training of nets; 0 for a row from which all nets learn.
-    honest : TransferSet
+    honest : TransferSet or None
         Rows with labels that the nets have not seen. The soft targets are NaN where the
         teacher has seen a row. Without inputs, they are the rows that are ``held``.
+        None if the teacher reads more columns than the nets: their labels would then
+        credit it with what a student of the nets' columns cannot learn.
     numeric : object, default="auto"
         How the student that is to learn from these rows encodes numbers. Anything but
         "standard" and "piecewise" leaves it open.
@@ -182,26 +184,30 @@ def with_pseudo_labels(
     measured : Measured
         What was found out.
     """
-    own, target = rows.own(), rows.target
-    mark = None
+    own, target, mark = rows.own(), rows.target, None
+    honest_X = None if honest is None else honest.X
     if remember:
         what = (own.X, own.hard, own.hard_weight, own.soft.shape[1], held)
-        mark = fingerprint("pseudo-labels", *what, rows.extra, honest.X, seed)
+        mark = fingerprint("pseudo-labels", *what, rows.extra, honest_X, seed)
 
     def label() -> PseudoLabels:
-        return _label(student, own, held, rows.extra, honest.X, seed)
+        return _label(student, own, held, rows.extra, honest_X, seed)
 
     labels = label() if mark is None else store.get(mark.checksum, label)
     rows, temperature = rows.with_pseudo_labels(labels.labels), None
-    unseen = np.flatnonzero(~np.isnan(honest.soft).any(axis=1))
-    soft, hard = honest.soft[unseen], honest.hard[unseen]
-    weight = honest.weight_of_labels[unseen]
+    measured = own.part(np.arange(0)) if honest is None else honest
+    unseen = np.flatnonzero(~np.isnan(measured.soft).any(axis=1))
+    soft, hard = measured.soft[unseen], measured.hard[unseen]
+    weight = measured.weight_of_labels[unseen]
     if calibrate:
         matched = target.matching_temperature(rows.soft[len(own) :], labels.labels)
         temperature = target.labeled_temperature(soft, hard, weight, matched)
         rows = replace(rows, soft=rows.soft / np.float32(temperature))
         soft = soft / np.float32(temperature)
-    if len(unseen):
+    if honest is None:
+        said = target.expected(rows.soft[len(own) :])
+        trust = USUAL * explained(said, labels.labels)
+    elif len(unseen):
         trust = target.trust(soft, labels.honest[unseen], hard, weight)
     else:
         trust = _most_trust(rows, held, honest, labels)

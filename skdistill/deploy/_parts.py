@@ -89,12 +89,18 @@ def parts_of(estimator: Any) -> Parts:
     TypeError
         If it is something else.
     ValueError
-        If its student reads dates.
+        If its student reads dates, or some of the columns that steps before it make.
     """
     if hasattr(estimator, "fit"):
         check_is_fitted(estimator)
         before, estimator = unwrapped(estimator)
         if hasattr(estimator, "student_") and hasattr(estimator, "classes_"):
+            if before and estimator.student_columns is not None:
+                raise ValueError(
+                    "the steps before the estimator make all columns, of which its "
+                    "student_columns are some: export the estimator alone, as "
+                    "pipeline[-1], and prepare its columns elsewhere"
+                )
             preprocessing, net = unwrapped(estimator.student_)
             _check_no_dates(preprocessing)
             return Parts(estimator, before, preprocessing, net)

@@ -121,6 +121,7 @@ def _twin(clf: Any, y: NDArray[Any], seed: int) -> Any:
     twin = clone(clf).set_params(
         **dict.fromkeys(none),
         student=student,
+        student_columns=clf.student_columns,
         alpha=0.0,
         soft_labels="auto",
         teacher_features="auto",

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 
 from skdistill._targets._calibration import BOUNDS
-from skdistill._targets._trust import USUAL, labeled_temperature, trust
+from skdistill._targets._trust import USUAL, explained, labeled_temperature, trust
 
 
 def drawn(n_rows, seed=0):
@@ -75,3 +75,12 @@ def test_a_label_that_both_rule_out_is_no_error():
     sure = np.array([[1.0, 0.0], [1.0, 0.0]])
     with np.errstate(all="raise"):
         assert 0 < trust(sure, sure, np.array([0, 1])) < 1
+
+
+def test_explained_share_of_answers_is_that_of_their_variance():
+    teacher = np.array([[0.0], [2.0], [4.0], [6.0]])
+    nets = np.array([[1.0], [1.0], [5.0], [5.0]])
+    assert explained(teacher, nets) == pytest.approx(1 - 1 / 5)
+    assert explained(teacher, teacher) == 1
+    assert explained(teacher, 9 - nets) == 0
+    assert explained(np.ones((3, 2)), np.ones((3, 2))) == 0

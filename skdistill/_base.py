@@ -47,7 +47,11 @@ from skdistill._transfer._extra import (
 from skdistill._transfer._honest import held_rows, honest_rows
 from skdistill._transfer._question import Question, resolve_calibration
 from skdistill._transfer._soft_labels import label
-from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
+from skdistill._transfer._transfer_set import (
+    TransferSet,
+    make_transfer_set,
+    warn_if_incomplete,
+)
 from skdistill.utils._frames import is_frame, stacked, with_types_of
 from skdistill.utils._params import is_auto
 from skdistill.utils._underflow import underflow_is_zero
@@ -182,6 +186,8 @@ class BaseDistiller(
             X, y, answer, target=target, sample_weight=sample_weight, extra=extra
         )
         self._warn_about(rows, objective, target)
+        if held is None and extra is not None and y is not None:
+            warn_if_incomplete(rows)
         rows, left_open = self._columns.of_set(rows), None
         if held is not None:
             rows, measured = with_pseudo_labels(

@@ -35,6 +35,11 @@ class Answer:
         was not fitted on them; NaN where there is none.
     teacher : estimator or None
         The teacher that was fitted to give the answer, if one was.
+    knows : ndarray of shape (n_columns,), bool, or None
+        The columns of classes that the teacher knows; None for all.
+    parts : tuple of (float, Answer)
+        The weights and the answers of several teachers, if these know different
+        classes. Their columns are the same.
     """
 
     values: NDArray[Any]
@@ -45,6 +50,8 @@ class Answer:
     calibration: Any = None
     honest: NDArray[Any] | None = None
     teacher: Any = None
+    knows: NDArray[np.bool_] | None = None
+    parts: tuple[tuple[float, Answer], ...] = ()
 
     @property
     def proba(self) -> NDArray[Any]:
@@ -55,6 +62,11 @@ class Answer:
         if self.honest is None or not self.are_logits:
             return self.honest
         return np.exp(self.honest)
+
+    @property
+    def known_columns(self) -> NDArray[Any]:
+        """The columns of what the teacher knows."""
+        return self.columns if self.knows is None else self.columns[self.knows]
 
     @property
     def temperature(self) -> float | list[float] | None:
@@ -77,6 +89,17 @@ class Answer:
     def to_keep(self) -> Answer:
         """Return what a store keeps: all but the teacher, which is too large."""
         return replace(self, teacher=None)
+
+    def on_honest_rows(self, n_rows: int) -> Answer:
+        """Return the answer for the honest rows alone; NaN where there is none."""
+        parts = tuple(
+            (weight, one.on_honest_rows(n_rows)) for weight, one in self.parts
+        )
+        values = self.honest
+        if values is None:
+            shape = (n_rows, len(self.columns))
+            values = np.full(shape, np.nan, self.values.dtype)
+        return replace(self, values=values, features=None, honest=None, parts=parts)
 
     def above(self, other: Answer) -> Answer:
         """Return this answer with that on further rows below it."""

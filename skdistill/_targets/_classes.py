@@ -29,6 +29,7 @@ from skdistill._targets._calibration import (
     matching_temperature,
 )
 from skdistill._targets._columns import align, check_classes
+from skdistill._targets._incomplete import Incomplete, Part
 from skdistill._targets._trust import labeled_temperature, trust
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._frames import column_names, is_frame
@@ -327,7 +328,18 @@ class Classes:
                 total += np.float32(weight) * align(part, labels, classes)
             return total
 
-        return Answer(mean("proba"), classes, honest=mean("honest_proba"))
+        whole = Answer(mean("proba"), classes, honest=mean("honest_proba"))
+        known = [np.isin(classes, answer.known_columns) for answer in answers]
+        if all(knows.all() for knows in known):
+            return whole
+        parts = []
+        for answer, weight, knows in zip(answers, weights, known, strict=True):
+            values, honest = align(answer.proba, answer.columns, classes), None
+            if (proba := answer.honest_proba) is not None:
+                honest = align(proba, answer.columns, classes)
+            part = Answer(values, classes, honest=honest, knows=knows)
+            parts.append((float(weight), part))
+        return replace(whole, parts=tuple(parts))
 
     calibration = staticmethod(calibration_on)
 
@@ -402,12 +414,28 @@ class Classes:
         They are log(clip(p)) for a teacher that gives probabilities. The logits of a
         teacher that gives logits are not clipped.
         """
-        floor = np.float32(np.log(self._smallest))
+        floor = self._floor
         if answer.are_logits:
             logits = align(answer.values, answer.columns, self.names, fill=-np.inf)
             return np.where(np.isneginf(logits), floor, logits)
         with np.errstate(divide="ignore"):
             return np.maximum(np.log(self.aligned(answer)), floor)
+
+    def incomplete(self, answer: Answer) -> Incomplete | None:
+        """Return what teachers say if one of them does not know all names."""
+        parts = []
+        for weight, part in answer.parts or ((1.0, answer),):
+            # An answer may have got other names for its columns, and its parts not.
+            part = replace(part, columns=answer.columns)
+            knows = np.isin(self.names, part.known_columns)
+            parts.append(Part(weight, self.aligned(part), knows))
+        if all(part.knows.all() for part in parts):
+            return None
+        return Incomplete(parts, self._floor)
+
+    @property
+    def _floor(self) -> np.float32:
+        return np.float32(np.log(self._smallest))
 
     @property
     def _smallest(self) -> float:

@@ -270,6 +270,9 @@ class Numbers:
         """Return soft labels: numbers have no bound."""
         return soft_labels
 
+    def incomplete(self, answer: Answer) -> None:
+        """Return None: a teacher can say any number."""
+
     def soft(self, answer: Answer) -> NDArray[np.float32]:
         """Return the soft targets, scaled, float32 of shape (n_samples, n_targets)."""
         return self._scaled(answer.values)

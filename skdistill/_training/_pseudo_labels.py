@@ -194,42 +194,45 @@ def with_pseudo_labels(
         return _label(student, own, held, rows.extra, honest_X, seed)
 
     labels = label() if mark is None else store.get(mark.checksum, label)
-    rows, temperature = rows.with_pseudo_labels(labels.labels), None
+    n_own, given = len(own), rows
+    rows = rows.completed(labels.labels).with_pseudo_labels(labels.labels)
     measured = own.part(np.arange(0)) if honest is None else honest
+    temperature = None
     unseen = np.flatnonzero(~np.isnan(measured.soft).any(axis=1))
-    soft, hard = measured.soft[unseen], measured.hard[unseen]
-    weight = measured.weight_of_labels[unseen]
+    soft = measured.soft_of(unseen, labels.honest[unseen])
+    hard, weight = measured.hard[unseen], measured.weight_of_labels[unseen]
     if calibrate:
-        matched = target.matching_temperature(rows.soft[len(own) :], labels.labels)
+        matched = target.matching_temperature(rows.soft[n_own:], labels.labels)
         temperature = target.labeled_temperature(soft, hard, weight, matched)
         rows = replace(rows, soft=rows.soft / np.float32(temperature))
         soft = soft / np.float32(temperature)
     if honest is None:
-        said = target.expected(rows.soft[len(own) :])
+        said = target.expected(rows.soft[n_own:])
         trust = USUAL * explained(said, labels.labels)
     elif len(unseen):
         trust = target.trust(soft, labels.honest[unseen], hard, weight)
     else:
-        trust = _most_trust(rows, held, honest, labels)
+        seen = given.soft_of(np.flatnonzero(held), labels.honest)
+        trust = _most_trust(rows, seen / np.float32(temperature or 1), honest, labels)
     return rows, Measured(temperature, trust, labels.left_open(numeric))
 
 
 def _most_trust(
     rows: TransferSet,
-    held: NDArray[np.integer],
+    seen: NDArray[np.float32],
     honest: TransferSet,
     labels: PseudoLabels,
 ) -> float:
     """Return how much to trust a teacher that may have learned all rows with labels.
 
-    It seems better there than it is.
+    It seems better there, where its soft targets are those ``seen``, than it is.
     """
-    n_own, target = len(held), rows.target
+    target = rows.target
     known = (labels.honest, honest.hard, honest.weight_of_labels)
     return min(
         USUAL,
-        target.trust(rows.soft[:n_own][held > 0], *known),
-        target.most_trust(*known, rows.soft[n_own:], labels.labels),
+        target.trust(seen, *known),
+        target.most_trust(*known, rows.soft[-len(labels.labels) :], labels.labels),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,9 +87,6 @@ def honest_rows(
         numbers = question.honest
         X, y = _safe_indexing(question.X, numbers), question.y[numbers]
         weight = None if sample_weight is None else sample_weight[numbers]
-    values = answer.honest
-    if values is None:
-        values = np.full((len(y), len(answer.columns)), np.nan, target.dtype)
-    answer = replace(answer, values=values, features=None, honest=None)
+    answer = answer.on_honest_rows(len(y))
     rows = make_transfer_set(X, y, answer, target=target, sample_weight=weight)
     return rows if are_others else rows.without_inputs()

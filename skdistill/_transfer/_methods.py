@@ -109,13 +109,17 @@ def _out_of_fold(teacher: Any, question: Question) -> Answer:
     whole, fitted = teacher, None
     if not is_fitted(teacher):
         whole = fitted = _fit_on_all(clone(prototype), question)
-    question = _with_names(question, question.target.columns_of(whole))
+    columns = question.target.columns_of(whole)
+    columns, target = question.target.reconcile(columns, question.y)
+    question, knows = replace(question, target=target), np.isin(target.names, columns)
     like = reduction = None
     if question.features is not None:
         like, reduction = question.features(whole, private_copy(question.X))
     parts = _label_folds(prototype, question, like)
     answer, never = _held_out(parts, question)
     answer = replace(answer, honest=_unseen(answer, never, question), teacher=fitted)
+    if question.extra is not None and not knows.all():  # a clone does not label these
+        answer = replace(answer, knows=knows)
     if question.calibration == "out_of_fold":
         calibration = _calibration_on_held_out(answer, ~never, question)
         answer = replace(answer, calibration=calibration)

@@ -12,7 +12,9 @@ from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
+from skdistill._targets._incomplete import Incomplete
 from skdistill._targets._target import Target
+from skdistill.utils._warnings import warn
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class TransferSet:
         contains these.
     target : Target
         What is learned.
+    incomplete : Incomplete or None
+        What teachers say, if one of them does not know all classes.
     """
 
     X: Any
@@ -58,6 +62,7 @@ class TransferSet:
     extra: Any = None
     pseudo_labels: NDArray[np.float32] | None = None
     target: Target = field(default_factory=Classes)
+    incomplete: Incomplete | None = None
 
     def __len__(self) -> int:
         return len(self.hard)
@@ -103,6 +108,28 @@ class TransferSet:
         }
         return TransferSet(X, **parts, target=self.target)
 
+    def soft_of(
+        self, rows: NDArray[np.intp], labels: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the soft targets of rows, whose labels tell what teachers cannot."""
+        if self.incomplete is None:
+            return self.soft[rows]
+        return self.incomplete.completed(rows, labels)
+
+    def completed(self, labels: NDArray[np.float32]) -> TransferSet:
+        """Return the same with what labels of the extra rows tell of their classes."""
+        if self.incomplete is None:
+            return self
+        extra = np.arange(len(self) - len(labels), len(self))
+        soft = np.concatenate([self.soft[: extra[0]], self.soft_of(extra, labels)])
+        own = self.target.names[self.hard[: extra[0]]]
+        before, after = (self.target.row_weights(s, own) for s in (self.soft, soft))
+        if before is None or after is None:
+            return replace(self, soft=soft)
+        ratio = np.divide(after, before, out=before, where=before > 0)
+        weight = np.multiply(self.soft_weight, ratio).astype(np.float32)
+        return replace(self, soft=soft, soft_weight=weight)
+
     def with_pseudo_labels(self, proba: NDArray[np.float32]) -> TransferSet:
         """Return the same with hard targets for the extra rows.
 
@@ -147,8 +174,11 @@ def make_transfer_set(
     extra : array-like or data frame, default=None
         Further rows, without labels.
     """
-    soft = target.soft(answer)
+    soft, incomplete = target.soft(answer), target.incomplete(answer)
     hard = target.hard(soft, y)
+    if y is not None and incomplete is not None:
+        labeled = np.arange(len(y))
+        soft[labeled] = incomplete.completed(labeled, hard[labeled])
     n_own = _num_samples(X)
     weight: Any = 1.0 if sample_weight is None else _with_mean_one(sample_weight)
     extra_weight: Any = 1.0
@@ -173,7 +203,21 @@ def make_transfer_set(
         answer.features,
         extra,
         target=target,
+        incomplete=incomplete,
     )
+
+
+def warn_if_incomplete(rows: TransferSet) -> None:
+    """Warn if a teacher alone labels extra rows, and does not know all classes."""
+    if rows.incomplete is not None:
+        lacks = ~np.all([part.knows for part in rows.incomplete.parts], axis=0)
+        warn(
+            f"a teacher does not know the classes {rows.target.names[lacks].tolist()}, "
+            "and labels rows beyond those of X, some of which may be of these classes. "
+            "No nets learn the labels to tell which: this takes the default student, "
+            "and calibrate_teacher='auto' where alpha is 1. Or leave out X_transfer, "
+            "and set augmenter=None"
+        )
 
 
 def _padded(weight: Any, n_own: int, extra_weight: Any, n_rows: int) -> Any:

@@ -6,6 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
@@ -104,6 +105,33 @@ def test_further_rows_have_soft_targets_alone(params, soft, hard):
     assert_allclose(made.soft_weight, soft)
     assert_allclose(made.hard_weight, hard)
     assert made.hard[2:].tolist() == [1, 0]
+
+
+def test_labels_of_further_rows_tell_of_classes_that_the_teacher_does_not_know():
+    made = rows(y=Y[:2], X=X[:2], extra=X[2:], columns=["a", "b"])
+    labels = np.array([[0.1, 0.1, 0.8], [0.5, 0.5, 0.0]], np.float32)
+    proba = softmax(made.completed(labels).soft, axis=1)
+
+    assert_allclose(proba[2], [0.2 / 3, 0.4 / 3, 0.8], atol=1e-3)
+    assert_allclose(proba[:2], [[0, 0, 1], [1 / 3, 2 / 3, 0]], atol=2e-3)
+    assert_array_equal(made.completed(labels).soft[:2], made.soft[:2])
+
+
+def test_weight_of_an_unknown_class_counts_in_further_rows():
+    weights = {"a": 1.0, "b": 1.0, "c": 3.0}
+    params = {"y": Y[:2], "X": X[:2], "extra": X[2:], "class_weight": weights}
+    made = rows(columns=["a", "b"], **params)
+    labels = np.array([[0.0, 0.0, 1.0], [0.5, 0.5, 0.0]], np.float32)
+    weight = made.completed(labels).soft_weight
+
+    assert weight.dtype == np.float32
+    assert_allclose(weight[2] / weight[3], 3, rtol=1e-2)
+    assert_array_equal(weight[:2], made.soft_weight[:2])
+
+
+def test_teacher_that_knows_all_classes_is_left_as_it_is():
+    made = rows(y=Y[:2], X=X[:2], extra=X[2:])
+    assert made.completed(np.ones((2, 3), np.float32) / 3) is made
 
 
 def test_pseudo_labels_are_hard_targets_of_weight_one():

@@ -147,6 +147,10 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         The losses of each epoch.
     n_outputs_ : int
         The number of targets.
+    y_mean_, y_scale_ : ndarray of shape (n_outputs_,)
+        What the student's scaled targets of 0 stand for, and their differences of 1.
+    y_bounds_ : tuple of two ndarray of shape (n_outputs_,), or None
+        The smallest and the largest predictions; see ``extrapolation``.
     n_features_in_ : int
         The number of columns of ``X`` in ``fit``, or of ``student_columns``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -419,6 +423,19 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
             for pred, level in columns
         ]
         return float(np.mean(scores))
+
+    @property
+    def y_mean_(self) -> NDArray[np.float64]:
+        return np.array(self._numbers.location)
+
+    @property
+    def y_scale_(self) -> NDArray[np.float64]:
+        return np.array(self._numbers.scale)
+
+    @property
+    def y_bounds_(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        bounds = self._numbers.bounds
+        return None if bounds is None else (np.array(bounds[0]), np.array(bounds[1]))
 
     def _target(self, *, learned: bool = False) -> Numbers:
         if learned:

@@ -179,6 +179,30 @@ def test_without_targets_the_student_learns_from_the_teacher_alone(table, trees)
     assert r2_score(trees.predict(X), reg.predict(X)) > 0.8
 
 
+def test_without_targets_predictions_have_the_shape_of_the_teachers(table):
+    X, y = table
+    both = LinearRegression().fit(X, np.stack([y, -y], axis=1))
+    assert distilled(both).fit(X).predict(X).shape == (200, 2)
+    assert distilled().fit(X, teacher_pred=y[:, np.newaxis]).predict(X).shape == (200,)
+
+
+def test_scales_and_bounds_of_the_predictions_can_be_read(table):
+    X, y = table
+    targets = np.stack([y, 9 - 2 * y], axis=1)
+    reg = distilled(net=tiny(max_epochs=1), extrapolation=0.5)
+    reg.fit(X, targets, teacher_pred=targets)
+    np.testing.assert_allclose(reg.y_mean_, targets.mean(axis=0))
+    np.testing.assert_allclose(reg.y_scale_, targets.std(axis=0))
+    low, high = reg.y_bounds_
+    np.testing.assert_allclose(low, targets.min(axis=0) - np.ptp(targets, axis=0) / 2)
+    np.testing.assert_allclose(high, targets.max(axis=0) + np.ptp(targets, axis=0) / 2)
+    reg.y_mean_[:] = low[:] = 0  # copies
+    assert reg.y_mean_.all()
+    assert (
+        reg.set_params(extrapolation=None).fit(X, y, teacher_pred=y).y_bounds_ is None
+    )
+
+
 def test_predictions_given_before_take_the_place_of_a_teacher(table, trees):
     X, y = table
     given = distilled(alpha=0.5).fit(X, y, teacher_pred=trees.predict(X))

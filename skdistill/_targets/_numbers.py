@@ -42,8 +42,6 @@ class Numbers:
     ----------
     extrapolation : float or None, default=None
         How far predictions may lie beyond the range of the targets, as a share of it.
-    n_dims : int, default=1
-        The number of dimensions of ``y``, and so of predictions.
     location, scale : ndarray of shape (n_targets,), default=None
         What a scaled target of 0, and a difference of 1, stand for. :meth:`learned`
         sets them.
@@ -54,7 +52,6 @@ class Numbers:
     """
 
     extrapolation: float | None = None
-    n_dims: int = 1
     location: Any = None
     scale: Any = None
     bounds: Any = None
@@ -223,7 +220,7 @@ class Numbers:
                 f"{n_targets}: pass a teacher of the targets of y"
             )
         names = np.arange(n_targets)
-        return names, replace(self, n_dims=y.ndim, names=names)
+        return names, replace(self, names=names)
 
     def learned(
         self, values: NDArray[Any], y: NDArray[Any] | None, weight: Any
@@ -387,7 +384,7 @@ class Numbers:
         y = outputs * self.scale + self.location
         if self.bounds is not None:
             y = y.clip(*self.bounds)
-        return y[:, 0] if self.n_dims == 1 else y
+        return y[:, 0] if y.shape[1] == 1 else y
 
 
 def _as_answer(said: Any, n_rows: int, name: str) -> Answer:

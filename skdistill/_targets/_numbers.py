@@ -211,8 +211,7 @@ class Numbers:
     ) -> tuple[NDArray[Any], Numbers]:
         """Give the targets numbers; raise a ValueError if an answer has others."""
         if y is None:
-            n_dims = 1 if len(columns) == 1 else 2
-            return columns, replace(self, n_dims=n_dims, names=columns)
+            return columns, replace(self, names=columns)
         n_targets = 1 if y.ndim == 1 else y.shape[1]
         if columns is not None and len(columns) != n_targets:
             raise ValueError(

@@ -33,7 +33,6 @@ class Quantiles(Numbers):
         The levels of the quantiles, increasing, from 0 to 1.
     """
 
-    n_dims: int = 2
     levels: tuple[float, ...] = ()
 
     measures: ClassVar[bool] = False
@@ -118,7 +117,7 @@ class Quantiles(Numbers):
 
     def decode(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what ``predict`` returns: a column for each quantile, in order."""
-        return np.sort(super().decode(outputs), axis=1)
+        return np.sort(super().decode(outputs).reshape(outputs.shape), axis=1)
 
 
 def check_levels(quantiles: Any) -> tuple[float, ...]:

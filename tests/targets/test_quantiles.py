@@ -132,6 +132,11 @@ def test_hard_targets_are_the_number_for_each_quantile():
     assert_allclose(soft, [[-1, 0], [1, 2]])
 
 
+def test_one_quantile_is_a_column(rows):
+    reg = distilled(QuantileRegressor(quantile=0.9, alpha=0), quantiles=[0.9])
+    assert reg.fit(*rows).predict(rows[0]).shape == (400, 1)
+
+
 @pytest.mark.parametrize(
     "levels", [[], [0.5, 0.1], [0.5, 0.5], [0, 0.5], [0.5, 1], [np.nan], [[0.5]], ["a"]]
 )

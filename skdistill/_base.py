@@ -27,9 +27,14 @@ from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._state import TrainingState, unchanged_by_errors
 from skdistill._students._columns import StudentColumns, columns_of
 from skdistill._students._encoded_rows import is_large, is_preprocessor
-from skdistill._students._inputs import net_input, net_rows
+from skdistill._students._inputs import chooses_columns, net_input, net_rows
 from skdistill._students._make_student import make_student
-from skdistill._students._student import net_of, numeric_of, take_options
+from skdistill._students._student import (
+    net_of,
+    numeric_of,
+    take_options,
+    takes_tables,
+)
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
 from skdistill._targets._trust import warn_of_little_trust
@@ -254,7 +259,8 @@ class BaseDistiller(
         named = hasattr(self, "feature_names_in_")
         n_features = getattr(self, "n_features_in_", None)  # texts have none
         plain = None if named else plain_rows(X, n_features)
-        if plain is None and not has_known_columns(self, X):
+        known = has_known_columns(self, X) or chooses_columns(student, X)
+        if plain is None and not known:
             X = self._check_X(X, reset=False)
         if not isinstance(student, Pipeline):
             return student, net_input(X) if plain is None else plain
@@ -361,14 +367,7 @@ class BaseDistiller(
         return self.teacher is not None and not all_fitted(self.teacher)
 
     def _takes_tables(self) -> bool:
-        """Tell whether the student takes tables of all kinds, as the default does."""
-        if not isinstance(self.student, Pipeline):
-            return self.student is None
-        first = self.student.steps[0][1]
-        if not hasattr(first, "__sklearn_tags__"):
-            return False
-        tags = get_tags(first).input_tags
-        return tags.categorical and tags.string and tags.allow_nan
+        return takes_tables(self.student)
 
     def _check_data(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from skdistill._students._encoded_rows import EncodedRows, is_large, is_preprocessor
 from skdistill._students._student import net_of
-from skdistill.utils._frames import stacked
+from skdistill.utils._frames import is_frame, stacked
 from skdistill.utils._unwrap import active
 from skdistill.utils._validation import check_one_input, noting, plain_rows
 
@@ -66,6 +67,18 @@ def net_rows(student: Any, parts: Sequence[Any]) -> Any:
             part = step.transform(part)
         rows.append(net_input(part))
     return stacked(rows)
+
+
+def chooses_columns(student: Any, X: Any) -> bool:
+    """Tell whether a fitted student finds the columns that it reads in a data frame.
+
+    A ColumnTransformer does, by their names, and needs no others that it saw in fit.
+    """
+    if not isinstance(student, Pipeline) or not is_frame(X) or not _num_samples(X):
+        return False
+    first = student.steps[0][1]
+    is_named = hasattr(first, "feature_names_in_")
+    return isinstance(first, ColumnTransformer) and is_named
 
 
 def learned_rows(

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 
 from skdistill._students._pinball import PinballLoss
@@ -80,6 +81,17 @@ def net_of(student: Any, task: str | None = None) -> Any:
             f"each {of}, or a Pipeline that ends in one, got {what}. {call} makes one"
         )
     return net
+
+
+def takes_tables(student: Any) -> bool:
+    """Tell whether a student takes tables of all kinds, as the default does."""
+    if not isinstance(student, Pipeline):
+        return student is None
+    first = student.steps[0][1]
+    if not hasattr(first, "__sklearn_tags__"):
+        return False
+    tags = get_tags(first).input_tags
+    return bool(tags.categorical and tags.string and tags.allow_nan)
 
 
 def numeric_of(student: Any) -> str | None:

@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict
@@ -299,3 +300,17 @@ def test_wrapped_rows_without_labels_have_all_columns(fitted):
     others, _ = rows(len(X), seed=2)
     clf = clone(fitted).fit(X, y, X_transfer=TransferRows(others))
     assert_array_equal(clf.predict(X[CHEAP]), clf.predict(X))
+
+
+def test_student_that_chooses_its_columns_needs_no_others():
+    table = pd.DataFrame(NUMBERS, columns=NAMES)
+    chosen = ColumnTransformer([("scale", StandardScaler(), CHEAP)])
+    clf = distilled(LogisticRegression(), make_pipeline(chosen, tiny_net()))
+    clf.set_params(student_columns=None).fit(table, y)
+    expected = clf.predict_proba(table)
+    for few in (table[CHEAP], table[["scan", *CHEAP]]):
+        assert_array_equal(clf.predict_proba(few), expected)
+    with pytest.raises(ValueError, match=r"columns are missing.*'town'"):
+        clf.predict(table[["age"]])
+    with pytest.raises(ValueError, match="0 sample"):
+        clf.predict(table[:0])

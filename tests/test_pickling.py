@@ -350,7 +350,7 @@ HOLDS = {
 HOLDS_NO_OTHERS = {
     *("teacher", "feature_weight", "relation_weight", "student_layer", "soft_labels"),
     *("teacher_weights", "classes", "class_weight", "proba_clip", "pickle_teacher"),
-    *("n_jobs", "random_state", "verbose"),
+    *("n_jobs", "random_state", "verbose", "student_columns"),
 }
 
 

@@ -27,6 +27,7 @@ from skdistill._students._student import (
     settle_criterion,
     settle_epochs,
 )
+from skdistill.utils._copies import MAX_COMPARED, first_copies, with_copies
 
 DEFAULTS = {
     "module": MLP,
@@ -204,7 +205,21 @@ class EarlyStopping(callbacks.EarlyStopping):
 
 
 class ValidSplit(dataset.ValidSplit):
-    """skorch's validation set, which prints its share of the rows."""
+    """skorch's validation set, which prints its share, and holds out copies together.
+
+    A net has seen a row if it has seen a copy of it.
+    """
+
+    def __call__(self, dataset: Any, y: Any = None, groups: Any = None) -> Any:
+        train, valid = super().__call__(dataset, y, groups)
+        X = dataset
+        while hasattr(X, "dataset"):
+            X = X.dataset
+        X = getattr(X, "X", None)
+        if isinstance(X, np.ndarray) and X.ndim == 2 and len(X) <= MAX_COMPARED:
+            split = (train.indices, valid.indices)
+            train.indices, valid.indices = with_copies(*split, first_copies(X))
+        return train, valid
 
     def __repr__(self) -> str:
         return f"ValidSplit({self.cv}, stratified={self.stratified})"

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _num_samples
 from skdistill._teachers._asking import private_copy
 from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE, Mixture, Mixup
-from skdistill.augmentation._table import Table
+from skdistill.augmentation._table import Table, is_table
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._frames import column_names, is_frame, with_types_of
 from skdistill.utils._warnings import warn
@@ -76,7 +76,7 @@ def resolve_augmenter(augmenter: Any, X: Any) -> Any:
     """Return the object that "auto" stands for: MUNGE on dense tables, else None."""
     if not isinstance(augmenter, str):
         return augmenter
-    if not _is_table(X) or _num_samples(X) < 2:
+    if not is_table(X) or _num_samples(X) < 2:
         return None
     return MUNGE(n_copies=min(_AUTO_ROWS / _num_samples(X), _AUTO_COPIES))
 
@@ -129,10 +129,6 @@ def unwrapped_transfer(X_transfer: Any, X: Any) -> Any:
     return X_transfer
 
 
-def _is_table(X: Any) -> bool:
-    return is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)
-
-
 def _form(X: Any) -> str:
     """Describe the container of rows, which must be the same for all of them."""
     if is_frame(X):
@@ -151,7 +147,7 @@ def _check_made(made: Any, X: Any, n_rows: int, name: str) -> None:
     columns, expected = _columns(made), _columns(X)
     if columns != expected:
         raise ValueError(f"{name} made the columns {columns}, X has {expected}")
-    if _is_table(X):
+    if is_table(X):
         lacking = _lacking(made) & ~_lacking(X)
         if lacking.any():
             first = int(lacking.argmax())

@@ -13,14 +13,12 @@ from skdistill._targets._target import Target
 from skdistill._transfer._question import Question
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.augmentation._table import Table
+from skdistill.utils._copies import MAX_COMPARED
 
 # Nets that learn the labels hold out this share of the rows, and no more than so many,
 # to end the training, and to measure the teacher. If these are fewer than 500 rows,
 # half of the nets hold out others.
 _SHARE, _MOST, _FEW = 0.15, 15_000, 500
-
-# Among more rows, equal ones are not looked for: the copies would take much memory.
-_MAX_COMPARED = 100_000
 
 
 def held_rows(
@@ -44,9 +42,7 @@ def held_rows(
     """
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
     labeled, held = np.flatnonzero(weight), np.zeros(len(y), np.int8)
-    distinct = np.arange(len(y))
-    if len(y) <= _MAX_COMPARED:
-        distinct = Table(X).distinct()
+    distinct = Table(X).distinct() if len(y) <= MAX_COMPARED else np.arange(len(y))
     _, firsts = np.unique(distinct[labeled], return_index=True)
     rows = labeled[np.sort(firsts)]
     if len(rows) < 2:

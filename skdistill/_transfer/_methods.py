@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._columns import align
@@ -25,7 +27,9 @@ from skdistill._teachers._asking import (
 )
 from skdistill._teachers._unseen import unseen_labels
 from skdistill._transfer._question import Question
+from skdistill.augmentation._table import Table, is_table
 from skdistill.utils._bars import shown
+from skdistill.utils._copies import MAX_COMPARED, with_copies
 from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import is_fitted, require_target
 from skdistill.utils._warnings import warn
@@ -207,11 +211,26 @@ def _label_folds(
     folds = [
         (_positions(train, len(y)), _positions(test, len(y))) for train, test in folds
     ]
+    if question.cv is None or isinstance(question.cv, Integral):
+        folds = _with_copies_together(folds, question.X)
     parts = Parallel(n_jobs=question.n_jobs)(
         delayed(_label_fold)(clone(prototype), question, like, *fold)
         for fold in shown(folds, "folds", question.verbose)
     )
     return [fold for fold in parts if fold is not None]
+
+
+def _with_copies_together(
+    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], X: Any
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Return folds that hold out all copies of a row together.
+
+    A teacher has seen a row if it has seen a copy.
+    """
+    if _num_samples(X) > MAX_COMPARED or not is_table(X):
+        return folds
+    firsts = Table(X).distinct()
+    return [with_copies(train, test, firsts) for train, test in folds]
 
 
 def _label_fold(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
+from skdistill.utils._copies import first_copies
 from skdistill.utils._dates import as_dates, clock, dates_like
 from skdistill.utils._frames import column_at, holds_dates, is_frame, is_pandas
 
@@ -19,10 +20,6 @@ _MAX_LEVELS = 20
 
 # float64, as which columns are compared and mixed, holds whole numbers up to this.
 _MAX_WHOLE = 2**53
-
-# Rows are nearly equal whose coordinates, in standard deviations, have as many equal
-# decimals.
-_DIGITS = 5
 
 # The number of coordinates that stand for a level when rows are compared.
 _LEVEL_DIMENSIONS = 8
@@ -139,16 +136,8 @@ class Table:
         return int(self.X.shape[0])
 
     def distinct(self) -> NDArray[np.intp]:
-        """Return a number for each row, the same for equal and nearly equal rows."""
-        rng = np.random.RandomState(0)
-        places = self.embedded(rng).round(_DIGITS)
-        # Different rows have different products, but for a chance of next to nothing.
-        # A product of matrices would round those of equal rows in different ways.
-        products = np.zeros(len(places))
-        for column in places.T:
-            products += column * rng.standard_normal()
-        numbers: NDArray[np.intp] = np.unique(products, return_inverse=True)[1]
-        return numbers
+        """Return for each row the number of the first that is equal or nearly so."""
+        return first_copies(self.embedded(np.random.RandomState(0)))
 
     def embedded(self, rng: np.random.RandomState) -> NDArray[np.float32]:
         """Return coordinates of the rows: similar rows are near each other."""
@@ -215,6 +204,11 @@ class Table:
             kind = getattr(array.dtype, "numpy_dtype", array.dtype)
             array[where] = values.astype(kind)
         return type(old)(array, dtype=old.dtype)
+
+
+def is_table(X: Any) -> bool:
+    """Tell whether rows are a table, which may have no rows or columns."""
+    return is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)
 
 
 def _with_own_dtypes(X: Any) -> Any:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from skorch.callbacks import EarlyStopping
-from skorch.dataset import ValidSplit
 from skorch.utils import noop
 
 from skdistill._base import BaseDistiller
 from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
+from skdistill._students._student_net import ValidSplit
 from skdistill._targets._target import Target
 from skdistill._teachers._asking import fit, seeded_clone
 from skdistill.utils._params import is_auto

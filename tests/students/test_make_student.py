@@ -198,6 +198,19 @@ def test_early_stopping_keeps_the_best_epoch(data):
     assert min(losses) == pytest.approx(expected, rel=1e-5)
 
 
+def test_early_stopping_holds_copies_of_a_row_out_together(data):
+    X, y = data
+    student = make_student(early_stopping=True, validation_fraction=0.3, max_epochs=1)
+    split = student["net"].train_split
+    X, y = np.tile(X, (3, 1)).astype("f4"), np.tile(y, 3)
+    train, valid = (set(part.indices.tolist()) for part in split(Dataset(X, y), y))
+    assert len(train) + len(valid) == len(X)
+    assert 0.2 < len(valid) / len(X) < 0.4
+    assert not {row.tobytes() for row in X[[*train]]} & {
+        row.tobytes() for row in X[[*valid]]
+    }
+
+
 @pytest.mark.parametrize("y", [[0] * 39 + [1], [0, 1] * 2, range(5)], ids=str)
 def test_early_stopping_holds_rows_of_few_classes_out_as_they_come(y):
     X, proba = np.arange(2.0 * len(y)).reshape(-1, 2), np.eye(max(y) + 1)[y] * 0.8

@@ -56,7 +56,7 @@ def test_rows_that_are_all_equal_are_not_held_out():
 
 def test_at_most_so_many_rows_are_held_out(monkeypatch):
     monkeypatch.setattr(_honest, "_MOST", 7)
-    monkeypatch.setattr(_honest, "_MAX_COMPARED", 50)
+    monkeypatch.setattr(_honest, "MAX_COMPARED", 50)
     assert_array_equal(np.bincount(held(*table(100))), [86, 7, 7])
 
 

@@ -153,6 +153,16 @@ def test_rows_that_no_clone_can_label_fall_back_on_the_whole_teacher(y, cv, unse
     assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("difference", [0.0, 1e-9])
+@pytest.mark.parametrize("cv", [None, 3])
+def test_clone_that_labels_a_row_has_not_seen_its_copies(difference, cv):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.integers(3, size=60)  # nothing to learn
+    X, y = np.concatenate([X, X + difference]), np.tile(y, 2)
+    proba = soft_labels(KNeighborsClassifier(1), X, y, method="out_of_fold", cv=cv)
+    assert np.mean(proba.argmax(axis=1) == y) < 0.6
+
+
 def test_overlapping_held_out_sets_are_averaged_by_how_often(data):
     X, y = data
     cv = ShuffleSplit(4, test_size=0.5, random_state=0)

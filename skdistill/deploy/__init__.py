@@ -1,7 +1,7 @@
 """Export and measure fitted students.
 
-Each name is imported on first use, because :class:`OnnxClassifier` needs neither torch
-nor skorch.
+Each name is imported on first use, because :class:`OnnxClassifier` and
+:class:`OnnxRegressor` need neither torch nor skorch.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from skdistill.deploy._converter import register_converter
     from skdistill.deploy._footprint import footprint
     from skdistill.deploy._onnx_classifier import OnnxClassifier
+    from skdistill.deploy._onnx_regressor import OnnxRegressor
     from skdistill.deploy._to_onnx import to_onnx
     from skdistill.deploy._to_sklearn import to_sklearn
 
 __all__ = [
     "OnnxClassifier",
+    "OnnxRegressor",
     "footprint",
     "register_converter",
     "to_onnx",
@@ -26,6 +28,7 @@ __all__ = [
 
 _HOMES = {
     "OnnxClassifier": "_onnx_classifier",
+    "OnnxRegressor": "_onnx_regressor",
     "footprint": "_footprint",
     "register_converter": "_converter",
     "to_onnx": "_to_onnx",

@@ -1,4 +1,4 @@
-"""A converter of skl2onnx for DistilledClassifier."""
+"""Converters of skl2onnx for DistilledClassifier and DistilledRegressor."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from skdistill import DistilledClassifier
+from skdistill import DistilledClassifier, DistilledRegressor
 from skdistill.deploy._converting import OPSET, add_prefix, require_onnx
-from skdistill.deploy._onnx_model import onnx_labels
+from skdistill.deploy._outputs import output_of
 from skdistill.deploy._to_onnx import to_onnx
 
 
 def register_converter() -> None:
-    """Let skl2onnx convert a DistilledClassifier, also inside of pipelines.
+    """Let skl2onnx convert students, also inside of pipelines.
 
     After this call, ``skl2onnx.to_onnx(pipeline, X[:1].astype(np.float32),
-    target_opset=21)`` works, with the option "zipmap" (True, False or "columns") and
-    any opset from 21 on. A second call changes nothing. Importing skdistill
-    does not make the call, because the call imports skl2onnx.
+    target_opset=21)`` works for a :class:`~skdistill.DistilledClassifier`, with the
+    option "zipmap" (True, False or "columns"), and for a
+    :class:`~skdistill.DistilledRegressor`, whose output is float64 of shape
+    (batch, n_targets). Any opset from 21 on will do. A second call changes nothing.
+    Importing skdistill does not make the call, because the call imports skl2onnx.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def register_converter() -> None:
     Notes
     -----
     skl2onnx converts the other steps of the pipeline. :func:`to_onnx` converts the
-    classifier with the preprocessing of its student, and checks it on made-up rows.
+    student with the preprocessing of its student, and checks it on made-up rows.
 
     Examples
     --------
@@ -64,29 +66,25 @@ def register_converter() -> None:
         _convert,
         options={"zipmap": [True, False, "columns"], "nocl": [False]},
     )
+    update_registered_converter(
+        DistilledRegressor, "SkdistillDistilledRegressor", _set_output_types, _convert
+    )
 
 
 def _set_output_types(operator: Any) -> None:
     """Tell skl2onnx the types of the outputs."""
-    from skl2onnx.common.data_types import (
-        FloatTensorType,
-        Int64TensorType,
-        StringTensorType,
-    )
-
-    labels = onnx_labels(operator.raw_operator.classes_)
-    kind = StringTensorType if labels.dtype == object else Int64TensorType
-    operator.outputs[0].type = kind([None])
-    operator.outputs[1].type = FloatTensorType([None, len(labels)])
+    types = output_of(operator.raw_operator).types_of_skl2onnx()
+    for variable, kind in zip(operator.outputs, types, strict=True):
+        variable.type = kind
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add the nodes of a classifier to a model of skl2onnx."""
+    """Add the nodes of a student to a model of skl2onnx."""
     import onnx
 
     if container.target_opset < OPSET:
         raise ValueError(
-            f"DistilledClassifier needs opset {OPSET} or later, got "
+            f"{type(operator.raw_operator).__name__} needs opset {OPSET} or later, got "
             f"{container.target_opset}: pass target_opset={OPSET}"
         )
     shape = operator.inputs[0].type.shape
@@ -106,9 +104,19 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         (opset.domain, opset.version) for opset in model.opset_import
     )
     for made, variable in zip(graph.output, operator.outputs, strict=True):
-        container.add_node(
-            "Identity", made.name, variable.full_name, name=f"{made.name}_out"
-        )
+        _connect(made, variable, container)
+
+
+def _connect(made: Any, variable: Any, container: Any) -> None:
+    """Give an output of the model its name in skl2onnx, where all numbers are 2-D."""
+    from onnx import TensorProto
+
+    given, kind = [made.name], "Identity"
+    if len(made.type.tensor_type.shape.dim) < len(variable.type.shape):
+        given, kind = [made.name, f"{made.name}_shape"], "Reshape"
+        width = variable.type.shape[1]
+        container.add_initializer(given[1], TensorProto.INT64, [2], [-1, width])
+    container.add_node(kind, given, variable.full_name, name=f"{made.name}_out")
 
 
 def _feed_from(variables: list[Any], inputs: Any, container: Any, prefix: str) -> None:
@@ -124,7 +132,7 @@ def _feed_from(variables: list[Any], inputs: Any, container: Any, prefix: str) -
         )
     elif len(names) != len(given):
         raise ValueError(
-            f"DistilledClassifier was fitted on a data frame of {len(names)} columns, "
+            f"the student was fitted on a data frame of {len(names)} columns, "
             f"and gets {len(given)} inputs: pass initial_types with one per column"
         )
     for source, name, kind in zip(given, names, types, strict=True):

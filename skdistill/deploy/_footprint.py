@@ -1,4 +1,4 @@
-"""The costs of a classifier: its size, memory and time."""
+"""The costs of a model: its size, memory and time."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ class Footprints(dict[str, Footprint]):
 
 
 def footprint(model: Any, X: Any) -> Footprint | Footprints:
-    """Measure the costs of a classifier: bytes, memory and time.
+    """Measure the costs of a classifier or regressor: bytes, memory and time.
 
     Parameters
     ----------
-    model : fitted classifier, path of an ONNX file, or dict of these
-        Any classifier: a student, a teacher, a pipeline, a search. A path that ends
-        in ".onnx" is opened by :class:`OnnxClassifier`. A dict of names and models is
-        measured one by one.
+    model : fitted classifier or regressor, path of an ONNX file, or dict of these
+        Any of them: a student, a teacher, a pipeline, a search. A path that ends in
+        ".onnx" is opened by :class:`OnnxClassifier` or :class:`OnnxRegressor`. A dict
+        of names and models is measured one by one.
     X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
         At least one row, as the model takes them. The first 100 rows are timed one by
         one, in turn. Batches of 1,000 repeat the rows if there are fewer.
@@ -109,9 +109,9 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
         - "parameters" : int or None. The number of trained parameters, without
           preprocessing. It is known for torch modules (skorch nets,
           :class:`~skdistill.TorchTeacher`), for
-          :class:`~sklearn.neural_network.MLPClassifier` and for linear models, also
-          inside of a :class:`~skdistill.DistilledClassifier`, a pipeline or a search.
-          It is None for all others, such as trees and ONNX files.
+          :class:`~sklearn.neural_network.MLPClassifier`, its regressor and for linear
+          models, also inside of a student's estimator, a pipeline or a search. It is
+          None for all others, such as trees and ONNX files.
         - "multiply_adds" : int or None. The number of multiplications with a weight
           for one row, without preprocessing. It is None where "parameters" is, and for
           torch modules with weights in other layers than Linear, norms and Embedding.
@@ -133,7 +133,7 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     TypeError
-        If the model is not a classifier.
+        If the model is neither a classifier nor a regressor.
     ValueError
         If X has no rows, or the path does not end in ".onnx". Load a pickle yourself
         and pass the model, as loading can run any code.
@@ -215,7 +215,7 @@ def _measured(model: Any, X: Any) -> Footprint:
 
 
 def _opened(model: Any) -> tuple[Any, int | None]:
-    """Return the classifier, and the size of its file if ``model`` is a path."""
+    """Return the model, and the size of its file if ``model`` is a path."""
     if not isinstance(model, str | os.PathLike):
         return model, None
     path = Path(model)
@@ -224,10 +224,11 @@ def _opened(model: Any) -> tuple[Any, int | None]:
             "footprint opens ONNX files alone, as a pickle can run any code. If you "
             f"trust it, load it first: footprint(joblib.load({path.name!r}), X)"
         )
-    from skdistill.deploy._onnx_classifier import OnnxClassifier
+    from skdistill import deploy
+    from skdistill.deploy._onnx_file import load
 
     content = path.read_bytes()
-    return OnnxClassifier(content), len(content)
+    return getattr(deploy, load(content).runner)(content), len(content)
 
 
 def _in_new_process(folder: str, method: str) -> tuple[dict[str, Any], str | None]:

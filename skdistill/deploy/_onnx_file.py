@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,14 @@ from skdistill.deploy._onnx_safety import refuse_pickle, refuse_unsafe
 from skdistill.utils._optional import require
 
 # Limits of the sizes in the metadata, against files that are made to do harm.
-_CLASSES, _FEATURES, _LABEL_BYTES = 2**20, 2**24, 2**16
+_OUTPUTS, _FEATURES, _LABEL_BYTES = 2**20, 2**24, 2**16
 
 # Rounding may take a probability above 1 by this much.
 _ROUNDING = 1e-3
 
 
 class File:
-    """A loaded file.
+    """A loaded file, of one of the kinds below.
 
     Attributes
     ----------
@@ -35,8 +35,6 @@ class File:
         The names of its inputs.
     metadata : dict of str to str
         The metadata of ``to_onnx``. The following attributes are read from them.
-    classes : ndarray of shape (n_classes,)
-        The labels, read-only.
     n_features : int
         The number of features.
     feature_names : ndarray of shape (n_features,) or None
@@ -52,18 +50,16 @@ class File:
         Whether numbers may be missing.
     """
 
-    def __init__(self, model: Any, content: bytes, session: Any) -> None:
+    runner: ClassVar[str]  # the class that takes such a file
+    output: ClassVar[str]
+    output_type: ClassVar[str]
+    output_shape: tuple[int, ...]  # of a row
+
+    def __init__(
+        self, model: Any, content: bytes, session: Any, metadata: dict[str, str]
+    ) -> None:
         self.model, self.content, self.session = model, content, session
-        self.metadata: dict[str, str] = {
-            key: value
-            for key, value in session.get_modelmeta().custom_metadata_map.items()
-            if key.startswith("skdistill.")
-        }
-        if "skdistill.version" not in self.metadata:
-            raise ValueError(
-                "it was not written by skdistill.deploy.to_onnx, and does not say what "
-                "its inputs and outputs are; use onnxruntime itself"
-            )
+        self.metadata = metadata
         try:
             self._read_metadata()
         except Exception as error:  # json and numpy raise many kinds
@@ -80,7 +76,7 @@ class File:
 
     def _read_metadata(self) -> None:
         """Set the attributes that the metadata hold, or raise an error."""
-        self.classes = _classes(self.metadata)
+        self._read_output()
         self.n_features = int(self.metadata["skdistill.n_features"])
         if not 0 < self.n_features <= _FEATURES:
             raise ValueError(f"{self.n_features} features")
@@ -102,43 +98,93 @@ class File:
         if not self.kinds:
             number = "double" if self.dtype is np.float64 else "float"
             expected = [(f"tensor({number})", *self.shape)]
-        proba = [
+        said = [
             (node.type, *node.shape[1:])
             for node in self.session.get_outputs()
-            if node.name == "probabilities"
+            if node.name == self.output
         ]
         names = self.feature_names
         return (
             inputs == expected
-            and proba == [("tensor(float)", *self.classes.shape)]
+            and said == [(self.output_type, *self.output_shape)]
             and self.shape[:1] == (self.n_features,)
             and len(self.kinds) in (0, self.n_features)
             and (names is None or len(names) == self.n_features)
         )
 
-    def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the probabilities of rows, which may be NaN.
+    def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        """Return the output for rows, which may be NaN.
 
         ``inputs`` are the values by the names of the inputs.
         """
         try:
-            (proba,) = self.session.run(["probabilities"], inputs)
+            (said,) = self.session.run([self.output], inputs)
         except Exception as error:  # onnxruntime's have no common base
             raise ValueError(f"the model cannot be run: {error}") from error
-        n_rows, n_classes = len(next(iter(inputs.values()))), len(self.classes)
-        found = None
-        if proba.shape != (n_rows, n_classes):
-            found = f"shape {proba.shape} for {n_rows} rows and {n_classes} classes"
-        elif proba.min() < 0 or proba.max() > 1 + _ROUNDING:
-            found = "values outside of [0, 1], which are no probabilities"
-        if found:
+        if found := self._unexpected(said, len(next(iter(inputs.values())))):
             reason = "it was not written by to_onnx, or is damaged"
             raise ValueError(f"the model returns {found}: {reason}")
-        return np.asarray(proba)
+        return np.asarray(said)
+
+    def _read_output(self) -> None:
+        """Read what the outputs stand for, or raise an error."""
+        raise NotImplementedError
+
+    def _unexpected(self, said: NDArray[Any], n_rows: int) -> str | None:
+        """Describe an output that cannot be right."""
+        expected = (n_rows, *self.output_shape)
+        if said.shape != expected:
+            return f"shape {said.shape}, and not {expected}"
+        return None
 
 
-def load(model: Any) -> File:
+class ClassFile(File):
+    """A file of a classifier, with the read-only labels ``classes``."""
+
+    runner = "OnnxClassifier"
+    output = "probabilities"
+    output_type = "tensor(float)"
+
+    def _read_output(self) -> None:
+        self.classes = _classes(self.metadata)
+        self.output_shape = self.classes.shape
+
+    def _unexpected(self, said: NDArray[Any], n_rows: int) -> str | None:
+        found = super()._unexpected(said, n_rows)
+        if found is None and (said.min() < 0 or said.max() > 1 + _ROUNDING):
+            found = "values outside of [0, 1], which are no probabilities"
+        return found
+
+
+class NumberFile(File):
+    """A file of a regressor of ``n_outputs`` targets."""
+
+    runner = "OnnxRegressor"
+    output = "prediction"
+    output_type = "tensor(double)"
+
+    def _read_output(self) -> None:
+        self.n_outputs = int(self.metadata["skdistill.n_outputs"])
+        if not 0 < self.n_outputs <= _OUTPUTS:
+            raise ValueError(f"{self.n_outputs} targets")
+        self.output_shape = () if self.n_outputs == 1 else (self.n_outputs,)
+
+
+_KINDS: dict[str, type[File]] = {
+    "classification": ClassFile,
+    "regression": NumberFile,
+}
+
+
+def load(model: Any, kind: type[File] = File) -> File:
     """Load a file of ``to_onnx``, from its path or its bytes.
+
+    Parameters
+    ----------
+    model : str, os.PathLike or bytes
+        The file, or its content.
+    kind : type, default=File
+        The kind of file to expect. By default, any is taken.
 
     Raises
     ------
@@ -147,7 +193,8 @@ def load(model: Any) -> File:
     TypeError
         If ``model`` is neither a path nor bytes.
     ValueError
-        If it is no such file, is damaged, or names data outside itself.
+        If it is no such file, or of another kind, is damaged, or names data outside
+        itself.
     """
     if isinstance(model, bytes):
         content, source = model, "model"
@@ -161,13 +208,19 @@ def load(model: Any) -> File:
         refuse_pickle(content)
         refuse_unsafe(content)
         session = _session(content)
-        return File(model, content, session)
+        metadata = _metadata(session)
+        found = _kind(metadata)
+        if not issubclass(found, kind):
+            raise ValueError(
+                f"it is a file for skdistill.deploy.{found.runner}, not {kind.runner}"
+            )
+        return found(model, content, session, metadata)
     except ValueError as error:
         raise ValueError(f"cannot load {source}: {error}") from error
 
 
 def _session(content: bytes) -> Any:
-    onnxruntime = require("onnxruntime", "OnnxClassifier", "skdistill[onnx]")
+    onnxruntime = require("onnxruntime", "an ONNX file", "skdistill[onnx]")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -183,6 +236,27 @@ def _session(content: bytes) -> Any:
         )
     except Exception as error:  # onnxruntime's have no common base
         raise ValueError(f"onnxruntime refuses it: {error}") from error
+
+
+def _metadata(session: Any) -> dict[str, str]:
+    metadata = {
+        key: value
+        for key, value in session.get_modelmeta().custom_metadata_map.items()
+        if key.startswith("skdistill.")
+    }
+    if "skdistill.version" not in metadata:
+        raise ValueError(
+            "it was not written by skdistill.deploy.to_onnx, and does not say what its "
+            "inputs and outputs are; use onnxruntime itself"
+        )
+    return metadata
+
+
+def _kind(metadata: dict[str, str]) -> type[File]:
+    task = metadata.get("skdistill.task", "classification")
+    if task not in _KINDS:
+        raise ValueError(f"its metadata are damaged: unknown task {task!r:.80}")
+    return _KINDS[task]
 
 
 def _check_list(
@@ -202,7 +276,7 @@ def _classes(metadata: dict[str, str]) -> NDArray[Any]:
     if dtype.kind not in "biufUOT" or dtype.itemsize > _LABEL_BYTES:
         raise ValueError(f"labels of the dtype {dtype}")
     labels = json.loads(metadata["skdistill.classes"])
-    _check_list("classes", labels, str | int | float, _CLASSES)
+    _check_list("classes", labels, str | int | float, _OUTPUTS)
     classes: NDArray[Any] = np.array(labels, dtype)
     if len(set(classes.tolist())) < len(labels):
         raise ValueError("a label is there twice")

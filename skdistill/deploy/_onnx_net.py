@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skdistill.deploy._converting import OPSET, all_graphs, inlined, quiet, reason
+from skdistill.deploy._outputs import Output
 from skdistill.utils._layers import as_weights
-from skdistill.utils._probabilities import nonlinearity_of, to_proba
 
 if TYPE_CHECKING:
     import onnx
 
 
-def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
-    """Convert a fitted net: from its input "X" to "probabilities".
+def convert_net(net: Any, rows: NDArray[np.float32], output: Output) -> onnx.ModelProto:
+    """Convert a fitted net: from its input "X" to ``output.of_net``.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
         If torch cannot export its module for rows of this shape.
     """
     try:
-        program = _exported(net, rows)
+        program = _exported(net, rows, output)
     except Exception as error:
         raise ValueError(
             f"torch cannot export the module {type(net.module_).__name__} for rows of "
@@ -46,31 +46,31 @@ def convert_net(net: Any, rows: NDArray[np.float32]) -> onnx.ModelProto:
     return model
 
 
-def _exported(net: Any, rows: NDArray[np.float32]) -> Any:
+def _exported(net: Any, rows: NDArray[np.float32], output: Output) -> Any:
     # torch takes a batch size of one for a constant.
     example = torch.from_numpy(np.concatenate([rows, rows])[:4])
     with quiet():
         return torch.onnx.export(
-            _Predictor(net).eval(),
+            _Predictor(net, output).eval(),
             (example,),
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             input_names=["X"],
-            output_names=["probabilities"],
+            output_names=[output.of_net],
             opset_version=OPSET,
             verbose=False,
         )
 
 
 class _Predictor(nn.Module):
-    """From prepared rows to probabilities in float32, with weights of any precision."""
+    """From prepared rows to outputs in float32, with weights of any precision."""
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: Any, output: Output) -> None:
         super().__init__()
         module = copy.deepcopy(net.module_)
         self.module = getattr(module, "_orig_mod", module).cpu()  # without its compiler
-        self.nonlinearity = nonlinearity_of(net)
+        self.ending = output.ending(net)
 
     def forward(self, X: Tensor) -> Tensor:
         outputs = self.module(as_weights(self.module, X))
-        return to_proba(outputs, self.nonlinearity).float()
+        return self.ending(outputs).float()

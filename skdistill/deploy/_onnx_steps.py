@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,6 @@ from skdistill.utils._frames import floats, is_frame
 
 if TYPE_CHECKING:
     import onnx
-
-_OUTPUTS = ("label", "probabilities")
 
 _Steps = list[tuple[str, Any]]
 
@@ -81,6 +80,7 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
             "a file takes rows of columns or images, and these rows are single values, "
             "such as texts: skdistill.deploy.to_sklearn takes their student"
         )
+    ask = getattr(estimator, parts.output.method)
     steps, number = _plain_steps(parts)
     names, n_features = parts.feature_names, rows.shape[1]
     kinds = _kinds(steps, rows, names)
@@ -89,7 +89,7 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
     else:
         kinds = [number if kind == "float" else kind for kind in kinds]
         columns = names or [str(i) for i in range(n_features)]
-        _check_names(columns)
+        _check_names(columns, parts.output.names)
         inputs, shape = dict(zip(columns, kinds, strict=True)), (1,)
         steps[0] = (steps[0][0], _as_columns(steps[0][1], n_features))
     prefix = "skdistill/"
@@ -103,7 +103,7 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
         feature_names=names,
         kinds=kinds,
         inputs=[_onnx_input(name, kind, shape) for name, kind in inputs.items()],
-        allow_nan=kinds is not None or _takes_nan(estimator, rows),
+        allow_nan=kinds is not None or _takes_nan(ask, rows),
         prefix=prefix,
     )
 
@@ -123,16 +123,16 @@ def _onnx_input(name: str, kind: str, shape: tuple[int, ...]) -> onnx.ValueInfoP
     return helper.make_tensor_value_info(name, number, ["batch", *shape])
 
 
-def _check_names(names: list[str]) -> None:
+def _check_names(names: list[str], outputs: tuple[str, ...]) -> None:
     for name in names:
-        if not name or name in _OUTPUTS:
+        if not name or name in outputs:
             raise ValueError(
                 f"a column is named {name!r}, which cannot be the name of an input in "
                 "ONNX: rename the column and fit again"
             )
 
 
-def _takes_nan(estimator: Any, rows: Any) -> bool:
+def _takes_nan(ask: Callable[[Any], Any], rows: Any) -> bool:
     """Tell whether any column of numbers may hold NaN.
 
     The estimator is called to find out, because transformers of users need not declare
@@ -145,15 +145,15 @@ def _takes_nan(estimator: Any, rows: Any) -> bool:
         known = np.repeat(np.nan_to_num(row), row.shape[1], axis=0)
         np.fill_diagonal(known, np.nan)
         probes += list(known[:, np.newaxis])
-    return any(_accepts(estimator, rows, probe) for probe in probes)
+    return any(_accepts(ask, rows, probe) for probe in probes)
 
 
-def _accepts(estimator: Any, rows: Any, probe: NDArray[Any]) -> bool:
+def _accepts(ask: Callable[[Any], Any], rows: Any, probe: NDArray[Any]) -> bool:
     """Tell whether the estimator takes a row of numbers, in the form of ``rows``."""
     if is_frame(rows):
         probe = type(rows)(dict(zip(rows.columns, probe.T, strict=True)))
     try:
-        estimator.predict_proba(probe)
+        ask(probe)
     except ValueError:
         return False
     return True

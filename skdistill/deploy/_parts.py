@@ -1,4 +1,4 @@
-"""The parts of a fitted DistilledClassifier, for exports."""
+"""The parts of a fitted estimator with a student, for exports."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill import DistilledClassifier, DistilledRegressor
+from skdistill.deploy._outputs import Output, output_of
 from skdistill.utils._layers import as_weights
-from skdistill.utils._probabilities import first, nonlinearity_of, to_proba
+from skdistill.utils._probabilities import first
 from skdistill.utils._unwrap import active, unwrapped
 
 
@@ -23,25 +25,23 @@ class Parts:
 
     Attributes
     ----------
-    classifier : DistilledClassifier
+    estimator : DistilledClassifier or DistilledRegressor
         The fitted estimator itself.
+    output : ClassOutput or NumberOutput
+        What it says of a row.
     before : list of (str, transformer)
-        The fitted steps before the classifier, if it is the end of a pipeline.
+        The fitted steps before the estimator, if it is the end of a pipeline.
     preprocessing : list of (str, transformer)
         The fitted steps of the student before its net.
-    net : skorch.NeuralNetClassifier
+    net : skorch.NeuralNet
         The fitted net.
     """
 
-    classifier: Any
+    estimator: Any
+    output: Output
     before: list[tuple[str, Any]]
     preprocessing: list[tuple[str, Any]]
     net: Any
-
-    @property
-    def classes(self) -> NDArray[Any]:
-        """The labels of the outputs."""
-        return np.asarray(self.classifier.classes_)
 
     @property
     def transformers(self) -> list[Any]:
@@ -62,7 +62,7 @@ class Parts:
     @property
     def feature_names(self) -> list[str] | None:
         """The names of the columns of a row, or None if they have none."""
-        first = next((step for _, step in flat(self.before)), self.classifier)
+        first = next((step for _, step in flat(self.before)), self.estimator)
         names = getattr(first, "feature_names_in_", None)
         return None if names is None else [str(name) for name in names]
 
@@ -73,14 +73,23 @@ class Parts:
         rows = rows.toarray() if hasattr(rows, "toarray") else rows
         return np.ascontiguousarray(rows, dtype=np.float32)
 
+    def said(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what the estimator says of prepared rows."""
+        net = self.net
+        outputs = first(net.forward(as_weights(net.module_, torch.from_numpy(rows))))
+        return self.output.decoded(
+            np.asarray(self.output.ending(net)(outputs.double()))
+        )
+
 
 def parts_of(estimator: Any) -> Parts:
     """Take a fitted estimator apart.
 
     Parameters
     ----------
-    estimator : DistilledClassifier, Pipeline that ends in one, or search over either
-        A fitted estimator, or a FrozenEstimator that holds one.
+    estimator : DistilledClassifier, DistilledRegressor, Pipeline or search
+        A fitted estimator, a pipeline that ends in one, a search over either, or a
+        FrozenEstimator that holds one.
 
     Raises
     ------
@@ -94,7 +103,7 @@ def parts_of(estimator: Any) -> Parts:
     if hasattr(estimator, "fit"):
         check_is_fitted(estimator)
         before, estimator = unwrapped(estimator)
-        if hasattr(estimator, "student_") and hasattr(estimator, "classes_"):
+        if isinstance(estimator, DistilledClassifier | DistilledRegressor):
             if before and estimator.student_columns is not None:
                 raise ValueError(
                     "the steps before the estimator make all columns, of which its "
@@ -103,10 +112,10 @@ def parts_of(estimator: Any) -> Parts:
                 )
             preprocessing, net = unwrapped(estimator.student_)
             _check_no_dates(preprocessing)
-            return Parts(estimator, before, preprocessing, net)
+            return Parts(estimator, output_of(estimator), before, preprocessing, net)
     raise TypeError(
-        "expected a fitted DistilledClassifier, a Pipeline that ends in one, or a "
-        f"search over either, got {type(estimator).__name__}"
+        "expected a fitted DistilledClassifier or DistilledRegressor, a Pipeline that "
+        f"ends in one, or a search over either, got {type(estimator).__name__}"
     )
 
 
@@ -134,9 +143,3 @@ def flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             yield from flat((f"{name}_{inner}", part) for inner, part in step.steps)
         else:
             yield name, step
-
-
-def net_proba(net: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the probabilities of prepared rows by the net."""
-    outputs = first(net.forward(as_weights(net.module_, torch.from_numpy(rows))))
-    return np.asarray(to_proba(outputs.double(), nonlinearity_of(net)))

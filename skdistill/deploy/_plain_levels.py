@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
-from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import OneHotEncoder
 
 from skdistill.deploy._parts import Parts
@@ -26,7 +25,7 @@ def check_levels(parts: Parts) -> None:
             )
 
 
-def take_levels(parts: Parts, steps: list[tuple[str, Any]], mlp: MLPClassifier) -> None:
+def take_levels(parts: Parts, steps: list[tuple[str, Any]], mlp: Any) -> None:
     """Let plain steps take None and NaN for one level, and report unknown levels."""
     for original, (_, step) in zip(parts.transformers, steps, strict=True):
         if not hasattr(original, "levels_") or not isinstance(step, ColumnTransformer):
@@ -37,7 +36,7 @@ def take_levels(parts: Parts, steps: list[tuple[str, Any]], mlp: MLPClassifier) 
                 _take_none(encoder, mlp)
 
 
-def _take_none(encoder: OneHotEncoder, mlp: MLPClassifier) -> None:
+def _take_none(encoder: OneHotEncoder, mlp: Any) -> None:
     """Give None an output of its own, which the net weighs as that of NaN."""
     categories, repeats = [], []
     for known in map(list, encoder.categories_):

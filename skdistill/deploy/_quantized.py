@@ -11,19 +11,15 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import column_or_1d
+from numpy.typing import NDArray
 
 from skdistill.deploy._converting import quiet, reason
-from skdistill.deploy._onnx_classifier import OnnxClassifier
-from skdistill.deploy._sample import Sample, difference_of
+from skdistill.deploy._outputs import Output
+from skdistill.deploy._sample import Sample
 from skdistill.utils._warnings import warn
 
 if TYPE_CHECKING:
     import onnx
-
-# The share of labels that must stay the same, or else there is a warning.
-_AGREEMENT = 0.95
 
 # The operators with large weights.
 _QUANTIZED = ["Conv", "Gather", "Gemm", "MatMul"]
@@ -32,28 +28,13 @@ _QUANTIZED = ["Conv", "Gather", "Gemm", "MatMul"]
 _FEW_WEIGHTS = 64
 
 
-def right_columns(
-    classes: NDArray[Any], sample_y: ArrayLike | None, sample: Sample
-) -> NDArray[np.intp] | None:
-    """Return the column of the right label for each row."""
-    if sample_y is None:
-        return None
-    y = column_or_1d(sample_y)
-    known = set(classes.tolist())
-    if len(y) != len(sample.proba) or not known.issuperset(y.tolist()):
-        raise ValueError(
-            f"sample_y must have a label of classes_ for each of the "
-            f"{len(sample.proba)} rows of sample, got {len(y)}"
-        )
-    return np.searchsorted(classes, y)
-
-
 def quantized(
     data: bytes,
     assemble: Callable[[onnx.ModelProto], bytes],
     net: onnx.ModelProto,
     sample: Sample,
-    right: NDArray[np.intp] | None,
+    y: NDArray[Any] | None,
+    output: Output,
     dtype: str,
 ) -> bytes:
     """Return the file with narrow weights, in the way that changes least.
@@ -68,8 +49,10 @@ def quantized(
         The net in float32.
     sample : Sample
         The rows to judge by.
-    right : ndarray of shape (n_samples,) or None
-        The columns of the right labels, if they are known.
+    y : ndarray or None
+        What is right for each row, if it is known, as ``output.known`` returns it.
+    output : ClassOutput or NumberOutput
+        What the estimator says.
     dtype : {"int8", "float16"}
         The dtype of the weights.
 
@@ -78,30 +61,30 @@ def quantized(
     ValueError
         If the net cannot be quantized, or the file gets no smaller.
     """
-    kind, small, proba = _best(assemble, net, sample, dtype)
-    labels, before = proba.argmax(axis=1), sample.proba.argmax(axis=1)
+    kind, small, said = _best(assemble, net, sample, output, dtype)
+    closeness = output.closeness(said, sample.said)
     report: dict[str, Any] = {
         "kind": kind,
         f"bytes_{dtype}": len(small),
         "bytes_float32": len(data),
-        "agreement": float((labels == before).mean()),
-        "max_difference": difference_of(proba, sample.proba),
-        "n_rows": len(sample.proba),
+        **output.reported(closeness),
+        "max_difference": float(output.differences(said, sample.said).max()),
+        "n_rows": len(said),
         "sample": "given" if sample.given else "made up",
     }
-    if right is not None:
-        report[f"accuracy_{dtype}"] = float((labels == right).mean())
-        report["accuracy_float32"] = float((before == right).mean())
+    if y is not None:
+        report[f"{output.score}_{dtype}"] = output.scored(said, y)
+        report[f"{output.score}_float32"] = output.scored(sample.said, y)
     small = _with_report(small, report, f"bytes_{dtype}")
     if len(small) >= len(data):
         raise ValueError(
             f"{dtype} makes this file no smaller: {len(small):,} bytes, and "
             f"{len(data):,} in float32. Use quantize=None"
         )
-    if report["agreement"] < _AGREEMENT:
+    if closeness < output.least:
         warn(
-            f"{dtype} changes the label of {1 - report['agreement']:.1%} of the "
-            f"{len(sample.proba)} rows of the sample. Use quantize=None, or sample="
+            f"{dtype} {output.changed(closeness)} the {len(said)} rows of the sample. "
+            "Use quantize=None, or sample="
         )
     return small
 
@@ -110,22 +93,23 @@ def _best(
     assemble: Callable[[onnx.ModelProto], bytes],
     net: onnx.ModelProto,
     sample: Sample,
+    output: Output,
     dtype: str,
 ) -> tuple[str, bytes, NDArray[np.float64]]:
-    """Return the kind, file and probabilities of the way that changes least."""
+    """Return the way that changes least: its kind, its file, and what that says."""
     tried: list[tuple[float, float, str, bytes, NDArray[np.float64]]] = []
     failure: Exception | None = None
     for kind in _kinds(dtype, sample):
         try:
             narrow = _float16_net if kind == "weights" else _int8_net
             small = assemble(narrow(net, kind, sample.net_rows))
-            proba = OnnxClassifier(small).predict_proba(sample.rows)
+            said = getattr(output.runner(small), output.method)(sample.rows)
         except Exception as error:
             failure = error
             continue
-        agreement = (proba.argmax(axis=1) == sample.proba.argmax(axis=1)).mean()
-        difference = difference_of(proba, sample.proba)
-        tried.append((agreement, -difference, kind, small, proba))
+        closeness = output.closeness(said, sample.said)
+        difference = output.differences(said, sample.said).max()
+        tried.append((closeness, -difference, kind, small, said))
     if not tried:
         problem = f"{dtype} is not possible for this net ({reason(failure)})"
         raise ValueError(f"{problem}: use quantize=None") from failure

@@ -28,11 +28,11 @@ _LARGEST = 1e30
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows, the rows as the net takes them, and the probabilities of the estimator."""
+    """Rows, the rows as the net takes them, and what the estimator says of them."""
 
     rows: Any
     net_rows: NDArray[np.float32]
-    proba: NDArray[np.float64]
+    said: NDArray[np.float64]
     given: bool
 
 
@@ -44,30 +44,25 @@ def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
     ValueError
         If the estimator does not take rows that are made up.
     """
+    ask = getattr(estimator, parts.output.method)
     if rows is not None:
         rows = native(rows) if is_frame(rows) else rows
         rows = rows if is_frame(rows) or issparse(rows) else np.asarray(rows)
-        proba = estimator.predict_proba(rows)
+        said = ask(rows)
         net_rows = parts.prepared(rows)
         dense = rows.toarray() if issparse(rows) else rows
-        return Sample(dense, net_rows, proba, given=True)
+        return Sample(dense, net_rows, said, given=True)
     try:
         rows = sample_rows(parts)
         names = parts.feature_names
         if names is not None and not is_frame(rows):
             rows = to_frame(dict(zip(names, rows.T, strict=True)))
-        proba = estimator.predict_proba(rows)
-        return Sample(rows, parts.prepared(rows), proba, given=False)
+        return Sample(rows, parts.prepared(rows), ask(rows), given=False)
     except Exception as error:
         raise ValueError(
             f"the file cannot be checked on rows that are made up ({reason(error)}): "
             "pass sample= to skdistill.deploy.to_onnx, rows as the estimator takes them"
         ) from error
-
-
-def difference_of(proba: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest difference of a probability."""
-    return float(np.max(np.abs(proba - expected)))
 
 
 def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
@@ -84,7 +79,7 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
         A data frame of polars only if there is no pandas.
     """
     rng = np.random.default_rng(0)
-    first = parts.before[0][1] if parts.before else parts.classifier
+    first = parts.before[0][1] if parts.before else parts.estimator
     table = next(
         (t for t in parts.transformers if hasattr(t, "numeric_columns_")), None
     )
@@ -120,7 +115,7 @@ def _numbers(
     means = table.offsets_[: table.n_numeric_].astype(np.float64)
     scales = table.scales_[: table.n_numeric_]
     values = means + scales * rng.standard_t(2, size=(n_rows, len(means)))
-    if parts.before or get_tags(parts.classifier).input_tags.allow_nan:
+    if parts.before or get_tags(parts.estimator).input_tags.allow_nan:
         values[rng.random(values.shape) < _MISSING] = np.nan
     return np.clip(values, -_LARGEST, _LARGEST)
 

@@ -1,4 +1,4 @@
-"""A fitted student as one ONNX file: from raw rows to labels."""
+"""A fitted student as one ONNX file: from raw rows to what it predicts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdistill.deploy._converting import reason, require_onnx
-from skdistill.deploy._onnx_classifier import OnnxClassifier
-from skdistill.deploy._onnx_model import assembled, onnx_labels
+from skdistill.deploy._onnx_model import assembled
 from skdistill.deploy._onnx_net import convert_net
 from skdistill.deploy._onnx_steps import head_of
+from skdistill.deploy._outputs import Output
 from skdistill.deploy._parts import parts_of
-from skdistill.deploy._quantized import quantized, right_columns
-from skdistill.deploy._sample import Sample, difference_of, sample_of
+from skdistill.deploy._quantized import quantized
+from skdistill.deploy._sample import Sample, sample_of
 from skdistill.utils._underflow import underflow_is_zero
 
 if TYPE_CHECKING:
     import onnx
 
-# The largest allowed difference between a probability of the file and the estimator's.
+# The largest allowed difference between what the file says and what was fitted: of a
+# probability, or of a number in standard deviations.
 _TOLERANCE = 1e-5
 
 
@@ -39,16 +40,17 @@ def to_onnx(
 ) -> bytes:
     """Write a fitted student, with all of its preprocessing, as one ONNX file.
 
-    The file needs no other file and no torch. :class:`OnnxClassifier` runs it, and so
-    does any ONNX runtime in any language. Before it is returned, it is run, and refused
-    if its probabilities are not those of the estimator.
+    The file needs no other file and no torch. :class:`OnnxClassifier` or
+    :class:`OnnxRegressor` runs it, and so does any ONNX runtime in any language. Before
+    it is returned, it is run, and refused if its probabilities or numbers are not those
+    of the estimator.
 
     Parameters
     ----------
-    estimator : DistilledClassifier, Pipeline that ends in one, or search over either
-        A fitted estimator. The module of its student must be one that torch can export,
-        and the preprocessing one that skl2onnx can convert, as that of the default
-        student.
+    estimator : DistilledClassifier, DistilledRegressor, Pipeline or search
+        A fitted estimator, a pipeline that ends in one, or a search. The module of its
+        student must be one that torch can export, and the preprocessing one that
+        skl2onnx can convert, as that of the default student.
     path : str or path-like, default=None
         Where to write the file. It appears there whole or not at all, and replaces a
         file that is there. None writes nothing.
@@ -61,9 +63,9 @@ def to_onnx(
         chosen by them. None makes up rows: like those that the default preprocessing
         saw in ``fit``, or else standard normal ones. Pass some where made-up rows make
         no sense, such as for images, and for your own preprocessing by column names.
-    sample_y : array-like of shape (n_samples,), default=None
-        The labels of ``sample``, for the report of the accuracy. It is refused without
-        ``sample`` or ``quantize``.
+    sample_y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+        The labels or the targets of ``sample``, for the report of the accuracy or of
+        the error. It is refused without ``sample`` or ``quantize``.
 
     Returns
     -------
@@ -75,13 +77,13 @@ def to_onnx(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is no ``DistilledClassifier``, pipeline or search, or a search
-        with ``refit=False``.
+        If the estimator is none of these, or a search with ``refit=False``.
     ValueError
         If torch cannot export the module, or skl2onnx cannot convert a step; if the
         student reads columns of dates; if the labels are neither integers nor strings;
-        if a level of a column is the string "nan"; if a probability differs by more
-        than 1e-5; or if ``quantize`` makes the file no smaller.
+        if a level of a column is the string "nan"; if a probability, or a number in
+        standard deviations of the targets, differs by more than 1e-5; or if
+        ``quantize`` makes the file no smaller.
     ImportError
         If a package of ``pip install skdistill[onnx]`` is missing.
     OSError
@@ -90,11 +92,13 @@ def to_onnx(
     Warns
     -----
     UserWarning
-        If ``quantize`` changes the label of more than 5 % of the rows.
+        If ``quantize`` changes the label of more than 5 % of the rows, or adds an error
+        of more than a tenth of the standard deviation of the targets.
 
     See Also
     --------
     OnnxClassifier : Runs the file as a scikit-learn classifier.
+    OnnxRegressor : Runs the file of a regressor.
     register_converter : The same for ``skl2onnx.to_onnx``.
 
     Notes
@@ -108,9 +112,14 @@ def to_onnx(
     the first step is a :class:`~skdistill.TabularPreprocessor` that was fitted on
     float64 or on a data frame, and float32 if not.
 
-    *Outputs.* "label", of shape (batch,), int64 for labels that are integers or
-    booleans (or floats without a fraction), else strings; "probabilities", float32 of
-    shape (batch, n_classes).
+    *Outputs of a classifier.* "label", of shape (batch,), int64 for labels that are
+    integers or booleans (or floats without a fraction), else strings; "probabilities",
+    float32 of shape (batch, n_classes).
+
+    *Output of a regressor.* "prediction", float64 of shape (batch,), or
+    (batch, n_targets) if there are several, within the bounds of ``extrapolation``. The
+    net computes in float32, and the scale of the targets is put back in float64, so
+    that targets with a large offset keep their precision.
 
     *Precision.* A :class:`~skdistill.TabularPreprocessor` scales its columns in the
     precision of the input. All else is computed in float32. Another step that takes the
@@ -119,9 +128,9 @@ def to_onnx(
 
     *int8.* Two ways are tried. "dynamic" measures the ranges of the activations at run
     time. "static" fixes them by ``sample``, and is tried only if there is one. The way
-    that keeps more labels is chosen. With "dynamic", the probabilities of a row depend
-    a little on the other rows of the batch. The weights use 7 of the 8 bits, so that no
-    processor overflows.
+    that keeps more labels, or adds less error, is chosen. With "dynamic", what is said
+    of a row depends a little on the other rows of the batch. The weights use 7 of the 8
+    bits, so that no processor overflows.
 
     *float16.* The weights of linear, convolutional and embedding layers are stored in
     float16, if a layer has more than 64, and cast to float32 when the file is loaded.
@@ -132,13 +141,18 @@ def to_onnx(
     "bytes_float16", "bytes_float32", "agreement" (the share of the rows that keep their
     label), "max_difference" (the largest difference of a probability), "n_rows",
     "sample" ("given" or "made up"), and with ``sample_y`` "accuracy_int8" or
-    "accuracy_float16", and "accuracy_float32".
+    "accuracy_float16", and "accuracy_float32". For a regressor, all errors are in
+    standard deviations of the targets, "error" (the root of the mean squared
+    difference from the estimator) takes the place of "agreement", and "rmse" that of
+    "accuracy".
 
-    *Metadata.* Further entries are "skdistill.version", "skdistill.classes",
-    "skdistill.classes_dtype", "skdistill.n_features", and where they apply
-    "skdistill.feature_names", "skdistill.kinds" ("float", "double" or "string" for
-    each column) and "skdistill.allow_nan" ("false" if the estimator refuses missing
-    values). The file holds no paths, names or dates of the machine that made it.
+    *Metadata.* Further entries are "skdistill.version", "skdistill.task"
+    ("classification" or "regression"), "skdistill.classes" and
+    "skdistill.classes_dtype", or "skdistill.n_outputs", "skdistill.n_features", and
+    where they apply "skdistill.feature_names", "skdistill.kinds" ("float", "double" or
+    "string" for each column) and "skdistill.allow_nan" ("false" if the estimator
+    refuses missing values). The file holds no paths, names or dates of the machine that
+    made it.
 
     Examples
     --------
@@ -162,40 +176,42 @@ def to_onnx(
     if sample_y is not None and (quantize is None or sample is None):
         raise ValueError("sample_y is of use with both sample= and quantize=")
     parts = parts_of(estimator)
-    onnx_labels(parts.classes)  # refuses labels before anything is converted
+    output = parts.output
+    output.check()  # before anything is converted
     tried = sample_of(estimator, parts, sample)
     head = head_of(estimator, parts, tried.rows)
-    net = convert_net(parts.net, tried.net_rows)
-    assemble = partial(assembled, head, parts.classes)
+    net = convert_net(parts.net, tried.net_rows, output)
+    assemble = partial(assembled, head, output)
     data = assemble(net)
-    _check(data, tried, net)
+    _check(data, tried, net, output)
     if quantize:
-        right = right_columns(parts.classes, sample_y, tried)
-        data = quantized(data, assemble, net, tried, right, quantize)
+        y = None if sample_y is None else output.known(sample_y, tried.said)
+        data = quantized(data, assemble, net, tried, y, output, quantize)
     if path is not None:
         _write(data, path)
     return data
 
 
-def _check(data: bytes, sample: Sample, net: onnx.ModelProto) -> None:
-    """Raise a ValueError if a probability differs, also for a single row."""
+def _check(data: bytes, sample: Sample, net: onnx.ModelProto, output: Output) -> None:
+    """Raise a ValueError if the file says something else, also of a single row."""
     try:
-        predict_proba = OnnxClassifier(data).predict_proba
-        proba, first = predict_proba(sample.rows), predict_proba(sample.rows[:1])
+        ask = getattr(output.runner(data), output.method)
+        said, first = ask(sample.rows), ask(sample.rows[:1])
     except Exception as error:
         raise ValueError(
             f"the ONNX file does not run on the sample: {reason(error)}"
         ) from error
-    differences = np.abs(proba - sample.proba).max(axis=1)
-    differences[0] = np.maximum(differences[0], difference_of(first, sample.proba[:1]))
+    differences = output.differences(said, sample.said)
+    of_one = output.differences(first, sample.said[:1])
+    differences[:1] = np.maximum(differences[:1], of_one)
     if differences.max() <= _TOLERANCE:
         return
     row = int(differences.argmax())
     raise ValueError(
         f"the ONNX file is not what was fitted: in row {row} of the rows that were "
-        f"{'given as sample' if sample.given else 'made up'} some probability differs "
+        f"{'given as sample' if sample.given else 'made up'} {output.measured} differs "
         f"by {differences[row]:.3g}, more than {_TOLERANCE:g}. "
-        + (_NET_DIFFERS if _net_differs(net, sample) else _STEPS_DIFFER)
+        + (_NET_DIFFERS if _net_differs(net, sample, output) else _STEPS_DIFFER)
         + ("" if sample.given else ". If only rows unlike yours differ, pass sample=")
     )
 
@@ -211,16 +227,17 @@ _STEPS_DIFFER = (
 )
 
 
-def _net_differs(net: onnx.ModelProto, sample: Sample) -> bool:
+def _net_differs(net: onnx.ModelProto, sample: Sample, output: Output) -> bool:
     """Tell whether the net differs on rows that the estimator prepared."""
     from onnxruntime import InferenceSession
 
     session = InferenceSession(
         net.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    for n_rows in (len(sample.proba), 1):
-        (proba,) = session.run(["probabilities"], {"X": sample.net_rows[:n_rows]})
-        if not difference_of(proba, sample.proba[:n_rows]) <= _TOLERANCE:
+    for n_rows in (len(sample.said), 1):
+        (said,) = session.run([output.of_net], {"X": sample.net_rows[:n_rows]})
+        found = output.differences(output.decoded(said), sample.said[:n_rows])
+        if not found.max() <= _TOLERANCE:
             return True
     return False
 

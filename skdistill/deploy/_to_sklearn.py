@@ -1,4 +1,4 @@
-"""From a student to plain scikit-learn, with the weights in an MLPClassifier."""
+"""From a student to plain scikit-learn, with the weights in a perceptron."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
-from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelBinarizer
 from torch import nn
 
-from skdistill.deploy._parts import Parts, net_proba, parts_of
+from skdistill.deploy._outputs import Output
+from skdistill.deploy._parts import Parts, parts_of
 from skdistill.deploy._plain_levels import check_levels, take_levels
-from skdistill.deploy._sample import N_ROWS, difference_of, sample_rows
+from skdistill.deploy._sample import N_ROWS, sample_rows
 from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import last_step
 
-# The largest difference of a probability that is always taken for rounding. Logits that
-# are sums of large terms may differ by more.
+# The largest difference that is always taken for rounding: of a probability, or of a
+# number in standard deviations. Sums of large terms may differ by more.
 _TOLERANCE = 1e-6
 
-# A difference of a probability that is larger means that the functions differ.
+# A difference that is larger means that the functions differ.
 _OTHER_FUNCTION = 1e-3
 
 _NAMES = {module: name for name, module in ACTIVATIONS.items()}
@@ -53,22 +52,26 @@ def to_sklearn(estimator: Any) -> Pipeline:
 
     Parameters
     ----------
-    estimator : DistilledClassifier, Pipeline that ends in one, or search over either
-        A fitted estimator; of a search, the ``best_estimator_`` counts. It is left as
-        it is. Its net must be a stack of ``torch.nn.Linear`` with one kind of
-        activation between them (ReLU, Tanh, Sigmoid or none), as that of
-        :func:`skdistill.make_student`, unless ``numeric="periodic"``. Dropout and
-        Identity may be anywhere, and a Softmax at the end.
+    estimator : DistilledClassifier, DistilledRegressor, Pipeline or search
+        A fitted estimator, or a pipeline that ends in one, or a search over either; of
+        a search, the ``best_estimator_`` counts. It is left as it is. Its net must be a
+        stack of ``torch.nn.Linear`` with one kind of activation between them (ReLU,
+        Tanh, Sigmoid or none), as that of :func:`skdistill.make_student`, unless
+        ``numeric="periodic"``. Dropout and Identity may be anywhere, and a Softmax at
+        the end.
 
     Returns
     -------
     pipeline : sklearn.pipeline.Pipeline
         Fitted: copies of the steps in front of the student and of its preprocessing,
         then "mlp", a :class:`~sklearn.neural_network.MLPClassifier` with the net's
-        weights in float32. Its probabilities were compared with the student's on
-        made-up rows with outliers. They are equal within 1e-6. For a row with a logit
-        whose terms have absolute values that sum up to more than 8, they are equal
-        within that sum times the precision of float32, 1.2e-7 (at most 1e-3).
+        weights in float32, or a :class:`~sklearn.neural_network.MLPRegressor`, whose
+        last layer is float64 and holds the scale of the targets. Its probabilities were
+        compared with the student's on made-up rows with outliers. They are equal within
+        1e-6. For a row with a logit whose terms have absolute values that sum up to
+        more than 8, they are equal within that sum times the precision of float32,
+        1.2e-7 (at most 1e-3). So are the numbers of a regressor, in standard deviations
+        of the targets, within four times this precision.
 
     Raises
     ------
@@ -76,9 +79,9 @@ def to_sklearn(estimator: Any) -> Pipeline:
         If the estimator is not fitted.
     TypeError
         If the estimator is of another kind, or a search with ``refit=False``, or the
-        net has a layer that ``MLPClassifier`` does not have.
+        net has a layer that scikit-learn's MLP does not have.
     ValueError
-        If the layers are in an order that ``MLPClassifier`` does not have, the net
+        If the layers are in an order that scikit-learn's MLP does not have, the net
         computes something besides them, the result does not predict as the student, or
         the student reads columns of dates, or of levels that are neither strings nor
         numbers, or both, such as intervals.
@@ -106,8 +109,12 @@ def to_sklearn(estimator: Any) -> Pipeline:
       ``plain["preprocess"].named_transformers_["categorical"]``. skl2onnx needs this
       too.
 
+    The numbers of the result have no bounds: only those of the student stay within
+    ``extrapolation``. Where it matters, clip them to the ``y_bounds_`` of the
+    :class:`~skdistill.DistilledRegressor`.
+
     Labels of dtype object become a string, integer or boolean array. The ``n_iter_`` of
-    the ``MLPClassifier`` is 0, and its ``partial_fit`` goes on from the student's
+    the MLP is 0, and its ``partial_fit`` goes on from the student's
     weights.
 
     Examples
@@ -130,13 +137,15 @@ def to_sklearn(estimator: Any) -> Pipeline:
     True
     """
     parts = parts_of(estimator)
+    parts = replace(parts, output=parts.output.unbounded())
     check_levels(parts)
     layers = list(_layers(parts.net.module_))
-    if layers and isinstance(layers[-1][1], _SOFTMAX):
+    is_classifier = parts.output.task == "classification"
+    if is_classifier and layers and isinstance(layers[-1][1], _SOFTMAX):
         layers.pop()
     linear, activation = _linear_layers(layers)
-    mlp = _mlp(linear, activation, parts.classes)
-    _check_net(parts.net, layers, mlp)
+    mlp = _mlp(linear, activation, parts.output)
+    _check_net(parts, layers, mlp)
     pipeline = _pipeline(parts, mlp)
     _check_preprocessed(parts, layers, pipeline)
     return pipeline
@@ -160,8 +169,8 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
     else:
         instead = getattr(module, "instead", None)
         raise TypeError(
-            f"MLPClassifier has Linear layers and ReLU, Tanh, Sigmoid or Identity, and "
-            f"not {name}. {_WAY_OUT}{f', and {instead}' if instead else ''}"
+            "scikit-learn's MLP has Linear layers and ReLU, Tanh, Sigmoid or Identity, "
+            f"and not {name}. {_WAY_OUT}{f', and {instead}' if instead else ''}"
         )
 
 
@@ -187,56 +196,51 @@ def _linear_layers(layers: list[tuple[str, nn.Module]]) -> tuple[list[nn.Linear]
     if len(kinds) > 1:
         raise ValueError(
             f"between the Linear layers of the student's module are the activations "
-            f"{kinds}, and MLPClassifier has one kind. It has {names}. {_WAY_OUT}"
+            f"{kinds}, and scikit-learn's MLP has one kind. It has {names}. "
+            f"{_WAY_OUT}"
         )
     return linear, kinds[0] if kinds else "identity"
 
 
 def _wrong_order(name: str, names: list[str]) -> ValueError:
     return ValueError(
-        f"{name} stands where MLPClassifier has no such layer: it has Linear layers "
-        f"with one activation between two, and the module has {names}. {_WAY_OUT}"
+        f"{name} stands where scikit-learn's MLP has no such layer: it has Linear "
+        f"layers with one activation between two, and the module has {names}. "
+        f"{_WAY_OUT}"
     )
 
 
-def _mlp(
-    linear: list[nn.Linear], activation: str, classes: NDArray[Any]
-) -> MLPClassifier:
-    if classes.dtype == object:
-        classes = np.array(classes.tolist())
-    mlp = MLPClassifier(
+def _mlp(linear: list[nn.Linear], activation: str, output: Output) -> Any:
+    # This sets all fitted attributes; the weights are replaced below.
+    mlp = output.perceptron(
+        linear[0].in_features,
         hidden_layer_sizes=tuple(layer.out_features for layer in linear[:-1]),
         activation=activation,
         random_state=0,  # None would draw from numpy's global generator
     )
-    # This sets all fitted attributes; the weights are replaced below.
-    rows = np.zeros((len(classes), linear[0].in_features), np.float32)
-    mlp.partial_fit(rows, classes, classes=classes)
     mlp.set_params(random_state=None)
-    _set_weights(mlp, linear)
+    _set_weights(mlp, linear, output)
     _forget_training(mlp)
     return mlp
 
 
-def _set_weights(mlp: MLPClassifier, linear: list[nn.Linear]) -> None:
+def _set_weights(mlp: Any, linear: list[nn.Linear], output: Output) -> None:
     coefs = [_array(layer.weight).T for layer in linear]
     intercepts = [
         np.zeros(layer.out_features) if layer.bias is None else _array(layer.bias)
         for layer in linear
     ]
-    if len(mlp.classes_) == 2:
-        # One output, and a logistic function in place of the softmax.
-        coefs[-1] = coefs[-1][:, [1]] - coefs[-1][:, [0]]
-        intercepts[-1] = intercepts[-1][[1]] - intercepts[-1][[0]]
+    weights, bias = output.last_layer(coefs.pop(), intercepts.pop())
     mlp.coefs_ = [np.array(c, np.float32, order="C") for c in coefs]
-    mlp.intercepts_ = [np.array(i, np.float32) for i in intercepts]
+    mlp.coefs_.append(np.ascontiguousarray(weights))
+    mlp.intercepts_ = [*(np.array(i, np.float32) for i in intercepts), bias]
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float64]:
     return np.asarray(tensor.detach().cpu().double())
 
 
-def _forget_training(mlp: MLPClassifier) -> None:
+def _forget_training(mlp: Any) -> None:
     """Remove the traces of the one step on rows of zeros."""
     # Of the private attributes, predict needs the encoder of the labels alone, and
     # partial_fit a counter.
@@ -247,14 +251,14 @@ def _forget_training(mlp: MLPClassifier) -> None:
     mlp.n_iter_, mlp.t_, mlp.best_loss_, mlp.loss_curve_ = 0, 0, np.inf, []
 
 
-def _pipeline(parts: Parts, mlp: MLPClassifier) -> Pipeline:
+def _pipeline(parts: Parts, mlp: Any) -> Pipeline:
     steps = copy.deepcopy(parts.steps)
     if parts.preprocessing:
         _, last = last_step(steps[-1][1])
         if hasattr(last, "set_output"):
-            last.set_output(transform="default")  # MLPClassifier knows no names
-    elif hasattr(parts.classifier, "feature_names_in_"):
-        mlp.feature_names_in_ = parts.classifier.feature_names_in_.copy()
+            last.set_output(transform="default")  # the perceptron knows no names
+    elif hasattr(parts.estimator, "feature_names_in_"):
+        mlp.feature_names_in_ = parts.estimator.feature_names_in_.copy()
     take_levels(parts, steps, mlp)
     name = "mlp"
     while name in dict(steps):
@@ -262,30 +266,30 @@ def _pipeline(parts: Parts, mlp: MLPClassifier) -> Pipeline:
     return Pipeline([*steps, (name, mlp)])
 
 
-def _check_net(
-    net: Any, layers: list[tuple[str, nn.Module]], mlp: MLPClassifier
-) -> None:
+def _check_net(parts: Parts, layers: list[tuple[str, nn.Module]], mlp: Any) -> None:
     """Raise a ValueError if the net computes something besides its layers."""
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((N_ROWS, mlp.n_features_in_)).astype(np.float32)
     for scaled in (rows, rows * np.float32(10)):  # standardized columns, and outliers
-        outputs, _ = _outputs(layers, scaled)
-        difference = difference_of(softmax(outputs, axis=1), net_proba(net, scaled))
-        if not difference < _OTHER_FUNCTION:
+        said = parts.output.of_layers(_outputs(layers, scaled)[0])
+        differences = parts.output.differences(said, parts.said(scaled))
+        if not (differences < _OTHER_FUNCTION).all():
+            module = type(parts.net.module_).__name__
             raise ValueError(
-                f"the forward of {type(net.module_).__name__} or predict_nonlinearity "
-                f"does something else than its layers {[name for name, _ in layers]} "
-                f"one after the other, with a softmax at the end. {_WAY_OUT}"
+                f"the forward of {module} or predict_nonlinearity does something else "
+                f"than its layers {[name for name, _ in layers]} one after the other"
+                f"{parts.output.activation}. {_WAY_OUT}"
             )
-    _check_equal(mlp.predict_proba(rows), net, layers, rows)
+    ours = getattr(mlp, parts.output.method)(rows)
+    _check_equal(ours, parts, layers, rows)
 
 
 def _outputs(
     layers: list[tuple[str, Any]], rows: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the logits of the layers, one after the other, in torch.
+    """Return the outputs of the layers, one after the other, in torch.
 
-    Also return the largest sum of the absolute terms of a logit, for each row.
+    Also return the largest sum of the absolute terms of an output, for each row.
     """
     *modules, last = [module for _, module in layers]
     with torch.inference_mode():
@@ -295,8 +299,8 @@ def _outputs(
         terms = inputs.abs() @ last.weight.abs().T
         if last.bias is not None:
             terms += last.bias.abs()
-        logits, sizes = last(inputs), terms.amax(dim=1)
-    return logits.double().cpu().numpy(), sizes.double().cpu().numpy()
+        outputs, sizes = last(inputs), terms.amax(dim=1)
+    return outputs.double().cpu().numpy(), sizes.double().cpu().numpy()
 
 
 def _check_preprocessed(
@@ -315,29 +319,30 @@ def _check_preprocessed(
     # Some rows have outliers, and levels that the encoder reports as unknown.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ours = pipeline[len(parts.before) :].predict_proba(rows)
-    # Not the classifier, which may refuse missing values because of its teacher.
-    _check_equal(ours, parts.net, layers, alone.prepared(rows))
+        ours = getattr(pipeline[len(parts.before) :], parts.output.method)(rows)
+    # Not the estimator, which may refuse missing values because of its teacher.
+    _check_equal(ours, parts, layers, alone.prepared(rows))
 
 
 def _check_equal(
     ours: NDArray[Any],
-    net: Any,
+    parts: Parts,
     layers: list[tuple[str, nn.Module]],
     rows: NDArray[np.float32],
 ) -> None:
-    """Raise a ValueError if probabilities differ by more than by rounding.
+    """Raise a ValueError if outputs differ by more than by rounding.
 
-    A logit that is a sum of large terms has the rounding error of these, in torch as
+    An output that is a sum of large terms has the rounding error of these, in torch as
     well as in numpy.
     """
     _, sizes = _outputs(layers, rows)
-    rounding = sizes * np.finfo(np.float32).eps
-    tolerance = np.clip(rounding, _TOLERANCE, _OTHER_FUNCTION)
-    differences = np.abs(ours - net_proba(net, rows)).max(axis=1)
+    output = parts.output
+    rounding = output.rounding * sizes * np.finfo(np.float32).eps
+    tolerance = np.clip(rounding, _TOLERANCE, output.most)
+    differences = output.differences(ours, parts.said(rows))
     if not (differences <= tolerance).all():
         row = int((differences / tolerance).argmax())
         raise ValueError(
-            f"on made-up rows, a probability of the result differs by "
+            f"on made-up rows, {output.measured} of the result differs by "
             f"{differences[row]:.1e}, more than {tolerance[row]:.0e}. {_WAY_OUT}"
         )

@@ -65,12 +65,12 @@ def export_each_net_once(exports, monkeypatch):
     """
     honest = _to_onnx.convert_net
 
-    def export(net, rows):
+    def export(net, rows, output):
         weights = {name: w.tolist() for name, w in net.module_.state_dict().items()}
-        key = joblib.hash((type(net), net.predict_nonlinearity, weights))
+        key = joblib.hash((type(net), net.predict_nonlinearity, output.task, weights))
         key += repr(net.module_) + str(rows.shape[1:])
         if key not in exports:
-            exports[key] = honest(net, rows)
+            exports[key] = honest(net, rows, output)
         return exports[key]
 
     monkeypatch.setattr(_to_onnx, "convert_net", export)
@@ -84,11 +84,11 @@ def net_by_hand(monkeypatch):
     """
     honest = _to_onnx.convert_net
 
-    def export(net, rows):
+    def export(net, rows, output):
         forward = type(net.module_).forward
         is_stack = forward in (nn.Sequential.forward, MLP.forward)
         if not is_stack or getattr(net.module_, "embedding", None) is not None:
-            return honest(net, rows)
+            return honest(net, rows, output)
         linear = [part for part in net.module_.modules() if isinstance(part, nn.Linear)]
         nodes, tensors, value = [], [], "X"
         for i, layer in enumerate(linear):
@@ -99,12 +99,13 @@ def net_by_hand(monkeypatch):
             for name, weights in layer.named_parameters():
                 array = weights.detach().numpy()
                 tensors.append(numpy_helper.from_array(array, f"{name}_{i}"))
-        nodes[-1] = helper.make_node("Softmax", [f"linear_{i}"], ["probabilities"])
+        end = "Softmax" if output.task == "classification" else "Identity"
+        nodes[-1] = helper.make_node(end, [f"linear_{i}"], [output.of_net])
         ends = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
             for name, width in (
                 ("X", rows.shape[1]),
-                ("probabilities", layer.out_features),
+                (output.of_net, layer.out_features),
             )
         ]
         graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], tensors)

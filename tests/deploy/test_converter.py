@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skdistill import DistilledClassifier
+from skdistill import DistilledClassifier, DistilledRegressor, make_student
 from skdistill.deploy import register_converter
 from tests.conftest import TinyModule, tiny_net
 from tests.deploy.conftest import distilled, proba_for, quick_student, run
@@ -107,6 +107,23 @@ def test_converter_of_images(image_student):
     model = skl2onnx.to_onnx(clf, images[:1], options={"zipmap": False})
     _, proba = run(model.SerializeToString(), {"X": images})
     np.testing.assert_allclose(proba, clf.predict_proba(images), atol=1e-6)
+
+
+@pytest.mark.usefixtures("registered", "net_by_hand")
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_converter_of_regressors(data, n_targets):
+    X = data[0].astype(np.float32)
+    y = X[:, :n_targets].squeeze() + 1e6
+    student = make_student((8,), task="regression", numeric="standard", max_epochs=2)
+    last = DistilledRegressor(student=student, alpha=0.5, random_state=0)
+    reg = Pipeline([("scale", StandardScaler()), ("reg", last)])
+    reg.fit(X, y, reg__teacher_pred=y)
+    model = skl2onnx.to_onnx(reg, X[:1])
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (found,) = session.run(None, {"X": X})
+    expected = reg.predict(X).reshape(90, n_targets)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 class Lookup(TinyModule):

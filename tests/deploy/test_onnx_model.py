@@ -15,7 +15,7 @@ def test_frame_metadata(frame_file, table):
     assert {
         name: json.loads(value)
         for name, value in metadata_of(frame_file).items()
-        if not name.endswith(("version", "dtype"))
+        if not name.endswith(("version", "dtype", "task"))
     } == {
         "skdistill.classes": ["no", "yes"],
         "skdistill.n_features": 6,
@@ -28,6 +28,7 @@ def test_array_metadata(array_file):
     metadata = metadata_of(array_file)
     assert metadata.pop("skdistill.version")
     assert metadata == {
+        "skdistill.task": "classification",
         "skdistill.classes": "[0, 1, 2]",
         "skdistill.classes_dtype": "<i8",
         "skdistill.n_features": "4",

@@ -15,9 +15,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skdistill import DistilledClassifier, TabularPreprocessor
+from skdistill import DistilledClassifier, DistilledRegressor, TabularPreprocessor
 from skdistill.deploy import to_onnx, to_sklearn
-from skdistill.deploy._parts import net_proba
+from skdistill.deploy._parts import parts_of
 from tests.conftest import tiny_net
 from tests.deploy.conftest import (
     assert_same,
@@ -40,6 +40,7 @@ class Softmax(nn.Sequential):
         DistilledClassifier(),
         make_pipeline(StandardScaler(), DistilledClassifier()),
         GridSearchCV(DistilledClassifier(), {}),
+        DistilledRegressor(),
     ],
 )
 def test_not_fitted(convert, estimator):
@@ -53,7 +54,7 @@ FITTED = LogisticRegression().fit([[0], [1]], [0, 1])
 @pytest.mark.parametrize("given", [FITTED, "model.onnx", None, b"x"])
 @pytest.mark.parametrize("convert", [to_onnx, to_sklearn])
 def test_what_is_no_distilled_classifier(convert, given):
-    message = f"expected a fitted DistilledClassifier, .* got {type(given).__name__}$"
+    message = f"expected a fitted Distilled.*Regressor, .* got {type(given).__name__}$"
     with pytest.raises(TypeError, match=message):
         convert(given)
 
@@ -112,7 +113,7 @@ def test_preprocessor_of_tables_in_front_is_plain_scikit_learn(table, convert):
 def test_probabilities_of_a_net_are_those_of_the_classifier(data, net, through):
     clf = through(distilled(net, *data))
     X = data[0].astype(np.float32)
-    np.testing.assert_allclose(net_proba(clf.student_, X), clf.predict_proba(X))
+    np.testing.assert_allclose(parts_of(clf).said(X), clf.predict_proba(X))
 
 
 class Holder(BaseEstimator):

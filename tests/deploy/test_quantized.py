@@ -10,6 +10,7 @@ from sklearn.utils.fixes import parse_version
 
 from skdistill import make_student
 from skdistill.deploy import OnnxClassifier, _quantized, to_onnx
+from skdistill.deploy._outputs import ClassOutput
 from tests.deploy.conftest import distilled, metadata_of
 
 
@@ -76,7 +77,7 @@ def test_int8_uses_the_way_that_works(wide_student, data, monkeypatch):
 
 
 def test_int8_warns_of_changed_labels(wide_student, data, monkeypatch):
-    monkeypatch.setattr(_quantized, "_AGREEMENT", 1.1)
+    monkeypatch.setattr(ClassOutput, "least", 1.1)
     with pytest.warns(UserWarning, match="int8 changes the label") as record:
         to_onnx(wide_student, quantize="int8", sample=data[0])
     assert record[0].filename == __file__

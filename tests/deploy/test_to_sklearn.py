@@ -27,7 +27,7 @@ from torch import nn
 
 from skdistill import DistilledClassifier, make_student
 from skdistill.deploy import _to_sklearn
-from skdistill.deploy._parts import net_proba
+from skdistill.deploy._parts import parts_of
 from skdistill.deploy._to_sklearn import to_sklearn
 from tests.conftest import tiny_net
 from tests.deploy.conftest import distilled
@@ -582,10 +582,10 @@ class TestLargeLogits:
         clf, X = fitted
         layers = list(_to_sklearn._layers(clf.student_[-1].module_))
         rows = np.zeros((3, X.shape[1]), np.float32)
-        exact = net_proba(clf.student_[-1], rows)
-        _to_sklearn._check_equal(exact + 9e-7, clf.student_[-1], layers, rows)
+        exact = parts_of(clf).said(rows)
+        _to_sklearn._check_equal(exact + 9e-7, parts_of(clf), layers, rows)
         with pytest.raises(ValueError, match="more than 1e-06"):
-            _to_sklearn._check_equal(exact + 2e-6, clf.student_[-1], layers, rows)
+            _to_sklearn._check_equal(exact + 2e-6, parts_of(clf), layers, rows)
 
 
 def both(fitted, fitted_frame, kind):

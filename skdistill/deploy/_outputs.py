@@ -1,0 +1,375 @@
+"""What a student says of a row, for exports: probabilities of classes, or numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils import check_array, column_or_1d
+from torch import Tensor
+
+from skdistill.deploy._onnx_classifier import OnnxClassifier
+from skdistill.deploy._onnx_regressor import OnnxRegressor
+from skdistill.utils._probabilities import first, nonlinearity_of, to_proba
+
+
+@dataclass(frozen=True)
+class ClassOutput:
+    """The probabilities of the classes, of a classifier.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The labels.
+
+    Attributes
+    ----------
+    task : str
+        The kind of the estimator.
+    method : str
+        The method of estimators that says it.
+    runner : type
+        Runs ONNX files of it.
+    of_net : str
+        The name of the output of a net in ONNX.
+    names : tuple of str
+        The names of the outputs of an ONNX file.
+    measured : str
+        What differences are of.
+    activation : str
+        What follows the layers of a perceptron.
+    rounding : float
+        The largest rounding error, in units of that of the output of a net.
+    most : float
+        The largest difference that may be rounding.
+    least : float
+        The smallest closeness of quantized weights that needs no warning.
+    score : str
+        The name of what :meth:`scored` returns.
+    """
+
+    classes: NDArray[Any]
+
+    task: ClassVar[str] = "classification"
+    method: ClassVar[str] = "predict_proba"
+    runner: ClassVar[type] = OnnxClassifier
+    of_net: ClassVar[str] = "probabilities"
+    names: ClassVar[tuple[str, ...]] = ("label", "probabilities")
+    measured: ClassVar[str] = "a probability"
+    activation: ClassVar[str] = ", with a softmax at the end"
+    rounding: ClassVar[float] = 1.0
+    most: ClassVar[float] = 1e-3
+    least: ClassVar[float] = 0.95
+    score: ClassVar[str] = "accuracy"
+
+    # From what a net returns to what the estimator says
+
+    def ending(self, net: Any) -> Callable[[Any], Tensor]:
+        """Return the function from what the module of a net returns to ``of_net``."""
+        return partial(to_proba, nonlinearity=nonlinearity_of(net))
+
+    def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
+        """Return what the estimator says where its net says ``said``."""
+        return said
+
+    def of_layers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what a multilayer perceptron says, given the outputs of its layers."""
+        return np.asarray(softmax(outputs, axis=1))
+
+    def unbounded(self) -> ClassOutput:
+        """Return the output without bounds: it has none."""
+        return self
+
+    def differences(self, said: NDArray[Any], expected: NDArray[Any]) -> NDArray[Any]:
+        """Return the largest difference of a probability, for each row."""
+        return np.asarray(np.abs(said - expected).max(axis=1))
+
+    # In scikit-learn
+
+    def perceptron(self, n_features: int, **params: Any) -> MLPClassifier:
+        """Return a multilayer perceptron with all fitted attributes."""
+        classes = self.classes
+        if classes.dtype == object:
+            classes = np.array(classes.tolist())
+        rows = np.zeros((len(classes), n_features), np.float32)
+        return MLPClassifier(**params).partial_fit(rows, classes, classes=classes)
+
+    def last_layer(
+        self, weights: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the weights and biases of its last layer, given those of the net."""
+        if len(self.classes) == 2:
+            # One output, and a logistic function in place of the softmax.
+            weights = weights[:, [1]] - weights[:, [0]]
+            bias = bias[[1]] - bias[[0]]
+        return weights.astype(np.float32), bias.astype(np.float32)
+
+    # In ONNX
+
+    def check(self) -> None:
+        """Raise a ValueError for labels that ONNX does not have."""
+        self._labels()
+
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, the outputs and the tensors.
+
+        ``made`` is the name of the output of the net.
+        """
+        from onnx import TensorProto, helper, numpy_helper
+
+        labels, code, classes = self._labels(), f"{prefix}code", f"{prefix}classes"
+        nodes = [
+            helper.make_node("ArgMax", [made], [code], name=code, axis=1, keepdims=0),
+            helper.make_node(
+                "Gather", [classes, code], ["label"], name=f"{prefix}label"
+            ),
+        ]
+        kind = TensorProto.STRING if labels.dtype == object else TensorProto.INT64
+        outputs = [
+            helper.make_tensor_value_info("label", kind, ["batch"]),
+            helper.make_tensor_value_info(
+                "probabilities", TensorProto.FLOAT, ["batch", len(labels)]
+            ),
+        ]
+        return nodes, outputs, [numpy_helper.from_array(labels, name=classes)]
+
+    def metadata(self) -> dict[str, str]:
+        """Return the metadata about the output."""
+        return {
+            "classes": json.dumps(self.classes.tolist(), default=np.generic.item),
+            "classes_dtype": self.classes.dtype.str,
+        }
+
+    def types_of_skl2onnx(self) -> list[Any]:
+        """Return the types of the outputs in skl2onnx."""
+        from skl2onnx.common import data_types
+
+        labels = self._labels()
+        kind = "String" if labels.dtype == object else "Int64"
+        return [
+            getattr(data_types, f"{kind}TensorType")([None]),
+            data_types.FloatTensorType([None, len(labels)]),
+        ]
+
+    def _labels(self) -> NDArray[Any]:
+        """Return the labels in a dtype of ONNX: int64, or object for strings."""
+        values = self.classes.tolist()
+        if all(isinstance(value, str) for value in values):
+            return np.array(values, dtype=object)
+        with suppress(OverflowError, TypeError, ValueError):
+            integers = np.array(values, dtype=object).astype(np.int64)
+            if integers.tolist() == values:
+                return integers
+        raise ValueError(
+            f"labels in ONNX are integers or strings, and classes_ holds {values}: fit "
+            "on labels of one of these kinds"
+        )
+
+    # What narrow weights change
+
+    def closeness(self, said: NDArray[Any], expected: NDArray[Any]) -> float:
+        """Return the share of the rows that have the same label."""
+        return float((said.argmax(axis=1) == expected.argmax(axis=1)).mean())
+
+    def reported(self, closeness: float) -> dict[str, float]:
+        """Return the entry of a report."""
+        return {"agreement": closeness}
+
+    def changed(self, closeness: float) -> str:
+        """Say what has changed, for a warning."""
+        return f"changes the label of {1 - closeness:.1%} of"
+
+    def known(self, sample_y: ArrayLike, said: NDArray[Any]) -> NDArray[Any]:
+        """Return the column of the right label for each row, checked."""
+        y, known = column_or_1d(sample_y), set(self.classes.tolist())
+        if len(y) != len(said) or not known.issuperset(y.tolist()):
+            raise ValueError(
+                f"sample_y must have a label of classes_ for each of the {len(said)} "
+                f"rows of sample, got {len(y)}"
+            )
+        return np.searchsorted(self.classes, y)
+
+    def scored(self, said: NDArray[Any], y: NDArray[Any]) -> float:
+        """Return the accuracy."""
+        return float((said.argmax(axis=1) == y).mean())
+
+
+@dataclass(frozen=True)
+class NumberOutput:
+    """One number, or several, of a regressor. See :class:`ClassOutput`.
+
+    A net says scaled numbers. Differences are in units of this scale.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of shape (n_outputs,)
+        What a scaled number of 0, and a difference of 1, stand for.
+    bounds : tuple of ndarray of shape (n_outputs,), or None
+        The smallest and the largest number that the estimator says.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    bounds: Any
+
+    task: ClassVar[str] = "regression"
+    method: ClassVar[str] = "predict"
+    runner: ClassVar[type] = OnnxRegressor
+    of_net: ClassVar[str] = "scaled"
+    names: ClassVar[tuple[str, ...]] = ("prediction",)
+    measured: ClassVar[str] = "a prediction (in standard deviations)"
+    activation: ClassVar[str] = ""
+    # The slope of a softmax is a quarter at most, and there is none.
+    rounding: ClassVar[float] = 4.0
+    most: ClassVar[float] = np.inf
+    least: ClassVar[float] = -0.1
+    score: ClassVar[str] = "rmse"
+
+    # From what a net returns to what the estimator says
+
+    def ending(self, net: Any) -> Callable[[Any], Tensor]:
+        """Return the function from what the module of a net returns to ``of_net``."""
+        return first
+
+    def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
+        """Return what the estimator says where its net says ``said``."""
+        values = said * self.scale + self.mean
+        if self.bounds is not None:
+            values = values.clip(*self.bounds)
+        return values[:, 0] if len(self.mean) == 1 else values
+
+    def of_layers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what a multilayer perceptron says, given the outputs of its layers."""
+        return self.decoded(outputs)
+
+    def unbounded(self) -> NumberOutput:
+        """Return the output without bounds."""
+        return replace(self, bounds=None)
+
+    def differences(self, said: NDArray[Any], expected: NDArray[Any]) -> NDArray[Any]:
+        """Return the largest difference of a number in units, for each row."""
+        return np.asarray(self._scaled(said - expected).max(axis=1))
+
+    def _scaled(self, errors: NDArray[Any]) -> NDArray[Any]:
+        # Numbers of a large mean have a rounding error of their own.
+        unit = np.maximum(self.scale, 2.0**-30 * np.abs(self.mean))
+        return np.asarray(np.abs(errors.reshape(len(errors), -1)) / unit)
+
+    # In scikit-learn
+
+    def perceptron(self, n_features: int, **params: Any) -> MLPRegressor:
+        """Return a multilayer perceptron with all fitted attributes."""
+        targets = np.zeros((2, len(self.mean)))
+        targets = targets[:, 0] if len(self.mean) == 1 else targets
+        rows = np.zeros((2, n_features), np.float32)
+        return MLPRegressor(**params).partial_fit(rows, targets)
+
+    def last_layer(
+        self, weights: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the weights and biases of its last layer, given those of the net.
+
+        They are float64, as float32 has no digits for a large mean.
+        """
+        return np.ascontiguousarray(weights * self.scale), bias * self.scale + self.mean
+
+    # In ONNX
+
+    def check(self) -> None:
+        """Do nothing: ONNX has all numbers."""
+
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, the outputs and the tensors.
+
+        They compute in double precision.
+        """
+        from onnx import TensorProto, helper, numpy_helper
+
+        shape = () if len(self.mean) == 1 else (len(self.mean),)
+        steps = {"Mul": self.scale, "Add": self.mean}
+        if self.bounds is not None:
+            steps["Max"], steps["Min"] = self.bounds
+        steps["Reshape"] = np.array([-1, *shape])
+        value = f"{prefix}double"
+        nodes = [
+            helper.make_node("Cast", [made], [value], name=value, to=TensorProto.DOUBLE)
+        ]
+        tensors = []
+        for name, array in steps.items():
+            tensors.append(numpy_helper.from_array(array, f"{prefix}{name}_by"))
+            result = "prediction" if name == "Reshape" else f"{prefix}{name}"
+            nodes.append(
+                helper.make_node(
+                    name, [value, tensors[-1].name], [result], name=f"{prefix}{name}"
+                )
+            )
+            value = result
+        output = helper.make_tensor_value_info(
+            "prediction", TensorProto.DOUBLE, ["batch", *shape]
+        )
+        return nodes, [output], tensors
+
+    def metadata(self) -> dict[str, str]:
+        """Return the metadata about the output."""
+        return {"n_outputs": str(len(self.mean))}
+
+    def types_of_skl2onnx(self) -> list[Any]:
+        """Return the types of the outputs in skl2onnx, which are 2-D."""
+        from skl2onnx.common.data_types import DoubleTensorType
+
+        return [DoubleTensorType([None, len(self.mean)])]
+
+    # What narrow weights change
+
+    def closeness(self, said: NDArray[Any], expected: NDArray[Any]) -> float:
+        """Return minus the root of the mean squared difference, in units."""
+        return -self.scored(said, expected)
+
+    def reported(self, closeness: float) -> dict[str, float]:
+        """Return the entry of a report."""
+        return {"error": -closeness}
+
+    def changed(self, closeness: float) -> str:
+        """Say what has changed, for a warning."""
+        return (
+            f"adds an error of {-closeness:.2g} standard deviations of the targets to"
+        )
+
+    def known(self, sample_y: ArrayLike, said: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the targets of all rows, checked."""
+        y = check_array(
+            sample_y, ensure_2d=False, dtype=np.float64, input_name="sample_y"
+        )
+        if len(y) != len(said) or y.size != said.size:
+            raise ValueError(
+                f"sample_y must have the shape of the predictions for the rows of "
+                f"sample, {said.shape}, got {y.shape}"
+            )
+        return np.asarray(y.reshape(said.shape))
+
+    def scored(self, said: NDArray[Any], y: NDArray[Any]) -> float:
+        """Return the root of the mean squared error, in units."""
+        return float(np.sqrt((self._scaled(said - y) ** 2).mean()))
+
+
+Output: TypeAlias = ClassOutput | NumberOutput
+
+
+def output_of(estimator: Any) -> Output:
+    """Return what a fitted estimator says of a row."""
+    if hasattr(estimator, "classes_"):
+        return ClassOutput(np.asarray(estimator.classes_))
+    if estimator.quantiles is not None:
+        raise ValueError(
+            "a student of quantiles sorts what its net says, and cannot be exported: "
+            "use joblib"
+        )
+    return NumberOutput(estimator.y_mean_, estimator.y_scale_, estimator.y_bounds_)

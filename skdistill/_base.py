@@ -341,6 +341,8 @@ class BaseDistiller(
             check_not_empty(X)
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
+        if isinstance(X, list):  # scikit-learn would leave strings beside numbers
+            X = np.asarray(X)
         try:
             X = validate_data(
                 self,

@@ -1,6 +1,7 @@
 """Data frames, from the columns to the predictions."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,13 +10,14 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdistill import TabularPreprocessor, make_student
+from skdistill import DistilledClassifier, TabularPreprocessor, make_student
 from tests.conftest import distilled, small_student, tiny_net
 
 STUDENTS = pytest.mark.parametrize(
@@ -129,3 +131,11 @@ def test_the_default_student_learns_from_dates(fitted, augmenter):
     with pytest.raises(ValueError, match="Column 'when' holds no dates"):
         clf.predict(X.assign(when="2020-01-01"))
     assert_allclose(clf.predict_proba(X[:1]), proba[:1], atol=1e-6)
+
+
+@pytest.mark.parametrize("as_given", [list, partial(np.array, dtype=object)])
+def test_rows_of_numbers_beside_strings_that_are_no_frame_are_refused(as_given):
+    rows = [[1.0, "a"], [2.0, "b"], [3.0, None], [4.0, "a"]]
+    clf = DistilledClassifier(DummyClassifier())
+    with pytest.raises(ValueError, match="An array has no columns of strings"):
+        clf.fit(as_given(rows), [0, 1, 0, 1])

@@ -123,6 +123,12 @@ def test_outputs_that_cross_are_sorted():
     assert decoded[0, 0] < decoded[0, 1]
 
 
+def test_a_single_quantile_is_a_column(rows):
+    X, y = rows[:2]
+    reg = distilled(quantiles=[0.9], alpha=0.5).fit(X, y, teacher_pred=y)
+    assert reg.predict(X).shape == (len(X), 1)
+
+
 def test_hard_targets_are_the_number_for_each_quantile():
     target = Quantiles(levels=(0.1, 0.9))
     y = np.array([1.0, 3.0])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
@@ -24,7 +24,7 @@ from skdistill._diagram import Diagram
 from skdistill._params import TeacherParams
 from skdistill._pickling import SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
-from skdistill._state import TrainingState, unchanged_by_errors
+from skdistill._state import TrainingState, begin, unchanged_by_errors
 from skdistill._students._columns import StudentColumns, columns_of
 from skdistill._students._encoded_rows import is_large, is_preprocessor
 from skdistill._students._inputs import chooses_columns, net_input, net_rows
@@ -151,7 +151,7 @@ class BaseDistiller(
         if is_new:
             self._columns = columns_of(self, X)
         has_more = self._columns.are_fewer  # than the teacher
-        state, teacher_seed, seed = self._begin(student, is_new)
+        state, teacher_seed, seed = begin(self, student, is_new)
         extra = augmenter = held = None
         if given is not None:
             known = self._known(classes) if incremental else None
@@ -310,24 +310,6 @@ class BaseDistiller(
                 f"and there is {self._target().given} alone: pass teacher="
             )
         return objective
-
-    def _begin(
-        self, student: Any, is_new: bool
-    ) -> tuple[TrainingState, int | None, int]:
-        """Return the state of a training, and seeds for the teacher and for itself."""
-        if not is_new:
-            return self._state, None, self._state.draws.randint(2**31 - 1)
-        rng, teacher_seed = check_random_state(self.random_state), None
-        if isinstance(self.random_state, Integral):
-            teacher_seed = seed = int(self.random_state)
-        else:
-            if self.random_state is not None:
-                teacher_seed = rng.randint(2**31 - 1)
-            seed = rng.randint(2**31 - 1)
-        draws = check_random_state(seed)
-        if student is getattr(self, "student_", None):  # it is warm
-            return replace(self._state, draws=draws, fitted=None), teacher_seed, seed
-        return TrainingState(draws), teacher_seed, seed
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:
         """Check what the student would not, and leave the rest as it is.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 
 from skdistill._pickling import LeftOut
 from skdistill._targets._answer import Answer
@@ -47,6 +49,27 @@ class TrainingState:
         self.fitted, self.temperature = answer.teacher, answer.temperature
         if answer.reduction is not None:
             self.asked, self.reduction = teacher, answer.reduction
+
+
+def begin(
+    estimator: Any, student: Any, is_new: bool
+) -> tuple[TrainingState, int | None, int]:
+    """Return the state of a training, and seeds for the teacher and for itself."""
+    if not is_new:
+        state = estimator._state
+        return state, None, state.draws.randint(2**31 - 1)
+    given = estimator.random_state
+    rng, teacher_seed = check_random_state(given), None
+    if isinstance(given, Integral):
+        teacher_seed = seed = int(given)
+    else:
+        if given is not None:
+            teacher_seed = rng.randint(2**31 - 1)
+        seed = rng.randint(2**31 - 1)
+    draws = check_random_state(seed)
+    if student is getattr(estimator, "student_", None):  # it is warm
+        return replace(estimator._state, draws=draws, fitted=None), teacher_seed, seed
+    return TrainingState(draws), teacher_seed, seed
 
 
 def may_train_on(estimator: Any) -> bool:

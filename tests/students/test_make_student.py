@@ -76,7 +76,7 @@ def test_trains_on_all_rows_in_random_order():
 def test_widths_are_left_open():
     parameters = make_student().get_params()
     assert "net__module__n_features" not in parameters
-    assert "net__module__n_classes" not in parameters
+    assert "net__module__n_outputs" not in parameters
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_student_learns_from_a_frame_in_silence(frame, capsys, numeric):
         numeric=numeric, lr=0.01, max_epochs=40, batch_size=16, weight_decay=0.1
     )
     width = student[0].fit_transform(X).shape[1]
-    student.set_params(net__module__n_features=width, net__module__n_classes=2)
+    student.set_params(net__module__n_features=width, net__module__n_outputs=2)
     torch.manual_seed(0)
     with config_context(transform_output="pandas"):
         student.fit(X, y)

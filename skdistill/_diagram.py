@@ -17,13 +17,16 @@ class Diagram(BaseEstimator):
 
     teacher: Any
     student: Any
+    _target: Any
 
     def _sk_visual_block_(self) -> Any:
         """Return what scikit-learn draws: the fitted teachers and student, if any."""
         teachers = listed(getattr(self, "teacher_", self.teacher))
         student = getattr(self, "student_", self.student)
         parts = [("teacher", one) for one in teachers if one is not None]
-        parts.append(("student", make_student() if student is None else student))
+        if student is None:
+            student = make_student(task=self._target().task)
+        parts.append(("student", student))
         named = [
             (
                 f"{name}: {type(part).__name__}",

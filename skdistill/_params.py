@@ -116,7 +116,10 @@ def _check_has_parameters(name: str, owner: str, value: Any) -> None:
     if owner in LOSSES:
         same = suggestion(owner, value)
     elif owner == "student":
-        same = "make_student(), which is the same student"
+        same = (
+            "make_student(), or make_student(task='regression') for numbers, which is "
+            "the same student"
+        )
     raise ValueError(
         f"cannot set {name!r} while {owner} is {value!r}: pass {owner}={same}, to "
         "reach its parameters"

@@ -210,7 +210,7 @@ def _warn_if_written_by_others(versions: dict[str, str]) -> None:
         now = _versions()[name]
         if now != then:
             warn(
-                f"this DistilledClassifier was pickled with {name} {then} and is "
+                f"this estimator was pickled with {name} {then} and is "
                 f"loaded with {name} {now}: its predictions may differ, or fail"
             )
 

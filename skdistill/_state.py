@@ -77,7 +77,8 @@ def may_train_on(estimator: Any) -> bool:
     if isinstance(estimator.teacher, LeftOut | None) or all_fitted(estimator.teacher):
         return True
     raise AttributeError(
-        "partial_fit needs a teacher that is fitted, or teacher_proba in its place"
+        "partial_fit needs a teacher that is fitted, or "
+        f"{estimator._target().given} in its place"
     )
 
 

@@ -3,11 +3,12 @@
 import re
 
 import pytest
+from sklearn.linear_model import LinearRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import DistilledClassifier, DistilledRegressor, make_student
 from tests.conftest import tiny_net
 
 
@@ -66,3 +67,9 @@ def test_what_was_fitted_is_shown(data):
     ).fit(*data)
     shown = clf._sk_visual_block_().estimators
     assert list(shown) == [clf.teacher_, clf.student_]
+
+
+def test_a_regressor_shows_its_own_default_student():
+    page = DistilledRegressor(LinearRegression())._repr_html_()
+    assert "RegressionNet" in page
+    assert "StudentNet" not in page

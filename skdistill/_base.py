@@ -149,7 +149,9 @@ class BaseDistiller(
             self.__dict__.update(self._columns.seen)  # a chunk has all columns
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=is_new)
         if is_new:
-            self._columns = columns_of(self, X)
+            self.__dict__.pop("_columns", None)
+            if self.student_columns is not None:
+                self._columns = columns_of(self, X)
         has_more = self._columns.are_fewer  # than the teacher
         state, teacher_seed, seed = begin(self, student, is_new)
         extra = augmenter = held = None

@@ -24,16 +24,25 @@ def test_the_net_is_the_student_or_its_last_step(wrap):
         (nn.Linear(4, 3), "torch module Linear; wrap it in a net"),
         (make_pipeline(StandardScaler(), nn.Linear(4, 3)), "wrap it in a net"),
         (NeuralNetBinaryClassifier(nn.Linear), "an output for each class"),
-        (NeuralNetRegressor(nn.Linear), "must be None, a skorch.NeuralNetClassifier"),
         (make_pipeline(StandardScaler(), MLPClassifier()), "Pipeline that ends in one"),
         (type(tiny_net()), "the class NeuralNetClassifier"),
         ("mlp", "must be None, a skorch.NeuralNetClassifier"),
     ],
-    ids=["module", "pipeline", "binary", "regressor", "classifier", "class", "name"],
+    ids=["module", "pipeline", "binary", "classifier", "class", "name"],
 )
 def test_what_cannot_be_a_student_is_refused(student, message):
     with pytest.raises(TypeError, match=message):
         net_of(student)
+
+
+def test_a_net_is_a_student_of_its_task_alone():
+    classifier, regressor = tiny_net(), NeuralNetRegressor(nn.Linear)
+    assert net_of(classifier, "classification") is classifier is net_of(classifier)
+    assert net_of(regressor, "regression") is regressor is net_of(regressor)
+    with pytest.raises(TypeError, match=r"NeuralNetRegressor.*task='regression'"):
+        net_of(classifier, "regression")
+    with pytest.raises(TypeError, match=r"must be None, a skorch\.NeuralNetClassifier"):
+        net_of(regressor, "classification")
 
 
 @pytest.mark.parametrize(

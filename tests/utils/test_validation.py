@@ -59,7 +59,6 @@ NO_PROBA = "has no predict_proba.*wrap it in sklearn.calibration.CalibratedClass
 
 REFUSED = {
     "margins alone": (lambda: LinearSVC(), TypeError, NO_PROBA),
-    "regressor": (lambda: LinearRegression(), TypeError, "is a regressor"),
     "pipeline of margins": (
         lambda: make_pipeline(FrozenEstimator(LinearSVC().fit(X, y))),
         TypeError,
@@ -135,6 +134,13 @@ def test_teacher_is_refused_with_a_way_out(kind, call):
 
     with pytest.raises(error, match=f"(?s){message}"):
         call(teacher, X, y)
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_regressor_is_no_teacher_of_classes(fitted):
+    teacher = LinearRegression().fit(X, y) if fitted else LinearRegression()
+    with pytest.raises(TypeError, match="is a regressor; a teacher is a classifier"):
+        by_estimator(teacher, X, y)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +291,7 @@ def test_there_is_one_source_of_soft_labels(teacher, proba, message):
         pytest.param(TorchTeacher(nn.Linear(4, 2), [0, 1]), True, id="TorchTeacher"),
         pytest.param(DistilledClassifier(FITTED), False, id="assistant"),
         pytest.param(OnlyProba(), True, id="without fit"),
-        pytest.param(OnlyPredict(), False, id="predict alone"),
+        pytest.param(OnlyPredict(), True, id="predict alone"),
         pytest.param(None, False, id="None"),
     ],
 )

@@ -4,7 +4,8 @@ As ``quality.py`` does for classes: settings were chosen on the first rows of ea
 set, the test rows are among the others, and all models of a seed use the same rows. The
 data sets are read from the folder that the environment variable SKDISTILL_DATA names,
 files reg_NAME.npz (X, y); diabetes is scikit-learn's own. It is small, and trials saw
-all of its rows. "rf1" has 8 targets, takes much longer, and is measured only if it is named.
+all of its rows. "rf1" has 8 targets, takes much longer, and is measured only if it is
+named.
 
 The models are the teacher; an honest net of the targets alone, of the student's widths,
 with standardized inputs, 15 % of the rows held out and the best epoch kept; and

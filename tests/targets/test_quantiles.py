@@ -1,5 +1,7 @@
 """Quantiles as a target, and the students that learn them."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -174,6 +176,14 @@ def test_columns_in_another_order_are_told(rows):
     given = np.quantile(y, LEVELS[::-1]) * np.ones((400, 1))
     with pytest.warns(UserWarning, match="its columns are in another order"):
         distilled(alpha=1.0).fit(X, y, teacher_pred=given)
+
+
+def test_numbers_without_noise_are_no_reason_for_a_warning(rows):
+    X, _ = rows
+    y = X[:, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        distilled(alpha=1.0).fit(X, y, teacher_pred=np.tile(y[:, np.newaxis], 3))
 
 
 def test_compare_says_that_it_has_no_scores_of_quantiles(rows):

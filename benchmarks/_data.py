@@ -3,7 +3,8 @@
 Some are scikit-learn's own. If the environment variable SKDISTILL_DATA is set, the
 others are read from the folder that it names. The folder has a file NAME.npz (X, y,
 classes) for each data set, and adult.csv.gz (target: income). Otherwise they are
-fetched from OpenML.
+fetched from OpenML. Those whose names end in "_quarters" are tables of numbers, files
+reg_NAME.npz (X, y): the class of a row is the quarter that its number is in.
 """
 
 import os
@@ -32,6 +33,22 @@ OPENML = {
 }
 # These are read from a folder alone.
 FOLDER_ONLY = ["flights_late", "marketing", "sqf", "texture"]
+# No choice has seen these.
+QUARTERS = [
+    f"{name}_quarters"
+    for name in (
+        "airfoil",
+        "california",
+        "elevators",
+        "energy",
+        "kin40k",
+        "parkinsons",
+        "pol",
+        "protein",
+        "pumadyn32nm",
+        "wine_quality",
+    )
+]
 BUNDLED = {
     "breast_cancer": load_breast_cancer,
     "digits": load_digits,
@@ -52,7 +69,7 @@ def load(name):
     folder = os.environ.get("SKDISTILL_DATA")
     if folder is not None:
         return _from_folder(name, Path(folder))
-    if name in FOLDER_ONLY:
+    if name in [*FOLDER_ONLY, *QUARTERS]:
         raise SystemExit(f"{name} is in no OpenML: set SKDISTILL_DATA to its folder")
     return _from_openml(name)
 
@@ -61,6 +78,10 @@ def _from_folder(name, folder):
     if name == "adult_frame":
         frame = pd.read_csv(folder / "adult.csv.gz")
         return frame.drop(columns="income"), frame["income"].to_numpy(str)
+    if name in QUARTERS:
+        with np.load(folder / f"reg_{name.removesuffix('_quarters')}.npz") as data:
+            X, y = data["X"], data["y"]
+        return X, np.searchsorted(np.quantile(y, [0.25, 0.5, 0.75]), y).astype(str)
     with np.load(folder / f"{name}.npz") as data:
         return data["X"], data["classes"][data["y"]]
 

@@ -28,7 +28,7 @@ from time import perf_counter
 import joblib
 import numpy as np
 import pandas as pd
-from _data import BUNDLED, FOLDER_ONLY, OPENML, load
+from _data import BUNDLED, FOLDER_ONLY, OPENML, QUARTERS, load
 from _report import argument_parser, report, spread, store
 from lightgbm import LGBMClassifier
 from scipy.stats import t as student_t
@@ -130,7 +130,8 @@ def main():
 
 def parse_args():
     parser = argument_parser(__doc__)
-    names = [n for n in [*OPENML, *FOLDER_ONLY, *BUNDLED] if n != "mnist"]
+    known = [*OPENML, *FOLDER_ONLY, *BUNDLED, *QUARTERS]
+    names = [name for name in known if name != "mnist"]
     parser.add_argument("--datasets", nargs="+", default=names, choices=names)
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)

@@ -205,6 +205,7 @@ class BaseDistiller(
                 if has_more
                 else honest_rows(question, answer, target, sample_weight),
                 numeric=numeric_of(student),
+                max_epochs=net_of(student).max_epochs,
                 seed=seed,
                 calibrate=is_auto(self.calibrate_teacher),
                 remember=isinstance(self.random_state, Integral),

@@ -18,7 +18,7 @@ from skdistill._students._pinball import PinballLoss
 
 # How many times a student that leaves it open goes over as many rows as there are
 # training rows, without and with rows beyond them.
-_PASSES, _PASSES_WITH_EXTRA = 60, 200
+PASSES, _PASSES_WITH_EXTRA = 60, 200
 
 # It goes over no more rows than this in all, 20,000 batches of 256, so that the time of
 # a training is bounded. With 20,000 training rows and 100,000 made ones, it is less.
@@ -40,10 +40,13 @@ class LeftOpen:
         The weight decay.
     numeric : {"standard", "piecewise"}
         The encoding of numbers.
+    passes : int
+        How many times a student goes over the training rows, if there are no others.
     """
 
     weight_decay: float = 0.1
     numeric: str = "piecewise"
+    passes: int = PASSES
 
 
 # By the task: which nets can be students, how a module becomes one, and what has an
@@ -144,7 +147,7 @@ def settle_criterion(
     )
 
 
-def settle_epochs(net: Any, n_own: int, n_rows: int) -> None:
+def settle_epochs(net: Any, n_own: int, n_rows: int, passes: int = PASSES) -> None:
     """Set the number of epochs of a net that leaves it open.
 
     There are as many steps as passes over the training rows alone would take: further
@@ -159,10 +162,12 @@ def settle_epochs(net: Any, n_own: int, n_rows: int) -> None:
         The number of training rows.
     n_rows : int
         The number of all rows.
+    passes : int, default=60
+        How many times it goes over the training rows, if there are no others.
     """
     if net.max_epochs is not None:
         return
-    passes = _PASSES if n_rows == n_own else _PASSES_WITH_EXTRA
+    passes = passes if n_rows == n_own else _PASSES_WITH_EXTRA
     n_batches = math.ceil(n_rows / net.batch_size) if net.batch_size > 0 else 1
     n_epochs = min(round(passes * n_own / n_rows), _MAX_ROWS // n_rows)
     net.set_params(max_epochs=max(n_epochs, math.ceil(_MIN_STEPS / n_batches)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ from skorch.callbacks import EpochScoring
 from skorch.dataset import ValidSplit
 
 from skdistill._students._inputs import net_rows
-from skdistill._students._student import LeftOpen
+from skdistill._students._student import PASSES, LeftOpen
 from skdistill._targets._target import Target
 from skdistill._targets._trust import USUAL, explained
 from skdistill._training._lesson import Lesson
@@ -140,6 +141,7 @@ def with_pseudo_labels(
     held: NDArray[np.integer],
     honest: TransferSet | None,
     numeric: Any = "auto",
+    max_epochs: int | None = None,
     seed: int,
     calibrate: bool,
     remember: bool,
@@ -170,6 +172,9 @@ def with_pseudo_labels(
     numeric : object, default="auto"
         How the student that is to learn from these rows encodes numbers. Anything but
         "standard" and "piecewise" leaves it open.
+    max_epochs : int, default=None
+        How often that student goes over all rows, if this is known. The nets go over no
+        more rows in all, so that a short training is not preceded by a long one.
     seed : int
         Seeds the weights and batches of the nets.
     calibrate : bool
@@ -186,12 +191,13 @@ def with_pseudo_labels(
     """
     own, target, mark = rows.own(), rows.target, None
     honest_X = None if honest is None else honest.X
+    passes = _passes(max_epochs, len(own), len(rows))
     if remember:
-        what = (own.X, own.hard, own.hard_weight, own.soft.shape[1], held)
+        what = (own.X, own.hard, own.hard_weight, own.soft.shape[1], held, passes)
         mark = fingerprint("pseudo-labels", *what, rows.extra, honest_X, seed)
 
     def label() -> PseudoLabels:
-        return _label(student, own, held, rows.extra, honest_X, seed)
+        return _label(student, own, held, rows.extra, honest_X, passes, seed)
 
     labels = label() if mark is None else store.get(mark.checksum, label)
     n_own, given = len(own), rows
@@ -242,6 +248,7 @@ def _label(
     held: NDArray[np.integer],
     extra: Any,
     honest_X: Any,
+    passes: int,
     seed: int,
 ) -> PseudoLabels:
     """Return the means of nets that learn the labels, and how they did."""
@@ -263,7 +270,10 @@ def _label(
             one.set_params(net__callbacks__valid_acc=None)
         callback = EpochScoring(scoring, name="held_out")
         one[-1].callbacks = [*one[-1].callbacks, ("held_out", callback)]
-        lessons.append(make_lesson(one, rows, labels_alone, seed=own_seed))
+        lesson = make_lesson(
+            one, rows, labels_alone, seed=own_seed, left_open=LeftOpen(passes=passes)
+        )
+        lessons.append(lesson)
         held_out.append((is_held, scoring))
     train(lessons)
     labels = [_said(lesson, extra) for lesson in lessons]
@@ -283,6 +293,13 @@ def _label(
         best_epoch,
         by_encoding([min(one) for one in losses]),
     )
+
+
+def _passes(max_epochs: int | None, n_own: int, n_rows: int) -> int:
+    """Return how many times nets go over the rows that they learn from, at most."""
+    if max_epochs is None:
+        return PASSES
+    return min(PASSES, math.ceil(max_epochs * n_rows / min(n_own, _MAX_ROWS)))
 
 
 def _some_of(

@@ -104,13 +104,14 @@ def make_lesson(
     """
     net = net_of(student)
     n_own = len(rows) - rows.n_extra
-    settle(student, left_open or LeftOpen())
+    left_open = left_open or LeftOpen()
+    settle(student, left_open)
     settle_criterion(
         net,
         objective.loss[0].loss if objective.loss else None,
         getattr(rows.target, "levels", None),
     )
-    settle_epochs(net, n_own, len(rows))
+    settle_epochs(net, n_own, len(rows), left_open.passes)
     _hold_out_what_there_is(net.train_split, rows)
     y = rows.hard[:n_own]
     y = y[:, 0] if y.shape[1:] == (1,) else y

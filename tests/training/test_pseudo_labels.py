@@ -250,6 +250,24 @@ def test_a_pass_over_some_rows_counts_as_a_pass_over_all(learned, monkeypatch):
     assert left_open(transfer_set()).weight_decay == pytest.approx(3 / 20)
 
 
+@pytest.mark.parametrize(
+    ("max_epochs", "n_epochs"),
+    [(None, 60), (2, 7), (30, 60)],
+    ids=["not known", "a short training", "a long training"],
+)
+def test_nets_go_over_no_more_rows_than_the_student(max_epochs, n_epochs, monkeypatch):
+    trained, train = [], _pseudo_labels.train
+
+    def watched(lessons):
+        trained.extend(lessons)
+        train(lessons)
+
+    monkeypatch.setattr(_pseudo_labels, "train", watched)
+    student = make_student((8,), early_stopping=True, batch_size=2)
+    pseudo_labeled(transfer_set(), student, max_epochs=max_epochs)
+    assert {lesson.net.max_epochs for lesson in trained} == {n_epochs}
+
+
 # Honest rows
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
+from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
@@ -59,6 +59,7 @@ from skdistill._transfer._transfer_set import (
 )
 from skdistill.utils._frames import is_frame, stacked, with_types_of
 from skdistill.utils._params import is_auto
+from skdistill.utils._several import each, is_several
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import (
     all_fitted,
@@ -321,6 +322,9 @@ class BaseDistiller(
         """
         tabular = self._takes_tables()
         check_form(X, dense=tabular)
+        if is_several(X):
+            any_shape = {"dtype": None, "ensure_2d": False, "allow_nd": True}
+            return each(partial(check_array, **any_shape), X)
         allow_nan = tabular and (reset or getattr(self, "_allow_nan", True))
         if is_frame(X) or (isinstance(self.student, Pipeline) and not tabular):
             check_not_empty(X)

@@ -420,8 +420,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             The training rows. The default student accepts float arrays, and data
             frames with strings, categories, booleans, dates and missing values. A net
-            without a pipeline accepts float arrays and sparse matrices. A pipeline
-            accepts what its first step accepts.
+            without a pipeline accepts float arrays and sparse matrices, or a dict of
+            arrays for a module of several inputs. A pipeline accepts what its first
+            step accepts.
         y : array-like of shape (n_samples,), default=None
             The labels. If None, the student learns from the soft labels only, as with
             ``alpha=1``, and the teacher must be fitted. Rows with a label that the

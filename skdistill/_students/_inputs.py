@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from torch.utils.data import DataLoader
 from skdistill._students._encoded_rows import EncodedRows, is_large, is_preprocessor
 from skdistill._students._student import net_of
 from skdistill.utils._frames import is_frame, stacked
+from skdistill.utils._several import each, is_several
 from skdistill.utils._unwrap import active
-from skdistill.utils._validation import check_one_input, noting, plain_rows
+from skdistill.utils._validation import noting, plain_rows
 
 _NOTE = (
     "(Raised by the student, which gets X just as it was given to fit. Put what it "
@@ -26,16 +28,25 @@ _NOTE = (
 )
 
 
-def net_input(X: Any) -> Any:
-    """Return rows as a net takes them: float32 or int64, dense or CSR, finite."""
+def net_input(X: Any, *, ensure_2d: bool = True) -> Any:
+    """Return rows as a net takes them: float32 or int64, dense or CSR, finite.
+
+    Of several inputs, each is so.
+    """
     rows = plain_rows(X)
     if rows is not None:
         return rows
-    check_one_input(X)
+    if is_several(X):
+        return each(partial(net_input, ensure_2d=False), X)
     dtypes = [np.float32, *np.typecodes["AllInteger"]]
     with np.errstate(over="ignore"):  # what overflows is reported as infinite
         rows = check_array(
-            X, dtype=dtypes, order="C", accept_sparse="csr", allow_nd=True
+            X,
+            dtype=dtypes,
+            order="C",
+            accept_sparse="csr",
+            allow_nd=True,
+            ensure_2d=ensure_2d,
         )
     return rows if rows.dtype == np.float32 else rows.astype(np.int64)
 

@@ -181,7 +181,7 @@ def settle_widths(student: Any, X: Any, n_outputs: int) -> None:
     asked = inspect.signature(net.module).parameters
     told = net.get_params_for("module")
     widths = {"n_outputs": n_outputs, "n_classes": n_outputs}
-    if X.ndim == 2:
+    if getattr(X, "ndim", None) == 2:
         widths["n_features"] = X.shape[1]
     if isinstance(student, Pipeline) and hasattr(student[0], "n_numeric_"):
         widths["n_numeric"] = student[0].n_numeric_

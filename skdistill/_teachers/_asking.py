@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -19,6 +18,7 @@ from sklearn.utils.validation import _num_samples, has_fit_parameter
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
 from skdistill.utils._bars import shown
+from skdistill.utils._several import each, is_several, n_values
 from skdistill.utils._unwrap import innermost, last_step
 from skdistill.utils._validation import noting, require_target
 
@@ -149,6 +149,8 @@ def average(
 
 def private_copy(X: Any) -> Any:
     """Return rows that a teacher may overwrite."""
+    if is_several(X):
+        return each(np.copy, X)
     if hasattr(X, "shape") and hasattr(X, "copy"):
         return X.copy()
     return X.clone() if hasattr(X, "clone") else X  # polars
@@ -157,6 +159,6 @@ def private_copy(X: Any) -> Any:
 def _chunk_size(X: Any, teacher: Any) -> int:
     """Return the number of rows of a chunk, at least one."""
     n_columns = len(getattr(teacher, "classes_", ())) or 1000
-    n_values = X.nnz if issparse(X) else math.prod(getattr(X, "shape", ()))
-    most = _CHUNK_VALUES * _num_samples(X) // max(n_values, 1)
+    n_given = X.nnz if issparse(X) else n_values(X)
+    most = _CHUNK_VALUES * _num_samples(X) // max(n_given, 1)
     return max(1, min(_CHUNK_BYTES // (8 * n_columns), most))

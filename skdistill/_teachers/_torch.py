@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -21,8 +22,8 @@ from skdistill.utils._layers import NoFeaturesError, Watch, as_weights
 from skdistill.utils._locks import ForkSafeLock
 from skdistill.utils._params import check_params
 from skdistill.utils._probabilities import are_probabilities
+from skdistill.utils._several import each, is_several
 from skdistill.utils._underflow import underflow_is_zero
-from skdistill.utils._validation import check_one_input
 from skdistill.utils._warnings import warn
 
 _ONE_AT_A_TIME = ForkSafeLock()
@@ -40,7 +41,8 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     module : torch.nn.Module or callable
         A module is called in evaluation mode, without gradients, with a floating-point
         tensor of shape (n_samples, ...) on its device and of its dtype. If it has a
-        :class:`torch.nn.Embedding`, integers stay integers. Any other
+        :class:`torch.nn.Embedding`, integers stay integers. If X is a dict of arrays,
+        it is called with each of them by its name, as by skorch. Any other
         callable is called with the rows as a numpy array, and returns an array or a
         tensor. The output must have the shape (n_samples, n_classes). If it is a tuple,
         its first item is used, and of a dict or an object with ``logits``, these.
@@ -258,7 +260,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
         def ask(batch: torch.Tensor) -> torch.Tensor:
             with watch:
-                self.module(batch)
+                _call_module(self.module, batch)
             return watch.take(len(batch))
 
         return np.concatenate(_ask_module(self.module, rows, self.batch_size, ask))
@@ -295,7 +297,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
         Models of transformers return an object with logits.
         """
-        said = self.module(batch)
+        said = _call_module(self.module, batch)
         if isinstance(said, tuple):
             said = said[0]
         is_dict = isinstance(said, Mapping)
@@ -318,16 +320,23 @@ def _is_array(said: Any) -> bool:
     return isinstance(said, list) or (not is_dict and hasattr(said, "__array__"))
 
 
-def _checked(X: Any) -> NDArray[Any]:
-    check_one_input(X)
-    return check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False)
+def _checked(X: Any, **params: Any) -> Any:
+    if is_several(X):
+        return each(partial(_checked, ensure_2d=False), X)
+    return check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False, **params)
+
+
+def _call_module(module: Callable[..., Any], batch: Any) -> Any:
+    """Call a module with several inputs by their names, as skorch does."""
+    is_module = isinstance(module, torch.nn.Module)
+    return module(**batch) if is_module and is_several(batch) else module(batch)
 
 
 def _ask_module(
     module: torch.nn.Module,
-    X: NDArray[Any],
+    X: Any,
     batch_size: int,
-    ask: Callable[[torch.Tensor], Any],
+    ask: Callable[[Any], Any],
 ) -> list[NDArray[Any]]:
     """Call the module in batches, and restore its training mode afterwards.
 
@@ -340,13 +349,19 @@ def _ask_module(
         modes = {part: part.training for part in module.modules()}
         module.eval()
         try:
-            batches = (X[rows].copy() for rows in gen_batches(len(X), batch_size))
-            # Copies: the module may work in place.
-            tensors = (torch.tensor(batch, device=device) for batch in batches)
+            batches = (X[rows] for rows in gen_batches(len(X), batch_size))
+            tensors = (_as_tensor(batch, device) for batch in batches)
             return [_to_numpy(ask(as_weights(module, one))) for one in tensors]
         finally:
             for part, mode in modes.items():
                 part.training = mode
+
+
+def _as_tensor(batch: Any, device: torch.device) -> Any:
+    """Return a copy of rows, which a module may overwrite."""
+    if is_several(batch):
+        return each(partial(_as_tensor, device=device), batch)
+    return torch.tensor(batch.copy(), device=device)
 
 
 def _to_numpy(output: Any) -> NDArray[Any]:

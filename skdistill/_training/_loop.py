@@ -31,6 +31,7 @@ from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._interrupts import noticing_interrupts
 from skdistill.utils._layers import as_weights
 from skdistill.utils._seeding import seeded
+from skdistill.utils._several import is_several
 
 # Targets are computed, and inputs are gathered, for whole batches, of about this many
 # rows of all nets at once.
@@ -90,6 +91,8 @@ def why_not(net: Any, lesson: Lesson) -> str | None:
     loss = net.distillation_.loss
     optimizer = type(net.optimizer_)
     options = net.get_params_for("iterator_train").keys()
+    if is_several(lesson.X):
+        return "the student's module has several inputs"
     if loss.objective.is_hidden:
         return "a loss compares features"
     if not has_gradient(loss.objective, net):

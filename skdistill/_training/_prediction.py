@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._layers import as_weights
 from skdistill.utils._probabilities import first, nonlinearity_of, softmax, to_proba
+from skdistill.utils._several import each, is_several, n_values
 
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
 _FORWARD_SIZE = 2**20
@@ -48,10 +49,9 @@ def outputs_of(net: NeuralNetClassifier, X: Any) -> Tensor:
 def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the outputs of a net's module in evaluation mode, on the CPU."""
     if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
-        dtype = as_weights(net.module_, to_tensor(X[:1])).dtype
-        given = X.astype(_OF_DATASETS.get(dtype, np.float32), copy=False)
+        given = _of_dataset(net, X)
         return torch.cat([first(output).cpu() for output in net.forward_iter(given)])
-    n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, math.prod(X.shape)))
+    n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, n_values(X)))
     outputs = _evaluate(net, X[:n_rows])
     if n_rows >= X.shape[0]:
         return outputs
@@ -65,9 +65,20 @@ def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
     return whole
 
 
-def to_tensor(X: Any) -> Tensor:
+def to_tensor(X: Any) -> Any:
+    """Return rows as a tensor; those of several inputs as one for each."""
+    if is_several(X):
+        return each(to_tensor, X)
     # A copy: torch aligns it, and how a sum is rounded depends on the alignment.
     return torch.tensor(X.toarray() if issparse(X) else X)
+
+
+def _of_dataset(net: NeuralNetClassifier, X: Any) -> Any:
+    """Return rows in the dtype in which a dataset of the person's own gets them."""
+    if is_several(X):
+        return each(partial(_of_dataset, net), X)
+    dtype = as_weights(net.module_, to_tensor(X[:1])).dtype
+    return X.astype(_OF_DATASETS.get(dtype, np.float32), copy=False)
 
 
 def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:

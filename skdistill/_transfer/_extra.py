@@ -19,6 +19,7 @@ from skdistill.augmentation import MUNGE, Mixture, Mixup
 from skdistill.augmentation._table import Table, is_table
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._frames import column_names, is_frame, with_types_of
+from skdistill.utils._several import is_several
 from skdistill.utils._warnings import warn
 
 # augmenter="auto" makes this many rows, or 10 for each training row if that is less:
@@ -133,6 +134,8 @@ def _form(X: Any) -> str:
     """Describe the container of rows, which must be the same for all of them."""
     if is_frame(X):
         return f"a data frame of {type(X).__module__.partition('.')[0]}"
+    if is_several(X):
+        return f"a dict of the inputs {sorted(X)}"
     return "a sparse matrix" if issparse(X) else "an array"
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
+from skdistill.utils._several import each, is_several
+
 # The types of values that make an object column a column of numbers.
 _NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
 
@@ -44,6 +46,7 @@ def native(X: Any) -> Any:
 def stacked(parts: list[Any]) -> Any:
     """Return arrays, sparse matrices or data frames below each other, as one.
 
+    So it does with rows of several inputs.
     A column of numbers of several types gets one that holds them all.
     """
     first = parts[0]
@@ -58,6 +61,8 @@ def stacked(parts: list[Any]) -> Any:
         return concat(parts, promote_options="permissive")
     if issparse(first):
         return vstack(parts, format="csr")
+    if is_several(first):
+        return each(lambda *inputs: np.concatenate(inputs), *parts)
     return np.concatenate(parts)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from skdistill.utils._several import each, is_several
 
 
 class NoFeaturesError(ValueError):
@@ -24,6 +27,8 @@ def as_weights(module: nn.Module, X: Any) -> Any:
 
     Integers stay integers for a module with an embedding, which looks them up.
     """
+    if is_several(X):
+        return each(partial(as_weights, module), X)
     if not isinstance(X, Tensor):
         return X
     dtype = dtype_of(module)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdistill.utils._frames import check_frame, column_names, is_frame
+from skdistill.utils._several import is_several
 from skdistill.utils._unwrap import last_step, listed
 
 # Each number of a row whose sum of squares is less than this is finite in float32.
@@ -139,20 +140,18 @@ def check_not_empty(X: Any) -> None:
         )
 
 
-def check_one_input(X: Any) -> None:
-    """Raise a TypeError for the inputs of a module that has several."""
-    if isinstance(X, Mapping) and not issparse(X):  # a DOK matrix is a dict
-        raise TypeError(
-            f"X is a {type(X).__name__} of several inputs: pass one array or data "
-            "frame, and let a module of your own take it apart, such as "
-            "forward(self, X): return self.module(X[:, :2], X[:, 2:])"
-        )
-
-
 def check_form(X: Any, *, dense: bool) -> None:
-    """Raise an error for unknown data frames, and for sparse rows if ``dense``."""
-    check_one_input(X)
+    """Raise an error for unknown data frames.
+
+    If ``dense``, also raise it for sparse rows and those of several inputs.
+    """
     check_frame(X)
+    if dense and is_several(X):
+        raise TypeError(
+            f"X is a {type(X).__name__} of several inputs, and the student's "
+            "preprocessing takes one table: pass one array or data frame, or a skorch "
+            "net whose module takes these inputs, student=NeuralNetClassifier(...)"
+        )
     if dense and issparse(X):
         raise TypeError(
             "X is sparse, and the student's preprocessing takes dense tables: pass "

@@ -117,14 +117,94 @@ def in_two(X):
     return SliceDict(left=X[:, :1], right=X[:, 1:])
 
 
+class Two(nn.Module):
+    """Has two inputs, of which one is looked up."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.linear = nn.Embedding(6, 4), nn.Linear(10, 3)
+
+    def forward(self, left, right):
+        looked_up = self.table(left.long()).flatten(1)
+        return self.linear(torch.cat([looked_up, right, right**2, right > 3], dim=1))
+
+
+@pytest.mark.parametrize("params", [{}, {"dataset": Own}], ids=["stock", "own dataset"])
 @pytest.mark.parametrize("kind", [dict, SliceDict])
-def test_several_inputs_are_refused_with_the_way_out(kind):
+def test_a_student_has_several_inputs(kind, params):
     rows = kind(**in_two(X))
-    for fit in (
-        lambda: fitted(student(), rows),
-        lambda: fitted(small_student(), rows),
-        lambda: TorchTeacher(Bag(), [0, 1, 2]).predict_proba(rows),
-        lambda: fitted(make_pipeline(FunctionTransformer(in_two), student())),
-    ):
-        with pytest.raises(TypeError, match=r"several inputs: pass one array .* apart"):
-            fit()
+    clf = fitted(student(Two, **params), rows)
+    assert clf.score(rows, y) > 0.6
+    few = clf.predict_proba({name: one[:2] for name, one in rows.items()})
+    assert_allclose(few, clf.predict_proba(rows)[:2], atol=1e-6)
+    clf.partial_fit(rows, y, teacher_proba=PROBA)
+    assert_array_equal(rows["left"], X[:, :1])
+
+
+def test_a_student_of_several_inputs_learns_what_skorch_teaches():
+    net, rows = student(Two, iterator_train__shuffle=False), in_two(X)
+    clf = fitted(net, rows, alpha=0.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        rows["right"] = rows["right"].astype("f4")
+        expected = net.fit(rows, y).predict_proba(rows)
+    assert_allclose(clf.predict_proba(rows), expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy:UserWarning")
+@pytest.mark.parametrize("params", [{}, {"relation_loss": "similarity"}], ids=str)
+def test_a_teacher_has_several_inputs(params):
+    module, rows = Two(), in_two(X)
+    teacher = TorchTeacher(module, [0, 1, 2], batch_size=50)
+    left, right = map(torch.tensor, (X[:, :1], X[:, 1:]))
+    with torch.no_grad():
+        expected = module(left, right.float()).softmax(dim=1)
+    assert_allclose(teacher.predict_proba(rows), expected, rtol=1e-5)
+    assert teacher.hidden_features(rows).shape == (120, 10)
+    taught = distilled(teacher, student(Two), **params).fit(
+        rows, y, X_transfer=rows[:9]
+    )
+    assert taught.predict_proba(rows).shape == (120, 3)
+    by_function = TorchTeacher(lambda X: X["right"][:, [0, 1, 1]], [0, 1, 2])
+    assert by_function.predict_proba(rows).shape == (120, 3)
+
+
+def test_rows_of_several_inputs_are_searched_over():
+    clf = distilled(student=student(Two))
+    search = GridSearchCV(clf, {"temperature": [1.0, 4.0]}, cv=2, error_score="raise")
+    with pytest.warns(UserWarning, match="one by one: .* has several inputs"):
+        search.fit(in_two(X), y, teacher_proba=PROBA)
+    assert search.predict(in_two(X)).shape == (120,)
+
+
+def test_several_inputs_of_a_pipeline_reach_its_net():
+    clf = fitted(make_pipeline(FunctionTransformer(in_two), student(Two)))
+    assert clf.score(X, y) > 0.6
+
+
+def test_the_default_student_refuses_several_inputs_with_the_way_out():
+    with pytest.raises(TypeError, match=r"several inputs.* pass one array .* a skorch"):
+        fitted(small_student(), in_two(X))
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "match"),
+    [
+        ({"left": X[:, :1]}, TypeError, "right"),
+        ({"left": X[:, :1], "right": X[1:, 1:]}, ValueError, "different lengths"),
+        ({"left": X[:, :1], "right": X[:, 1:] * np.nan}, ValueError, "NaN"),
+    ],
+    ids=["one is missing", "lengths differ", "not finite"],
+)
+def test_inputs_that_do_not_suit_are_explained(rows, error, match):
+    clf = fitted(student(Two), in_two(X))
+    with pytest.raises(error, match=match):
+        clf.predict(rows)
+
+
+@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy:UserWarning")
+def test_further_rows_have_the_same_inputs():
+    clf = distilled(TorchTeacher(Two(), [0, 1, 2]), student(Two))
+    for others in (X[:9], {"left": X[:9]}):
+        with pytest.raises(ValueError, match=r"X is a dict of the inputs .*left"):
+            clf.fit(in_two(X), y, X_transfer=others)

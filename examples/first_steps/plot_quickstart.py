@@ -35,7 +35,7 @@ forest = RandomForestClassifier(500, random_state=0).fit(X_train, y_train)
 # The student
 # -----------
 # The student learns from the labels and from the probabilities of the forest. For
-# comparison, we also train the same net on the labels alone: it holds some rows out, and
+# comparison, we also train the same net on the labels alone. It holds rows out, and
 # keeps the best epoch for these.
 
 distilled = DistilledClassifier(teacher=forest, random_state=0)

@@ -98,6 +98,24 @@ def test_rkd_weighs_distances_and_angles(weights):
     assert_allclose(RKDLoss(*weights)(student, teacher).detach(), expected)
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "sizes"), [(8, [4, 4]), (10, [4, 4, 2]), (9, [3, 3, 3]), (5, [3, 2])]
+)
+def test_rkd_of_a_large_batch_is_the_mean_of_its_blocks(n_rows, sizes):
+    student, teacher, _ = batch(n_rows, 5, 7)
+    loss = RKDLoss(block_size=4)(student, teacher)
+    parts = zip(student.split(sizes), teacher.split(sizes), strict=True)
+    expected = sum(len(s) / n_rows * RKDLoss()(s, t) for s, t in parts)
+    assert_allclose(loss.detach(), expected.detach())
+    assert_allclose(gradient(loss, student), gradient(expected, student), atol=1e-14)
+
+
+def test_gradient_of_angles_is_that_of_differences():
+    student, teacher, _ = batch(6, 3, 4)
+    loss = RKDLoss(0.0, 1.0, block_size=3)
+    assert torch.autograd.gradcheck(lambda s: loss(s, 3 * teacher), student)
+
+
 def test_rkd_of_zero_weights_is_0():
     student, teacher, _ = batch()
     loss = RKDLoss(0, 0)(student, teacher)
@@ -124,10 +142,10 @@ def test_contrastive_of_separated_rows_is_0_and_of_identical_ones_log_n():
 @pytest.mark.parametrize("chunk_size", [1, 200, 500])
 def test_angles_do_not_depend_on_the_size_of_their_chunks(monkeypatch, chunk_size):
     student, teacher, _ = batch(8, 5, 7)
-    whole = RKD(student, teacher)
-    assert len(_relations._vertex_chunks(student, teacher)) == 1
+    whole, pair = RKD(student, teacher), (student[None], teacher[None])
+    assert len(_relations._vertex_chunks(*pair)) == 1
     monkeypatch.setattr(_relations, "_CHUNK_SIZE", chunk_size)
-    assert len(_relations._vertex_chunks(student, teacher)) > 1
+    assert len(_relations._vertex_chunks(*pair)) > 1
     chunked = RKD(student, teacher)
     assert_allclose(chunked.detach(), whole.detach(), rtol=1e-12)
     expected = gradient(whole, student)

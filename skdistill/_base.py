@@ -213,6 +213,7 @@ class BaseDistiller(
             )
             left_open = measured.left_open
             state.temperature = measured.temperature or state.temperature
+            state.n_honest = measured.n_honest
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
                 if not has_more:
@@ -232,6 +233,9 @@ class BaseDistiller(
             self.__dict__.pop(f"{name}_", None)
             if is_auto(getattr(self, name)):
                 setattr(self, f"{name}_", getattr(lesson.objective, name))
+        self.__dict__.pop("n_honest_rows_", None)
+        if is_auto(self.alpha):
+            self.n_honest_rows_ = state.n_honest
         if state.temperature is not None:
             self.teacher_temperature_ = state.temperature
 

@@ -226,6 +226,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         and below 1, underconfident. It is missing if the teacher was not calibrated.
     alpha_, temperature_ : float
         What ``alpha="auto"`` and ``temperature="auto"`` stand for.
+    n_honest_rows_ : int
+        With ``alpha="auto"``, the number of honest rows on which it was measured (see
+        Notes). If it is 0, nothing is known of the teacher on rows that it has not
+        learned from.
     history_ : skorch.History
         The training, without its batches. It prints as a table, and ``to_frame``
         returns a data frame. A row is an epoch, with ``train_loss``; its terms

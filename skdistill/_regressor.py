@@ -142,7 +142,10 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         The teacher that was fitted in ``fit``, if it was not fitted before. Not in a
         file.
     alpha_ : float
-        What ``alpha="auto"`` stood for.
+        What ``alpha="auto"`` stands for.
+    n_honest_rows_ : int
+        With ``alpha="auto"``, the number of rows on which it was measured, which the
+        teacher has not learned from. If it is 0, nothing is known of such rows.
     history_ : skorch.history.History
         The losses of each epoch.
     n_outputs_ : int

@@ -35,6 +35,8 @@ class TrainingState:
         The teacher that was fitted inside.
     temperature : float, list of float or None
         What the logits of the teacher were divided by.
+    n_honest : int
+        On how many rows the teacher was measured.
     """
 
     draws: np.random.RandomState
@@ -43,6 +45,7 @@ class TrainingState:
     reduction: Any = None
     fitted: Any = None
     temperature: Any = None
+    n_honest: int = 0
 
     def remember(self, answer: Answer, teacher: Any) -> None:
         """Keep what later chunks of the data need of an answer."""

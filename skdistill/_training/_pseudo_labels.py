@@ -125,12 +125,15 @@ class Measured:
     trust : float
         The share of the teacher in its best mixture with the nets, as far as it can be
         measured.
+    n_honest : int
+        On how many rows it was measured.
     left_open : LeftOpen
         The weight decay that suits the noise in the labels, and the encoding.
     """
 
     temperature: float | None
     trust: float
+    n_honest: int
     left_open: LeftOpen
 
 
@@ -220,7 +223,7 @@ def with_pseudo_labels(
     else:
         seen = given.soft_of(np.flatnonzero(held), labels.honest)
         trust = _most_trust(rows, seen / np.float32(temperature or 1), honest, labels)
-    return rows, Measured(temperature, trust, labels.left_open(numeric))
+    return rows, Measured(temperature, trust, len(unseen), labels.left_open(numeric))
 
 
 def _most_trust(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -143,8 +144,13 @@ def compare(
         for (train, test), seed in zip(splits, seeds, strict=True)
     )
     shares = [len(labels[test]) / len(labels[train]) for train, test in splits]
-    has_fitted_teacher = any(map(is_fitted, listed(clf.teacher)))
-    return Comparison(_joined(records), float(np.mean(shares)), has_fitted_teacher)
+    results, measured = zip(*records, strict=True)
+    return Comparison(
+        _joined(results),
+        float(np.mean(shares)),
+        any(map(is_fitted, listed(clf.teacher))),
+        *np.array(measured).T,
+    )
 
 
 def _taken_apart(clf: Any) -> tuple[list[Any], BaseDistiller]:
@@ -197,8 +203,11 @@ def _on_split(
     test: Rows,
     known: NDArray[Any],
     seed: int,
-) -> dict[str, dict[str, float]]:
-    """Return the metrics of each model; ``known`` are the labels of all rows."""
+) -> tuple[dict[str, dict[str, float]], list[float]]:
+    """Return the metrics of each model, and how much the teacher was trusted.
+
+    ``known`` are the labels of all rows.
+    """
     X, y, weight = test
     rows, steps = X, [clone(step) for step in steps]
     for step in steps:
@@ -206,14 +215,17 @@ def _on_split(
         rows = step.transform(rows)
     models, seconds = fit_models(clf, train, seed)
     scored = scores(clf, models, (rows, y, weight), known)
-    return {
+    metrics = {
         name: {**scored[name], **costs(steps, model, X), "fit_s": seconds[name]}
         for name, model in models.items()
     }
+    names = ("alpha_", "n_honest_rows_")
+    (student,) = models["student"]
+    return metrics, [getattr(student, name, np.nan) for name in names]
 
 
 def _joined(
-    records: list[dict[str, dict[str, float]]],
+    records: Sequence[dict[str, dict[str, float]]],
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
     return {
         model: {

@@ -95,6 +95,10 @@ class Comparison:
     has_fitted_teacher : bool
         Whether a teacher was fitted before. Then its scores and those of the student
         are too high if it was fitted on these rows.
+    alpha, n_honest_rows : ndarray of shape (n_splits,)
+        The weight of the teacher, and on how many honest rows it was measured, for each
+        split; see :class:`~skdistill.DistilledClassifier`. NaN if ``clf`` says what
+        alpha is.
 
     Notes
     -----
@@ -115,6 +119,8 @@ class Comparison:
     results: dict[str, dict[str, NDArray[np.float64]]]
     test_share: float
     has_fitted_teacher: bool
+    alpha: NDArray[np.float64]
+    n_honest_rows: NDArray[np.float64]
 
     @property
     def gap_closed(self) -> dict[str, tuple[float, float]]:
@@ -144,8 +150,8 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """A sentence that says whether the distillation was worth it."""
-        said = f"{self._judgment()}{self._savings()}."
+        """Whether the distillation was worth it, and how the teacher was trusted."""
+        said = f"{self._judgment()}{self._savings()}.{self._trust()}"
         if self.has_fitted_teacher:
             return f"If the teacher was not fitted on these rows, {said}"
         return said[0].upper() + said[1:]
@@ -244,6 +250,20 @@ class Comparison:
         return (
             f"{head}: the error (rmse) of the teacher is {of_teacher}, and that of the "
             f"student {of_student}, than that of the same net trained on labels alone"
+        )
+
+    def _trust(self) -> str:
+        if np.isnan(self.alpha).any():
+            return ""
+        weight = f" The weight of the teacher, alpha = {self.alpha.mean():.2f},"
+        if self.n_honest_rows.all():
+            return f"{weight} was measured on rows that it has not learned from."
+        if not self.has_fitted_teacher:
+            return f"{weight} was not measured."
+        return (
+            f"{weight} is a guess, as the teacher may have learned from all rows: pass "
+            "it unfitted, or rows that it has not seen, "
+            "calibrate_teacher=(X_cal, y_cal), for a better student."
         )
 
     def _savings(self) -> str:

@@ -17,7 +17,7 @@ def closed_figures():
     plt.close("all")
 
 
-def comparison(has_fitted_teacher=False, **values):
+def comparison(has_fitted_teacher=False, alpha=np.nan, n_honest=0, **values):
     """Return a comparison in which a metric has values (teacher, labels, student)."""
     filled = {
         **dict.fromkeys(METRICS, np.ones((3, 4))),
@@ -27,7 +27,8 @@ def comparison(has_fitted_teacher=False, **values):
         model: {metric: array[i] for metric, array in filled.items()}
         for i, model in enumerate(MODELS)
     }
-    return Comparison(results, 1 / 3, has_fitted_teacher)
+    trusted = (np.full(4, value) for value in (alpha, n_honest))
+    return Comparison(results, 1 / 3, has_fitted_teacher, *trusted)
 
 
 def accuracies(teacher, student, spread=0.001):

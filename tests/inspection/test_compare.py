@@ -254,7 +254,7 @@ def test_a_forest_with_open_seeds_is_the_one_that_the_student_learns_from(data, 
 
 def test_a_fitted_teacher_is_used_as_it_is(data, forest, count_calls):
     calls = count_calls(RandomForestClassifier, "fit")
-    comparison = compare(distilled(forest), *data, cv=2)
+    comparison = compare(distilled(forest, alpha=0.5), *data, cv=2)
     assert not calls
     assert comparison.has_fitted_teacher
     assert np.isnan(comparison.results["teacher"]["fit_s"]).all()
@@ -262,6 +262,17 @@ def test_a_fitted_teacher_is_used_as_it_is(data, forest, count_calls):
         comparison.results["teacher"]["accuracy"].mean(), forest.score(*data)
     )
     assert not compare(distilled(GaussianNB()), *data, cv=2).has_fitted_teacher
+    assert np.isnan(comparison.alpha).all()  # it is given
+
+
+@pytest.mark.parametrize("is_fitted", [False, True])
+def test_it_is_told_whether_the_teacher_was_measured(data, is_fitted):
+    teacher = GaussianNB().fit(*data) if is_fitted else GaussianNB()
+    clf = DistilledClassifier(teacher, small_student(), random_state=0)
+    comparison = compare(clf, *data, cv=2)
+    assert comparison.alpha.shape == comparison.n_honest_rows.shape == (2,)
+    assert (comparison.n_honest_rows == 0).all() == is_fitted
+    assert ("is a guess" in comparison.verdict) == is_fitted
 
 
 def test_teachers_are_averaged_by_their_weights(data):

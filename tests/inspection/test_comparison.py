@@ -1,3 +1,4 @@
+import re
 import sys
 
 import numpy as np
@@ -118,6 +119,20 @@ def test_verdict_on_costs(n_bytes, microseconds, end):
 
     result = comparison(bytes=by_model(*n_bytes), row_us=by_model(*microseconds))
     assert result.verdict.endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("has_fitted_teacher", "n_honest", "end"),
+    [
+        (False, 30, "was measured on rows that it has not learned from."),
+        (True, 30, "was measured on rows that it has not learned from."),
+        (True, 0, "is a guess, .* calibrate_teacher=.X_cal, y_cal., for a better .*"),
+        (False, 0, "was not measured."),
+    ],
+)
+def test_verdict_says_how_the_teacher_was_trusted(has_fitted_teacher, n_honest, end):
+    verdict = comparison(has_fitted_teacher, 0.62, n_honest).verdict
+    assert re.search(f"The weight of the teacher, alpha = 0.62, {end}$", verdict)
 
 
 def test_prints_as_an_aligned_table_with_the_verdict():

@@ -192,7 +192,8 @@ def soft_labels(
     columns, target = target.reconcile(answer.columns, y)
     labels = target.clipped(target.aligned(replace(answer, columns=columns)))
     labels = labels.copy() if labels is answer.values else labels
-    return labels[:, 0] if labels.shape[1] == 1 else labels
+    is_one_number = isinstance(target, Numbers) and labels.shape[1] == 1
+    return labels[:, 0] if is_one_number else labels
 
 
 def _by_block(

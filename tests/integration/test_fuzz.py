@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -126,7 +127,8 @@ def repeated(draw, X):
 
 def as_json(X):
     """Return the first row of a frame, as it comes from a request."""
-    return pd.DataFrame(json.loads(X.iloc[:1].to_json(orient="records")))
+    record = X.iloc[:1].to_json(orient="records", date_format="iso")
+    return pd.DataFrame(json.loads(record))
 
 
 FORMS = {
@@ -405,7 +407,7 @@ def test_soft_labels_are_probabilities_or_an_explained_error(form, data):
     value = draw(one_of(PARAMETERS[name][broken == "params"]), "value")
     params = {{"soft_labels": "method"}.get(name, name): value}
     proba = checked(partial(soft_labels, teacher), X, y, **params)
-    if proba is not None:
+    if proba is not None and not is_regressor(teacher):
         assert (proba.dtype, len(proba)) == (np.float32, 12)
         assert (proba >= 0).all()
         assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)

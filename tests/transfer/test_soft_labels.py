@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
@@ -327,3 +328,8 @@ def test_bars_show_only_when_asked_for(params, bar, data, capsys, bars_at_once):
     soft_labels(LogisticRegression(), *data, verbose=1, **params)
 
     assert bar in capsys.readouterr().err
+
+
+def test_a_teacher_of_one_class_has_one_column():
+    teacher = DummyClassifier().fit([[0.0], [1.0]], ["ash", "ash"])
+    assert_array_equal(soft_labels(teacher, [[2.0], [3.0]]), [[1.0], [1.0]])

@@ -159,11 +159,17 @@ class BaseDistiller(
         if given is not None:
             known = self._known(classes) if incremental else None
             answer = self._target().from_given(given, X, y, known)
+            is_honest = self.soft_labels in ("out_of_fold", "out_of_bag")
+            if is_honest and is_auto(self.alpha) and not (has_more or incremental):
+                held = self._held(X, y, sample_weight, objective)
+                question = Question(X, y, target=self._target(), held=held)
+                answer = replace(answer, honest=answer.values[question.honest])
         else:
             if objective.asks_teacher and not incremental:
                 augmenter = self._augmenter(X, student)
             extra = self._extra_rows(X, augmenter, X_transfer, objective)
-            held = self._held(X, y, sample_weight, extra, objective)
+            if extra is not None:
+                held = self._held(X, y, sample_weight, objective)
             question = Question(
                 X,
                 y,
@@ -425,13 +431,13 @@ class BaseDistiller(
         return stacked(extra) if extra else None
 
     def _held(
-        self, X: Any, y: Any, sample_weight: Any, extra: Any, objective: Objective
+        self, X: Any, y: Any, sample_weight: Any, objective: Objective
     ) -> NDArray[np.integer] | None:
         """Return in which split nets hold a row out, if nets learn the labels at all.
 
         It is 0 for a row that is always learned from. Equal rows are held out together.
         """
-        if extra is None or y is None or not self._takes_tables():
+        if y is None or not self._takes_tables():
             return None
         if not self._target().measures:
             return None

@@ -132,7 +132,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         The teacher that labels a row: one that was fitted on all rows, a clone that was
         fitted on the other folds, or the trees of a forest whose bootstrap sample does
         not contain the row. "auto" means "out_of_fold" if ``cv`` is given, otherwise
-        "in_sample". See :func:`soft_labels`.
+        "in_sample". See :func:`soft_labels`. With ``teacher_proba``, it says how these
+        were made: if "out_of_fold" or "out_of_bag", ``alpha="auto"`` is measured.
     cv : int, cross-validation splitter or None, default=None
         The folds of "out_of_fold". None means 5.
     teacher_weights : array-like of shape (n_teachers,), default=None
@@ -262,7 +263,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     - if the teacher is not fitted: one more clone of it is fitted on the rows that the
       nets learn from;
     - if ``soft_labels`` or ``calibrate_teacher`` is "out_of_fold", or ``soft_labels``
-      is "out_of_bag": nothing more is fitted;
+      is "out_of_bag", also of ``teacher_proba``: nothing more is fitted;
     - if the teacher is a :class:`~sklearn.ensemble.RandomForestClassifier` that was
       fitted on the rows of ``X``: a row is labeled by the trees whose bootstrap sample
       does not contain it.

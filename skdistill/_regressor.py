@@ -100,7 +100,8 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         The teacher that labels a row: one that was fitted on all rows, a clone that was
         fitted on the other folds, or the trees of a forest whose bootstrap sample does
         not contain the row. "auto" means "out_of_fold" if ``cv`` is given, otherwise
-        "in_sample".
+        "in_sample". With ``teacher_pred``, it says how these were
+        made: if "out_of_fold" or "out_of_bag", ``alpha="auto"`` is measured.
     cv : int, cross-validation splitter or None, default=None
         The folds of "out_of_fold". None means 5. The rows of an int are shuffled.
     teacher_weights : array-like of shape (n_teachers,), default=None

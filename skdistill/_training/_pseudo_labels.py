@@ -161,7 +161,7 @@ def with_pseudo_labels(
     Parameters
     ----------
     rows : TransferSet
-        Rows with labels, and extra rows without.
+        Rows with labels, and extra rows without, unless there are ``honest`` rows.
     student : Pipeline
         A net and its preprocessing, unfitted, with early stopping.
     held : ndarray of shape (n_own,), int
@@ -204,14 +204,17 @@ def with_pseudo_labels(
 
     labels = label() if mark is None else store.get(mark.checksum, label)
     n_own, given = len(own), rows
-    rows = rows.completed(labels.labels).with_pseudo_labels(labels.labels)
+    if rows.n_extra:
+        rows = rows.completed(labels.labels).with_pseudo_labels(labels.labels)
     measured = own.part(np.arange(0)) if honest is None else honest
     temperature = None
     unseen = np.flatnonzero(~np.isnan(measured.soft).any(axis=1))
     soft = measured.soft_of(unseen, labels.honest[unseen])
     hard, weight = measured.hard[unseen], measured.weight_of_labels[unseen]
     if calibrate:
-        matched = target.matching_temperature(rows.soft[n_own:], labels.labels)
+        others = (rows.soft[n_own:], labels.labels)
+        others = others if rows.n_extra else (soft, labels.honest[unseen])
+        matched = target.matching_temperature(*others)
         temperature = target.labeled_temperature(soft, hard, weight, matched)
         rows = replace(rows, soft=rows.soft / np.float32(temperature))
         soft = soft / np.float32(temperature)
@@ -279,7 +282,9 @@ def _label(
         lessons.append(lesson)
         held_out.append((is_held, scoring))
     train(lessons)
-    labels = [_said(lesson, extra) for lesson in lessons]
+    labels = [np.empty((0, own.soft.shape[1]), np.float32)]
+    if extra is not None:
+        labels = [_said(lesson, extra) for lesson in lessons]
     if honest_X is None:
         honest = _mean_held_out(held, held_out)
     else:

@@ -9,7 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import (
+    DistilledClassifier,
+    DistilledRegressor,
+    make_student,
+    soft_labels,
+)
 from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE
 from tests.conftest import tiny_net
@@ -64,6 +69,24 @@ def test_teacher_that_knows_its_rows_by_heart_is_not_trusted(case, rows):
         params["calibrate_teacher"] = (X[500:], y[500:])
     clf = distilled(ByHeart(), **params).fit(X[:500], y[:500])
     assert clf.alpha_ < 0.3
+
+
+@pytest.mark.filterwarnings("ignore:the teacher")
+def test_soft_labels_that_were_made_out_of_fold_are_measured(rows):
+    X, y = (part[:500] for part in rows)
+    proba = soft_labels(ByHeart(), X, y, cv=3)
+    clf = distilled(None, augmenter="auto")
+    assert clf.fit(X, y, teacher_proba=proba).alpha_ == 0.7  # nobody has said so
+    assert clf.n_honest_rows_ == 0
+    clf.set_params(soft_labels="out_of_fold").fit(X, y, teacher_proba=proba)
+    assert clf.alpha_ < 0.3
+    assert clf.n_honest_rows_ == 150
+    # The nets that learned the labels say what the student leaves open.
+    assert clf.student_[-1].optimizer__weight_decay != 0.1
+    numbers = DistilledRegressor(student=make_student((2,), task="regression"))
+    numbers.set_params(soft_labels="out_of_fold", random_state=0)
+    # A part of what it says is noise.
+    assert numbers.fit(X, X[:, 0], teacher_pred=X @ [1, 0.5]).alpha_ < 0.1
 
 
 @pytest.mark.filterwarnings("ignore:the soft labels are one-hot")

@@ -4,7 +4,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def few_calls(request, monkeypatch):
+def doctests_time_few_calls(request, monkeypatch):
     """Time few calls in a doctest: none shows what the times are."""
     if isinstance(request.node, pytest.DoctestItem):
         monkeypatch.setattr("skdistill.deploy._footprint._ROW_SECONDS", 0)

@@ -98,7 +98,7 @@ def parts_of(estimator: Any) -> Parts:
     TypeError
         If it is something else.
     ValueError
-        If its student reads dates, or some of the columns that steps before it make.
+        If its student reads some of the columns that steps before it make.
     """
     if hasattr(estimator, "fit"):
         check_is_fitted(estimator)
@@ -111,7 +111,6 @@ def parts_of(estimator: Any) -> Parts:
                     "pipeline[-1], and prepare its columns elsewhere"
                 )
             preprocessing, net = unwrapped(estimator.student_)
-            _check_no_dates(preprocessing)
             return Parts(estimator, output_of(estimator), before, preprocessing, net)
     raise TypeError(
         "expected a fitted DistilledClassifier or DistilledRegressor, a Pipeline that "
@@ -119,14 +118,15 @@ def parts_of(estimator: Any) -> Parts:
     )
 
 
-def _check_no_dates(preprocessing: list[tuple[str, Any]]) -> None:
+def check_no_dates(parts: Parts) -> None:
     """Raise a ValueError if the student reads columns of dates."""
-    for _, step in preprocessing:
+    for _, step in parts.preprocessing:
         if dates := getattr(step, "dates_", None):
             names = getattr(step, "feature_names_in_", range(step.n_features_in_))
             raise ValueError(
                 f"the student reads dates, in the columns {[names[i] for i in dates]}, "
-                "and cannot be exported: make numbers of them before fit, or use joblib"
+                "and cannot be exported: make numbers of them before fit, or use "
+                "skdistill.deploy.to_c or joblib"
             )
 
 

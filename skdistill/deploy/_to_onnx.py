@@ -16,7 +16,7 @@ from skdistill.deploy._onnx_model import assembled
 from skdistill.deploy._onnx_net import convert_net
 from skdistill.deploy._onnx_steps import head_of
 from skdistill.deploy._outputs import Output
-from skdistill.deploy._parts import parts_of
+from skdistill.deploy._parts import check_no_dates, parts_of
 from skdistill.deploy._quantized import quantized
 from skdistill.deploy._sample import Sample, sample_of
 from skdistill.utils._underflow import underflow_is_zero
@@ -176,6 +176,7 @@ def to_onnx(
     if sample_y is not None and (quantize is None or sample is None):
         raise ValueError("sample_y is of use with both sample= and quantize=")
     parts = parts_of(estimator)
+    check_no_dates(parts)
     output = parts.output
     output.check()  # before anything is converted
     tried = sample_of(estimator, parts, sample)

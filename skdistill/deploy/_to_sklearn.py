@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelBinarizer
 from torch import nn
 
 from skdistill.deploy._outputs import Output
-from skdistill.deploy._parts import Parts, parts_of
+from skdistill.deploy._parts import Parts, check_no_dates, parts_of
 from skdistill.deploy._plain_levels import check_levels, take_levels
-from skdistill.deploy._sample import N_ROWS, sample_rows
-from skdistill.utils._activations import ACTIVATIONS
+from skdistill.deploy._sample import sample_rows
+from skdistill.deploy._stack import (
+    WAY_OUT,
+    Layers,
+    check_stack,
+    layers_of,
+    linear_layers,
+    outputs_of,
+    weights_and_biases,
+)
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import last_step
 
@@ -27,18 +33,7 @@ from skdistill.utils._unwrap import last_step
 # number in standard deviations. Sums of large terms may differ by more.
 _TOLERANCE = 1e-6
 
-# A difference that is larger means that the functions differ.
-_OTHER_FUNCTION = 1e-3
-
-_NAMES = {module: name for name, module in ACTIVATIONS.items()}
-
-# Layers that do nothing at prediction.
-_IDENTITIES = (nn.Identity, nn.Dropout, nn.AlphaDropout)
-
-# Last layers that can be left out: a softmax of their outputs changes nothing.
-_SOFTMAX = (nn.Softmax, nn.LogSoftmax)
-
-_WAY_OUT = "skdistill.deploy.to_onnx takes any net"
+_FORM = "scikit-learn's MLP"
 
 
 @underflow_is_zero
@@ -137,77 +132,29 @@ def to_sklearn(estimator: Any) -> Pipeline:
     True
     """
     parts = parts_of(estimator)
+    check_no_dates(parts)
     parts = replace(parts, output=parts.output.unbounded())
     check_levels(parts)
-    layers = list(_layers(parts.net.module_))
-    is_classifier = parts.output.task == "classification"
-    if is_classifier and layers and isinstance(layers[-1][1], _SOFTMAX):
-        layers.pop()
-    linear, activation = _linear_layers(layers)
-    mlp = _mlp(linear, activation, parts.output)
-    _check_net(parts, layers, mlp)
+    layers = layers_of(parts.net.module_, parts, _FORM)
+    linear, between = linear_layers(layers, _FORM)
+    mlp = _mlp(linear, _activation(between, layers), parts.output)
+    rows = check_stack(parts, layers, mlp.n_features_in_)
+    _check_equal(getattr(mlp, parts.output.method)(rows), parts, layers, rows)
     pipeline = _pipeline(parts, mlp)
     _check_preprocessed(parts, layers, pipeline)
     return pipeline
 
 
-def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield the layers in order, each after a description for errors.
-
-    A module that contains others is taken for a stack of them; the outputs are
-    compared later.
-    """
-    name = f"{path.lstrip('.')} ({type(module).__name__})".lstrip()
-    if isinstance(module, _IDENTITIES):
-        return
-    if isinstance(module, (nn.Linear, *_SOFTMAX)) or type(module) in _NAMES:
-        yield name, module
-    elif module._modules:
-        for key, child in module._modules.items():
-            if child is not None:
-                yield from _layers(child, f"{path}.{key}")
-    else:
-        instead = getattr(module, "instead", None)
-        raise TypeError(
-            "scikit-learn's MLP has Linear layers and ReLU, Tanh, Sigmoid or Identity, "
-            f"and not {name}. {_WAY_OUT}{f', and {instead}' if instead else ''}"
-        )
-
-
-def _linear_layers(layers: list[tuple[str, nn.Module]]) -> tuple[list[nn.Linear], str]:
-    """Return the linear layers, and the activation between all of them."""
-    names = [name for name, _ in layers]
-    linear: list[nn.Linear] = []
-    between: list[str] = []
-    previous: nn.Module | None = None
-    for name, module in layers:
-        if isinstance(module, nn.Linear):
-            if isinstance(previous, nn.Linear):
-                between.append("identity")
-            linear.append(module)
-        elif type(module) in _NAMES and isinstance(previous, nn.Linear):
-            between.append(_NAMES[type(module)])
-        else:
-            raise _wrong_order(name, names)
-        previous = module
-    if not isinstance(previous, nn.Linear):
-        raise _wrong_order(names[-1] if names else "nothing", names)
+def _activation(between: list[str], layers: Layers) -> str:
+    """Return the activation between all linear layers."""
     kinds = sorted(set(between))
     if len(kinds) > 1:
         raise ValueError(
             f"between the Linear layers of the student's module are the activations "
-            f"{kinds}, and scikit-learn's MLP has one kind. It has {names}. "
-            f"{_WAY_OUT}"
+            f"{kinds}, and scikit-learn's MLP has one kind. It has "
+            f"{[name for name, _ in layers]}. {WAY_OUT}"
         )
-    return linear, kinds[0] if kinds else "identity"
-
-
-def _wrong_order(name: str, names: list[str]) -> ValueError:
-    return ValueError(
-        f"{name} stands where scikit-learn's MLP has no such layer: it has Linear "
-        f"layers with one activation between two, and the module has {names}. "
-        f"{_WAY_OUT}"
-    )
+    return kinds[0] if kinds else "identity"
 
 
 def _mlp(linear: list[nn.Linear], activation: str, output: Output) -> Any:
@@ -225,19 +172,11 @@ def _mlp(linear: list[nn.Linear], activation: str, output: Output) -> Any:
 
 
 def _set_weights(mlp: Any, linear: list[nn.Linear], output: Output) -> None:
-    coefs = [_array(layer.weight).T for layer in linear]
-    intercepts = [
-        np.zeros(layer.out_features) if layer.bias is None else _array(layer.bias)
-        for layer in linear
-    ]
-    weights, bias = output.last_layer(coefs.pop(), intercepts.pop())
-    mlp.coefs_ = [np.array(c, np.float32, order="C") for c in coefs]
+    *first, last = weights_and_biases(linear)
+    weights, bias = output.last_layer(*last)
+    mlp.coefs_ = [np.array(c, np.float32, order="C") for c, _ in first]
     mlp.coefs_.append(np.ascontiguousarray(weights))
-    mlp.intercepts_ = [*(np.array(i, np.float32) for i in intercepts), bias]
-
-
-def _array(tensor: torch.Tensor) -> NDArray[np.float64]:
-    return np.asarray(tensor.detach().cpu().double())
+    mlp.intercepts_ = [*(np.array(i, np.float32) for _, i in first), bias]
 
 
 def _forget_training(mlp: Any) -> None:
@@ -266,46 +205,7 @@ def _pipeline(parts: Parts, mlp: Any) -> Pipeline:
     return Pipeline([*steps, (name, mlp)])
 
 
-def _check_net(parts: Parts, layers: list[tuple[str, nn.Module]], mlp: Any) -> None:
-    """Raise a ValueError if the net computes something besides its layers."""
-    rng = np.random.default_rng(0)
-    rows = rng.standard_normal((N_ROWS, mlp.n_features_in_)).astype(np.float32)
-    for scaled in (rows, rows * np.float32(10)):  # standardized columns, and outliers
-        said = parts.output.of_layers(_outputs(layers, scaled)[0])
-        differences = parts.output.differences(said, parts.said(scaled))
-        if not (differences < _OTHER_FUNCTION).all():
-            module = type(parts.net.module_).__name__
-            raise ValueError(
-                f"the forward of {module} or predict_nonlinearity does something else "
-                f"than its layers {[name for name, _ in layers]} one after the other"
-                f"{parts.output.activation}. {_WAY_OUT}"
-            )
-    ours = getattr(mlp, parts.output.method)(rows)
-    _check_equal(ours, parts, layers, rows)
-
-
-def _outputs(
-    layers: list[tuple[str, Any]], rows: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the outputs of the layers, one after the other, in torch.
-
-    Also return the largest sum of the absolute terms of an output, for each row.
-    """
-    *modules, last = [module for _, module in layers]
-    with torch.inference_mode():
-        inputs = torch.from_numpy(rows).to(last.weight)
-        for module in modules:
-            inputs = module(inputs)
-        terms = inputs.abs() @ last.weight.abs().T
-        if last.bias is not None:
-            terms += last.bias.abs()
-        outputs, sizes = last(inputs), terms.amax(dim=1)
-    return outputs.double().cpu().numpy(), sizes.double().cpu().numpy()
-
-
-def _check_preprocessed(
-    parts: Parts, layers: list[tuple[str, nn.Module]], pipeline: Pipeline
-) -> None:
+def _check_preprocessed(parts: Parts, layers: Layers, pipeline: Pipeline) -> None:
     """Compare rows through the preprocessing too, if it was translated.
 
     Other steps are copied as they are, and need no comparison.
@@ -327,7 +227,7 @@ def _check_preprocessed(
 def _check_equal(
     ours: NDArray[Any],
     parts: Parts,
-    layers: list[tuple[str, nn.Module]],
+    layers: Layers,
     rows: NDArray[np.float32],
 ) -> None:
     """Raise a ValueError if outputs differ by more than by rounding.
@@ -335,7 +235,7 @@ def _check_equal(
     An output that is a sum of large terms has the rounding error of these, in torch as
     well as in numpy.
     """
-    _, sizes = _outputs(layers, rows)
+    _, sizes = outputs_of(layers, rows)
     output = parts.output
     rounding = output.rounding * sizes * np.finfo(np.float32).eps
     tolerance = np.clip(rounding, _TOLERANCE, output.most)
@@ -344,5 +244,5 @@ def _check_equal(
         row = int((differences / tolerance).argmax())
         raise ValueError(
             f"on made-up rows, {output.measured} of the result differs by "
-            f"{differences[row]:.1e}, more than {tolerance[row]:.0e}. {_WAY_OUT}"
+            f"{differences[row]:.1e}, more than {tolerance[row]:.0e}. {WAY_OUT}"
         )

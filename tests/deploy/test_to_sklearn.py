@@ -26,8 +26,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import nn
 
 from skdistill import DistilledClassifier, make_student
-from skdistill.deploy import _to_sklearn
+from skdistill.deploy import _stack, _to_sklearn
 from skdistill.deploy._parts import parts_of
+from skdistill.deploy._stack import layers_of
 from skdistill.deploy._to_sklearn import to_sklearn
 from tests.conftest import tiny_net
 from tests.deploy.conftest import distilled
@@ -538,9 +539,9 @@ class TestBadInput:
     def test_a_result_that_differs_is_refused(self, fitted, monkeypatch, step):
         clf, _ = fitted
         if step == "net":
-            original = _to_sklearn._array
+            original = _stack.as_array
             monkeypatch.setattr(
-                _to_sklearn, "_array", lambda tensor: original(tensor) + 1e-4
+                _stack, "as_array", lambda tensor: original(tensor) + 1e-4
             )
         else:
             steps = clf.student_[0].transformer_
@@ -571,16 +572,16 @@ class TestLargeLogits:
 
     @pytest.mark.parametrize("factor", [1.001, 0.999])
     def test_a_result_that_differs_is_refused(self, sure, monkeypatch, factor):
-        original = _to_sklearn._array
+        original = _stack.as_array
         monkeypatch.setattr(
-            _to_sklearn, "_array", lambda tensor: original(tensor) * factor
+            _stack, "as_array", lambda tensor: original(tensor) * factor
         )
         with pytest.raises(ValueError, match=r"differs .* more than .*to_onnx"):
             to_sklearn(sure[0])
 
     def test_on_small_logits_the_tolerance_is_that_of_the_promise(self, fitted):
         clf, X = fitted
-        layers = list(_to_sklearn._layers(clf.student_[-1].module_))
+        layers = layers_of(clf.student_[-1].module_, parts_of(clf), "it")
         rows = np.zeros((3, X.shape[1]), np.float32)
         exact = parts_of(clf).said(rows)
         _to_sklearn._check_equal(exact + 9e-7, parts_of(clf), layers, rows)

@@ -1,7 +1,7 @@
 """Export and measure fitted students.
 
-Each name is imported on first use, because :class:`OnnxClassifier` and
-:class:`OnnxRegressor` need neither torch nor skorch.
+Each name is imported on first use, because :class:`OnnxClassifier`,
+:class:`OnnxRegressor` and :class:`CompiledStudent` need neither torch nor skorch.
 """
 
 from __future__ import annotations
@@ -10,27 +10,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from skdistill.deploy._compiled_student import CompiledStudent
     from skdistill.deploy._converter import register_converter
     from skdistill.deploy._footprint import footprint
     from skdistill.deploy._onnx_classifier import OnnxClassifier
     from skdistill.deploy._onnx_regressor import OnnxRegressor
+    from skdistill.deploy._to_c import to_c
     from skdistill.deploy._to_onnx import to_onnx
     from skdistill.deploy._to_sklearn import to_sklearn
 
 __all__ = [
+    "CompiledStudent",
     "OnnxClassifier",
     "OnnxRegressor",
     "footprint",
     "register_converter",
+    "to_c",
     "to_onnx",
     "to_sklearn",
 ]
 
 _HOMES = {
+    "CompiledStudent": "_compiled_student",
     "OnnxClassifier": "_onnx_classifier",
     "OnnxRegressor": "_onnx_regressor",
     "footprint": "_footprint",
     "register_converter": "_converter",
+    "to_c": "_to_c",
     "to_onnx": "_to_onnx",
     "to_sklearn": "_to_sklearn",
 }

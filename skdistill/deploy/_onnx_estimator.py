@@ -8,13 +8,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from skdistill.deploy._loaded_estimator import LoadedEstimator
 from skdistill.deploy._onnx_file import File, load
 from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
-from skdistill.utils._validation import check_not_empty, plain_rows
+from skdistill.utils._validation import check_not_empty
 
 # The number of rows in one call of onnxruntime. It bounds the memory, and intermediate
 # values stay in the cache.
@@ -28,7 +27,7 @@ _STRINGS: dict[str | None, str] = {None: "nan", "nan": "\0nan"}
 _LOADING = threading.Lock()
 
 
-class OnnxEstimator(BaseEstimator):
+class OnnxEstimator(LoadedEstimator):
     """A student in an ONNX file. The kind of file is that of ``_kind``."""
 
     _kind: ClassVar[type[File]]
@@ -37,51 +36,10 @@ class OnnxEstimator(BaseEstimator):
     def __init__(self, model: str | os.PathLike[str] | bytes) -> None:
         self.model = model
 
-    def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Load the file. The model is used as it is, and nothing is learned.
-
-        Parameters
-        ----------
-        X, y : ignored
-            Present for compatibility with scikit-learn.
-
-        Returns
-        -------
-        self : estimator
-            The same object.
-        """
-        self._load()
-        return self
-
-    @property
-    def n_features_in_(self) -> int:
-        return self._loaded().n_features
-
-    @property
-    def feature_names_in_(self) -> NDArray[np.object_]:
-        names = self._loaded().feature_names
-        if names is None:
-            raise AttributeError("the features of the model have no names")
-        return names
-
-    @property
-    def metadata_(self) -> dict[str, str]:
-        return dict(self._loaded().metadata)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
     def __sklearn_clone__(self) -> Self:
         new = type(self)(self.model)
         new._file = self._file
         return new
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.target_tags.required = False
-        tags.input_tags.allow_nan = True
-        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "model": self._load().content}
@@ -113,22 +71,6 @@ class OnnxEstimator(BaseEstimator):
         ]
         return np.concatenate([file.run(batch) for batch in batches], dtype=np.float64)
 
-    def _refuse_row(self, sound: Any) -> None:
-        """Raise a ValueError if the model says nothing of a row."""
-        if not sound.all():
-            raise ValueError(
-                f"the model has no {self._kind.output} for row {sound.argmin()}: Input "
-                "X contains NaN, which this model does not replace, or numbers too "
-                "large for it"
-            )
-
-    def _loaded(self) -> Any:
-        """Return the file, or raise an AttributeError if it cannot be loaded."""
-        try:
-            return self._load()
-        except (ImportError, OSError, TypeError, ValueError) as error:
-            raise AttributeError(f"the model cannot be loaded: {error}") from error
-
     def _inputs(self, X: Any, file: File) -> dict[str, NDArray[Any]]:
         """Return the values of the inputs of the model, by their names."""
         check_frame(X)
@@ -147,37 +89,6 @@ class OnnxEstimator(BaseEstimator):
         if not file.kinds:
             return {file.inputs[0]: np.concatenate(columns, axis=1)}
         return dict(zip(file.inputs, columns, strict=True))
-
-    def _check_array(self, X: Any, file: File) -> NDArray[Any]:
-        # validate_data takes longer for a row than the net.
-        if len(file.shape) == 1 and file.feature_names is None:
-            rows = plain_rows(X, file.n_features, file.dtype)
-            if rows is not None:
-                return rows
-        with np.errstate(over="ignore"):  # what overflows is reported as infinite
-            # dtype="numeric" also refuses strings of digits.
-            checked = validate_data(
-                self,
-                X,
-                reset=False,
-                dtype="numeric",
-                ensure_all_finite=False,
-                allow_nd=len(file.shape) > 1,
-            )
-            check_array(
-                checked,
-                dtype=np.float32,
-                ensure_all_finite="allow-nan" if file.allow_nan else True,
-                allow_nd=len(file.shape) > 1,
-                estimator=self,
-                input_name="X",
-            )
-        if checked.shape[1:] != file.shape:
-            raise ValueError(
-                f"X has shape {checked.shape}; the model takes rows of shape "
-                f"{file.shape}"
-            )
-        return checked.astype(file.dtype, copy=False)
 
     def _frame_columns(self, X: Any, file: File) -> list[NDArray[Any]]:
         """Return the columns of a data frame as floats and strings."""

@@ -70,6 +70,11 @@ class ClassOutput:
     least: ClassVar[float] = 0.95
     score: ClassVar[str] = "accuracy"
 
+    @property
+    def n_outputs(self) -> int:
+        """The number of outputs of a net."""
+        return len(self.classes)
+
     # From what a net returns to what the estimator says
 
     def ending(self, net: Any) -> Callable[[Any], Tensor]:
@@ -232,6 +237,11 @@ class NumberOutput:
     most: ClassVar[float] = np.inf
     least: ClassVar[float] = -0.1
     score: ClassVar[str] = "rmse"
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of outputs of a net."""
+        return len(self.mean)
 
     # From what a net returns to what the estimator says
 

@@ -61,7 +61,7 @@ def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
     except Exception as error:
         raise ValueError(
             f"the file cannot be checked on rows that are made up ({reason(error)}): "
-            "pass sample= to skdistill.deploy.to_onnx, rows as the estimator takes them"
+            "pass sample=, rows as the estimator takes them"
         ) from error
 
 
@@ -70,8 +70,8 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
 
     If its first step is a :class:`TabularPreprocessor`, they look like the columns that
     it was fitted on: numbers of their mean and spread, outliers, known and unknown
-    levels, and missing values if the estimator takes them. Otherwise they are standard
-    normal.
+    levels, dates, and missing values if the estimator takes them. Otherwise they are
+    standard normal.
 
     Returns
     -------
@@ -126,12 +126,36 @@ def _frame(
     """Return a data frame of made-up numbers and levels."""
     n_rows = len(numbers)
     names = getattr(table, "feature_names_in_", range(table.n_features_in_))
-    columns = {names[i]: numbers[:, j] for j, i in enumerate(table.numeric_columns_)}
+    columns = {
+        names[i]: numbers[:, j]
+        for j, i in enumerate(table.numeric_columns_)
+        if i < table.n_features_in_  # and no part of a date
+    }
+    columns |= {names[i]: _times(rng, n_rows) for i in table.dates_}
     for i, levels in table.levels_.items():
         known = [level for level in levels if level is not None]
         labels = rng.choice(np.array([*known, _UNSEEN], object), n_rows)
         labels[rng.random(n_rows) < _MISSING] = np.nan
         columns[names[i]] = labels
-    names = list(getattr(first, "feature_names_in_", range(first.n_features_in_)))
+    all_names = list(getattr(first, "feature_names_in_", range(first.n_features_in_)))
     missing = np.full(n_rows, np.nan, object)  # a column without any known level
-    return to_frame({name: columns.get(name, missing) for name in names})
+    frame = to_frame({name: columns.get(name, missing) for name in all_names})
+    for i, (zone, _) in table.dates_.items():
+        frame = frame if zone is None else _in_utc(frame, names[i])
+    return frame
+
+
+def _times(rng: np.random.Generator, n_rows: int) -> NDArray[np.datetime64]:
+    """Return made-up times from 1872 to 2160, some of them missing."""
+    seconds = rng.integers(-3_100_000_000, 6_000_000_000, n_rows)
+    times: NDArray[np.datetime64] = seconds.astype("M8[s]").astype("M8[us]")
+    times[rng.random(n_rows) < _MISSING] = np.datetime64("NaT")
+    return times
+
+
+def _in_utc(frame: Any, name: Any) -> Any:
+    """Return a data frame in which the times of a column have a time zone."""
+    times = frame[name].dt
+    if hasattr(times, "tz_localize"):  # in pandas
+        return frame.assign(**{name: times.tz_localize("UTC")})
+    return frame.with_columns(times.replace_time_zone("UTC"))

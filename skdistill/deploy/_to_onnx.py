@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import uuid
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +17,7 @@ from skdistill.deploy._outputs import Output
 from skdistill.deploy._parts import check_no_dates, parts_of
 from skdistill.deploy._quantized import quantized
 from skdistill.deploy._sample import Sample, sample_of
+from skdistill.deploy._writing import write_whole
 from skdistill.utils._underflow import underflow_is_zero
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ def to_onnx(
         y = None if sample_y is None else output.known(sample_y, tried.said)
         data = quantized(data, assemble, net, tried, y, output, quantize)
     if path is not None:
-        _write(data, path)
+        write_whole({path: data})
     return data
 
 
@@ -241,14 +240,3 @@ def _net_differs(net: onnx.ModelProto, sample: Sample, output: Output) -> bool:
         if not found.max() <= _TOLERANCE:
             return True
     return False
-
-
-def _write(data: bytes, path: str | os.PathLike[str]) -> None:
-    """Write a file so that no reader ever sees half of it."""
-    target = Path(path).resolve()
-    temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

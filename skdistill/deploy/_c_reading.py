@@ -1,0 +1,169 @@
+"""How a row of values becomes the input of a net, as plain arrays: for C."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+
+from skdistill.deploy._parts import Parts
+
+# How many standard deviations from the mean a TabularPreprocessor lets numbers go.
+_CLIP = 10.0
+
+# Two edges of bins that are closer than this share of a bin are one.
+_SAME = 1e-6
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+# A row of values has these kinds of columns.
+NUMBER, DATE, LEVEL, UNUSED = "number", "date", "level", "unused"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How rows are read.
+
+    Attributes
+    ----------
+    n_features : int
+        The number of columns of a row.
+    names : list of str or None
+        Their names, if they have some.
+    dtype : type
+        ``numpy.float32`` or ``numpy.float64``: the precision of numbers.
+    origins : list of (int, str or None)
+        Where each number comes from: the column, and the part of its dates or None.
+    medians : ndarray or None
+        What replaces missing numbers. None if they are refused.
+    bound : float
+        How many standard deviations from the mean the numbers go.
+    sources, offsets, scales : ndarray of shape (n_outputs,)
+        For each numeric input of the net, its number, what is subtracted, and what the
+        difference is divided by. The first are the standardized numbers; the others are
+        bins.
+    levels : dict
+        The known levels by column. None stands for missing.
+    zones : dict
+        The time zone of each column of dates, None if they have none.
+    """
+
+    n_features: int
+    names: list[str] | None
+    dtype: type
+    origins: list[tuple[int, str | None]]
+    medians: NDArray[Any] | None
+    bound: float
+    sources: NDArray[np.intp]
+    offsets: NDArray[np.float64]
+    scales: NDArray[np.float64]
+    levels: dict[int, list[str | None]] = field(default_factory=dict)
+    zones: dict[int, str | None] = field(default_factory=dict)
+
+    @property
+    def is_array(self) -> bool:
+        """Whether a row is an array of numbers, and no structure."""
+        return self.names is None and not self.levels and not self.zones
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each column."""
+        kinds = [UNUSED] * self.n_features
+        for column, _ in self.origins:
+            kinds[column] = DATE if column in self.zones else NUMBER
+        for column in self.levels:
+            kinds[column] = LEVEL
+        return kinds
+
+    @property
+    def n_levels(self) -> int:
+        """The number of inputs of the net that are levels."""
+        return sum(map(len, self.levels.values()))
+
+    def encoded(self, number: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what a number makes of the inputs of the net, an output each."""
+        own = np.flatnonzero(self.sources == number)
+        shares = (values[:, np.newaxis] - self.offsets[own]) / self.scales[own]
+        shares[:, :1] = shares[:, :1].clip(-self.bound, self.bound)
+        shares[:, 1:] = (shares[:, 1:] - 0.5).clip(-0.5, 0.5)
+        return shares
+
+    def knots(self, number: int) -> NDArray[np.float64]:
+        """Return between which values the inputs of a number are straight lines.
+
+        They are the edges of its bins, and where it is clipped. Without bins, there are
+        none.
+        """
+        own = self.sources == number
+        offsets, scales = self.offsets[own], self.scales[own]
+        if len(offsets) == 1:
+            return np.empty(0)
+        starts, ends = offsets[1:], offsets[1:] + scales[1:]
+        gaps = np.abs(ends[:, np.newaxis] - starts).min(axis=1)
+        ends = ends[gaps > _SAME * scales[1:]]
+        clipped = offsets[0] + scales[0] * self.bound * np.array([-1, 1])
+        knots = np.concatenate([starts, ends, clipped]).clip(-_LARGEST, _LARGEST)
+        return np.unique(knots.astype(self.dtype)).astype(np.float64)
+
+
+def reading_of(parts: Parts) -> Reading:
+    """Return how the rows of a student are read.
+
+    Raises
+    ------
+    ValueError
+        If its preprocessing is anything but a TabularPreprocessor or a StandardScaler.
+    """
+    estimator = parts.estimator
+    steps = parts.transformers
+    if not steps:
+        return _scaled(parts, estimator.n_features_in_)
+    (step, *others) = steps
+    if not others and hasattr(step, "levels_"):
+        return _tabular(parts, step)
+    if not others and type(step) is StandardScaler:
+        n_features = step.n_features_in_
+        return _scaled(parts, n_features, mean=step.mean_, scale=step.scale_)
+    kinds = [type(step).__name__ for step in steps]
+    raise ValueError(
+        f"the steps before the net are {kinds}, and the C code has TabularPreprocessor "
+        "alone, or StandardScaler alone: export pipeline[-1] and prepare its rows "
+        "elsewhere, or use skdistill.deploy.to_onnx"
+    )
+
+
+def _scaled(parts: Parts, n_features: int, mean: Any = None, scale: Any = None) -> Any:
+    return Reading(
+        n_features=n_features,
+        names=parts.feature_names,
+        dtype=np.float32 if mean is None and scale is None else np.float64,
+        origins=[(i, None) for i in range(n_features)],
+        medians=None,
+        bound=_LARGEST,
+        sources=np.arange(n_features),
+        offsets=np.zeros(n_features) if mean is None else mean,
+        scales=np.ones(n_features) if scale is None else scale,
+    )
+
+
+def _tabular(parts: Parts, step: Any) -> Reading:
+    n_features = step.n_features_in_
+    origins: list[tuple[int, str | None]] = [(i, None) for i in range(n_features)]
+    for column, (_, used) in step.dates_.items():
+        origins += [(column, part) for part in used]
+    return Reading(
+        n_features=n_features,
+        names=parts.feature_names,
+        dtype=step.dtype_,
+        origins=[origins[i] for i in step.numeric_columns_],
+        medians=step.medians_,
+        bound=_CLIP,
+        sources=step.sources_,
+        offsets=step.offsets_.astype(np.float64),
+        scales=step.scales_.astype(np.float64),
+        levels=step.levels_,
+        zones={column: zone for column, (zone, _) in step.dates_.items()},
+    )

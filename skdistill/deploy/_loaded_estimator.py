@@ -1,0 +1,114 @@
+"""What the estimators of students in a file share. None of it needs torch."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from skdistill.utils._validation import plain_rows
+
+
+class LoadedEstimator(BaseEstimator):
+    """A student in a file, which is loaded on first use."""
+
+    def _load(self) -> Any:
+        """Return the file, loaded.
+
+        It has ``n_features`` and their ``feature_names`` or None, the ``shape`` of a
+        row, the ``dtype`` of numbers, whether it takes missing ones (``allow_nan``),
+        its ``metadata``, and the name of its ``output``.
+        """
+        raise NotImplementedError
+
+    def fit(self, X: Any = None, y: Any = None) -> Self:
+        """Load the file. The model is used as it is, and nothing is learned.
+
+        Parameters
+        ----------
+        X, y : ignored
+            Present for compatibility with scikit-learn.
+
+        Returns
+        -------
+        self : estimator
+            The same object.
+        """
+        self._load()
+        return self
+
+    @property
+    def n_features_in_(self) -> int:
+        return self._loaded().n_features
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        names = self._loaded().feature_names
+        if names is None:
+            raise AttributeError("the features of the model have no names")
+        return names
+
+    @property
+    def metadata_(self) -> dict[str, str]:
+        return dict(self._loaded().metadata)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.target_tags.required = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _refuse_row(self, sound: Any) -> None:
+        """Raise a ValueError if the model says nothing of a row."""
+        if not sound.all():
+            raise ValueError(
+                f"the model has no {self._load().output} for row {sound.argmin()}: "
+                "Input X contains NaN, which this model does not replace, or numbers "
+                "too large for it"
+            )
+
+    def _loaded(self) -> Any:
+        """Return the file, or raise an AttributeError if it cannot be loaded."""
+        try:
+            return self._load()
+        except (ImportError, OSError, TypeError, ValueError) as error:
+            raise AttributeError(f"the model cannot be loaded: {error}") from error
+
+    def _check_array(self, X: Any, file: Any) -> NDArray[Any]:
+        # validate_data takes longer for a row than the net.
+        if len(file.shape) == 1 and file.feature_names is None:
+            rows = plain_rows(X, file.n_features, file.dtype)
+            if rows is not None:
+                return rows
+        with np.errstate(over="ignore"):  # what overflows is reported as infinite
+            # dtype="numeric" also refuses strings of digits.
+            checked = validate_data(
+                self,
+                X,
+                reset=False,
+                dtype="numeric",
+                ensure_all_finite=False,
+                allow_nd=len(file.shape) > 1,
+            )
+            check_array(
+                checked,
+                dtype=np.float32,
+                ensure_all_finite="allow-nan" if file.allow_nan else True,
+                allow_nd=len(file.shape) > 1,
+                estimator=self,
+                input_name="X",
+            )
+        if checked.shape[1:] != file.shape:
+            raise ValueError(
+                f"X has shape {checked.shape}; the model takes rows of shape "
+                f"{file.shape}"
+            )
+        return checked.astype(file.dtype, copy=False)

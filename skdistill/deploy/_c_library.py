@@ -131,7 +131,7 @@ def _loaded(file: Path) -> Any:
         return _opened(file)
     # What was loaded stays in memory, but Windows does not remove its file.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        return _opened(compiled(file, folder, "-O3"))
+        return _opened(compiled(file, folder, "-O2"))
 
 
 def _opened(library: Path) -> Any:

@@ -41,7 +41,7 @@ class CompiledStudent(LoadedEstimator):
         The file that ``to_c`` wrote, which ends in ".c", with its header beside it. It
         is compiled on first use, in a temporary folder, which needs a C compiler: cc,
         or the one that the environment variable ``CC`` names. Any other file is taken
-        for a shared library of it, such as ``cc -O3 -shared -fPIC student.c -o
+        for a shared library of it, such as ``cc -O2 -shared -fPIC student.c -o
         student.so -lm`` makes. It must have the name of the file that it was compiled
         from.
 

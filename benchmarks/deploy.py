@@ -8,10 +8,16 @@ a noisy machine: a time is the lowest of the medians of the rounds, and a ratio 
 median of the ratios of the rounds. Then a new process loads each model and predicts one
 row.
 
+"C" is the code of to_c, compiled by cc -O2 and called by ctypes, whose own time is that
+of "an empty call". Its bytes are compared with those of the weights and the
+preprocessing in the student.
+
     python benchmarks/deploy.py
 """
 
+import ctypes
 import io
+import subprocess
 import tempfile
 from pathlib import Path
 from time import perf_counter_ns
@@ -29,7 +35,14 @@ from sklearn.neural_network import MLPClassifier
 from skorch import NeuralNetClassifier
 
 from skdistill import DistilledClassifier, make_student
-from skdistill.deploy import OnnxClassifier, footprint, to_onnx, to_sklearn
+from skdistill.deploy import (
+    CompiledStudent,
+    OnnxClassifier,
+    footprint,
+    to_c,
+    to_onnx,
+    to_sklearn,
+)
 
 N_FEATURES, N_CLASSES, HIDDEN = 32, 5, (64, 64)
 N_ROWS = 1000
@@ -62,6 +75,7 @@ def main():
     X = X.astype(np.float32)
     models = fitted(X, y, args.forest_trees)
     with tempfile.TemporaryDirectory() as folder:
+        codes = {}
         calls = {name: model.predict_proba for name, model in models.items()}
         for form in ("bare", *ENCODINGS):
             path = Path(folder, f"{form}.onnx")
@@ -70,16 +84,29 @@ def main():
             calls[f"OnnxClassifier, {form}"] = onnx.predict_proba
             calls[f"onnxruntime, {form}"] = raw_onnxruntime(content)
             models[f"OnnxClassifier, {form}"] = onnx
+            for quantize in (None, "int8"):
+                name = form if quantize is None else f"{form} in {quantize}"
+                stem = f"{form}_{quantize}"
+                file = to_c(
+                    models[f"student, {form}"],
+                    Path(folder, f"{stem}.c"),
+                    quantize=quantize,
+                )
+                codes[name] = compiled = CompiledStudent(file)
+                calls[f"CompiledStudent, {name}"] = compiled.predict_proba
+                calls[f"C, {name}"] = raw_c(file)
             if form != "periodic":  # which scikit-learn cannot compute
                 plain = to_sklearn(models[f"student, {form}"])
                 calls[f"to_sklearn, {form}"] = plain.predict_proba
                 models[f"to_sklearn, {form}"] = plain
+        calls["an empty call"] = raw_c(file, n_rows=0)
         calls["raw torch"] = raw_torch(models["student, bare"].student_.module_)
         one = times(calls, X[:1], args.rounds, n_calls=200)
         many = times(calls, X[:N_ROWS], args.rounds, n_calls=20)
         tables = {
             "sizes": sizes(models),
             "times": time_table(one, many),
+            "C code": code_table(codes, models),
             "new processes": processes(models, X, folder),
         }
     report(args.output, tables, f"The weights are {WEIGHT_BYTES:,} bytes of float32.")
@@ -128,6 +155,47 @@ def raw_onnxruntime(content):
     return lambda X: session.run(["probabilities"], {"X": X})[0]
 
 
+def raw_c(file, n_rows=None):
+    """Return a function that asks a library, without anything around it."""
+    library = file.with_suffix(".so")
+    command = ["cc", "-O2", "-shared", "-fPIC", str(file), "-o", str(library), "-lm"]
+    subprocess.run(command, check=True)
+    ask = getattr(ctypes.CDLL(str(library)), f"{file.stem}_predict_proba_batch")
+    ask.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+    proba = np.empty((N_ROWS, N_CLASSES), np.float32)
+    said = proba.ctypes.data
+
+    def call(X):
+        rows = X.__array_interface__["data"][0]
+        return ask(rows, len(X) if n_rows is None else n_rows, said)
+
+    return call
+
+
+def code_table(codes, models):
+    """Return the costs that to_c reports, beside the bytes in the student."""
+    rows = []
+    for name, compiled in codes.items():
+        student = models[f"student, {name.partition(' in ')[0]}"].student_
+        net = student[-1] if hasattr(student, "steps") else student
+        own = sum(4 * weights.numel() for weights in net.module_.parameters())
+        if net is not student:
+            own += student[0].offsets_.nbytes + student[0].scales_.nbytes
+            own += student[0].medians_.nbytes
+        report = compiled.metadata_["report"]
+        rows.append(
+            {
+                "student": name,
+                "bytes of tables": f"{report['bytes']:,}",
+                "over the student's own": f"{report['bytes'] / own:.2f}",
+                "bytes of stack": f"{report['stack_bytes']:,}",
+                "multiply-adds": f"{report['multiply_adds']:,}",
+                "largest difference": f"{report['max_difference']:.0e}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def raw_torch(module):
     module.eval()
 
@@ -169,12 +237,16 @@ def sizes(models):
 def time_table(one, many):
     rows = []
     for name in one:
-        session = many.get(f"onnxruntime, {name.rpartition(', ')[2]}")
+        form = name.rpartition(", ")[2].partition(" in ")[0]
+        session = many.get(f"onnxruntime, {form}")
         rows.append(
             {
                 "model": name,
                 "one row, us": f"{one[name].min():,.1f}",
                 "over MLPClassifier": ratio(one[name], one["MLPClassifier"]),
+                "over OnnxClassifier": ""
+                if session is None
+                else ratio(one[name], one[f"OnnxClassifier, {form}"]),
                 f"{N_ROWS} rows, us": f"{many[name].min():,.0f}",
                 "over raw torch": ratio(many[name], many["raw torch"]),
                 "over onnxruntime": ""

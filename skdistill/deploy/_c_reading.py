@@ -14,8 +14,9 @@ from skdistill.deploy._parts import Parts
 # How many standard deviations from the mean a TabularPreprocessor lets numbers go.
 _CLIP = 10.0
 
-# Two edges of bins that are closer than this share of a bin are one.
-_SAME = 1e-6
+# Two edges of bins that are closer than this share of a bin are one. In float32, the
+# end of a bin is rarely the start of the next one.
+_SAME = 1e-5
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -106,7 +107,7 @@ class Reading:
         ends = ends[gaps > _SAME * scales[1:]]
         clipped = offsets[0] + scales[0] * self.bound * np.array([-1, 1])
         knots = np.concatenate([starts, ends, clipped]).clip(-_LARGEST, _LARGEST)
-        return np.unique(knots.astype(self.dtype)).astype(np.float64)
+        return np.unique(knots)
 
 
 def reading_of(parts: Parts) -> Reading:

@@ -203,7 +203,7 @@ class Source:
             "columns": ("i4", [reading.origins[i][0] for i in order]),
             "means": (dtype, reading.offsets[first]),
             "scales": (dtype, reading.scales[first]),
-            "knots": (dtype, np.concatenate([[], *tables.knots])),
+            "knots": ("f8", np.concatenate([[], *tables.knots])),
             "first_knot": ("i4", starts if sizes else []),
             "zeros": ("i4", starts[:-1] + np.array(tables.zeros, int)),
             "first_level": ("i4", n_rows + np.cumsum([0, *counts]) if counts else []),

@@ -144,13 +144,13 @@ class Tables:
         """The bytes of all tables."""
         reading, n_binned = self.reading, len(self.knots)
         size = np.dtype(reading.dtype).itemsize
-        n_numbers = sum(map(len, self.knots)) + 2 * self.n_linear
+        n_knots, n_numbers = sum(map(len, self.knots)), 2 * self.n_linear
         if reading.medians is not None:
             n_numbers += len(self.order)
         n_indices = len(self.order) + 2 * n_binned + 2 * len(reading.levels) + 2
         tables = sum(table.n_bytes for table in self.layers)
         embedded = 0 if self.embedding is None else self.embedding.n_bytes
-        return tables + embedded + size * n_numbers + 4 * n_indices
+        return tables + embedded + 8 * n_knots + size * n_numbers + 4 * n_indices
 
     def quantized(self) -> Tables:
         """Return the tables with weights of 8 bits, without those of an embedding."""

@@ -191,7 +191,7 @@ READ_BINNED = """
         const int32_t zero = ${p}_zeros[i];
         int32_t low = ${p}_first_knot[i], k;
         int32_t span = ${p}_first_knot[i + 1] - low - 1;
-        $number value = x[$n_linear + i];
+        double value = (double)x[$n_linear + i];
         float share;
         if (value < ${p}_knots[low])
             value = ${p}_knots[low];

@@ -98,6 +98,20 @@ def test_large_numbers_keep_their_small_differences(data, tmp_path):
     assert_same(to_c(clf, tmp_path / "student.c"), clf, X)
 
 
+def test_bins_of_float32_do_not_end_where_the_next_ones_begin(tmp_path):
+    X = np.random.default_rng(0).normal(3e4, 2, size=(150, 2)).astype("float32")
+    student = make_student((16,), numeric="piecewise", max_epochs=60)
+    clf = distilled(student, X, (X[:, 0] > 3e4).astype(int))
+    preprocess = clf.student_[0]
+    bins = preprocess.sources_[2:] == 0
+    starts, widths = preprocess.offsets_[2:][bins], preprocess.scales_[2:][bins]
+    gaps = starts[:-1] + widths[:-1].astype("float64") - starts[1:]
+    assert np.abs(gaps / widths[:-1]).max() > 1e-4
+    edges = np.repeat(starts[:, np.newaxis], 2, axis=1)
+    rows = np.concatenate([X, edges, np.nextafter(edges, np.float32(np.inf))])
+    assert_same(to_c(clf, tmp_path / "student.c"), clf, rows)
+
+
 @pytest.mark.parametrize("numeric", ["standard", "piecewise"])
 def test_dates_also_before_1970_and_in_another_time_zone(tmp_path, numeric):
     X, y = dates()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from skdistill._targets._answer import Answer
+from skdistill._targets._numbered import Numbered
 from skdistill._targets._trust import USUAL, gaussian_trust
 from skdistill.utils._validation import is_fitted
 from skdistill.utils._warnings import warn
@@ -32,7 +32,7 @@ _ROUNDING = 16 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Numbers(Numbered):
     """Numbers for each row, as a target: what is learned. See :class:`Classes`.
 
     Soft labels are the predictions of a teacher. The targets of a student are scaled:
@@ -57,9 +57,8 @@ class Numbers:
     bounds: Any = None
     names: Any = None
 
-    columns: ClassVar[None] = None
-    measures: ClassVar[bool] = True
     task: ClassVar[str] = "regression"
+    of_columns: ClassVar[str] = "targets"
     given: ClassVar[str] = "teacher_pred"
     dtype: ClassVar[type] = np.float64
 
@@ -70,10 +69,6 @@ class Numbers:
             y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         return y
-
-    def are_known(self, y: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
-        """Tell which of ``y`` a model can give: all."""
-        return np.ones(len(y), bool)
 
     def weighted(self, y: Any, sample_weight: Any) -> Any:
         """Return the weights of rows."""
@@ -122,13 +117,6 @@ class Numbers:
             return
         raise TypeError(f"teacher {problem}")
 
-    def check_fittable(self, y: NDArray[Any]) -> None:
-        """Do nothing: a teacher can be fitted on all numbers."""
-
-    def is_fittable(self, y: NDArray[Any]) -> bool:
-        """Tell whether a teacher can be fitted on ``y``: always."""
-        return True
-
     def describe(self, y: NDArray[Any]) -> str:
         """Describe ``y``, for an error of a teacher's ``fit``."""
         if y.ndim == 1:
@@ -138,10 +126,6 @@ class Numbers:
             "sklearn.multioutput.MultiOutputRegressor makes one of several"
         )
 
-    def to_fit(self, teacher: Any, y: NDArray[Any]) -> Any:
-        """Return a teacher that can be fitted on ``y``: itself."""
-        return teacher
-
     def ask(self, teacher: Any, X: Any) -> Any:
         """Return what a fitted teacher says of some rows."""
         return teacher.predict(X)
@@ -149,17 +133,6 @@ class Numbers:
     def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
         """Return what :meth:`ask` returned, checked."""
         return _as_answer(said, n_rows, f"teacher {type(teacher).__name__}")
-
-    def without_columns(self) -> Numbers:
-        """Return the target for a teacher whose columns have no other names: itself."""
-        return self
-
-    def columns_of(self, teacher: Any) -> None:
-        """Return what the columns of a fitted teacher stand for: it has no names."""
-
-    def named(self, answer: Answer, teacher: Any) -> Answer:
-        """Return the answer of such a teacher: its columns are numbered."""
-        return answer
 
     def out_of_bag(self, forest: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the out-of-bag predictions of a forest, and which rows have none."""
@@ -187,22 +160,6 @@ class Numbers:
         )
 
     matching_temperature = labeled_temperature = calibration
-
-    def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:
-        """Return the average of the answers of several teachers."""
-        widths = [answer.values.shape[1] for answer in answers]
-        if len(set(widths)) > 1:
-            raise ValueError(
-                f"the teachers give different numbers of targets: {widths}"
-            )
-
-        def mean(name: str) -> Any:
-            parts = [getattr(answer, name) for answer in answers]
-            if any(part is None for part in parts):
-                return None
-            return np.tensordot(weights, np.stack(parts), axes=1)
-
-        return Answer(mean("values"), answers[0].columns, honest=mean("honest"))
 
     # Names
 
@@ -258,16 +215,9 @@ class Numbers:
 
     # The targets of a student
 
-    def aligned(self, answer: Answer) -> NDArray[Any]:
-        """Return soft labels with a column for each target."""
-        return answer.values
-
     def clipped(self, soft_labels: NDArray[Any]) -> NDArray[Any]:
         """Return soft labels: numbers have no bound."""
         return soft_labels
-
-    def incomplete(self, answer: Answer) -> None:
-        """Return None: a teacher can say any number."""
 
     def soft(self, answer: Answer) -> NDArray[np.float32]:
         """Return the soft targets, scaled, float32 of shape (n_samples, n_targets)."""
@@ -357,14 +307,6 @@ class Numbers:
     def deviance(self, outputs: Any, target: Any) -> Any:
         """Return the squared error of each row, in the mean of the targets."""
         return ((outputs - target) ** 2).mean(dim=0)
-
-    def means(self, hard: Any, soft: Any) -> Any:
-        """Return hard targets in the shape of the soft targets."""
-        return hard
-
-    def centered(self, soft: Any) -> Any:
-        """Return soft targets as features of rows."""
-        return soft
 
     def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
         """Return the scaled numbers that outputs, or soft targets, stand for."""

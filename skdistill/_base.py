@@ -89,6 +89,9 @@ class BaseDistiller(
     temperature: Any = 1.0
     calibrate_teacher: Any = None
 
+    def _see(self, y: Any) -> None:
+        """Find out what is learned, if that depends on ``y``."""
+
     def _target(self, *, learned: bool = False) -> Target:
         """Return what is learned, with its names if a student has ``learned`` it."""
         raise NotImplementedError
@@ -143,6 +146,8 @@ class BaseDistiller(
     ) -> tuple[Lesson, TrainingState]:
         """Check the data, ask the teacher, and return what the student is to learn."""
         is_new = not (incremental and hasattr(self, "student_"))
+        if is_new:
+            self._see(y)
         student = self._student_to_train(is_new, incremental)
         objective = self._objective(student, y, given, incremental)
         check_source(self, given, X_transfer, self._target().given)
@@ -299,7 +304,7 @@ class BaseDistiller(
         if incremental or not (net.warm_start and hasattr(self, "student_")):
             return clone(prototype)
         self._check_complete(self.student_)
-        take_options(net_of(self.student_), net)
+        take_options(net_of(self.student_, task), net)
         return self.student_
 
     def _objective(

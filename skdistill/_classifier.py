@@ -8,19 +8,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skdistill._base import BaseDistiller
 from skdistill._pickling import LEFT_OUT
 from skdistill._state import may_train_on
-from skdistill._students._student import net_of
+from skdistill._students._student import learns_labels, net_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
+from skdistill._targets._labels import Labels
+from skdistill._targets._target import has_labels, of_classifier
 from skdistill._training._prediction import log_proba, proba
 from skdistill._transfer._question import METHODS
 from skdistill.utils._params import check_params
+from skdistill.utils._unwrap import listed
 from skdistill.utils._validation import all_fitted
 
 
@@ -575,9 +579,16 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
 
     classes_: NDArray[Any]
 
-    def _target(self, *, learned: bool = False) -> Classes:
+    def _see(self, y: Any) -> None:
+        """Find out from ``y``, or else from the teacher, what is learned."""
+        self.multilabel_ = has_labels(self.teacher, y)
+
+    def _target(self, *, learned: bool = False) -> Classes | Labels:
+        several = getattr(self, "multilabel_", False)
         names = self.classes_ if learned else None
-        return Classes(self.classes, self.class_weight, self.proba_clip, names)
+        return of_classifier(
+            several, self.classes, self.class_weight, self.proba_clip, names
+        )
 
     def _learn(
         self,
@@ -598,6 +609,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     def _known(self, classes: ArrayLike | None) -> Any:
         """Return what the columns of a chunk's ``teacher_proba`` stand for."""
         known = getattr(self, "classes_", classes)
+        if self.multilabel_:
+            return None  # y tells how many labels there are
         if self.classes is None and known is None:
             raise ValueError(
                 "classes must be passed on the first call to partial_fit with "
@@ -608,4 +621,15 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = not all_fitted(self.teacher)
+        tags.classifier_tags.multi_label = learns_labels(self.student) and all(
+            map(_learns_labels, listed(self.teacher))
+        )
         return tags
+
+
+def _learns_labels(teacher: Any) -> bool:
+    """Tell whether a teacher says of itself that it learns several labels a row."""
+    if not isinstance(teacher, BaseEstimator):
+        return teacher is None
+    tags = get_tags(teacher).classifier_tags
+    return tags is not None and tags.multi_label

@@ -17,6 +17,7 @@ from skorch.utils import noop
 
 from skdistill._students._student_net import (
     EarlyStopping,
+    LabelsNet,
     RegressionNet,
     StudentNet,
     ValidSplit,
@@ -24,7 +25,11 @@ from skdistill._students._student_net import (
 from skdistill._students._tabular import TabularPreprocessor
 from skdistill.utils._activations import ACTIVATIONS
 
-_NETS = {"classification": StudentNet, "regression": RegressionNet}
+_NETS = {
+    "classification": StudentNet,
+    "multilabel": LabelsNet,
+    "regression": RegressionNet,
+}
 
 
 @validate_params(
@@ -75,9 +80,9 @@ def make_student(
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
         The number of units in each hidden layer; an empty sequence makes a linear
         model (``net__module__hidden_layer_sizes``).
-    task : {"classification", "regression"}, default="classification"
-        Whether the student is one for :class:`DistilledClassifier` or for
-        :class:`DistilledRegressor`.
+    task : {"classification", "multilabel", "regression"}, default="classification"
+        Whether the student is one for :class:`DistilledClassifier`, with a class or
+        with several labels for each row, or for :class:`DistilledRegressor`.
     numeric : {"auto", "standard", "piecewise", "periodic"}, default="auto"
         How numeric columns are encoded. With "standard", the first layer gets their
         standardized values. "piecewise" and "periodic" add further inputs to these
@@ -139,7 +144,8 @@ def make_student(
         :class:`TabularPreprocessor`, which makes standardized float32 columns of
         arrays and of data frames with strings, dates and missing values. "net" is a
         :class:`skorch.NeuralNetClassifier` around a multilayer perceptron that returns
-        logits, or a :class:`skorch.NeuralNetRegressor`. It trains on all rows, unless
+        logits, or a :class:`skorch.NeuralNetRegressor`. Of several labels, its
+        criterion is :class:`torch.nn.BCEWithLogitsLoss`. It trains on all rows, unless
         ``early_stopping`` is True.
 
     Raises

@@ -12,7 +12,12 @@ from typing import Any
 import torch
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
-from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
+from skorch import (
+    NeuralNet,
+    NeuralNetBinaryClassifier,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+)
 
 from skdistill._students._pinball import PinballLoss
 
@@ -58,13 +63,18 @@ _NETS = {
         "class",
     ),
     "regression": (NeuralNetRegressor, "NeuralNetRegressor(module)", "target"),
+    "multilabel": (
+        NeuralNet,
+        "NeuralNetClassifier(module, criterion=torch.nn.BCEWithLogitsLoss)",
+        "label",
+    ),
 }
 
 
 def net_of(student: Any, task: str | None = None) -> Any:
     """Return the net in a student, or raise a TypeError that says what one is.
 
-    With a ``task``, "classification" or "regression", it must be a net for that.
+    With a ``task``, such as "classification", it must be a net for that.
     """
     net = student[-1] if isinstance(student, Pipeline) else student
     wanted, wrapped, of = _NETS[task or "classification"]
@@ -77,13 +87,37 @@ def net_of(student: Any, task: str | None = None) -> Any:
     if isinstance(net, NeuralNetBinaryClassifier) or not isinstance(net, kinds):
         what = f"the class {net.__name__}" if isinstance(net, type) else type(net)
         call = "make_student(hidden_layer_sizes=...)"
-        if task == "regression":
-            call = "make_student(task='regression')"
+        if task in ("regression", "multilabel"):
+            call = f"make_student(task={task!r})"
         raise TypeError(
             f"the student must be None, a skorch.{wanted.__name__} with an output for "
             f"each {of}, or a Pipeline that ends in one, got {what}. {call} makes one"
         )
+    of_labels = _takes_labels(net.criterion)
+    if task == "multilabel" and not of_labels:
+        raise TypeError(
+            "the criterion of a student of several labels is "
+            f"torch.nn.BCEWithLogitsLoss, got {net.criterion!r:.80}: "
+            f"make_student(task='multilabel') makes one, or skorch.{wrapped}"
+        )
+    if task == "classification" and of_labels:
+        raise TypeError(
+            "the criterion BCEWithLogitsLoss is one of several labels, and there is a "
+            f"class for each row: make_student() makes a student, or skorch.{wrapped}"
+        )
     return net
+
+
+def learns_labels(student: Any) -> bool:
+    """Tell whether a student, such as the default, learns several labels a row."""
+    net = student[-1] if isinstance(student, Pipeline) else student
+    return net is None or _takes_labels(getattr(net, "criterion", None))
+
+
+def _takes_labels(criterion: Any) -> bool:
+    """Tell whether a criterion, or its class, compares a logit with each label."""
+    kind = criterion if isinstance(criterion, type) else type(criterion)
+    return issubclass(kind, torch.nn.BCEWithLogitsLoss)
 
 
 def takes_tables(student: Any) -> bool:

@@ -28,6 +28,7 @@ from skdistill._students._student import (
     settle_epochs,
 )
 from skdistill.utils._copies import MAX_COMPARED, first_copies, with_copies
+from skdistill.utils._probabilities import sigmoid
 
 DEFAULTS = {
     "module": MLP,
@@ -150,6 +151,29 @@ class StudentNet(_Student, NeuralNetClassifier):
         """Return the most probable label of each row."""
         codes = super().predict(X)
         return self.labels_[codes] if hasattr(self, "labels_") else codes
+
+
+@_signed
+class LabelsNet(_Student, NeuralNetClassifier):
+    """The net of a student that learns several labels for each row."""
+
+    def __init__(self, **params: Any) -> None:
+        own = {
+            "criterion": nn.BCEWithLogitsLoss,
+            "predict_nonlinearity": sigmoid,
+            **copy.deepcopy(DEFAULTS),
+        }
+        super().__init__(**{**own, **params})
+
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> LabelsNet:
+        """Train the net on an indicator matrix; set what it leaves open."""
+        if self._is_alone:
+            self._settle(X, np.shape(y)[1])
+        return super().fit(X, np.asarray(y, np.float32), **fit_params)
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Return an indicator matrix."""
+        return (self.predict_proba(X) > 0.5).astype(np.int64)
 
 
 @_signed

@@ -73,6 +73,7 @@ class Classes:
     # Whether nets that learn the labels measure how much to trust a teacher.
     measures: ClassVar[bool] = True
     task: ClassVar[str] = "classification"
+    losses_for: ClassVar[str] = "classification"  # which losses compare outputs
     given: ClassVar[str] = "teacher_proba"
     dtype: ClassVar[type] = np.float32
 
@@ -209,6 +210,10 @@ class Classes:
         if getattr(teacher, "gives_logits", False):
             return teacher.predict_log_proba(X)
         return teacher.predict_proba(X)
+
+    def plain(self, said: Any, teacher: Any) -> NDArray[Any]:
+        """Return what :meth:`ask` returned as an array, a row for each row."""
+        return np.asarray(said)
 
     def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
         """Return what :meth:`ask` returned, checked."""
@@ -524,6 +529,28 @@ class Classes:
 
     # What outputs of a net stand for, and the loss, on tensors with a column for each
     # row, and on arrays with a row for each
+
+    def times(self, n_outputs: int) -> int:
+        """Return how many times a loss of torch the loss of a row is."""
+        return 1
+
+    def compared(self, student: Any, teacher: Any, y: Any, weight: Any) -> Any:
+        """Return a batch as losses compare it, a choice of one class in each row.
+
+        That is the student, the teacher, ``y``, and the weights of the rows.
+        """
+        return student, teacher, y, weight
+
+    def best(self, soft: Any) -> Any:
+        """Return the class that the teacher names, for each row; None for numbers."""
+        return soft.argmax(dim=1)
+
+    def agrees(self, outputs: Any, best: Any) -> Any:
+        """Tell for each row whether the class ``best`` has the largest output.
+
+        This takes a small part of the time of an argmax.
+        """
+        return outputs.gather(1, best.unsqueeze(1)).squeeze(1) == outputs.amax(dim=1)
 
     def slope(self, n_outputs: int) -> float:
         """Return the factor of the gradient of :meth:`deviance`."""

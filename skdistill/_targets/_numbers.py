@@ -58,6 +58,7 @@ class Numbers(Numbered):
     names: Any = None
 
     task: ClassVar[str] = "regression"
+    losses_for: ClassVar[str] = "regression"
     of_columns: ClassVar[str] = "targets"
     given: ClassVar[str] = "teacher_pred"
     dtype: ClassVar[type] = np.float64
@@ -129,6 +130,11 @@ class Numbers(Numbered):
     def ask(self, teacher: Any, X: Any) -> Any:
         """Return what a fitted teacher says of some rows."""
         return teacher.predict(X)
+
+    def plain(self, said: Any, teacher: Any) -> NDArray[Any]:
+        """Return what :meth:`ask` returned as an array, a row for each row."""
+        said = np.asarray(said)
+        return said.reshape(len(said), -1)
 
     def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
         """Return what :meth:`ask` returned, checked."""
@@ -291,6 +297,20 @@ class Numbers(Numbered):
 
     # What outputs of a net stand for, and the loss, on tensors with a column for each
     # row, and on arrays with a row for each
+
+    def times(self, n_outputs: int) -> int:
+        """Return how many times a loss of torch the loss of a row is."""
+        return 1
+
+    def compared(self, student: Any, teacher: Any, y: Any, weight: Any) -> Any:
+        """Return a batch as losses compare it: as it is."""
+        return student, teacher, y, weight
+
+    def best(self, soft: Any) -> None:
+        """Return what the teacher names: there are no classes."""
+
+    def agrees(self, outputs: Any, best: Any) -> Any:
+        """Do nothing: nobody asks whether numbers agree."""
 
     def slope(self, n_outputs: int) -> float:
         """Return the factor of the gradient of :meth:`deviance`."""

@@ -63,8 +63,8 @@ def unseen_labels(
     for tree, seen in trees:
         unseen = ~np.isin(rows, seen)
         if unseen.any():
-            said = np.asarray(target.ask(tree, numbers[rows[unseen]]))
-            said = said.reshape(len(said), -1)
+            # Of several labels, trees name those of the forest by codes.
+            said = target.plain(target.ask(tree, numbers[rows[unseen]]), teacher)
             parts = np.zeros((len(rows), said.shape[1]))
             parts[unseen] = said
             total, times[unseen] = total + parts, times[unseen] + 1

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import CrossEntropyLoss, MSELoss
+from torch.nn import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 
 from skdistill._targets._target import Target
-from skdistill._training._loss import BatchLoss, agrees, positive
+from skdistill._training._loss import BatchLoss, positive
 from skdistill._training._objective import Objective
 from skdistill.losses import KLLoss, SquaredErrorLoss
 from skdistill.losses._logits import MAX_FLOAT32_TEMPERATURE
@@ -33,11 +33,18 @@ def has_gradient(objective: Objective, net: Any) -> bool:
         (own is None or (isinstance(own, Real) and 0 < float(own) < math.inf))
         # Apple's GPUs have no float64, in which the loss at high temperatures is.
         and torch.device(net.device or "cpu").type != "mps"
-        and type(criterion) is CrossEntropyLoss
-        and criterion.weight is None
-        and (criterion.reduction, criterion.ignore_index, criterion.label_smoothing)
-        == ("mean", -100, 0.0)
+        and type(criterion) in (CrossEntropyLoss, BCEWithLogitsLoss)
+        and _is_stock(criterion)
     )
+
+
+def _is_stock(criterion: Any) -> bool:
+    """Tell whether a criterion is the plain cross-entropy of a class, or of labels."""
+    if criterion.weight is not None or criterion.reduction != "mean":
+        return False
+    if type(criterion) is BCEWithLogitsLoss:
+        return criterion.pos_weight is None
+    return (criterion.ignore_index, criterion.label_smoothing) == (-100, 0.0)
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,8 @@ class Targets:
         The teacher's logits.
     hard : Tensor of shape (n_rows, n_classes)
         The hard targets as probabilities.
-    best : Tensor of shape (n_rows,) or None
-        The class that the teacher names, if there are classes.
+    best : Tensor of shape (n_rows,) or (n_rows, n_labels), or None
+        The class that the teacher names, or whether it names a label, if there are any.
     soft_weight, hard_weight : Tensor of shape (n_rows,)
         The weights of the two targets.
     temperature, alpha, term_weight : float, or Tensor of shape (n_rows,)
@@ -224,7 +231,7 @@ class OutputGradient:
             "loss": self._sums(self.soft_share * soft + self.hard_share * hard),
         }
         if self.best is not None:
-            same = agrees(z.T, self.best).float()
+            same = self.kind.agrees(z.T, self.best).float()
             values["agreement"] = self._means(same, torch.ones_like(same))
         return values
 

@@ -311,7 +311,9 @@ class DistillingMixin(_Net):
                 return own(y_pred, y_true, *args, **kwargs)
             with _unreduced(self.criterion_):
                 losses = own(y_pred, y_true, *args, **kwargs)
+            has_classes = y_true.ndim == 1
             class_weight = getattr(self.criterion_, "weight", None)
+            class_weight = class_weight if has_classes else None
             return weighted_mean(losses, weight, y_true, class_weight)
 
         student = first(y_pred)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from skorch.dataset import Dataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from skdistill._students._student_net import RegressionNet, StudentNet
+from skdistill._students._student_net import LabelsNet, RegressionNet, StudentNet
 from skdistill._training._gradient import (
     OutputGradient,
     has_gradient,
@@ -62,10 +62,18 @@ _REPLACED = (
 )
 
 # The nets whose methods the loop knows.
-_STOCK = (StudentNet, RegressionNet, NeuralNetClassifier, NeuralNetRegressor)
+_STOCK = (
+    StudentNet,
+    LabelsNet,
+    RegressionNet,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+    NeuralNet,
+)
 
 _NO_GRADIENT = {
     "classification": "loss is not 'kl', or the criterion is not CrossEntropyLoss()",
+    "multilabel": "loss is not 'kl', or the criterion is not BCEWithLogitsLoss()",
     "regression": "loss is not 'squared_error', or the criterion is not MSELoss()",
 }
 

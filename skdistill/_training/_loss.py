@@ -47,16 +47,19 @@ class BatchLoss:
         Those of the epoch; without labels, alpha is 1.
     epoch : int
         The epoch, counted from 0.
-    best : Tensor of shape (n_rows,) or None
-        The class that the teacher names, for each row of the transfer set, if classes
-        are learned.
+    best : Tensor of shape (n_rows,) or (n_rows, n_labels), or None
+        The class that the teacher names, for each row of the transfer set, or whether
+        it names a label; None for numbers.
+    times : int
+        How many times a loss of torch the loss of a row is.
     """
 
     def __init__(self, objective: Objective, rows: TransferSet) -> None:
         self.objective, self.target = objective, rows.target
         self.soft = torch.from_numpy(np.require(rows.soft, requirements=["C", "W"]))
         self.hard = torch.from_numpy(rows.hard)
-        self.best = self.soft.argmax(dim=1) if rows.hard.ndim == 1 else None
+        self.best = self.target.best(self.soft)
+        self.times = self.target.times(self.soft.shape[1])
         self.soft_weight = _tensor(rows.soft_weight)
         self.hard_weight = _tensor(rows.hard_weight)
         self.has_labels = rows.has_labels
@@ -145,7 +148,7 @@ class BatchLoss:
         loss = _sum(shares[name] * term for name, term in terms.items())
         shown = {f"loss_{name}": term for name, term in terms.items()}
         if self.best is not None:
-            same = agrees(student, self.best[rows].to(student.device))
+            same = self.target.agrees(student, self.best[rows].to(student.device))
             shown["agreement"] = same.float().mean()
         return loss, shown
 
@@ -168,14 +171,19 @@ class BatchLoss:
     def _soft(
         self, student: Tensor, teacher: Tensor, y: Tensor, weight: Tensor | float
     ) -> Tensor:
+        labels = y.to(student.device) if self.has_labels else None
+        student, teacher, labels, weights = self.target.compared(
+            student, teacher, labels, _vector(weight)
+        )
         offered = {
-            "y": y.to(student.device) if self.has_labels else None,
+            "y": labels,
             "temperature": self.temperature,
-            "sample_weight": _vector(weight),
+            "sample_weight": weights,
             "epoch": self.epoch,
         }
         terms = self.objective.loss
-        return _sum(term(term.loss, student, teacher, **offered) for term in terms)
+        loss = _sum(term(term.loss, student, teacher, **offered) for term in terms)
+        return loss if self.times == 1 else self.times * loss
 
     def hard_targets(self, rows: Tensor) -> Tensor:
         """Return the hard targets of rows, of the shape of the soft ones."""
@@ -193,7 +201,8 @@ class BatchLoss:
         hard_loss: Callable[[Tensor | None], Tensor],
     ) -> Tensor:
         if self.pseudo_labels is None or not isinstance(weight, Tensor):
-            return hard_loss(_vector(weight))
+            loss = hard_loss(_vector(weight))
+            return loss if self.times == 1 else self.times * loss
         own = (rows < self.n_own).to(student.device)
         labels = self.pseudo_labels[(rows - self.n_own).clamp(min=0)].to(student)
         losses = self.target.deviance(student.T, labels.T)
@@ -251,14 +260,6 @@ def weighted_mean(
         )
     total = weight if class_weight is None else weight * class_weight[y.long()]
     return (losses * weight).sum() / positive(total.sum())
-
-
-def agrees(logits: Tensor, best: Tensor) -> Tensor:
-    """Tell for each row whether the class ``best`` has the largest logit.
-
-    This takes a small part of the time of an argmax.
-    """
-    return logits.gather(1, best.unsqueeze(1)).squeeze(1) == logits.amax(dim=1)
 
 
 def _heavier(soft_weight: Tensor | float, hard_weight: Tensor | float) -> Tensor | None:

@@ -93,7 +93,7 @@ class Objective:
 
         "auto" is what it stands for as long as nothing is measured.
         """
-        task = estimator._target().task
+        task = estimator._target().losses_for
         terms = {
             name: terms_of(name, getattr(estimator, name), task) for name in LOSSES
         }

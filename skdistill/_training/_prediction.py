@@ -16,7 +16,13 @@ from torch.utils.data import DataLoader
 
 from skdistill._training._threads import one_thread_if_small
 from skdistill.utils._layers import as_weights
-from skdistill.utils._probabilities import first, nonlinearity_of, softmax, to_proba
+from skdistill.utils._probabilities import (
+    first,
+    nonlinearity_of,
+    sigmoid,
+    softmax,
+    to_proba,
+)
 from skdistill.utils._several import each, is_several, n_values
 
 # How many input values one forward pass takes at prediction, 4 MiB of float32.
@@ -33,8 +39,11 @@ def proba(net: NeuralNetClassifier, X: Any) -> Tensor:
 
 def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the log-probabilities of ``X`` by a fitted net, float64, on the CPU."""
-    if nonlinearity_of(net) is softmax:
+    nonlinearity = nonlinearity_of(net)
+    if nonlinearity is softmax:
         return torch.log_softmax(outputs_of(net, X), dim=1)
+    if nonlinearity is sigmoid:
+        return torch.nn.functional.logsigmoid(outputs_of(net, X))
     return torch.log(proba(net, X))
 
 
@@ -86,9 +95,9 @@ def trimmed(net: NeuralNetClassifier) -> NeuralNetClassifier:
     small = object.__new__(type(net))
     vars(small).update(vars(net))
     small.callbacks, small.callbacks_, small.history_ = None, [], History()
-    if nonlinearity_of(net) is softmax:
-        # Without its criterion the net could not tell that a softmax is due.
-        small.predict_nonlinearity = softmax
+    if (nonlinearity := nonlinearity_of(net)) in (softmax, sigmoid):
+        # Without its criterion the net could not tell that it is due.
+        small.predict_nonlinearity = nonlinearity
     small.trim_for_prediction()
     small.virtual_params_ = {}  # they set an optimizer, which is gone
     if hasattr(small, "learned_losses_"):

@@ -197,7 +197,9 @@ def with_pseudo_labels(
     passes = _passes(max_epochs, len(own), len(rows))
     if remember:
         what = (own.X, own.hard, own.hard_weight, own.soft.shape[1], held, passes)
-        mark = fingerprint("pseudo-labels", *what, rows.extra, honest_X, seed)
+        mark = fingerprint(
+            "pseudo-labels", target.task, *what, rows.extra, honest_X, seed
+        )
 
     def label() -> PseudoLabels:
         return _label(student, own, held, rows.extra, honest_X, passes, seed)
@@ -258,7 +260,7 @@ def _label(
     seed: int,
 ) -> PseudoLabels:
     """Return the means of nets that learn the labels, and how they did."""
-    labels_alone = Objective(1.0, alpha=0.0, loss=default_terms(own.target.task))
+    labels_alone = Objective(1.0, alpha=0.0, loss=default_terms(own.target.losses_for))
     draws = np.random.RandomState(seed)
     seeds = draws.randint(2**31 - 1, size=_N_NETS).tolist()
     lessons, held_out = [], []

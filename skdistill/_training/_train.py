@@ -127,9 +127,15 @@ def make_lesson(
 
 
 def _hold_out_what_there_is(split: Any, rows: TransferSet) -> None:
-    """Do not stratify a share of the rows where some class has too few of them."""
+    """Do not stratify a share of the rows where some class has too few of them.
+
+    Nor where there are several labels for each row.
+    """
     share = getattr(split, "cv", None)
     if not (isinstance(share, float) and split.stratified):
+        return
+    if rows.hard.ndim > 1:  # of several labels
+        split.stratified = False
         return
     counts = np.bincount(rows.hard)
     n_classes = np.count_nonzero(counts)

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._targets._answer import Answer
-from skdistill._targets._numbers import Numbers
+from skdistill._targets._classes import Classes
 from skdistill._targets._target import Target, target_of
 from skdistill._teachers._asking import average
 from skdistill._transfer._methods import answer_of
@@ -157,7 +157,7 @@ def soft_labels(
     >>> bool(in_sample.max(axis=1).mean() > held_out.max(axis=1).mean())
     True
     """
-    target = target_of(teacher, columns=classes, proba_clip=proba_clip)
+    target = target_of(teacher, y, columns=classes, proba_clip=proba_clip)
     if hasattr(X, "__dask_graph__"):
         block = partial(
             soft_labels,
@@ -203,10 +203,10 @@ def _by_block(
 
     Raise a ValueError if the labels of a block depend on other blocks.
     """
-    if isinstance(target, Numbers):
+    if not isinstance(target, Classes):
         raise ValueError(
-            "a dask collection is labeled by classifiers alone: pass X.compute(), or "
-            "call X.map_partitions(teacher.predict)"
+            "a dask collection is labeled by classifiers of one label a row alone: "
+            "pass X.compute(), or call X.map_partitions(teacher.predict)"
         )
     if y is not None or not all_fitted(teacher):
         raise ValueError(

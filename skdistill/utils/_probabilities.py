@@ -15,13 +15,17 @@ def first(outputs: Any) -> Tensor:
 
 
 def returns_logits(net: Any) -> bool:
-    """Tell whether the criterion of a net is the one that takes logits.
+    """Tell whether the criterion of a net is one that takes logits.
 
     A net that was loaded from a file has no criterion.
     """
+    return _criterion_of(net, nn.CrossEntropyLoss, nn.BCEWithLogitsLoss)
+
+
+def _criterion_of(net: Any, *kinds: type[nn.Module]) -> bool:
     criterion = net.criterion_
     criterion = getattr(criterion, "_orig_mod", criterion)  # torch.compile wraps it
-    return isinstance(criterion, nn.CrossEntropyLoss)
+    return isinstance(criterion, kinds)
 
 
 def nonlinearity_of(net: Any) -> Callable[[Tensor], Tensor]:
@@ -36,16 +40,21 @@ def nonlinearity_of(net: Any) -> Callable[[Tensor], Tensor]:
     -------
     nonlinearity : callable
         The ``predict_nonlinearity`` of the net if it is callable; :func:`softmax` if
-        the net was trained by cross-entropy; otherwise :func:`identity`.
+        the net was trained by cross-entropy, or :func:`sigmoid` if by that of several
+        labels; otherwise :func:`identity`.
     """
     if callable(net.predict_nonlinearity):
         nonlinearity: Callable[[Tensor], Tensor] = net.predict_nonlinearity
         return nonlinearity
+    if _criterion_of(net, nn.BCEWithLogitsLoss):
+        return sigmoid
     return softmax if returns_logits(net) else identity
 
 
 def to_proba(outputs: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the outputs of a module as probabilities, whose rows sum to 1.
+    """Return the outputs of a module as probabilities.
+
+    Their rows sum to 1, but for those of several labels.
 
     Parameters
     ----------
@@ -55,8 +64,8 @@ def to_proba(outputs: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Tensor:
         What :func:`nonlinearity_of` returned for the net.
     """
     outputs = first(outputs)
-    if nonlinearity is softmax:
-        return torch.softmax(outputs, dim=1)
+    if nonlinearity in (softmax, sigmoid):
+        return nonlinearity(outputs)
     proba = nonlinearity(outputs)
     return proba / proba.sum(dim=1, keepdim=True)
 
@@ -69,6 +78,11 @@ def are_probabilities(outputs: Any) -> bool:
 def softmax(logits: Tensor) -> Tensor:
     """Return the softmax of each row."""
     return torch.softmax(logits, dim=1)
+
+
+def sigmoid(logits: Tensor) -> Tensor:
+    """Return the probability of each label."""
+    return torch.sigmoid(logits)
 
 
 def identity(outputs: Tensor) -> Tensor:

@@ -1,0 +1,470 @@
+"""Several labels for each row, each of which holds or not: what a classifier learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, xlogy
+from sklearn.ensemble import StackingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import roc_auc_score
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import (
+    _num_samples,
+    assert_all_finite,
+    check_consistent_length,
+)
+
+from skdistill._targets._answer import Answer
+from skdistill._targets._calibration import (
+    BOUNDS,
+    Calibration,
+    calibration_on,
+    matching_temperature,
+)
+from skdistill._targets._classes import Classes
+from skdistill._targets._columns import dense, resolve_clip
+from skdistill._targets._numbered import Numbered
+from skdistill._targets._trust import labeled_temperature, trust
+from skdistill.utils._unwrap import last_step
+from skdistill.utils._warnings import warn
+
+# Below this area under the curve on rows that it is said to know, a teacher is
+# suspicious, if there are so many of them.
+_SUSPICIOUS, _ENOUGH_ROWS = 0.55, 20
+
+# Soft labels that differ from the labels by less than this, in their mean, add nothing.
+_EQUAL = 0.005
+
+
+@dataclass(frozen=True)
+class Labels(Numbered):
+    """Several labels for each row, as a target: what is learned. See :class:`Classes`.
+
+    Soft labels are the probabilities of the labels, a soft target is a row of their
+    logits, and a hard target is a row of 0 and 1. Each label of a row is a choice of
+    two classes. What is a mean over rows for classes is one over rows and labels here,
+    but for the loss, which is the sum over the labels, in the mean over rows.
+
+    Parameters
+    ----------
+    proba_clip : float, "auto" or None, default="auto"
+        The smallest probability of a label, or of its absence; None for no bound.
+    names : ndarray of shape (n_labels,), default=None
+        The numbers of the labels. :meth:`reconcile` sets them.
+    """
+
+    proba_clip: float | str | None = "auto"
+    names: Any = None
+
+    task: ClassVar[str] = "multilabel"
+    losses_for: ClassVar[str] = "classification"
+    of_columns: ClassVar[str] = "labels"
+    given: ClassVar[str] = "teacher_proba"
+    dtype: ClassVar[type] = np.float32
+
+    def check_y(self, y: Any, X: Any) -> NDArray[np.int64]:
+        """Return labels as an indicator matrix, a row for each of ``X``."""
+        y = dense(y)
+        assert_all_finite(y, input_name="y")
+        if type_of_target(y, input_name="y") == "multiclass-multioutput":
+            raise ValueError(
+                "y has several targets of several classes each: fit a student for each "
+                "target, as sklearn.multioutput.MultiOutputClassifier does: "
+                "MultiOutputClassifier(DistilledClassifier(...))"
+            )
+        if y.ndim != 2 or not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                "several labels a row are an indicator matrix of 0 and 1, of shape "
+                f"(n_samples, n_labels); y has the shape {y.shape} and the values "
+                f"{np.unique(y)[:6].tolist()}. MultiLabelBinarizer makes one"
+            )
+        check_consistent_length(X, y)
+        return y.astype(np.int64)
+
+    def weighted(self, y: Any, sample_weight: Any) -> Any:
+        """Return the weights of rows."""
+        return sample_weight
+
+    def folds(self, cv: Any, X: Any, y: NDArray[Any]) -> list[tuple[Any, Any]]:
+        """Return the training rows and the held-out rows of each fold.
+
+        Those of an int are stratified by the rarest label of a row.
+        """
+        by_rows = cv is None or isinstance(cv, int | np.integer)
+        return Classes().folds(cv, X, _rarest(y) if by_rows else y)
+
+    def hold_out(self, y: NDArray[Any], size: int) -> NDArray[np.bool_]:
+        """Return which rows nets that learn the labels hold out, always the same."""
+        return Classes().hold_out(_rarest(y), size)
+
+    # Teachers
+
+    def check_teacher(self, teacher: Any, y: Any = None) -> None:
+        """Raise a TypeError for what cannot be a teacher."""
+        Classes().check_teacher(teacher)
+        if isinstance(_inside(teacher), StackingClassifier):
+            raise TypeError(
+                "teacher StackingClassifier gives wrong probabilities of several "
+                "labels: pass MultiOutputClassifier(StackingClassifier(...))"
+            )
+
+    def describe(self, y: NDArray[Any]) -> str:
+        """Describe ``y``, for an error of a teacher's ``fit``."""
+        constant = np.flatnonzero((y == y[0]).all(axis=0)).tolist()
+        if not constant:
+            return f"{y.shape[1]} labels"
+        return f"{y.shape[1]} labels, of which {constant[:6]} are the same in all rows"
+
+    def ask(self, teacher: Any, X: Any) -> Any:
+        """Return what a fitted teacher says of some rows."""
+        return teacher.predict_proba(X)
+
+    def plain(self, said: Any, teacher: Any) -> NDArray[Any]:
+        """Return what :meth:`ask` returned as an array, a row for each row."""
+        if not isinstance(said, list):
+            return dense(said)
+        classes = getattr(teacher, "classes_", [(0, 1)] * len(said))
+        parts = zip(map(np.asarray, said), map(np.asarray, classes), strict=True)
+        return np.stack([_of_label(*part) for part in parts], axis=1)
+
+    def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
+        """Return what :meth:`ask` returned, checked."""
+        name = f"teacher {type(teacher).__name__}"
+        try:
+            values = self.plain(said, teacher)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{name} gives no probabilities of labels: {error}"
+            ) from error
+        return _as_answer(values, n_rows, name)
+
+    def out_of_bag(self, forest: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the out-of-bag soft labels of a forest, and which rows have none."""
+        proba = np.nan_to_num(forest.oob_decision_function_).astype(np.float32)
+        return proba[:, 1], proba.sum(axis=1).min(axis=1) < 0.5
+
+    def from_given(
+        self, teacher_proba: ArrayLike, X: Any, y: Any, known: Any = None
+    ) -> Answer:
+        """Return precomputed soft labels, checked."""
+        answer = _as_answer(dense(teacher_proba), _num_samples(X), "teacher_proba")
+        self.reconcile(answer.columns, y)
+        return answer
+
+    def calibration(
+        self, answer: Answer, y: NDArray[Any], sample_weight: Any = None
+    ) -> LabelCalibration:
+        """Find the temperature at which the labels of rows have the smallest log loss.
+
+        All labels share one. With one for each, the log loss of other rows was less by
+        another 0.1 to 1 % in a trial, which is little beside what the first one gains.
+        """
+        pairs = replace(answer, values=_pairs(answer.values), columns=np.arange(2))
+        if sample_weight is not None:
+            sample_weight = np.repeat(sample_weight, y.shape[1])
+        return LabelCalibration(calibration_on(pairs, y.ravel(), sample_weight))
+
+    # Names
+
+    def reconcile(
+        self, columns: Any, y: Any, known: Any = None, fits_teacher: bool = False
+    ) -> tuple[NDArray[Any], Labels]:
+        """Give the labels numbers; raise a ValueError if an answer has others."""
+        if y is None:
+            return columns, replace(self, names=columns)
+        names = np.arange(y.shape[1])
+        for source, found in (("the teacher", columns), ("classes=", known)):
+            if found is not None and len(found) != len(names):
+                raise ValueError(
+                    f"{source} gives {len(found)} labels for each row, and y has "
+                    f"{len(names)}: pass all labels of y, in their order"
+                )
+        return names, replace(self, names=names)
+
+    def check_learnable(self, previous: NDArray[Any] | None) -> None:
+        """Raise a ValueError if a student with warm_start knows other labels."""
+        if previous is not None and len(previous) != len(self.names):
+            raise ValueError(
+                f"a student with warm_start must keep its labels: it had "
+                f"{len(previous)}, and would get {len(self.names)}"
+            )
+
+    # The targets of a student
+
+    def clipped(self, soft_labels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return soft labels that are not nearer to 0 and 1 than ``proba_clip``."""
+        if self.proba_clip is None:
+            return soft_labels
+        proba: NDArray[np.float32] = expit(self._logits(soft_labels))
+        return proba
+
+    def soft(self, answer: Answer) -> NDArray[np.float32]:
+        """Return the soft targets: logits, float32 of shape (n_samples, n_labels)."""
+        self._check_width(answer.values)
+        return self._logits(answer.values)
+
+    def _check_width(self, values: NDArray[Any]) -> None:
+        if values.shape[1] != len(self.names):
+            raise ValueError(
+                f"there are {values.shape[1]} labels, and the student has learned "
+                f"{len(self.names)}: fit a new one"
+            )
+
+    def _logits(self, proba: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits as those of two classes, of which each is clipped."""
+        smallest = resolve_clip(self.proba_clip or "auto", 2)
+        absence, presence = np.moveaxis(np.maximum(_pairs(proba), smallest), -1, 0)
+        logits: NDArray[Any] = np.log(presence) - np.log(absence)
+        return logits.reshape(proba.shape).astype(np.float32)
+
+    def hard(
+        self, soft: NDArray[np.float32], y: NDArray[Any] | None
+    ) -> NDArray[np.float32]:
+        """Return the hard targets. Rows without any have what the teacher names."""
+        hard = (soft > 0).astype(np.float32)
+        if y is not None:
+            self._check_width(y)
+            hard[: len(y)] = y
+        return hard
+
+    def row_weights(self, soft: Any, y: Any) -> None:
+        """Return the weights of the targets of all rows: they are equal."""
+
+    def matching_temperature(
+        self, logits: NDArray[np.float32], proba: NDArray[np.float32]
+    ) -> float:
+        """Return the temperature at which a teacher is as confident as nets."""
+        return matching_temperature(_pairs_of_logits(logits), _pairs(proba))
+
+    def labeled_temperature(
+        self, soft: Any, hard: Any, weight: Any, suggested: float
+    ) -> float:
+        """Return the temperature that the labels of rows tell, near the suggested."""
+        pairs, codes, weight = _pairs_of_logits(soft), *_flat(hard, weight)
+        return labeled_temperature(pairs, codes, weight, suggested, BOUNDS)
+
+    def trust(self, soft: Any, pseudo_labels: Any, hard: Any, weight: Any) -> float:
+        """Return the share of the teacher in its best mixture with pseudo-labels."""
+        teacher, nets = _pairs(expit(soft)), _pairs(pseudo_labels)
+        return trust(teacher, nets, *_flat(hard, weight))
+
+    def most_trust(self, *said: Any) -> float:
+        """Return a bound of the trust in a teacher of which no honest row is known.
+
+        Probabilities tell none.
+        """
+        return 1.0
+
+    def warn_if_uninformative(
+        self, soft: Any, hard: Any, weight: Any, **how: bool
+    ) -> None:
+        """Warn about a teacher that does not tell the rows of a label from others.
+
+        Also warn if it tells nothing but the labels.
+        """
+        varies = hard.min(axis=0, initial=1) < hard.max(axis=0, initial=0)
+        if not varies.any():
+            return
+        if len(hard) >= _ENOUGH_ROWS:
+            _warn_of_chance(soft[:, varies], hard[:, varies], **how)
+        if how.get("alone", True) and np.abs(expit(soft) - hard).mean() < _EQUAL:
+            warn(
+                "the soft labels are equal to y, so that they add nothing: use "
+                "soft_labels='out_of_fold' or 'out_of_bag', or other rows"
+            )
+
+    # What outputs of a net stand for, and the loss, on tensors with a column for each
+    # row, and on arrays with a row for each
+
+    def times(self, n_outputs: int) -> int:
+        """Return how many times a loss of torch the loss of a row is.
+
+        Those of torch are means over the labels.
+        """
+        return n_outputs
+
+    def compared(self, student: Any, teacher: Any, y: Any, weight: Any) -> Any:
+        """Return a batch as losses on logits compare it: each label in a row."""
+        zeros = student.new_zeros(student.numel())
+        student, teacher = (
+            zeros.new_tensor([0.0, 1.0]) * z.flatten().unsqueeze(1)
+            for z in (student, teacher)
+        )
+        if y is not None:
+            y = (y.flatten() > 0.5).long()
+        if weight is not None:
+            weight = weight.repeat_interleave(len(student) // len(weight))
+        return student, teacher, y, weight
+
+    def best(self, soft: Any) -> Any:
+        """Return which labels the teacher names."""
+        return soft > 0
+
+    def agrees(self, outputs: Any, best: Any) -> Any:
+        """Return the share of the labels on which student and teacher agree, by row."""
+        return ((outputs > 0) == best).float().mean(dim=1)
+
+    def slope(self, n_outputs: int) -> float:
+        """Return the factor of the gradient of :meth:`deviance`."""
+        return 1.0
+
+    def mean(self, outputs: Any) -> Any:
+        """Return the probabilities that outputs stand for.
+
+        The gradient of :meth:`deviance` in the outputs is this less the target.
+        """
+        return outputs.sigmoid()
+
+    def deviance(self, outputs: Any, target: Any) -> Any:
+        """Return the cross-entropy of each row, the sum over its labels."""
+        return (outputs.logaddexp(0 * outputs) - target * outputs).sum(dim=0)
+
+    def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the probabilities that outputs, or soft targets, stand for."""
+        return np.asarray(expit(outputs), np.float32)
+
+    def losses(
+        self, said: NDArray[np.float32], hard: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return the loss of each row of what nets say."""
+        presence, absence = (
+            np.maximum(p.astype(np.float64), 1e-30) for p in (said, 1 - said)
+        )
+        losses: NDArray[np.float64] = -(
+            xlogy(hard, presence) + xlogy(1 - hard, absence)
+        ).sum(axis=1)
+        return losses
+
+    # The outputs of a student
+
+    def decode(self, soft_labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return what ``predict`` returns: an indicator matrix."""
+        return (soft_labels > 0.5).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class LabelCalibration:
+    """The temperature scaling of all labels. See :class:`Calibration`."""
+
+    of_pairs: Calibration
+
+    @property
+    def temperature(self) -> float:
+        return self.of_pairs.temperature
+
+    def __call__(self, answer: Answer) -> Answer:
+        """Return an answer of the same teacher with calibrated probabilities."""
+        honest = None if answer.honest is None else self._scaled(answer.honest)
+        values = self._scaled(answer.values)
+        return replace(answer, values=values, honest=honest, calibration=self)
+
+    def _scaled(self, proba: NDArray[np.float32]) -> NDArray[np.float32]:
+        pairs = self.of_pairs(Answer(_pairs(proba), np.arange(2))).values
+        return pairs[:, 1].reshape(proba.shape)
+
+
+def are_labels(y: Any) -> bool:
+    """Tell whether ``y`` is a matrix, with a column for each of several labels."""
+    try:
+        shape: Any = y.shape if hasattr(y, "shape") else np.shape(y)
+    except ValueError:  # numpy's, for lists of different lengths
+        return False
+    return len(shape) == 2 and shape[1] > 1
+
+
+def names_labels(teacher: Any) -> bool:
+    """Tell whether a fitted teacher says how likely each of several labels is."""
+    inside = _inside(teacher)
+    classes = getattr(inside, "classes_", None)
+    if isinstance(classes, list) and len(classes) > 1:
+        return all(np.ndim(one) == 1 for one in classes)
+    if getattr(inside, "out_activation_", None) == "logistic":  # a perceptron
+        return bool(inside.n_outputs_ > 1)
+    return bool(getattr(inside, "multilabel_", False))
+
+
+def _inside(teacher: Any) -> Any:
+    """Return the estimator inside of pipelines and searches."""
+    _, last = last_step(teacher)
+    if isinstance(last, FrozenEstimator) or hasattr(last, "refit"):  # a search
+        return _inside(getattr(last, "best_estimator_", last.estimator))
+    return last
+
+
+def _warn_of_chance(
+    soft: Any, hard: Any, fitted_here: bool = False, **how: bool
+) -> None:
+    """Warn if a teacher does not rank the rows with a label above the others."""
+    area = float(roc_auc_score(hard, soft, average="macro"))
+    if area < _SUSPICIOUS:
+        reason = (
+            "it has learned little from these rows. Try another teacher"
+            if fitted_here
+            else "it was probably fitted on features prepared in another way, or the "
+            "labels or the rows of teacher_proba are in another order. A teacher gets "
+            "the X given to fit as it is"
+        )
+        warn(
+            f"the teacher's area under the ROC curve on (X, y) is {area:.3f} in the "
+            f"mean of the labels, and 0.5 is chance: {reason}"
+        )
+
+
+def _rarest(y: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the rarest label of each row, by its number; -1 where there is none."""
+    order = y.sum(axis=0).argsort(kind="stable")
+    first = y[:, order].argmax(axis=1)
+    return np.where(y.any(axis=1), order[first], -1)
+
+
+def _of_label(proba: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
+    """Return how likely a label is, given the probabilities of its classes.
+
+    There is one class if the label was the same in all rows.
+    """
+    if not np.isin(classes, (0, 1)).all():
+        raise ValueError(
+            f"of one of several targets, it knows the classes {classes.tolist()[:6]}, "
+            "and a label is 0 or 1"
+        )
+    if len(classes) == 1:
+        return np.full(len(proba), float(classes[0]))
+    return proba @ (classes == 1)
+
+
+def _pairs(proba: NDArray[Any]) -> NDArray[Any]:
+    """Return the probabilities of absence and presence, a row for each label."""
+    return np.stack([1 - proba, proba], axis=-1).reshape(-1, 2)
+
+
+def _pairs_of_logits(logits: NDArray[Any]) -> NDArray[Any]:
+    return np.stack([0 * logits, logits], axis=-1).reshape(-1, 2)
+
+
+def _flat(
+    hard: NDArray[np.float32], weight: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the class of each label of each row, and its weight."""
+    return hard.ravel().astype(np.int64), np.repeat(weight, hard.shape[1])
+
+
+def _as_answer(values: Any, n_rows: int, name: str) -> Answer:
+    """Return probabilities of shape (n_rows, n_labels), checked."""
+    values = np.asarray(values)
+    if values.ndim != 2 or len(values) != n_rows:
+        raise ValueError(
+            f"{name} gives soft labels of shape {values.shape}, expected ({n_rows}, "
+            "n_labels): a probability for each label of each row"
+        )
+    if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+        raise ValueError(f"{name} contains NaN, infinity or something but numbers")
+    if values.min(initial=0) < 0 or values.max(initial=0) > 1 + 1e-6:
+        raise ValueError(
+            f"{name} contains values from {values.min():.3g} to {values.max():.3g}, "
+            "which are no probabilities. Logits need a sigmoid first"
+        )
+    return Answer(values.astype(np.float32).clip(0, 1), np.arange(values.shape[1]))

@@ -370,7 +370,7 @@ class LabelCalibration:
 def are_labels(y: Any) -> bool:
     """Tell whether ``y`` is a matrix, with a column for each of several labels."""
     try:
-        shape: Any = y.shape if hasattr(y, "shape") else np.shape(y)
+        shape: Any = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     except ValueError:  # numpy's, for lists of different lengths
         return False
     return len(shape) == 2 and shape[1] > 1

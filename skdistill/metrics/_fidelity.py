@@ -19,6 +19,7 @@ def agreement(
     teacher_pred: ArrayLike,
     student_pred: ArrayLike,
     *,
+    multilabel: str | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
     """Return the share of rows for which teacher and student predict the same class.
@@ -32,6 +33,10 @@ def agreement(
         The labels that the teacher predicts, or its probabilities.
     student_pred : array-like of shape (n_samples,) or (n_samples, n_classes)
         The same of the student. The columns of probabilities must be in the same order.
+    multilabel : {"labels", "rows"} or None, default=None
+        Set it if rows have several labels, and the two are indicator matrices, or
+        probabilities, of shape (n_samples, n_labels). "labels" counts labels, each of
+        which holds if it is above 0.5, and "rows" the rows for which all labels agree.
     sample_weight : array-like of shape (n_samples,), default=None
         The weights of the rows.
 
@@ -43,7 +48,7 @@ def agreement(
     Raises
     ------
     ValueError
-        If the two have different shapes.
+        If the two have different shapes, or ``multilabel`` is something else.
 
     See Also
     --------
@@ -63,8 +68,14 @@ def agreement(
     0.75
     >>> agreement([[0.9, 0.1], [0.4, 0.6]], [[0.7, 0.3], [0.2, 0.8]])
     1.0
+    >>> agreement([[1, 0], [1, 1]], [[1, 0], [0, 1]], multilabel="labels")
+    0.75
+    >>> agreement([[1, 0], [1, 1]], [[1, 0], [0, 1]], multilabel="rows")
+    0.5
     """
     teacher, student = np.asarray(teacher_pred), np.asarray(student_pred)
+    if multilabel is not None:
+        return _agreement_of_labels(teacher, student, multilabel, sample_weight)
     _check_shapes(teacher, student, (1, 2))
     if teacher.ndim == 2:
         teacher, student = teacher.argmax(axis=1), student.argmax(axis=1)
@@ -76,6 +87,7 @@ def kl_to_teacher(
     teacher_proba: ArrayLike,
     student_proba: ArrayLike,
     *,
+    multilabel: bool = False,
     sample_weight: ArrayLike | None = None,
 ) -> float:
     r"""Return the mean Kullback-Leibler divergence of a student from its teacher.
@@ -91,6 +103,9 @@ def kl_to_teacher(
     student_proba : array-like of shape (n_samples, n_classes)
         The probabilities of the student, with the columns in the same order. They are
         clipped at 2.2e-16, as in :func:`sklearn.metrics.log_loss`.
+    multilabel : bool, default=False
+        Whether the columns are several labels, each of which holds or not. The
+        divergence of a row is then the sum of those of its labels.
     sample_weight : array-like of shape (n_samples,), default=None
         The weights of the rows.
 
@@ -114,9 +129,19 @@ def kl_to_teacher(
     >>> from skdistill.metrics import kl_to_teacher
     >>> round(kl_to_teacher([[0.5, 0.5]], [[0.25, 0.75]]), 4)
     0.1438
+    >>> round(kl_to_teacher([[0.5, 0.0]], [[0.25, 0.0]], multilabel=True), 4)
+    0.1438
     """
     teacher, student = (np.asarray(p) for p in (teacher_proba, student_proba))
     _check_shapes(teacher, student, (2,))
+    if multilabel:
+        both = (
+            np.stack([1 - p, p], axis=-1).reshape(-1, 2) for p in (teacher, student)
+        )
+        n_labels = teacher.shape[1]
+        if sample_weight is not None:
+            sample_weight = np.repeat(sample_weight, n_labels)
+        return n_labels * kl_to_teacher(*both, sample_weight=sample_weight)
     p = _normalized(teacher, "teacher_proba")
     q = _normalized(student, "student_proba").clip(np.finfo(np.float64).eps)
     return _mean(rel_entr(p, q).sum(axis=1), sample_weight)
@@ -185,6 +210,19 @@ def gap_closed(
     if not gap > 0:
         return np.nan
     return (student - baseline) / (teacher - baseline)
+
+
+def _agreement_of_labels(
+    teacher: NDArray[Any], student: NDArray[Any], multilabel: str, sample_weight: Any
+) -> float:
+    _check_shapes(teacher, student, (2,))
+    same = (teacher > 0.5) == (student > 0.5)
+    if multilabel not in ("labels", "rows"):
+        raise ValueError(
+            f"multilabel must be 'labels', 'rows' or None, got {multilabel!r}"
+        )
+    of_rows = same.mean(axis=1) if multilabel == "labels" else same.all(axis=1)
+    return _mean(of_rows, sample_weight)
 
 
 def _check_shapes(

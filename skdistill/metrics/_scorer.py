@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skdistill._targets._classes import Classes
 from skdistill._targets._columns import align
+from skdistill._targets._labels import Labels
 from skdistill._targets._numbers import Numbers
 from skdistill._targets._target import target_of
 from skdistill._transfer._question import Question
@@ -26,6 +28,11 @@ _METRICS: dict[str, dict[str, Callable[..., float]]] = {
     "classification": {
         "agreement": agreement,
         "neg_kl": lambda *proba, **weight: -kl_to_teacher(*proba, **weight),
+    },
+    "multilabel": {
+        "agreement": partial(agreement, multilabel="labels"),
+        "row_agreement": partial(agreement, multilabel="rows"),
+        "neg_kl": lambda *both, **how: -kl_to_teacher(*both, multilabel=True, **how),
     },
     "regression": {
         "r2": r2_score,
@@ -51,9 +58,7 @@ class FidelityScorer:
     ) -> float:
         """Score a fitted estimator; ``y`` is ignored."""
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        of_both, metric = proba_of_both, self.metric
-        if target_of(self.teacher).task == "regression":
-            of_both = numbers_of_both
+        of_both, metric = _OF_BOTH[target_of(self.teacher).task], self.metric
         if isinstance(metric, str):
             metric = _metric(self.teacher, metric)
         return float(metric(*of_both(self.teacher, estimator, X), **weight))
@@ -91,7 +96,8 @@ def fidelity_scorer(
         to the same object.
     metric : str or callable, default="auto"
         What is computed on the rows. For classifiers, "agreement" is :func:`agreement`,
-        and "neg_kl" is minus :func:`kl_to_teacher`. For regressors, "r2" is
+        and "neg_kl" is minus :func:`kl_to_teacher`. Of several labels a row,
+        "agreement" counts labels, and "row_agreement" rows. For regressors, "r2" is
         :func:`sklearn.metrics.r2_score` with the predictions of the teacher in place of
         the true ones, and "neg_rmse" minus
         :func:`sklearn.metrics.root_mean_squared_error`. "auto" means "agreement", or
@@ -174,6 +180,20 @@ def numbers_of_both(
 
 
 @underflow_is_zero
+def labels_of_both(
+    teacher: Any, estimator: Any, X: Any, **asked: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the probabilities of several labels by a teacher and a student.
+
+    See :func:`proba_of_both` for the parameters.
+    """
+    target = Labels()
+    answer = label(teacher, Question(X, target=target, **asked))
+    student = target.plain(estimator.predict_proba(X), estimator)
+    return answer.values.astype(np.float64), student.astype(np.float64)
+
+
+@underflow_is_zero
 def proba_of_both(
     teacher: Any, estimator: Any, X: Any, *, classes: Any = None, **asked: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -213,3 +233,10 @@ def teacher_answer(
     target = Classes(classes)
     answer = label(teacher, Question(X, target=target, **asked))
     return answer.proba, *target.reconcile(answer.columns, known)
+
+
+_OF_BOTH: dict[str, Callable[..., Any]] = {
+    "classification": proba_of_both,
+    "multilabel": labels_of_both,
+    "regression": numbers_of_both,
+}

@@ -81,3 +81,25 @@ class TestGapClosed:
     def test_without_a_gap(self, teacher, greater_is_better):
         score = gap_closed(teacher, 0.55, 0.5, greater_is_better=greater_is_better)
         assert np.isnan(score)
+
+
+@pytest.mark.parametrize("scale", [1, 0.9])
+def test_agreement_of_several_labels_counts_labels_or_rows(scale):
+    teacher = np.array([[1, 0, 1], [0, 0, 1]]) * scale
+    student = np.array([[1, 1, 1], [0, 0, 1]]) * scale
+    assert agreement(teacher, student, multilabel="labels") == pytest.approx(5 / 6)
+    assert agreement(teacher, student, multilabel="rows") == 0.5
+    weight = {"sample_weight": [1, 3], "multilabel": "rows"}
+    assert agreement(teacher, student, **weight) == 0.75
+    with pytest.raises(ValueError, match="'labels', 'rows' or None"):
+        agreement(teacher, student, multilabel=True)
+
+
+def test_divergence_of_several_labels_is_the_sum_of_theirs():
+    teacher, student = np.array([[0.2, 1.0], [0.5, 0.0]]), np.full((2, 2), 0.5)
+    one = kl_to_teacher([[0.2, 0.8]], [[0.5, 0.5]])
+    expected = [one + np.log(2), np.log(2)]
+    found = kl_to_teacher(teacher, student, multilabel=True)
+    assert found == pytest.approx(np.mean(expected))
+    weight = {"sample_weight": [1, 0], "multilabel": True}
+    assert kl_to_teacher(teacher, student, **weight) == pytest.approx(expected[0])

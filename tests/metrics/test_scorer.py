@@ -8,14 +8,14 @@ from numpy.testing import assert_allclose
 from scipy.special import softmax
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import make_regression
+from sklearn.datasets import make_multilabel_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from skdistill.metrics import agreement, fidelity_scorer, kl_to_teacher
 from tests.conftest import FittedTeacher, RowTeacher
@@ -172,3 +172,21 @@ def test_a_metric_of_classes_is_none_of_a_regressor(metric):
     teacher = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
     with pytest.raises(ValueError, match=r"none for regression: use one of \['r2'"):
         fidelity_scorer(teacher, metric)
+
+
+def test_students_of_several_labels_are_compared_by_label_and_by_row():
+    X, y = make_multilabel_classification(60, 5, n_classes=3, random_state=0)
+    teacher = RandomForestClassifier(5, random_state=0).fit(X, y)
+    student = KNeighborsClassifier().fit(X, y)
+    same = teacher.predict(X) == student.predict(X)
+    assert fidelity_scorer(teacher)(student, X) == pytest.approx(same.mean())
+    by_row = fidelity_scorer([teacher], "row_agreement")(student, X)
+    assert by_row == same.all(axis=1).mean()
+    both = (
+        np.stack([p[:, 1] for p in model.predict_proba(X)], axis=1)
+        for model in (teacher, student)
+    )
+    expected = -kl_to_teacher(*both, multilabel=True)
+    assert fidelity_scorer(teacher, "neg_kl")(student, X) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="none for multilabel"):
+        fidelity_scorer(teacher, "r2")

@@ -29,6 +29,8 @@ class OnnxClassifier(ClassifierMixin, OnnxEstimator):
     classes_ : ndarray of shape (n_classes,)
         The labels, in the dtype of those of the exported estimator. The array is
         read-only, as clones share it.
+    multilabel_ : bool
+        Whether the model predicts several labels for each row.
     n_features_in_ : int
         The number of features; for images, the number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -104,6 +106,10 @@ class OnnxClassifier(ClassifierMixin, OnnxEstimator):
     def classes_(self) -> NDArray[Any]:
         return np.asarray(self._loaded().classes)
 
+    @property
+    def multilabel_(self) -> bool:
+        return bool(self._loaded().multilabel)
+
     @underflow_is_zero
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -119,7 +125,7 @@ class OnnxClassifier(ClassifierMixin, OnnxEstimator):
         -------
         proba : ndarray of shape (n_samples, n_classes), float64
             Rows sum to 1; columns in the order of ``classes_``. The model computes in
-            float32.
+            float32. If rows have several labels, the probability of each.
 
         Raises
         ------
@@ -133,6 +139,9 @@ class OnnxClassifier(ClassifierMixin, OnnxEstimator):
         """
         proba = self._said(X)
         total = proba @ np.ones(proba.shape[1])  # for few classes faster than sum
+        if self._load().multilabel:
+            self._refuse_row(np.isfinite(total))
+            return proba
         self._refuse_row(np.isfinite(total) & (total > 0))
         proba /= total[:, np.newaxis]
         return proba
@@ -164,7 +173,10 @@ class OnnxClassifier(ClassifierMixin, OnnxEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
-            Labels of ``classes_``.
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels of ``classes_``, or an indicator matrix of several labels.
         """
-        return np.asarray(self._load().classes)[self.predict_proba(X).argmax(axis=1)]
+        proba, file = self.predict_proba(X), self._load()
+        if file.multilabel:
+            return (proba > 0.5).astype(np.int64)
+        return np.asarray(file.classes)[proba.argmax(axis=1)]

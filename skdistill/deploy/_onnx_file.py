@@ -141,6 +141,7 @@ class File:
 class ClassFile(File):
     """A file of a classifier, with the read-only labels ``classes``."""
 
+    multilabel = False
     runner = "OnnxClassifier"
     output = "probabilities"
     output_type = "tensor(float)"
@@ -154,6 +155,12 @@ class ClassFile(File):
         if found is None and (said.min() < 0 or said.max() > 1 + _ROUNDING):
             found = "values outside of [0, 1], which are no probabilities"
         return found
+
+
+class LabelFile(ClassFile):
+    """A file of a classifier with several labels for each row."""
+
+    multilabel = True
 
 
 class NumberFile(File):
@@ -172,6 +179,7 @@ class NumberFile(File):
 
 _KINDS: dict[str, type[File]] = {
     "classification": ClassFile,
+    "multilabel": LabelFile,
     "regression": NumberFile,
 }
 

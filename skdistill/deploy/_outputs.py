@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_array, column_or_1d
 from torch import Tensor
@@ -208,6 +208,89 @@ class ClassOutput:
 
 
 @dataclass(frozen=True)
+class LabelOutput(ClassOutput):
+    """The probabilities of several labels, of a classifier. See :class:`ClassOutput`.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_labels,)
+        The numbers of the labels.
+    """
+
+    task: ClassVar[str] = "multilabel"
+    activation: ClassVar[str] = ", with a sigmoid at the end"
+    score: ClassVar[str] = "subset_accuracy"
+
+    def of_layers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what a multilayer perceptron says, given the outputs of its layers."""
+        return np.asarray(expit(outputs))
+
+    def perceptron(self, n_features: int, **params: Any) -> MLPClassifier:
+        """Return a multilayer perceptron with all fitted attributes."""
+        labels = np.tile([[0], [1]], len(self.classes))
+        rows = np.zeros((2, n_features), np.float32)
+        return MLPClassifier(**params).partial_fit(rows, labels, classes=self.classes)
+
+    def last_layer(
+        self, weights: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the weights and biases of its last layer, given those of the net."""
+        return weights.astype(np.float32), bias.astype(np.float32)
+
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, the outputs and the tensors.
+
+        "label" is an indicator matrix.
+        """
+        from onnx import TensorProto, helper, numpy_helper
+
+        half, holds = f"{prefix}half", f"{prefix}holds"
+        label = f"{prefix}label"
+        nodes = [
+            helper.make_node("Greater", [made, half], [holds], name=holds),
+            helper.make_node(
+                "Cast", [holds], ["label"], name=label, to=TensorProto.INT64
+            ),
+        ]
+        kinds = {"label": TensorProto.INT64, "probabilities": TensorProto.FLOAT}
+        outputs = [
+            helper.make_tensor_value_info(name, kind, ["batch", len(self.classes)])
+            for name, kind in kinds.items()
+        ]
+        threshold = np.array(0.5, np.float32)
+        return nodes, outputs, [numpy_helper.from_array(threshold, name=half)]
+
+    def types_of_skl2onnx(self) -> list[Any]:
+        """Return the types of the outputs in skl2onnx."""
+        from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
+
+        shape = [None, len(self.classes)]
+        return [Int64TensorType(shape), FloatTensorType(shape)]
+
+    def closeness(self, said: NDArray[Any], expected: NDArray[Any]) -> float:
+        """Return the share of the labels that are the same."""
+        return float(((said > 0.5) == (expected > 0.5)).mean())
+
+    def changed(self, closeness: float) -> str:
+        """Say what has changed, for a warning."""
+        return f"changes {1 - closeness:.1%} of the labels of"
+
+    def known(self, sample_y: ArrayLike, said: NDArray[Any]) -> NDArray[Any]:
+        """Return the right labels of each row, checked."""
+        y = np.asarray(sample_y)
+        if y.shape != said.shape or not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                "sample_y must be an indicator matrix of 0 and 1 of shape "
+                f"{said.shape}, a row for each of sample, got shape {y.shape}"
+            )
+        return y
+
+    def scored(self, said: NDArray[Any], y: NDArray[Any]) -> float:
+        """Return the share of the rows whose labels are all right."""
+        return float(((said > 0.5) == y).all(axis=1).mean())
+
+
+@dataclass(frozen=True)
 class NumberOutput:
     """One number, or several, of a regressor. See :class:`ClassOutput`.
 
@@ -375,6 +458,8 @@ Output: TypeAlias = ClassOutput | NumberOutput
 
 def output_of(estimator: Any) -> Output:
     """Return what a fitted estimator says of a row."""
+    if getattr(estimator, "multilabel_", False):
+        return LabelOutput(np.asarray(estimator.classes_))
     if hasattr(estimator, "classes_"):
         return ClassOutput(np.asarray(estimator.classes_))
     if estimator.quantiles is not None:

@@ -113,7 +113,8 @@ def to_onnx(
 
     *Outputs of a classifier.* "label", of shape (batch,), int64 for labels that are
     integers or booleans (or floats without a fraction), else strings; "probabilities",
-    float32 of shape (batch, n_classes).
+    float32 of shape (batch, n_classes). If rows have several labels, both are of shape
+    (batch, n_labels), and "label" is an indicator matrix, int64.
 
     *Output of a regressor.* "prediction", float64 of shape (batch,), or
     (batch, n_targets) if there are several, within the bounds of ``extrapolation``. The
@@ -140,13 +141,14 @@ def to_onnx(
     "bytes_float16", "bytes_float32", "agreement" (the share of the rows that keep their
     label), "max_difference" (the largest difference of a probability), "n_rows",
     "sample" ("given" or "made up"), and with ``sample_y`` "accuracy_int8" or
-    "accuracy_float16", and "accuracy_float32". For a regressor, all errors are in
-    standard deviations of the targets, "error" (the root of the mean squared
-    difference from the estimator) takes the place of "agreement", and "rmse" that of
-    "accuracy".
+    "accuracy_float16", and "accuracy_float32". Of several labels, "agreement" counts
+    labels, and "subset_accuracy" takes the place of "accuracy". For a regressor, all
+    errors are in standard deviations of the targets, "error" (the root of the mean
+    squared difference from the estimator) takes the place of "agreement", and "rmse"
+    that of "accuracy".
 
     *Metadata.* Further entries are "skdistill.version", "skdistill.task"
-    ("classification" or "regression"), "skdistill.classes" and
+    ("classification", "multilabel" or "regression"), "skdistill.classes" and
     "skdistill.classes_dtype", or "skdistill.n_outputs", "skdistill.n_features", and
     where they apply "skdistill.feature_names", "skdistill.kinds" ("float", "double" or
     "string" for each column) and "skdistill.allow_nan" ("false" if the estimator

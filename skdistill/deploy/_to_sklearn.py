@@ -60,8 +60,9 @@ def to_sklearn(estimator: Any) -> Pipeline:
     pipeline : sklearn.pipeline.Pipeline
         Fitted: copies of the steps in front of the student and of its preprocessing,
         then "mlp", a :class:`~sklearn.neural_network.MLPClassifier` with the net's
-        weights in float32, or a :class:`~sklearn.neural_network.MLPRegressor`, whose
-        last layer is float64 and holds the scale of the targets. Its probabilities were
+        weights in float32, also for several labels a row, or a
+        :class:`~sklearn.neural_network.MLPRegressor`, whose last layer is float64 and
+        holds the scale of the targets. Its probabilities were
         compared with the student's on made-up rows with outliers. They are equal within
         1e-6. For a row with a logit whose terms have absolute values that sum up to
         more than 8, they are equal within that sum times the precision of float32,

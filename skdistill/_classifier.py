@@ -46,6 +46,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     rows can be added. By default, a pickle of the fitted estimator does not contain the
     teacher.
 
+    If ``y`` is an indicator matrix of several labels a row, the student gives the
+    probability of each label. The loss is then the sum over the labels, each of which
+    is a choice of two classes. See :ref:`several_labels`.
+
     By default, the student also learns from new rows, which are made from those of
     ``X`` and which the teacher labels. In their second term, the mean probabilities of
     four nets that were trained on the labels alone take the place of ``y``
@@ -75,7 +79,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         A net, or a pipeline whose last step is a net. A clone of it is trained and is
         available as ``student_``. None means :func:`make_student`, which accepts arrays
         and data frames. If the module of the net has parameters ``n_features`` and
-        ``n_classes``, they are set. Put the student's preprocessing into its pipeline.
+        ``n_classes``, they are set. For several labels a row, its criterion is
+        :class:`torch.nn.BCEWithLogitsLoss`. Put the student's preprocessing into its
+        pipeline.
     temperature : float, callable or "auto", default=1.0
         Softens the teacher and the student in the first term; above 0. At higher
         temperatures, the student also learns how the teacher ranks the unlikely
@@ -103,7 +109,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         teacher's logits, tensors of shape (n_rows, n_classes), and returns a tensor of
         shape (). It also gets the keywords ``y``, ``temperature``, ``sample_weight``
         and ``epoch`` (counted from 0) if it has parameters with these names. A list is
-        a weighted sum.
+        a weighted sum. Of several labels a row, each is compared in a row of its own,
+        as a choice of two classes.
     feature_loss : str, callable, list of (loss, weight) or None, default=None
         A further term on hidden features: "hint", "cosine", "cka", "vid", an object, or
         a function of your own. A function is called with features of shape (n_rows,
@@ -148,7 +155,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         teacher's ``classes_`` make a student of these alone: the other columns are left
         out, the rows still sum to 1, and ``y`` must not have other labels. With an
         unfitted teacher, labels that are added to ``classes_`` even if ``y`` lacks
-        them.
+        them. Not for several labels a row.
     class_weight : dict, "balanced" or None, default=None
         The weights of the classes, in both terms: a dict of weights by class, where a
         class that is not named has the weight 1; or "balanced", in inverse proportion
@@ -159,7 +166,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         probabilities, so that a class weighs as much among these rows. The soft labels
         do not change: if a fitted teacher ignores a rare class, the first term makes
         the student do so too. Fit the teacher with class weights as well, or choose a
-        smaller ``alpha``.
+        smaller ``alpha``. Not for several labels a row.
     augmenter : "auto", None or object with a method ``sample``, default="auto"
         Makes new rows from the training rows. The teacher labels them, and the student
         learns from these soft labels too. "auto" means
@@ -217,7 +224,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted classes of the teacher and labels of ``y``.
+        The sorted classes of the teacher and labels of ``y``; of several labels a row,
+        their numbers.
+    multilabel_ : bool
+        Whether the student predicts several labels for each row.
     student_ : skorch.NeuralNetClassifier or Pipeline
         The fitted student. It predicts codes, which are indices into ``classes_``.
     teacher_ : estimator or list of estimators
@@ -432,8 +442,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             without a pipeline accepts float arrays and sparse matrices, or a dict of
             arrays for a module of several inputs. A pipeline accepts what its first
             step accepts.
-        y : array-like of shape (n_samples,), default=None
-            The labels. If None, the student learns from the soft labels only, as with
+        y : array-like of shape (n_samples,) or (n_samples, n_labels), default=None
+            The labels, or an indicator matrix of several labels a row, which may be
+            sparse. If None, the student learns from the soft labels only, as with
             ``alpha=1``, and the teacher must be fitted. Rows with a label that the
             teacher does not know count in the second term only.
         sample_weight : array-like of shape (n_samples,) or float, default=None
@@ -442,9 +453,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             too, if its ``fit`` accepts them.
         teacher_proba : array-like or sparse matrix, default=None
             Precomputed soft labels, of shape (n_samples, n_classes), instead of a
-            teacher. The columns correspond to ``classes``, or to the sorted labels of
-            ``y``; those of a data frame may be in any order if they are named by the
-            classes. Searches and cross-validation split it together with ``X``.
+            teacher; or of shape (n_samples, n_labels) if ``y`` has several labels. The
+            columns correspond to ``classes``, or to the sorted labels of ``y``; those
+            of a data frame may be in any order if they are named by the classes.
+            Searches and cross-validation split it together with ``X``.
         X_transfer : array-like or data frame, default=None
             Further rows without labels, of shape (n_unlabeled, n_features). The teacher
             labels them, and the student learns from these soft labels too. If there are
@@ -494,11 +506,12 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             The rows of the chunk.
-        y : array-like of shape (n_samples,), default=None
+        y : array-like of shape (n_samples,) or (n_samples, n_labels), default=None
             The labels of the chunk.
         classes : array-like of shape (n_classes,), default=None
             All labels that can occur in any chunk. Required in the first call if there
-            is no teacher, or if the teacher does not know all labels.
+            is no teacher, or if the teacher does not know all labels. Ignored for
+            several labels a row, whose number ``y`` tells.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             The weights of the rows. Only their ratios within the chunk matter.
         teacher_proba : array-like of shape (n_samples, n_classes), default=None
@@ -541,8 +554,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
-            The predicted labels.
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The predicted labels. Of several labels a row, an indicator matrix, int64,
+            with 1 where the probability is above 0.5.
         """
         net, rows = self._prepared(X)
         return self._target(learned=True).decode(proba(net, rows).numpy())
@@ -558,7 +572,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), float64
-            Rows sum to 1. The columns are in the order of ``classes_``.
+            Rows sum to 1. The columns are in the order of ``classes_``. Of several
+            labels a row, the probability of each.
         """
         return proba(*self._prepared(X)).numpy()
 

@@ -81,7 +81,8 @@ def soft_labels(
         The rows, in the form that the teacher accepts. The teacher gets a copy. A dask
         array or DataFrame is labeled lazily, block by block, by a fitted teacher.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
-        The labels, or the numbers. Required if a teacher is fitted here.
+        The labels, an indicator matrix of several labels, or the numbers. Required if
+        a teacher is fitted here.
     method : {"auto", "in_sample", "out_of_fold", "out_of_bag"}, default="auto"
         The teacher that labels a row:
 
@@ -125,7 +126,8 @@ def soft_labels(
     Returns
     -------
     proba : ndarray of shape (n_samples, n_classes), float32
-        Rows sum to 1. A dask array if X is a collection of dask. Of a regressor, its
+        Rows sum to 1. Of several labels, the probability of each, of shape (n_samples,
+        n_labels). A dask array if X is a collection of dask. Of a regressor, its
         predictions, float64 of shape (n_samples,) or (n_samples, n_targets).
 
     Raises

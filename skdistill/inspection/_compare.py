@@ -31,7 +31,7 @@ from skdistill.utils._validation import is_fitted
     {
         "clf": "no_validation",  # the error says what to pass
         "X": "no_validation",
-        "y": ["array-like"],
+        "y": ["array-like", "sparse matrix"],
         "cv": ["cv_object"],
         "sample_weight": ["array-like", Real, None],
         "n_jobs": [Integral, None],
@@ -73,12 +73,12 @@ def compare(
         that it was not fitted on, because otherwise the scores of the teacher and of
         the student are too high. The verdict reminds you of this.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        The labels, or the numbers.
+        The labels, an indicator matrix of several labels a row, or the numbers.
     cv : int, cross-validation splitter or iterable of (train, test), default=5
         The splits, at least 2. An int gives stratified folds without shuffling, as in
-        :func:`sklearn.model_selection.cross_validate`; for numbers, by which tables are
-        often sorted, it gives shuffled folds. For folds by groups, pass
-        ``list(splitter.split(X, y, groups))``.
+        :func:`sklearn.model_selection.cross_validate`, or by the rarest label of a row;
+        for numbers, by which tables are often sorted, it gives shuffled folds. For
+        folds by groups, pass ``list(splitter.split(X, y, groups))``.
     sample_weight : array-like of shape (n_samples,) or float, default=None
         The weights of the rows in the trainings and in the scores.
     n_jobs : int, default=None
@@ -127,6 +127,8 @@ def compare(
     _check_teachers(clf)
     if getattr(clf, "quantiles", None) is not None:
         raise ValueError("compare has no scores of quantiles: set quantiles=None")
+    clf = clone(clf)
+    clf._see(y)
     target = clf._target()
     labels: NDArray[Any] = target.check_y(y, X)
     if sample_weight is not None:
@@ -208,6 +210,7 @@ def _on_split(
 
     ``known`` are the labels of all rows.
     """
+    clf._see(train[1])
     X, y, weight = test
     rows, steps = X, [clone(step) for step in steps]
     for step in steps:

@@ -18,7 +18,8 @@ from skdistill.utils._text import aligned, html_table
 # 1 for scores of which more is better, -1 for the others. Costs have no gap.
 _SIGNS_OF_CLASSES = {"accuracy": 1, "log_loss": -1, "brier": -1, "agreement": 1}
 _SIGNS_OF_NUMBERS = {"r2": 1, "rmse": -1, "rmse_to_teacher": -1}
-_SIGNS = _SIGNS_OF_CLASSES | _SIGNS_OF_NUMBERS
+_SIGNS_OF_LABELS = {"average_precision": 1, "subset_accuracy": 1}
+_SIGNS = _SIGNS_OF_CLASSES | _SIGNS_OF_LABELS | _SIGNS_OF_NUMBERS
 
 # The probability with which a difference by chance alone is called clear.
 _LEVEL = 0.05
@@ -35,6 +36,15 @@ _HEADS_IF_NOT_CLEAR = {
     1: "it is not clear that distilling helped",
     0: "there is no clear gap to close",
     -1: "there is no gap to close",
+}
+
+# The main scores that are shares, and how a model with more, or less, is called.
+_POINTS = {
+    "accuracy": ("more accurate", "less accurate"),
+    "average_precision": (
+        "higher in average precision",
+        "lower in average precision",
+    ),
 }
 
 # The last sentence of a verdict.
@@ -66,6 +76,15 @@ class Comparison:
           0 for the right class does not dominate it.
         - "agreement": the share of rows for which a model predicts the same class as
           the teacher.
+
+        Those of several labels a row are:
+
+        - "average_precision": see :func:`sklearn.metrics.average_precision_score`, in
+          the mean of the labels that occur in the test rows.
+        - "subset_accuracy": the share of rows whose labels are all right.
+        - "log_loss": the sum of the log losses of the labels, in the mean over rows.
+          Less is better.
+        - "agreement": the share of the labels that a model predicts as the teacher.
 
         Those of a regressor, in the mean of the targets, are:
 
@@ -230,7 +249,7 @@ class Comparison:
         return table
 
     def _judgment(self) -> str:
-        main = "accuracy" if "accuracy" in self.metrics else "rmse"
+        main = next(name for name in (*_POINTS, "rmse") if name in self.metrics)
         gain, gap = (self._ahead(model, main) for model in ("student", "teacher"))
         helped, better = self._sign(gain), self._sign(gap)
         if helped == better == 1:
@@ -239,11 +258,13 @@ class Comparison:
                 f"{main} between the net trained on labels alone and the teacher"
             )
         head = _HEADS[helped] if helped else _HEADS_IF_NOT_CLEAR[better]
-        if main == "accuracy":
+        if main in _POINTS:
+            of_teacher, of_student = (
+                _points(main, self._spread(d)) for d in (gap, gain)
+            )
             return (
-                f"{head}: the teacher is {_points(self._spread(gap))}, and the student "
-                f"{_points(self._spread(gain))}, than the same net trained on labels "
-                "alone"
+                f"{head}: the teacher is {of_teacher}, and the student {of_student}, "
+                "than the same net trained on labels alone"
             )
         unit = self.results["labels alone"][main].mean()
         of_teacher, of_student = (_errors(self._spread(d / unit)) for d in (gap, gain))
@@ -299,7 +320,8 @@ def _errors(spread: tuple[float, float]) -> str:
     return f"{100 * abs(mean):.1f} ± {100 * error:.1f} % {less}"
 
 
-def _points(spread: tuple[float, float]) -> str:
+def _points(metric: str, spread: tuple[float, float]) -> str:
     mean, error = spread
-    more = "more" if mean >= 0 else "less"
-    return f"{100 * abs(mean):.1f} ± {100 * error:.1f} points {more} accurate"
+    more, less = _POINTS[metric]
+    better = more if mean >= 0 else less
+    return f"{100 * abs(mean):.1f} ± {100 * error:.1f} points {better}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     log_loss,
     mean_squared_error,
     r2_score,
@@ -20,8 +21,8 @@ from sklearn.utils.multiclass import unique_labels
 
 from skdistill._targets._columns import align
 from skdistill.inspection._models import Rows, names_of_columns
-from skdistill.metrics import agreement
-from skdistill.metrics._scorer import numbers_of_both, teacher_answer
+from skdistill.metrics import agreement, kl_to_teacher
+from skdistill.metrics._scorer import labels_of_both, numbers_of_both, teacher_answer
 from skdistill.utils._costs import batch_of, dumped_bytes, method_of
 
 # The number of calls for a median time.
@@ -44,8 +45,11 @@ def scores(
     known : ndarray of shape (n_labels,)
         The labels of all rows, training rows included.
     """
-    if clf._target().task == "regression":
+    task = clf._target().task
+    if task == "regression":
         return _scores_of_numbers(clf, models, test)
+    if task == "multilabel":
+        return _scores_of_labels(clf, models, test)
     X, y, weight = test
     labels = unique_labels(models["student"][0].classes_, known)
     proba, columns, _ = teacher_answer(
@@ -75,6 +79,32 @@ def scores(
             "agreement": agreement(probas["teacher"], proba, **weighted),
         }
         for name, proba in probas.items()
+    }
+
+
+def _scores_of_labels(
+    clf: Any, models: dict[str, list[Any]], test: Rows
+) -> dict[str, dict[str, float]]:
+    X, y, weight = test
+    asked = {"teacher_weights": clf.teacher_weights, "remember": False}
+    said = {}
+    for name in ("labels alone", "student"):
+        [model] = models[name]
+        teacher, said[name] = labels_of_both(models["teacher"], model, X, **asked)
+    occurs, weighted = y.any(axis=0), {"sample_weight": weight}
+    return {
+        name: {
+            "average_precision": average_precision_score(
+                y[:, occurs], proba[:, occurs], **weighted
+            )
+            if occurs.any()
+            else np.nan,
+            "subset_accuracy": accuracy_score(y, proba > 0.5, **weighted),
+            # The divergence from the labels is the log loss.
+            "log_loss": kl_to_teacher(y, proba, multilabel=True, **weighted),
+            "agreement": agreement(teacher, proba, multilabel="labels", **weighted),
+        }
+        for name, proba in {"teacher": teacher, **said}.items()
     }
 
 

@@ -128,15 +128,20 @@ def _twin(clf: Any, y: NDArray[Any], seed: int) -> Any:
         random_state=seed,
         verbose=0,
     )
+    if task != "regression":
+        twin.set_params(calibrate_teacher=None)
     if task == "classification":
-        twin.set_params(classes=clf.classes_, calibrate_teacher=None)
+        twin.set_params(classes=clf.classes_)
     return twin
 
 
 def _given(student: Any, y: NDArray[Any]) -> NDArray[np.float64]:
     """Return the labels as soft labels; one-hot ones would cause a warning."""
-    if student._target().task == "regression":
+    task = student._target().task
+    if task == "regression":
         return y
+    if task == "multilabel":
+        return (y + 0.5) / 2
     classes = student.classes_
     return ((y[:, np.newaxis] == classes) + 1 / len(classes)) / 2
 

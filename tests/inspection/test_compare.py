@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import make_friedman1
+from sklearn.datasets import make_friedman1, make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -22,7 +22,7 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder
 from sklearn.svm import LinearSVC
@@ -35,6 +35,7 @@ from skdistill import (
     TabularPreprocessor,
     make_student,
 )
+from skdistill._targets._labels import Labels
 from skdistill._targets._numbers import Numbers
 from skdistill.augmentation import MUNGE
 from skdistill.inspection import _measures, compare
@@ -592,3 +593,24 @@ def test_numbers_are_split_shuffled():
     reg = DistilledRegressor(LinearRegression(), student, augmenter=None)
     result = compare(reg, X, X[:, 0], cv=3, random_state=0)
     assert (result.results["teacher"]["r2"] > 0.99).all()
+
+
+def test_students_of_several_labels_are_compared_by_their_ranking():
+    X, y = make_multilabel_classification(90, 5, n_classes=3, random_state=0)
+    net = small_student(task="multilabel", max_epochs=20)
+    teacher = KNeighborsClassifier(9)
+    clf = DistilledClassifier(teacher, net, augmenter=None, random_state=0)
+    found = compare(clf, X, y, cv=2).results
+    assert not hasattr(clf, "multilabel_")
+    assert list(found["student"])[:4] == [
+        "average_precision",
+        "subset_accuracy",
+        "log_loss",
+        "agreement",
+    ]
+    assert (found["teacher"]["agreement"] == 1).all()
+    assert (found["student"]["average_precision"] > 0.5).all()
+    [(train, test), _] = Labels().folds(2, X, y)
+    teacher.fit(X[train], y[train])
+    expected = (teacher.predict(X[test]) == y[test]).all(axis=1).mean()
+    assert found["teacher"]["subset_accuracy"][0] == pytest.approx(expected)

@@ -21,7 +21,7 @@ from sklearn.utils import estimator_checks, get_tags
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
-from skdistill import DistilledClassifier, make_student, soft_labels
+from skdistill import DistilledClassifier, TorchTeacher, make_student, soft_labels
 from skdistill.losses import JSDLoss, KLLoss
 from tests.conftest import LIBRARIES, TinyModule
 from tests.kinds import perceptron
@@ -511,3 +511,17 @@ def test_scores_of_a_cross_validation(table):
     clf = distilled(small_forest())
     scores = cross_val_score(clf, X, y, cv=2, scoring="average_precision")
     assert (scores > 0.6).all()
+
+
+def test_a_torch_module_teaches_labels(table):
+    X, _ = table
+    module = nn.Linear(6, 3).double()
+    teacher = TorchTeacher(module, output="label_logits")
+    logits = module(torch.tensor(X)).detach().numpy()
+    assert_allclose(teacher.predict_proba(X), 1 / (1 + np.exp(-logits)))
+    assert_array_equal(teacher.predict(X), logits > 0)
+    assert teacher.score(X, logits > 0) == 1
+    assert get_tags(teacher).classifier_tags.multi_label
+    assert not hasattr(teacher, "classes_")
+    clf = distilled(teacher, student(max_epochs=60), alpha=1.0).fit(X)
+    assert (clf.predict(X) == (logits > 0)).mean() > 0.9

@@ -15,7 +15,7 @@ ranks the images worse.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import train_test_split
 
@@ -28,7 +28,7 @@ y = np.stack([np.isin(digit, digits) for digits in labels.values()], axis=1)
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, train_size=500, random_state=0
 )
-teacher = ExtraTreesClassifier(300, random_state=0)
+teacher = RandomForestClassifier(300, random_state=0)
 student = DistilledClassifier(teacher, random_state=0).fit(X_train, y_train)
 alone = make_student(task="multilabel", early_stopping=True).fit(X_train, y_train)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import RegressorTags, check_array, gen_batches
@@ -30,6 +30,10 @@ _ONE_AT_A_TIME = ForkSafeLock()
 
 
 def _has_classes(teacher: TorchTeacher) -> bool:
+    return teacher.output in ("logits", "proba")
+
+
+def _has_proba(teacher: TorchTeacher) -> bool:
     return teacher.output != "values"
 
 
@@ -47,11 +51,12 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         tensor. The output must have the shape (n_samples, n_classes). If it is a tuple,
         its first item is used, and of a dict or an object with ``logits``, these.
     classes : array-like of shape (n_classes,), default=None
-        The labels of the output columns. Not for "values".
-    output : {"logits", "proba", "values"}, default="logits"
-        Whether the output is logits (any real numbers), probabilities, or the numbers
-        that a regressor predicts, of shape (n_samples,) or (n_samples, n_targets).
-        There is a warning if logits look like probabilities.
+        The labels of the output columns. Not for "label_logits" and "values".
+    output : {"logits", "proba", "label_logits", "values"}, default="logits"
+        Whether the output is logits (any real numbers), probabilities, a logit for each
+        of several labels, of shape (n_samples, n_labels), or the numbers that a
+        regressor predicts, of shape (n_samples,) or (n_samples, n_targets). There is a
+        warning if logits look like probabilities.
     batch_size : int, default=1024
         The number of rows in each call of the module. A smaller number needs less
         memory.
@@ -59,7 +64,9 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels of the columns. Not for "values".
+        The labels of the columns. Not for "label_logits" and "values".
+    multilabel_ : bool
+        Whether the output is a logit for each of several labels.
 
     See Also
     --------
@@ -88,7 +95,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "module": [callable],
         "classes": "no_validation",  # classes_ says what is wrong with them
-        "output": [StrOptions({"logits", "proba", "values"})],
+        "output": [StrOptions({"logits", "proba", "label_logits", "values"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -114,8 +121,12 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     @property
     def classes_(self) -> NDArray[Any]:
         if not _has_classes(self):
-            raise AttributeError("output='values' has no classes")
+            raise AttributeError(f"output={self.output!r} has no classes")
         return check_classes(self.classes)
+
+    @property
+    def multilabel_(self) -> bool:
+        return self.output == "label_logits"
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> TorchTeacher:
         """Do nothing: the module is used as it is.
@@ -161,7 +172,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         with np.errstate(divide="ignore"):
             return np.log(outputs)
 
-    @available_if(_has_classes)
+    @available_if(_has_proba)
     @underflow_is_zero
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -174,9 +185,12 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), float64
-            The columns are in the order of ``classes_``.
+            The columns are in the order of ``classes_``; of "label_logits", the
+            probability of each label.
         """
         outputs = self._outputs(X)
+        if self.multilabel_:
+            return expit(outputs)
         return softmax(outputs, axis=1) if self.output == "logits" else outputs
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -190,10 +204,12 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            The predicted labels; of "values", float64, also of shape (n_samples,
-            n_targets).
+            The predicted labels; of "label_logits", an indicator matrix; of "values",
+            float64, also of shape (n_samples, n_targets).
         """
         outputs = self._outputs(X)
+        if self.multilabel_:
+            return (outputs > 0).astype(np.int64)
         return self.classes_[outputs.argmax(axis=1)] if _has_classes(self) else outputs
 
     def score(
@@ -215,14 +231,16 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         score : float
             The score.
         """
-        metric = accuracy_score if _has_classes(self) else r2_score
+        metric = accuracy_score if _has_proba(self) else r2_score
         return float(metric(y, self.predict(X), sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        if not _has_classes(self):
+        if not _has_proba(self):
             tags.estimator_type, tags.classifier_tags = "regressor", None
             tags.regressor_tags = RegressorTags()
+        elif self.multilabel_:
+            tags.classifier_tags.multi_label = True
         return tags
 
     @underflow_is_zero
@@ -301,7 +319,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         if isinstance(said, tuple):
             said = said[0]
         is_dict = isinstance(said, Mapping)
-        if self.output == "logits" and not _is_array(said):
+        if self.output.endswith("logits") and not _is_array(said):
             said = (
                 said.get("logits", said) if is_dict else getattr(said, "logits", said)
             )

@@ -15,6 +15,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import model_selection
 from sklearn.base import clone
+from sklearn.datasets import make_multilabel_classification
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -469,3 +471,12 @@ def test_warnings_name_the_line_of_the_search(data):
 @parametrize_with_checks([GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2)])
 def test_searches_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
+
+
+def test_students_of_several_labels_are_trained_together(stacks):
+    X, y = make_multilabel_classification(60, 4, n_classes=3, random_state=0)
+    teacher = RandomForestClassifier(5, min_samples_leaf=3, random_state=0).fit(X, y)
+    clf = distilled(teacher, small_student(task="multilabel"))
+    own, theirs = both(clf, GRID, (X, y), scoring="average_precision")
+    assert_same_scores(own, theirs)
+    assert sum(stacks) == 6

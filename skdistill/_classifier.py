@@ -19,7 +19,7 @@ from skdistill._state import may_train_on
 from skdistill._students._student import learns_labels, net_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
-from skdistill._targets._labels import Labels
+from skdistill._targets._labels import Labels, check_indicator
 from skdistill._targets._target import has_labels, of_classifier
 from skdistill._training._prediction import log_proba, proba
 from skdistill._transfer._question import METHODS
@@ -597,6 +597,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     def _see(self, y: Any) -> None:
         """Find out from ``y``, or else from the teacher, what is learned."""
         self.multilabel_ = has_labels(self.teacher, y)
+        if self.multilabel_ and y is not None:
+            check_indicator(y)  # before what is wrong with the student
 
     def _target(self, *, learned: bool = False) -> Classes | Labels:
         several = getattr(self, "multilabel_", False)

@@ -281,8 +281,8 @@ def test_one_row_is_enough_where_the_teacher_knows_the_classes(
         (lambda y: y[:-1], "inconsistent numbers of samples"),
         (lambda y: np.where(y == 0, np.nan, y), "NaN"),
         (lambda y: y + 0.5, "Unknown label type: continuous"),
-        (lambda y: np.c_[y, y], "1d array"),
-        (lambda y: np.eye(3, dtype=int)[y], "1d array"),
+        (lambda y: np.c_[y, y], "MultiOutputClassifier"),
+        (lambda y: np.eye(3, dtype=int)[y] - 1, "indicator matrix of 0 and 1"),
     ],
     ids=["length", "nan", "continuous", "multi-output", "multilabel"],
 )

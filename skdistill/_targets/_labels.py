@@ -68,22 +68,9 @@ class Labels(Numbered):
 
     def check_y(self, y: Any, X: Any) -> NDArray[np.int64]:
         """Return labels as an indicator matrix, a row for each of ``X``."""
-        y = dense(y)
-        assert_all_finite(y, input_name="y")
-        if type_of_target(y, input_name="y") == "multiclass-multioutput":
-            raise ValueError(
-                "y has several targets of several classes each: fit a student for each "
-                "target, as sklearn.multioutput.MultiOutputClassifier does: "
-                "MultiOutputClassifier(DistilledClassifier(...))"
-            )
-        if y.ndim != 2 or not np.isin(y, (0, 1)).all():
-            raise ValueError(
-                "several labels a row are an indicator matrix of 0 and 1, of shape "
-                f"(n_samples, n_labels); y has the shape {y.shape} and the values "
-                f"{np.unique(y)[:6].tolist()}. MultiLabelBinarizer makes one"
-            )
+        y = check_indicator(y)
         check_consistent_length(X, y)
-        return y.astype(np.int64)
+        return y
 
     def weighted(self, y: Any, sample_weight: Any) -> Any:
         """Return the weights of rows."""
@@ -374,6 +361,25 @@ def are_labels(y: Any) -> bool:
     except ValueError:  # numpy's, for lists of different lengths
         return False
     return len(shape) == 2 and shape[1] > 1
+
+
+def check_indicator(y: Any) -> NDArray[np.int64]:
+    """Return an indicator matrix of int64; raise a ValueError for anything else."""
+    y = dense(y)
+    assert_all_finite(y, input_name="y")
+    if type_of_target(y, input_name="y") == "multiclass-multioutput":
+        raise ValueError(
+            "y has several targets of several classes each: fit a student for each "
+            "target, as sklearn.multioutput.MultiOutputClassifier does: "
+            "MultiOutputClassifier(DistilledClassifier(...))"
+        )
+    if y.ndim != 2 or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            "several labels a row are an indicator matrix of 0 and 1, of shape "
+            f"(n_samples, n_labels); y has the shape {y.shape} and the values "
+            f"{np.unique(y)[:6].tolist()}. MultiLabelBinarizer makes one"
+        )
+    return y.astype(np.int64)
 
 
 def names_labels(teacher: Any) -> bool:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
+from skdistill._targets._numbers import Numbers
 from skdistill._targets._target import Target, target_of
 from skdistill._teachers._asking import average
 from skdistill._transfer._methods import answer_of

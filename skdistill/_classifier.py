@@ -286,8 +286,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     ``calibrate_teacher="auto"`` is found on honest rows as well. If there are none, as
     with another fitted teacher, or if no nets are trained, because there are no rows
     beyond those of ``X`` or because the student has its own preprocessing, then
-    ``alpha="auto"`` stands for 0.7. So pass the teacher unfitted if it can be fitted
-    twice, or rows that it has not seen.
+    ``alpha="auto"`` stands for 0.7; or for less, if the teacher is worse than the nets
+    on rows that it may have learned, or differs from them on further rows more often
+    than they err. So pass the teacher unfitted if it can be fitted twice, or rows that
+    it has not seen.
 
     With ``student_columns``, the nets read the columns of the student, as they stand
     for what it can learn. No row is honest then: its label would credit the teacher

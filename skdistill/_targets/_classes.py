@@ -30,7 +30,7 @@ from skdistill._targets._calibration import (
 )
 from skdistill._targets._columns import align, check_classes
 from skdistill._targets._incomplete import Incomplete, Part
-from skdistill._targets._trust import labeled_temperature, trust
+from skdistill._targets._trust import USUAL, labeled_temperature, trust
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._frames import column_names, is_frame
 from skdistill.utils._unwrap import innermost
@@ -512,12 +512,29 @@ class Classes:
         """Return the share of the teacher in its best mixture with pseudo-labels."""
         return trust(softmax(soft, axis=1), pseudo_labels, hard, weight)
 
-    def most_trust(self, *said: Any) -> float:
+    def most_trust(
+        self, nets: Any, hard: Any, weight: Any, soft_extra: Any, nets_extra: Any
+    ) -> float:
         """Return a bound of the trust in a teacher of which no honest row is known.
 
-        Probabilities tell none.
+        A teacher that is always right differs from the nets where these are wrong. One
+        that differs from them more often is wrong itself, the more the oftener. The
+        errors of the nets are known from honest rows, with one more, as these may be
+        few. The bound is that of :meth:`Numbers.most_trust`.
+
+        Parameters
+        ----------
+        nets, hard, weight : ndarray
+            What the nets say of rows that they have not seen; their classes, weights.
+        soft_extra, nets_extra : ndarray of shape (n_extra, n_classes)
+            What the teacher and the nets say of rows that none of them has seen.
         """
-        return 1.0
+        weight = weight / weight.mean()
+        errors = weight @ (nets.argmax(axis=1) != hard)
+        error = (1 + errors) / (1 + len(hard))
+        differs = (soft_extra.argmax(axis=1) != nets_extra.argmax(axis=1)).mean()
+        share = float(error / differs) if error < differs else 1.0
+        return USUAL * share**2
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool

@@ -72,6 +72,14 @@ def test_teacher_that_knows_its_rows_by_heart_is_not_trusted(case, rows):
 
 
 @pytest.mark.filterwarnings("ignore:the teacher")
+def test_fitted_teacher_that_differs_from_nets_more_than_they_err_is_not_trusted(rows):
+    X, y = (part[:500] for part in rows)
+    clf = distilled(ByHeart().fit(X, y)).fit(X, y)
+    assert clf.n_honest_rows_ == 0
+    assert clf.alpha_ < 0.2
+
+
+@pytest.mark.filterwarnings("ignore:the teacher")
 def test_soft_labels_that_were_made_out_of_fold_are_measured(rows):
     X, y = (part[:500] for part in rows)
     proba = soft_labels(ByHeart(), X, y, cv=3)

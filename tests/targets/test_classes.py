@@ -365,3 +365,25 @@ def test_frame_of_a_teacher_is_read_by_the_names_of_its_columns(library):
         ValueError, match="columns of teacher SimpleNamespace are named"
     ):
         Classes().checked(frame, SimpleNamespace(classes_=["a", "b", "c"]), 9)
+
+
+@pytest.mark.parametrize(
+    ("n_different", "weight", "bound"),
+    [
+        (5, 1.0, 0.7),
+        (40, 1.0, 0.7 * (11 / 101 / 0.4) ** 2),
+        (40, np.repeat([3.0, 1.0], [10, 90]), 0.7 * (26 / 101 / 0.4) ** 2),
+    ],
+    ids=["less than nets err", "more", "weighted"],
+)
+def test_a_teacher_that_differs_more_than_nets_err_is_bounded(
+    n_different, weight, bound
+):
+    hard, first = np.zeros(100, int), np.array([[0.9, 0.1]], np.float32)
+    nets = np.repeat(first, 100, axis=0)
+    nets[:10] = nets[:10, ::-1]  # they err
+    teacher = np.repeat(first, 100, axis=0)
+    teacher[:n_different] = teacher[:n_different, ::-1]
+    extra = np.repeat(first, 100, axis=0)
+    found = Classes().most_trust(nets, hard, np.ones(100) * weight, teacher, extra)
+    assert found == pytest.approx(bound)

@@ -52,7 +52,7 @@ def main():
         for data in args.datasets:
             for seed in range(args.seeds):
                 for record in run(data, teacher, seed):
-                    about = {"teacher": teacher, "data": data, "seed": seed}
+                    about = {"distilled": teacher, "data": data, "seed": seed}
                     records.append(about | record)
                     print(*records[-1].values(), flush=True)
     report(args.output, {"average precision": table(pd.DataFrame(records))})
@@ -124,8 +124,8 @@ def measured(name, model, seconds, X_test, y_test):
 
 def table(records):
     """Return the score of each model, and what the student costs, by data set."""
-    wide = records.pivot_table("AP", ["teacher", "data"], "model", spread)[MODELS]
-    means = records.groupby(["model", "teacher", "data"]).mean(numeric_only=True)
+    wide = records.pivot_table("AP", ["distilled", "data"], "model", spread)[MODELS]
+    means = records.groupby(["model", "distilled", "data"]).mean(numeric_only=True)
     teacher, student = means.loc["teacher"], means.loc["student"]
     return wide.assign(
         alpha=student["alpha"].map("{:.2f}".format),

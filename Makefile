@@ -78,6 +78,7 @@ bench-full: bench ## measure the quality of students too, in some hours
 	@$(RUN) benchmarks/losses.py
 	@$(RUN) benchmarks/memory.py --fits default
 	@OMP_NUM_THREADS=1 $(RUN) benchmarks/deploy.py
+	@$(RUN) benchmarks/int8.py
 
 .PHONY: lowest
 lowest: $(LOWEST)/.installed-test ## run the tests with the lowest versions supported

@@ -33,7 +33,7 @@ class CompiledStudent(LoadedEstimator):
     """A student in C code, as a classifier or a regressor.
 
     It needs neither torch nor skorch nor onnxruntime: numpy and scikit-learn are
-    enough. It is the fastest form for single rows.
+    enough.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
@@ -59,13 +59,15 @@ from skdistill._transfer._transfer_set import (
 )
 from skdistill.utils._frames import is_frame, stacked, with_types_of
 from skdistill.utils._params import is_auto
-from skdistill.utils._several import each, is_several
+from skdistill.utils._several import is_several
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import (
     all_fitted,
     check_form,
     check_not_empty,
     check_source,
+    checked_inputs,
+    explaining_strings,
     has_known_columns,
     noting,
     plain_rows,
@@ -338,8 +340,7 @@ class BaseDistiller(
         tabular = self._takes_tables()
         check_form(X, dense=tabular)
         if is_several(X):
-            any_shape = {"dtype": None, "ensure_2d": False, "allow_nd": True}
-            return each(partial(check_array, **any_shape), X)
+            return checked_inputs(X)
         allow_nan = tabular and (reset or getattr(self, "_allow_nan", True))
         if is_frame(X) or (isinstance(self.student, Pipeline) and not tabular):
             check_not_empty(X)
@@ -347,7 +348,7 @@ class BaseDistiller(
             return X
         if isinstance(X, list):  # scikit-learn would leave strings beside numbers
             X = np.asarray(X)
-        try:
+        with explaining_strings():
             X = validate_data(
                 self,
                 X,
@@ -356,12 +357,6 @@ class BaseDistiller(
                 allow_nd=not tabular,
                 ensure_all_finite="allow-nan" if allow_nan else True,
             )
-        except ValueError as error:
-            if "could not convert string" not in str(error):
-                raise
-            raise ValueError(
-                f"{error}. An array has no columns of strings: pass a data frame"
-            ) from error
         if reset:
             # The tags of some teachers, such as pipelines, do not tell all they take.
             self.__dict__.pop("_allow_nan", None)

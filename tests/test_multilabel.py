@@ -1,5 +1,7 @@
 """Several labels a row, from the parameters of an estimator to what it predicts."""
 
+from functools import partial
+
 import joblib
 import numpy as np
 import pytest
@@ -329,8 +331,11 @@ def test_an_unfitted_teacher_needs_labels(table):
 
 def test_a_teacher_of_classes_is_none_of_labels(table):
     X, y = table
-    with pytest.raises(ValueError, match="gives 2 labels for each row, and y has 3"):
-        distilled(small_forest().fit(X, y[:, 0])).fit(X, y)
+    teacher = small_forest().fit(X, y[:, 0])
+    for call in (distilled(teacher).fit, partial(soft_labels, teacher)):
+        for labels in (y, y[:, :2]):
+            with pytest.raises(ValueError, match="gives the classes of one label"):
+                call(X, labels)
     with pytest.raises(ValueError, match="for several outputs"):
         DistilledClassifier(small_forest().fit(X, y)).fit(X, y[:, 0])
 

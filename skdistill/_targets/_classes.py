@@ -30,7 +30,7 @@ from skdistill._targets._calibration import (
 )
 from skdistill._targets._columns import align, check_classes
 from skdistill._targets._incomplete import Incomplete, Part
-from skdistill._targets._trust import USUAL, labeled_temperature, trust
+from skdistill._targets._trust import labeled_temperature, most_trust, trust
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._frames import column_names, is_frame
 from skdistill.utils._unwrap import innermost
@@ -518,9 +518,8 @@ class Classes:
         """Return a bound of the trust in a teacher of which no honest row is known.
 
         A teacher that is always right differs from the nets where these are wrong. One
-        that differs from them more often is wrong itself, the more the oftener. The
-        errors of the nets are known from honest rows, with one more, as these may be
-        few. The bound is that of :meth:`Numbers.most_trust`.
+        that differs from them more often is wrong itself. To the errors of the nets,
+        one is added, as the rows may be few.
 
         Parameters
         ----------
@@ -533,8 +532,7 @@ class Classes:
         errors = weight @ (nets.argmax(axis=1) != hard)
         error = (1 + errors) / (1 + len(hard))
         differs = (soft_extra.argmax(axis=1) != nets_extra.argmax(axis=1)).mean()
-        share = float(error / differs) if error < differs else 1.0
-        return USUAL * share**2
+        return most_trust(error, differs)
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool

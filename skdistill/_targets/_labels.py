@@ -11,6 +11,7 @@ from scipy.special import expit, xlogy
 from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
+from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import (
     _num_samples,
@@ -38,6 +39,9 @@ _SUSPICIOUS, _ENOUGH_ROWS = 0.55, 20
 
 # Soft labels that differ from the labels by less than this, in their mean, add nothing.
 _EQUAL = 0.005
+
+# Probabilities of classes sum to 1, but for rounding.
+_OF_CLASSES = 1e-4
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,14 @@ class Labels(Numbered):
 
     def ask(self, teacher: Any, X: Any) -> Any:
         """Return what a fitted teacher says of some rows."""
-        return teacher.predict_proba(X)
+        said = teacher.predict_proba(X)
+        if _may_be_classes(said) and _predicts_one(teacher, X):
+            raise ValueError(
+                f"teacher {type(teacher).__name__} gives the classes of one label, "
+                "and y has several labels for each row: pass a teacher that was "
+                "fitted on all of them, such as a MultiOutputClassifier"
+            )
+        return said
 
     def plain(self, said: Any, teacher: Any) -> NDArray[Any]:
         """Return what :meth:`ask` returned as an array, a row for each row."""
@@ -474,3 +485,18 @@ def _as_answer(values: Any, n_rows: int, name: str) -> Answer:
             "which are no probabilities. Logits need a sigmoid first"
         )
     return Answer(values.astype(np.float32).clip(0, 1), np.arange(values.shape[1]))
+
+
+def _may_be_classes(said: Any) -> bool:
+    """Tell whether rows sum to 1, as the probabilities of classes do."""
+    if isinstance(said, list):
+        return False
+    sums = dense(said).sum(axis=-1)
+    return sums.size > 0 and bool(np.abs(sums - 1).max() < _OF_CLASSES)
+
+
+def _predicts_one(teacher: Any, X: Any) -> bool:
+    """Tell whether a teacher predicts one label for each row."""
+    if not hasattr(teacher, "predict"):
+        return False
+    return np.ndim(teacher.predict(_safe_indexing(X, [0]))) == 1

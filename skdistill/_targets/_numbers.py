@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbered import Numbered
-from skdistill._targets._trust import USUAL, gaussian_trust
+from skdistill._targets._trust import gaussian_trust, most_trust
 from skdistill.utils._validation import is_fitted
 from skdistill.utils._warnings import warn
 
@@ -250,12 +250,8 @@ class Numbers(Numbered):
     ) -> float:
         """Return a bound of the trust in a teacher of which no honest row is known.
 
-        If the errors of teacher and nets were independent, the mean square of their
-        difference would be the sum of those of their errors, and the best share of the
-        teacher would be that of the nets' error in it. Honest rows of the nets tell no
-        less than this error, with the noise in the targets. But where one is wrong, the
-        other one often is as well. With the square of the share, times the usual one,
-        students were as good as the nets on all of ten data sets.
+        The errors are squared. Those of the nets are no smaller than they seem, as
+        there is noise in the targets.
 
         Parameters
         ----------
@@ -266,8 +262,7 @@ class Numbers(Numbered):
         """
         error = np.average(self.losses(nets, hard), weights=weight)
         difference = self.losses(soft_extra, nets_extra).mean()
-        share = float(error / difference) if error < difference else 1.0
-        return USUAL * share**2
+        return most_trust(error, difference)
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool

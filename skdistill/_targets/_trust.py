@@ -134,6 +134,28 @@ def gaussian_trust(
     return float(found.x)
 
 
+def most_trust(error: float, difference: float) -> float:
+    """Return a bound of the trust in a teacher of which no honest row is known.
+
+    If the errors of teacher and nets were independent, they would add up to their
+    difference, and the best share of the teacher would be that of the nets' error in
+    it. But where one is wrong, the other one often is as well. With the square of the
+    share, times the usual one, students of numbers were as good as the nets on all of
+    ten data sets; and of classes, on a set where the teacher errs three times as often
+    as the nets.
+
+    Parameters
+    ----------
+    error : float
+        That of the nets, on rows that they have not seen.
+    difference : float
+        How far the teacher is from the nets, by the same measure, on rows that none of
+        them has seen.
+    """
+    share = float(error / difference) if error < difference else 1.0
+    return USUAL * share**2
+
+
 def explained(teacher: NDArray[np.floating], nets: NDArray[np.floating]) -> float:
     """Return the share of the variance of a teacher's answers that nets explain.
 

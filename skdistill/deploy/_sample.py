@@ -61,7 +61,8 @@ def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
     except Exception as error:
         raise ValueError(
             f"the file cannot be checked on rows that are made up ({reason(error)}): "
-            "pass sample=, rows as the estimator takes them"
+            "pass sample= to skdistill.deploy.to_onnx or to_c, rows as the estimator "
+            "takes them"
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdistill.utils._frames import check_frame, column_names, is_frame
-from skdistill.utils._several import is_several
+from skdistill.utils._several import each, is_several
 from skdistill.utils._unwrap import last_step, listed
 
 # Each number of a row whose sum of squares is less than this is finite in float32.
@@ -157,6 +159,25 @@ def check_form(X: Any, *, dense: bool) -> None:
             "X is sparse, and the student's preprocessing takes dense tables: pass "
             "X.toarray(), or the net alone, student=make_student()[-1]"
         )
+
+
+def checked_inputs(X: Any) -> Any:
+    """Return rows of several inputs, each checked, of any shape and dtype."""
+    any_shape = {"dtype": None, "ensure_2d": False, "allow_nd": True}
+    return each(partial(check_array, **any_shape), X)
+
+
+@contextmanager
+def explaining_strings() -> Iterator[None]:
+    """Say of an array of strings what has columns of them."""
+    try:
+        yield
+    except ValueError as error:
+        if "could not convert string" not in str(error):
+            raise
+        raise ValueError(
+            f"{error}. An array has no columns of strings: pass a data frame"
+        ) from error
 
 
 def require_target(y: NDArray[Any] | None, purpose: str) -> NDArray[Any]:

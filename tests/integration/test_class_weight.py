@@ -26,7 +26,7 @@ def test_rows_of_a_class_without_weight_measure_no_teacher(rows):
     X, y = rows
     weight = {"a": 0.0, "b": 0.0, "c": 1.0}
     clf = distilled(GaussianNB().fit(X, y), class_weight=weight)
-    held = clf.set_params(student=None)._held(X, y, None, X, Objective.of(clf))
+    held = clf.set_params(student=None)._held(X, y, None, Objective.of(clf))
     assert set(y[held > 0]) == {"c"}
 
 

@@ -18,8 +18,9 @@ def test_input_gets_the_precision_of_the_weights(dtype):
     module = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2)).to(dtype)
     assert dtype_of(module) == dtype
     assert as_weights(module, torch.zeros(3)).dtype == dtype
-    inputs = {"X": torch.zeros(3)}
-    assert as_weights(module, inputs) is inputs
+    several = {"codes": torch.zeros(3, dtype=torch.int32), "numbers": torch.zeros(3)}
+    dtypes = [one.dtype for one in as_weights(module, several).values()]
+    assert dtypes == [torch.int64, dtype]
 
 
 def test_input_of_a_module_without_weights_stays_as_it_is():

@@ -236,7 +236,6 @@ def test_no_rows_are_refused_as_scikit_learn_does(call, empty):
     ("target", "message"),
     [
         pytest.param(y[:-1], "inconsistent numbers of samples", id="too short"),
-        pytest.param(np.column_stack([y, y]), "1d array", id="multilabel"),
         pytest.param(y + 0.5, "Unknown label type: continuous", id="continuous"),
         pytest.param(np.where(y, np.nan, 0.0), "y contains NaN", id="NaN"),
         pytest.param(np.where(y, np.inf, 0.0), "y contains infinity", id="infinity"),

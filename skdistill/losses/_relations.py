@@ -62,7 +62,7 @@ class RKDLoss(_RelationLoss):
     angle_weight : float, default=2.0
         Weight :math:`w_a` of the angles, at least 0. At 0 the angles, which take most
         of the time, aren't computed.
-    block_size : int, default=32
+    block_size : int, default=16
         A batch of more rows is divided into blocks of at most so many, in their order,
         and the loss is the mean of those of the blocks, weighted by their rows: the
         time per row grows with the square of the rows that are compared.
@@ -112,7 +112,7 @@ class RKDLoss(_RelationLoss):
         distance_weight: float = 1.0,
         angle_weight: float = 2.0,
         *,
-        block_size: int = 32,
+        block_size: int = 16,
     ) -> None:
         self.distance_weight = distance_weight
         self.angle_weight = angle_weight

@@ -16,7 +16,7 @@ from skdistill.losses import (
 from tests.losses.conftest import batch, gradient, rotation, scales
 
 RKD, SIMILARITY, PKT, CONTRASTIVE = LOSSES = [
-    RKDLoss(),
+    RKDLoss(block_size=32),  # more rows than any batch here
     SimilarityLoss(),
     PKTLoss(),
     ContrastiveLoss(),

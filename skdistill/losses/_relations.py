@@ -76,9 +76,10 @@ class RKDLoss(_RelationLoss):
     Rows that differ by no more than rounding count as duplicates: their distance is 0
     and so is the cosine of every angle with their difference as a side.
 
-    The angles take time in proportion to :math:`N^3`, but not memory: they and their
-    gradient are computed for a few vertices at a time. Batches are drawn at random, so
-    a block is a sample of the triplets; the paper compares all of those of a batch.
+    The angles of a block of :math:`N` rows take time in proportion to :math:`N^3`, but
+    not memory: they and their gradient are computed for a few vertices at a time.
+    Batches are drawn at random, so a block is a sample of the triplets; the paper
+    compares all of those of a batch.
 
     References
     ----------

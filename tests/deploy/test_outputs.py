@@ -61,12 +61,15 @@ def far_from(X):
     return np.concatenate([X, 50 * X, -50 * X])
 
 
-def assert_close(found, expected, reg, atol=2e-6):
-    """Assert that predictions are equal, in standard deviations of the targets."""
+def assert_close(found, expected, reg):
+    """Assert that predictions are equal, in standard deviations of the targets.
+
+    Rows far away have terms of tens of standard deviations, which round by as much.
+    """
     assert found.shape == expected.shape
     assert found.dtype == np.float64
     difference = (found - expected).reshape(len(found), -1) / reg.y_scale_
-    np.testing.assert_allclose(difference, 0, atol=atol)
+    np.testing.assert_allclose(difference, 0, atol=1e-5)
 
 
 def test_plain_regressor_predicts_the_same_without_bounds(numbers):
@@ -103,9 +106,9 @@ def test_regressor_without_bounds(data):
     X = data[0]
     reg = fitted(X, X[:, 0], extrapolation=None)
     far = far_from(X)
-    assert_close(to_sklearn(reg).predict(far), reg.predict(far), reg, atol=1e-5)
+    assert_close(to_sklearn(reg).predict(far), reg.predict(far), reg)
     made = to_onnx(reg)
-    assert_close(OnnxRegressor(made).predict(far), reg.predict(far), reg, atol=1e-5)
+    assert_close(OnnxRegressor(made).predict(far), reg.predict(far), reg)
 
 
 @pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
@@ -158,7 +161,7 @@ def test_own_net_in_pipelines_and_searches(data, convert):
     low, high = reg.y_bounds_
     inside = (expected > low) & (expected < high)
     assert inside.mean() > 0.5
-    assert_close(made.predict(X)[inside], expected[inside], reg, atol=1e-5)
+    assert_close(made.predict(X)[inside], expected[inside], reg)
 
 
 def test_plain_regressor_of_a_net_that_computes_more_is_refused(data):

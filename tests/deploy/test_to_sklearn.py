@@ -341,7 +341,7 @@ class TestAnyPlace:
 
     def test_bare_net_on_a_frame(self):
         X, y = data()
-        X = pd.DataFrame(X, columns=list("vwxyz"))
+        X = pd.DataFrame(StandardScaler().fit_transform(X), columns=list("vwxyz"))
         clf = distilled(tiny_net(module=nn.Linear(N_FEATURES, 3)), X, y)
         plain = to_sklearn(clf)
         assert list(plain.named_steps) == ["mlp"]

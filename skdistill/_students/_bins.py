@@ -27,13 +27,19 @@ _FOREST = RandomForestRegressor(
 )
 _MIN_ROWS, _MAX_ROWS = 100, 20_000
 
+# Two edges of bins that are closer than this share of a bin are one. In float32, the
+# end of a bin is rarely the start of the next one.
+_SAME = 1e-5
+
+_LARGEST = float(np.finfo(np.float32).max)
+
 # The narrowest bin that float32 can divide by.
 _NARROWEST = float(np.finfo(np.float32).tiny)
 
 Bins = tuple[list[int], NDArray[np.float64], NDArray[np.float64]]
 
 
-def bins(block: NDArray[Any], n_bins: int) -> Bins:
+def bins(block: NDArray[Any], n_bins: int, most: int = MAX_BINS) -> Bins:
     """Return the bins of columns: the column, the start and the width of each bin.
 
     Parameters
@@ -43,16 +49,21 @@ def bins(block: NDArray[Any], n_bins: int) -> Bins:
     n_bins : int
         The largest number of bins of a column. There are fewer where a column has few
         different values, and where many columns share the bins.
+    most : int, default=256
+        The largest number of bins of all columns together.
     """
     edges = _edges(block, n_bins)
-    share = MAX_BINS // max(1, len(edges))
+    share = most // max(1, len(edges))
     if share < n_bins:
         edges = _edges(block, share) if share >= MIN_BINS else {}
     return _as_bins(edges)
 
 
 def target_bins(
-    block: NDArray[Any], targets: NDArray[np.floating], n_bins: int
+    block: NDArray[Any],
+    targets: NDArray[np.floating],
+    n_bins: int,
+    most: int = MAX_BINS,
 ) -> Bins:
     """Return bins that are narrow where targets change: target-aware bins.
 
@@ -68,9 +79,11 @@ def target_bins(
         What a net is to learn of the rows.
     n_bins : int
         A column has at most four times as many bins.
+    most : int, default=256
+        The largest number of bins of all columns together.
     """
     if len(block) < _MIN_ROWS:
-        return bins(block, n_bins)
+        return bins(block, n_bins, most)
     if len(block) > _MAX_ROWS:
         draws = np.random.RandomState(0)
         rows = draws.choice(len(block), _MAX_ROWS, replace=False)
@@ -83,7 +96,7 @@ def target_bins(
     edges = {}
     for i in np.unique(columns):
         here, column = columns == i, block[:, i]
-        share = MAX_BINS * weights[here].sum() / weights.sum()
+        share = most * weights[here].sum() / weights.sum()
         n_inner = int(min(share, _TIMES * n_bins)) - 1
         inner = _weighted_quantiles(thresholds[here], weights[here], max(n_inner, 0))
         lowest, highest = float(column.min()), float(column.max())
@@ -92,6 +105,31 @@ def target_bins(
         if len(ends) > 2 and ((column != lowest) & (column != highest)).any():
             edges[int(i)] = ends
     return _as_bins(edges)
+
+
+def knots(
+    offsets: NDArray[np.float64], scales: NDArray[np.float64], bound: float
+) -> NDArray[np.float64]:
+    """Return between which values the outputs of a number are straight lines.
+
+    They are the edges of its bins, and where it is clipped. Without bins, there are
+    none.
+
+    Parameters
+    ----------
+    offsets, scales : ndarray of shape (1 + n_bins,)
+        The mean and the standard deviation, and the starts and the widths of the bins.
+    bound : float
+        How many standard deviations from the mean the number goes.
+    """
+    if len(offsets) == 1:
+        return np.empty(0)
+    starts, ends = offsets[1:], offsets[1:] + scales[1:]
+    gaps = np.abs(ends[:, np.newaxis] - starts).min(axis=1)
+    ends = ends[gaps > _SAME * scales[1:]]
+    clipped = offsets[0] + scales[0] * bound * np.array([-1, 1])
+    found = np.concatenate([starts, ends, clipped]).clip(-_LARGEST, _LARGEST)
+    return np.unique(found)
 
 
 def _splits(tree: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

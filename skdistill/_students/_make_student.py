@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import (
 )
 from skorch.utils import noop
 
+from skdistill._students._budget import most_inputs
 from skdistill._students._student_net import (
     EarlyStopping,
     LabelsNet,
@@ -38,7 +39,9 @@ _NETS = {
         "hidden_layer_sizes": [
             "array-like",
             Interval(Integral, 1, None, closed="left"),
+            None,
         ],
+        "max_bytes": [Interval(Integral, 1, None, closed="left"), None],
         "numeric": [StrOptions({"auto", "standard", "piecewise", "periodic"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -56,8 +59,9 @@ _NETS = {
     prefer_skip_nested_validation=True,
 )
 def make_student(
-    hidden_layer_sizes: int | Sequence[int] = (64, 64),
+    hidden_layer_sizes: int | Sequence[int] | None = None,
     *,
+    max_bytes: int | None = None,
     task: str = "classification",
     numeric: str = "auto",
     activation: str = "relu",
@@ -77,9 +81,18 @@ def make_student(
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(64, 64)
+    hidden_layer_sizes : int or sequence of int, default=None
         The number of units in each hidden layer; an empty sequence makes a linear
-        model (``net__module__hidden_layer_sizes``).
+        model (``net__module__hidden_layer_sizes``). None stands for (64, 64), unless
+        there is ``max_bytes``.
+    max_bytes : int, default=None
+        Make the student that is best within so many bytes, for a small device: its
+        weights in float32 and the tables of its preprocessing, without the names of
+        classes and levels. They are what the code of :func:`skdistill.deploy.to_c` and
+        ``footprint`` count; ``quantize`` of an export takes about a quarter of them.
+        The number of bins and levels (``preprocess__max_outputs``) follows from it,
+        and in ``fit`` two hidden layers of equal width take what is left
+        (``net__max_bytes``). See :ref:`budget`.
     task : {"classification", "multilabel", "regression"}, default="classification"
         Whether the student is one for :class:`DistilledClassifier`, with a class or
         with several labels for each row, or for :class:`DistilledRegressor`.
@@ -151,7 +164,9 @@ def make_student(
     Raises
     ------
     ValueError
-        If an argument has the wrong type or is out of range.
+        If an argument has the wrong type or is out of range, or ``max_bytes`` comes
+        with ``hidden_layer_sizes`` or with "periodic" numbers, which it chooses. In
+        ``fit``, if ``max_bytes`` are too few: the error says the smallest number.
 
     See Also
     --------
@@ -193,11 +208,20 @@ def make_student(
     >>> bool(clf.score(X, y) > 0.9)
     True
     """
+    is_periodic = numeric == "periodic"
+    if max_bytes is not None and (hidden_layer_sizes is not None or is_periodic):
+        raise ValueError(
+            "max_bytes chooses the hidden layers and the bins: leave "
+            "hidden_layer_sizes=None, and numeric 'auto', 'standard' or 'piecewise'"
+        )
     net = _NETS[task](
-        module__hidden_layer_sizes=hidden_layer_sizes,
+        max_bytes=max_bytes,
+        module__hidden_layer_sizes=(
+            (64, 64) if hidden_layer_sizes is None else hidden_layer_sizes
+        ),
         module__activation=activation,
         module__dropout=dropout,
-        module__periodic=numeric == "periodic",
+        module__periodic=is_periodic,
         # In older versions of torch, not on every device.
         optimizer__fused=torch.device(device).type in ("cpu", "cuda") or None,
         optimizer__weight_decay=weight_decay,
@@ -213,6 +237,7 @@ def make_student(
             validation_fraction, stratified=task == "classification", random_state=0
         )
     preprocess = TabularPreprocessor(
-        numeric="standard" if numeric == "periodic" else numeric
+        numeric="standard" if is_periodic else numeric,
+        max_outputs=None if max_bytes is None else most_inputs(max_bytes),
     )
     return Pipeline([("preprocess", preprocess), ("net", net)])

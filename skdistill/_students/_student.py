@@ -19,6 +19,7 @@ from skorch import (
     NeuralNetRegressor,
 )
 
+from skdistill._students._budget import shape_of, widths_within
 from skdistill._students._pinball import PinballLoss
 
 # How many times a student that leaves it open goes over as many rows as there are
@@ -208,16 +209,24 @@ def settle_epochs(net: Any, n_own: int, n_rows: int, passes: int = PASSES) -> No
 
 
 def settle_widths(student: Any, X: Any, n_outputs: int) -> None:
-    """Tell a net's module its widths, where it asks and the person has not told it."""
+    """Tell a net's module its widths, where it asks and the person has not told it.
+
+    A student with ``max_bytes`` gets the largest hidden layers that they allow.
+    """
     net = net_of(student)
+    if getattr(net, "max_bytes", None) is not None:
+        first = student[0] if isinstance(student, Pipeline) else None
+        shape = shape_of(first, X.shape[1])
+        widths = widths_within(net.max_bytes, shape, n_outputs)
+        net.set_params(module__hidden_layer_sizes=widths)
     if isinstance(net.module, torch.nn.Module):  # it has its widths already
         return
     asked = inspect.signature(net.module).parameters
     told = net.get_params_for("module")
-    widths = {"n_outputs": n_outputs, "n_classes": n_outputs}
+    sizes = {"n_outputs": n_outputs, "n_classes": n_outputs}
     if getattr(X, "ndim", None) == 2:
-        widths["n_features"] = X.shape[1]
+        sizes["n_features"] = X.shape[1]
     if isinstance(student, Pipeline) and hasattr(student[0], "n_numeric_"):
-        widths["n_numeric"] = student[0].n_numeric_
-    missing = {k: v for k, v in widths.items() if k in asked and k not in told}
-    net.set_params(**{f"module__{name}": width for name, width in missing.items()})
+        sizes["n_numeric"] = student[0].n_numeric_
+    missing = {k: v for k, v in sizes.items() if k in asked and k not in told}
+    net.set_params(**{f"module__{name}": size for name, size in missing.items()})

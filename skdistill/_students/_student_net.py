@@ -26,6 +26,7 @@ from skdistill._students._student import (
     settle,
     settle_criterion,
     settle_epochs,
+    settle_widths,
 )
 from skdistill.utils._copies import MAX_COMPARED, first_copies, with_copies
 from skdistill.utils._probabilities import sigmoid
@@ -57,7 +58,16 @@ class _Student(NeuralNet):
     """A net of skorch with the defaults of :func:`make_student`.
 
     It can also be fitted by itself, and then sets what it leaves open.
+
+    Parameters
+    ----------
+    max_bytes : int, default=None
+        The largest number of bytes of a student, which its hidden layers then follow.
     """
+
+    def __init__(self, *, max_bytes: int | None = None, **params: Any) -> None:
+        self.max_bytes = max_bytes
+        super().__init__(**params)
 
     @property
     def _is_alone(self) -> bool:
@@ -68,7 +78,7 @@ class _Student(NeuralNet):
         """Set the number of epochs, the weight decay and the module's widths."""
         settle(self, LeftOpen())
         settle_epochs(self, len(X), len(X))
-        self.set_params(module__n_features=X.shape[1], module__n_outputs=n_outputs)
+        settle_widths(self, X, n_outputs)
 
     def get_params_for_optimizer(
         self, prefix: str, named_parameters: Iterable[tuple[str, Tensor]]

@@ -32,7 +32,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdistill._students._bins import MIN_BINS, bins, target_bins
+from skdistill._students._bins import MAX_BINS, MIN_BINS, bins, target_bins
 from skdistill.utils._dates import PARTS, as_dates, date_parts, zone_of
 from skdistill.utils._frames import (
     are_mixed,
@@ -119,6 +119,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     max_categories : int, default=50
         The largest number of known levels of a column; the most frequent ones are
         kept. It bounds the number of output columns, and so the size of the net.
+    max_outputs : int, default=None
+        The largest number of output columns, for a small net. First there are fewer
+        bins, and then fewer levels of the columns that have most. The numeric columns
+        and one level of each categorical column are kept. None sets no bound.
 
     Attributes
     ----------
@@ -229,6 +233,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         "n_bins": [Interval(Integral, MIN_BINS, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 1, None, closed="left")],
+        "max_outputs": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     def __init__(
@@ -238,11 +243,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         n_bins: int = 16,
         min_frequency: int = 10,
         max_categories: int = 50,
+        max_outputs: int | None = None,
     ) -> None:
         self.numeric = numeric
         self.n_bins = n_bins
         self.min_frequency = min_frequency
         self.max_categories = max_categories
+        self.max_outputs = max_outputs
 
     @_fit_context(prefer_skip_nested_validation=True)
     @underflow_is_zero
@@ -386,10 +393,11 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         sources = list(range(len(offsets)))
         if self.numeric != "standard":
             targets = None if targets is None else np.asarray(targets)
+            most = self._most_bins(block.shape[1])
             if targets is not None and targets.ndim == 2 and block.shape[1]:
-                found = target_bins(self._imputed(block), targets, self.n_bins)
+                found = target_bins(self._imputed(block), targets, self.n_bins, most)
             else:
-                found = bins(block, self.n_bins)
+                found = bins(block, self.n_bins, most)
             columns, starts, widths = found
             sources += columns
             offsets = np.concatenate([offsets, starts])
@@ -409,8 +417,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         block = np.hstack([floats(X, numeric), *self._read_dates(X)])
         n_parts = block.shape[1] - len(numeric)
         self.numeric_columns_ = [*numeric, *range(len(kinds), len(kinds) + n_parts)]
-        known = map(self._known_levels, labels(X, others))
-        self.levels_ = {i: some for i, some in zip(others, known, strict=True) if some}
+        known = self._fewer([*map(self._known_levels, labels(X, others))])
+        by_column = zip(others, map(_in_order, known), strict=True)
+        self.levels_ = {i: some for i, some in by_column if some}
         self.mixed_columns_ = [i for i in self.levels_ if are_mixed(X, i)]
         if not self.numeric_columns_ and not self.levels_:
             raise ValueError(
@@ -466,14 +475,42 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         return min(self.min_frequency, math.ceil(n_samples / 100))
 
     def _known_levels(self, strings: list[str | None]) -> list[str | None]:
-        """Return the levels that get a column, sorted, with missing as the last."""
+        """Return the levels that get an output, the most frequent ones first."""
         counts = Counter(strings)
         if counts.keys() == {None}:
             return []
         least = self._least(len(strings))
         order = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))
-        known = [v for v in order if counts[v] >= least][: self.max_categories]
-        return sorted(known, key=lambda v: (v is None, v or ""))
+        return [v for v in order if counts[v] >= least][: self.max_categories]
+
+    def _fewer(self, known: list[list[str | None]]) -> list[list[str | None]]:
+        """Return fewer levels of each column where they are too many outputs."""
+        if self.max_outputs is None:
+            return known
+        room, most = self.max_outputs - self.n_numeric_, self.max_categories
+        while most > 1 and sum(len(levels[:most]) for levels in known) > room:
+            most -= 1
+        return [levels[:most] for levels in known]
+
+    def _most_bins(self, n_numeric: int) -> int:
+        """Return how many bins the numeric columns may have together."""
+        if self.max_outputs is None:
+            return MAX_BINS
+        n_others = n_numeric + sum(map(len, self.levels_.values()))
+        return min(MAX_BINS, max(0, self.max_outputs - n_others))
+
+    def encoding_of(
+        self, number: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Return the offsets and scales of a numeric column, and where it is clipped.
+
+        The first are those of its standardized value, the others those of its bins.
+        """
+        own = self.sources_ == number
+        offsets, scales = (
+            values[own].astype(np.float64) for values in (self.offsets_, self.scales_)
+        )
+        return offsets, scales, CLIP
 
     @property
     def _n_outputs(self) -> int:
@@ -569,6 +606,11 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             shares -= 0.5
             shares.clip(-0.5, 0.5, out=shares)
         return out
+
+
+def _in_order(levels: list[str | None]) -> list[str | None]:
+    """Return levels sorted, with missing as the last."""
+    return sorted(levels, key=lambda v: (v is None, v or ""))
 
 
 def _medians(block: NDArray[Any]) -> NDArray[Any]:

@@ -9,14 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
+from skdistill._students._bins import knots
+from skdistill._students._tabular import CLIP
 from skdistill.deploy._parts import Parts
-
-# How many standard deviations from the mean a TabularPreprocessor lets numbers go.
-_CLIP = 10.0
-
-# Two edges of bins that are closer than this share of a bin are one. In float32, the
-# end of a bin is rarely the start of the next one.
-_SAME = 1e-5
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -93,21 +88,9 @@ class Reading:
         return shares
 
     def knots(self, number: int) -> NDArray[np.float64]:
-        """Return between which values the inputs of a number are straight lines.
-
-        They are the edges of its bins, and where it is clipped. Without bins, there are
-        none.
-        """
+        """Return between which values the inputs of a number are straight lines."""
         own = self.sources == number
-        offsets, scales = self.offsets[own], self.scales[own]
-        if len(offsets) == 1:
-            return np.empty(0)
-        starts, ends = offsets[1:], offsets[1:] + scales[1:]
-        gaps = np.abs(ends[:, np.newaxis] - starts).min(axis=1)
-        ends = ends[gaps > _SAME * scales[1:]]
-        clipped = offsets[0] + scales[0] * self.bound * np.array([-1, 1])
-        knots = np.concatenate([starts, ends, clipped]).clip(-_LARGEST, _LARGEST)
-        return np.unique(knots)
+        return knots(self.offsets[own], self.scales[own], self.bound)
 
 
 def reading_of(parts: Parts) -> Reading:
@@ -161,7 +144,7 @@ def _tabular(parts: Parts, step: Any) -> Reading:
         dtype=step.dtype_,
         origins=[origins[i] for i in step.numeric_columns_],
         medians=step.medians_,
-        bound=_CLIP,
+        bound=CLIP,
         sources=step.sources_,
         offsets=step.offsets_.astype(np.float64),
         scales=step.scales_.astype(np.float64),

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skdistill._students._budget import Shape
 from skdistill.deploy._c_reading import Reading, reading_of
 from skdistill.deploy._parts import Parts
 from skdistill.deploy._stack import (
@@ -142,15 +143,16 @@ class Tables:
     @cached_property
     def n_bytes(self) -> int:
         """The bytes of all tables."""
-        reading, n_binned = self.reading, len(self.knots)
-        size = np.dtype(reading.dtype).itemsize
-        n_knots, n_numbers = sum(map(len, self.knots)), 2 * self.n_linear
-        if reading.medians is not None:
-            n_numbers += len(self.order)
-        n_indices = len(self.order) + 2 * n_binned + 2 * len(reading.levels) + 2
-        tables = sum(table.n_bytes for table in self.layers)
+        reading = self.reading
+        read = Shape(
+            n_linear=self.n_linear,
+            n_knots=[len(knots) for knots in self.knots],
+            n_levels=[len(known) for known in reading.levels.values()],
+            has_medians=reading.medians is not None,
+            itemsize=np.dtype(reading.dtype).itemsize,
+        )
         embedded = 0 if self.embedding is None else self.embedding.n_bytes
-        return tables + embedded + 8 * n_knots + size * n_numbers + 4 * n_indices
+        return read.n_bytes + embedded + sum(table.n_bytes for table in self.layers)
 
     def quantized(self) -> Tables:
         """Return the tables with weights of 8 bits, without those of an embedding."""

@@ -106,6 +106,12 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
 
         - "bytes" : int. The size of the ONNX file, or of the file that
           :func:`joblib.dump` writes without compression.
+        - "table_bytes" : int or None. The bytes of a student without Python and without
+          names: its weights in float32 and the tables of its preprocessing, as in the
+          code of :func:`to_c`. It is what :func:`~skdistill.make_student` bounds by
+          ``max_bytes``. Of a :class:`CompiledStudent`, which may be of int8, those of
+          its own code. None for all others, and for students that ``to_c`` does not
+          take.
         - "parameters" : int or None. The number of trained parameters, without
           preprocessing. It is known for torch modules (skorch nets,
           :class:`~skdistill.TorchTeacher`), for
@@ -167,9 +173,9 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
     >>> linear = LogisticRegression(max_iter=1000).fit(X, y)
     >>> costs = footprint({"forest": forest, "linear": linear}, X)
     >>> print(costs)
-            bytes  parameters  multiply_adds  load_ms  start_s  peak_mb  row_us ...
-    forest    ...           -              -      ...
-    linear    ...          15             12      ...
+            bytes  table_bytes  parameters  multiply_adds  load_ms  start_s ...
+    forest    ...            -           -              -      ...
+    linear    ...            -          15             12      ...
     >>> costs["forest"]["row_us"] > costs["linear"]["row_us"]
     True
     """
@@ -204,6 +210,7 @@ def _measured(model: Any, X: Any) -> Footprint:
     row = microseconds(ask, rows, _ROW_SECONDS)
     return Footprint(
         bytes=n_bytes,
+        table_bytes=_table_bytes(model),
         parameters=parameters,
         multiply_adds=multiply_adds,
         load_ms=load / 1e3,
@@ -212,6 +219,23 @@ def _measured(model: Any, X: Any) -> Footprint:
         row_p99_us=float(np.percentile(row, 99)),
         rows_per_s=BATCH_SIZE / median_microseconds(ask, [batch_of(X)]) * 1e6,
     )
+
+
+def _table_bytes(model: Any) -> int | None:
+    """Return the bytes of the tables of a student, if it can be one in C."""
+    report = getattr(model, "metadata_", {}).get("report")
+    if isinstance(report, dict):  # of a CompiledStudent
+        return int(report["bytes"])
+    _, last = unwrapped(model)
+    if not hasattr(last, "student_"):
+        return None
+    from skdistill.deploy._c_tables import tables_of
+    from skdistill.deploy._parts import parts_of
+
+    try:
+        return tables_of(parts_of(model)).n_bytes
+    except (TypeError, ValueError):
+        return None
 
 
 def _opened(model: Any) -> tuple[Any, int | None]:

@@ -1,0 +1,139 @@
+"""How many bytes a student takes, and the largest one within a number of bytes.
+
+The bytes are those of the tables in the C code of :func:`skdistill.deploy.to_c`, with
+weights in float32: the weights, the biases, and the numbers that rows are read with.
+The names of classes and levels are not among them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skdistill._students._bins import knots
+
+# How many times as many inputs as units of a hidden layer a student has, at most.
+_INPUTS_PER_UNIT = 4.0
+
+_FLOAT, _DOUBLE, _INT = 4, 8, 4
+
+# The bytes of what an input is read with, at most: those of a column without bins.
+_READ = 3 * _DOUBLE + _INT
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the bytes follow from, besides the hidden layers.
+
+    Attributes
+    ----------
+    n_linear : int
+        The number of numeric columns without bins.
+    n_knots : sequence of int
+        For each numeric column with bins, between how many values the inputs that are
+        made of it are straight lines.
+    n_levels : sequence of int
+        For each categorical column, the number of known levels.
+    has_medians : bool
+        Whether numbers may be missing.
+    itemsize : int
+        The bytes of a number in the rows.
+    """
+
+    n_linear: int
+    n_knots: Sequence[int] = ()
+    n_levels: Sequence[int] = ()
+    has_medians: bool = True
+    itemsize: int = _DOUBLE
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows of weights in the first layer."""
+        n_numeric = self.n_linear + sum(self.n_knots) - len(self.n_knots)
+        return n_numeric + sum(self.n_levels)
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of all tables but those of the layers."""
+        n_binned, n_numbers = len(self.n_knots), self.n_linear + len(self.n_knots)
+        n_values = 2 * self.n_linear + (n_numbers if self.has_medians else 0)
+        n_indices = n_numbers + 2 * n_binned + 2 * len(self.n_levels) + 2
+        n_doubles = sum(self.n_knots)
+        return self.itemsize * n_values + _INT * n_indices + _DOUBLE * n_doubles
+
+    def with_layers(self, widths: Sequence[int]) -> int:
+        """Return the bytes of a student with layers of these widths.
+
+        Parameters
+        ----------
+        widths : sequence of int
+            Those of the hidden layers, and the number of outputs.
+        """
+        n_inputs = [self.n_rows, *widths]
+        n_weights = sum((n + 1) * m for n, m in zip(n_inputs, widths, strict=False))
+        return self.n_bytes + _FLOAT * n_weights
+
+
+def shape_of(preprocess: Any, n_features: int) -> Shape:
+    """Return the shape of a student, as far as its first step tells.
+
+    Parameters
+    ----------
+    preprocess : object
+        A fitted :class:`skdistill.TabularPreprocessor`. Of anything else nothing is
+        known: each input of the net counts like a column of numbers.
+    n_features : int
+        The number of inputs of the net.
+    """
+    if not hasattr(preprocess, "levels_"):
+        return Shape(n_features)
+    n_knots = [
+        len(knots(*preprocess.encoding_of(i))) for i in range(preprocess.n_numeric_)
+    ]
+    return Shape(
+        n_linear=n_knots.count(0),
+        n_knots=[n for n in n_knots if n],
+        n_levels=[len(known) for known in preprocess.levels_.values()],
+        itemsize=np.dtype(preprocess.dtype_).itemsize,
+    )
+
+
+def most_inputs(max_bytes: int) -> int:
+    """Return how many inputs the net of a student within a number of bytes may have.
+
+    Two hidden layers of equal width then take what is left.
+    """
+    # Solve n_inputs * (4 * n_units + _READ) + 4 * n_units**2 = max_bytes.
+    ratio = _INPUTS_PER_UNIT
+    a, b = _FLOAT * (ratio + 1), _READ * ratio
+    n_units = (math.sqrt(b**2 + 4 * a * max_bytes) - b) / (2 * a)
+    return max(1, int(ratio * n_units))
+
+
+def widths_within(max_bytes: int, shape: Shape, n_outputs: int) -> tuple[int, int]:
+    """Return the widths of the two largest equal hidden layers within so many bytes.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+
+    def n_bytes(n_units: int) -> int:
+        return shape.with_layers((n_units, n_units, n_outputs))
+
+    if n_bytes(1) > max_bytes:
+        raise ValueError(
+            f"max_bytes={max_bytes} is too few for {shape.n_rows} inputs and "
+            f"{n_outputs} outputs: the smallest student of them has {n_bytes(1)} "
+            "bytes. Allow as many, or leave out columns, with student_columns of "
+            "DistilledClassifier"
+        )
+    n_units = 1
+    while n_bytes(n_units + 1) <= max_bytes:
+        n_units += 1
+    return n_units, n_units

@@ -1,0 +1,179 @@
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdistill import (
+    DistilledClassifier,
+    DistilledRegressor,
+    TabularPreprocessor,
+    make_student,
+)
+from skdistill._students._budget import shape_of
+from skdistill.deploy import to_onnx
+from skdistill.deploy._c_tables import tables_of
+from skdistill.deploy._parts import parts_of
+
+N_ROWS, N_COLUMNS = 300, 9
+
+
+def array(dtype=np.float64):
+    return np.random.default_rng(0).normal(size=(N_ROWS, N_COLUMNS)).astype(dtype)
+
+
+def frame():
+    """Return numbers, of which some are missing, and columns of 3 and 30 levels."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(array()[:, :4], columns=list("abcd"))
+    X.loc[::7, "a"] = np.nan
+    X["few"] = rng.choice(list("xyz"), N_ROWS)
+    X["many"] = [f"level {i}" for i in rng.integers(0, 30, N_ROWS)]
+    return X
+
+
+ROWS = {"float64": array(), "float32": array(np.float32), "frame": frame()}
+
+
+@pytest.fixture(params=ROWS)
+def X(request):
+    return ROWS[request.param]
+
+
+def labels(X):
+    return np.digitize(np.asarray(X)[:, 1].astype(float), [-0.5, 0.5])
+
+
+def soft(X):
+    return np.eye(3)[labels(X)] * 0.7 + 0.1
+
+
+def distilled(X, max_bytes, **kwargs):
+    """Return a student that has hardly learned anything, within so many bytes."""
+    student = make_student(max_bytes=max_bytes, max_epochs=1, **kwargs)
+    clf = DistilledClassifier(student=student, alpha=1.0, random_state=0)
+    return clf.fit(X, labels(X), teacher_proba=soft(X))
+
+
+def hidden(clf):
+    return [layer.out_features for layer in clf.student_[-1].module_.layers[:-1:2]]
+
+
+def n_bytes(clf):
+    return tables_of(parts_of(clf)).n_bytes
+
+
+@pytest.mark.parametrize("max_bytes", [1500, 8000, 60_000])
+def test_tables_take_as_many_bytes_as_are_allowed(X, max_bytes):
+    clf = distilled(X, max_bytes)
+    first, second = hidden(clf)
+    assert first == second
+    shape = shape_of(clf.student_[0], clf.student_[-1].module_.layers[0].in_features)
+    assert shape.with_layers((first, second, 3)) == n_bytes(clf)
+    assert n_bytes(clf) <= max_bytes < shape.with_layers((first + 1, second + 1, 3))
+    stored = onnx.load_from_string(to_onnx(clf)).graph.initializer
+    assert sum(len(one.raw_data) for one in stored) <= max_bytes
+
+
+def test_smallest_student_is_named(X):
+    with pytest.raises(ValueError, match="max_bytes=50 is too few for") as raised:
+        distilled(X, 50)
+    least = int(str(raised.value).partition("outputs: the smallest")[2].split()[4])
+    clf = distilled(X, least)
+    assert hidden(clf) == [1, 1]
+    assert n_bytes(clf) == least
+    with pytest.raises(ValueError, match=f"max_bytes={least - 1} is too few"):
+        distilled(X, least - 1)
+
+
+def test_of_numbers():
+    X = array()
+    student = make_student(task="regression", max_bytes=3000, max_epochs=1)
+    reg = DistilledRegressor(student=student, alpha=1.0, random_state=0)
+    reg.fit(X, X[:, 0], teacher_pred=X[:, 0])
+    assert 2700 < n_bytes(reg) <= 3000
+
+
+def test_student_by_itself_keeps_to_it():
+    X = array()
+    student = make_student(max_bytes=4000, max_epochs=1).fit(X, labels(X))
+    sizes = [p.numel() for p in student[-1].module_.parameters()]
+    inputs = shape_of(student[0], student[-1].module_.layers[0].in_features)
+    assert 3000 < inputs.n_bytes + 4 * sum(sizes) <= 4000
+
+
+def test_fit_again_on_other_columns():
+    X = array()
+    clf = distilled(X, 4000)
+    wide = hidden(clf)
+    assert hidden(clf.fit(X[:, :2], labels(X), teacher_proba=soft(X))) != wide
+    assert n_bytes(clf) <= 4000
+    assert n_bytes(clone(clf).fit(X, labels(X), teacher_proba=soft(X))) <= 4000
+
+
+def test_preprocessing_of_a_person_counts_as_numbers():
+    X = array()
+    net = make_student(max_bytes=4000, max_epochs=1)[-1]
+    clf = DistilledClassifier(
+        student=make_pipeline(StandardScaler(), net), alpha=1.0, random_state=0
+    ).fit(X, labels(X), teacher_proba=soft(X))
+    assert 3000 < n_bytes(clf) <= 4000
+
+
+@pytest.mark.parametrize("of", [{"hidden_layer_sizes": 8}, {"numeric": "periodic"}])
+def test_what_it_chooses_cannot_be_set(of):
+    with pytest.raises(ValueError, match="max_bytes chooses the hidden layers and the"):
+        make_student(max_bytes=1000, **of)
+
+
+@pytest.mark.parametrize("max_bytes", [0, 2.5, "20 kB"])
+def test_bytes_must_be_a_positive_integer(max_bytes):
+    with pytest.raises(ValueError, match="'max_bytes' parameter of make_student"):
+        make_student(max_bytes=max_bytes)
+
+
+class TestMaxOutputs:
+    def made(self, max_outputs, X=ROWS["frame"]):
+        preprocess = TabularPreprocessor(
+            numeric="piecewise", min_frequency=1, max_outputs=max_outputs
+        )
+        preprocess.fit(X, soft(X))
+        n_levels = [len(known) for known in preprocess.levels_.values()]
+        return preprocess.transform(X).shape[1], n_levels
+
+    def test_bins_go_first(self):
+        n_all, n_levels = self.made(None)
+        assert n_levels == [3, 30]
+        for most in (n_all - 1, 60, 45):
+            n_outputs, n_levels = self.made(most)
+            assert most - 8 < n_outputs <= most
+            assert n_levels == [3, 30]
+
+    def test_then_levels_of_the_columns_that_have_most(self):
+        assert self.made(37) == (37, [3, 30])
+        assert self.made(20) == (20, [3, 13])
+        assert self.made(9) == (8, [2, 2])
+
+    def test_numbers_and_a_level_are_kept(self):
+        assert self.made(1) == (6, [1, 1])
+
+    def test_the_frequent_levels_are_kept(self):
+        X = pd.DataFrame({"a": list("zzzzyyyx") * 40})
+        preprocess = TabularPreprocessor(max_outputs=2).fit(X)
+        assert preprocess.levels_ == {0: ["y", "z"]}
+
+
+def test_search_over_bytes_finds_the_student_that_is_large_enough():
+    from sklearn.model_selection import GridSearchCV
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    y = (np.sin(3 * X).sum(axis=1) > 0).astype(int)
+    forest = RandomForestClassifier(20, random_state=0)
+    students = [make_student(max_bytes=b, max_epochs=20) for b in (250, 20_000)]
+    clf = DistilledClassifier(forest, alpha=0.0, augmenter=None, random_state=0)
+    search = GridSearchCV(clf, {"student": students}, cv=2).fit(X, y)
+    assert search.best_params_["student"].get_params()["net__max_bytes"] == 20_000

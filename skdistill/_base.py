@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -219,6 +219,7 @@ class BaseDistiller(
                 if has_more
                 else honest_rows(question, answer, target, sample_weight),
                 numeric=numeric_of(student),
+                alpha=float(self.alpha) if isinstance(self.alpha, Real) else None,
                 max_epochs=net_of(student).max_epochs,
                 seed=seed,
                 calibrate=is_auto(self.calibrate_teacher),

@@ -110,7 +110,8 @@ def make_student(
         Both add at most 256 inputs in all. "auto" stands for "piecewise". But if
         ``fit`` trains nets on the labels for pseudo-labels, half of these get
         standardized values alone; where their loss of rows held out is less than 0.6
-        times that of the others, it stands for "standard".
+        times that of the others, or less than that at all and the teacher's share
+        ``alpha`` is below 0.1, it stands for "standard".
     activation : {"identity", "logistic", "relu", "tanh"}, default="relu"
         The function after each hidden layer (``net__module__activation``).
     dropout : float, default=0.0

@@ -208,25 +208,28 @@ def settle_epochs(net: Any, n_own: int, n_rows: int, passes: int = PASSES) -> No
     net.set_params(max_epochs=max(n_epochs, math.ceil(_MIN_STEPS / n_batches)))
 
 
-def settle_widths(student: Any, X: Any, n_outputs: int) -> None:
-    """Tell a net's module its widths, where it asks and the person has not told it.
-
-    A student with ``max_bytes`` gets the largest hidden layers that they allow.
-    """
+def settle_layers(student: Any, n_features: int, n_outputs: int) -> None:
+    """Set the largest hidden layers that a net with ``max_bytes`` may have."""
     net = net_of(student)
-    if getattr(net, "max_bytes", None) is not None:
-        first = student[0] if isinstance(student, Pipeline) else None
-        shape = shape_of(first, X.shape[1])
-        widths = widths_within(net.max_bytes, shape, n_outputs)
-        net.set_params(module__hidden_layer_sizes=widths)
+    if getattr(net, "max_bytes", None) is None:
+        return
+    first = student[0] if isinstance(student, Pipeline) else None
+    widths = widths_within(net.max_bytes, shape_of(first, n_features), n_outputs)
+    net.set_params(module__hidden_layer_sizes=widths)
+
+
+def settle_widths(student: Any, X: Any, n_outputs: int) -> None:
+    """Tell a net's module its widths, where it asks and the person has not told it."""
+    net = net_of(student)
     if isinstance(net.module, torch.nn.Module):  # it has its widths already
         return
     asked = inspect.signature(net.module).parameters
     told = net.get_params_for("module")
-    sizes = {"n_outputs": n_outputs, "n_classes": n_outputs}
+    widths = {"n_outputs": n_outputs, "n_classes": n_outputs}
     if getattr(X, "ndim", None) == 2:
-        sizes["n_features"] = X.shape[1]
+        widths["n_features"] = X.shape[1]
+        settle_layers(student, X.shape[1], n_outputs)
     if isinstance(student, Pipeline) and hasattr(student[0], "n_numeric_"):
-        sizes["n_numeric"] = student[0].n_numeric_
-    missing = {k: v for k, v in sizes.items() if k in asked and k not in told}
-    net.set_params(**{f"module__{name}": size for name, size in missing.items()})
+        widths["n_numeric"] = student[0].n_numeric_
+    missing = {k: v for k, v in widths.items() if k in asked and k not in told}
+    net.set_params(**{f"module__{name}": width for name, width in missing.items()})

@@ -26,7 +26,7 @@ from skdistill._students._student import (
     settle,
     settle_criterion,
     settle_epochs,
-    settle_widths,
+    settle_layers,
 )
 from skdistill.utils._copies import MAX_COMPARED, first_copies, with_copies
 from skdistill.utils._probabilities import sigmoid
@@ -78,7 +78,8 @@ class _Student(NeuralNet):
         """Set the number of epochs, the weight decay and the module's widths."""
         settle(self, LeftOpen())
         settle_epochs(self, len(X), len(X))
-        settle_widths(self, X, n_outputs)
+        settle_layers(self, X.shape[1], n_outputs)
+        self.set_params(module__n_features=X.shape[1], module__n_outputs=n_outputs)
 
     def get_params_for_optimizer(
         self, prefix: str, named_parameters: Iterable[tuple[str, Tensor]]

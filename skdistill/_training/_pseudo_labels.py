@@ -35,6 +35,12 @@ _N_NETS, _ENCODINGS = 4, ("piecewise", "standard")
 # better students, also where nets with less data than a student has do without.
 _SHARE_OF_LOSS = 0.6
 
+# But a student that learns almost from the labels alone, as its teacher has a smaller
+# share than this, gets what suits these. On the choosing rows of kin40k_quarters (see
+# ``benchmarks/quality.py``), it is 1.4 points more accurate without bins; shares of .3
+# and more, of letter and pol_quarters, still make better students with them.
+_LABELS_DECIDE = 0.1
+
 # They learn from at most so many rows, as the student needs them before it can begin.
 _MAX_ROWS = 100_000
 
@@ -105,11 +111,20 @@ class PseudoLabels:
     def to_keep(self) -> PseudoLabels:
         return self
 
-    def left_open(self, numeric: Any) -> LeftOpen:
-        """Return what suits a student with an encoding of ours, or with any other."""
+    def left_open(self, numeric: Any, trust: float) -> LeftOpen:
+        """Return what suits a student with an encoding of ours, or with any other.
+
+        Parameters
+        ----------
+        numeric : object
+            How it encodes numbers; anything but an encoding of ours leaves it open.
+        trust : float
+            The share of the teacher.
+        """
         if numeric not in _ENCODINGS:
             bins, plain = (self.valid_loss[encoding] for encoding in _ENCODINGS)
-            numeric = _ENCODINGS[plain < _SHARE_OF_LOSS * bins]
+            share = 1.0 if trust < _LABELS_DECIDE else _SHARE_OF_LOSS
+            numeric = _ENCODINGS[plain < share * bins]
         decay = np.clip(_DECAY_TIMES_EPOCH / self.best_epoch[numeric], *_DECAYS)
         return LeftOpen(float(decay), numeric)
 
@@ -144,6 +159,7 @@ def with_pseudo_labels(
     held: NDArray[np.integer],
     honest: TransferSet | None,
     numeric: Any = "auto",
+    alpha: float | None = None,
     max_epochs: int | None = None,
     seed: int,
     calibrate: bool,
@@ -175,6 +191,8 @@ def with_pseudo_labels(
     numeric : object, default="auto"
         How the student that is to learn from these rows encodes numbers. Anything but
         "standard" and "piecewise" leaves it open.
+    alpha : float, default=None
+        The share of the teacher in its loss. None stands for what is measured.
     max_epochs : int, default=None
         How often that student goes over all rows, if this is known. The nets go over no
         more rows in all, so that a short training is not preceded by a long one.
@@ -228,7 +246,8 @@ def with_pseudo_labels(
     else:
         seen = given.soft_of(np.flatnonzero(held), labels.honest)
         trust = _most_trust(rows, seen / np.float32(temperature or 1), honest, labels)
-    return rows, Measured(temperature, trust, len(unseen), labels.left_open(numeric))
+    left_open = labels.left_open(numeric, trust if alpha is None else alpha)
+    return rows, Measured(temperature, trust, len(unseen), left_open)
 
 
 def _most_trust(

@@ -147,10 +147,13 @@ class TestMaxOutputs:
     def test_bins_go_first(self):
         n_all, n_levels = self.made(None)
         assert n_levels == [3, 30]
-        for most in (n_all - 1, 60, 45):
+        counts = []
+        for most in (n_all - 1, 80, 45):
             n_outputs, n_levels = self.made(most)
-            assert most - 8 < n_outputs <= most
+            assert 37 < n_outputs <= most
             assert n_levels == [3, 30]
+            counts.append(n_outputs)
+        assert counts == sorted(set(counts), reverse=True)
 
     def test_then_levels_of_the_columns_that_have_most(self):
         assert self.made(37) == (37, [3, 30])

@@ -82,7 +82,7 @@ def test_widths_are_left_open():
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("hidden_layer_sizes", [None, "x", 0, -1, 2.5]),
+        ("hidden_layer_sizes", ["x", 0, -1, 2.5]),
         ("numeric", ["fourier", None]),
         ("activation", ["swish", None]),
         ("dropout", [-0.1, 1.0]),

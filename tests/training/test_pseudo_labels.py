@@ -194,8 +194,26 @@ def smooth_and_stepped():
 def test_encoding_is_the_one_that_predicts_labels_better_unless_it_is_set():
     for better, rows in smooth_and_stepped().items():
         for numeric in ("auto", "standard", "piecewise"):
-            found = left_open(rows, numeric=numeric, remember=True).numeric
+            found = left_open(rows, numeric=numeric, alpha=0.7, remember=True).numeric
             assert found == (better if numeric == "auto" else numeric)
+
+
+@pytest.mark.parametrize(("alpha", "share"), [(0.09, 1.0), (0.1, 0.6), (0.7, 0.6)])
+def test_labels_decide_the_encoding_where_the_teacher_has_hardly_a_share(alpha, share):
+    def numeric(plain):
+        loss = {"piecewise": 1.0, "standard": plain}
+        labels = _pseudo_labels.PseudoLabels(None, None, loss, loss)
+        return labels.left_open("auto", alpha).numeric
+
+    assert numeric(share - 0.01) == "standard"
+    assert numeric(share) == "piecewise"
+
+
+def test_share_that_is_set_counts_more_than_what_is_measured(monkeypatch):
+    monkeypatch.setattr(_pseudo_labels.PseudoLabels, "left_open", lambda *args: args[2])
+    # Nothing can be measured of a teacher that has seen all rows.
+    assert 0.1 < left_open(transfer_set()) <= USUAL
+    assert left_open(transfer_set(), alpha=0.0) == 0
 
 
 # Many rows

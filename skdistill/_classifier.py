@@ -170,15 +170,15 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     augmenter : "auto", None or object with a method ``sample``, default="auto"
         Makes new rows from the training rows. The teacher labels them, and the student
         learns from these soft labels too. "auto" means
-        :class:`~skdistill.augmentation.MUNGE`, with 10 new rows for each training row,
-        or fewer if there are more than 10,000 training rows: 100,000 in all, of 100,000
+        :class:`~skdistill.augmentation.MUNGE`, with 5 new rows for each training row,
+        or fewer if there are more than 20,000 training rows: 100,000 in all, of 100,000
         training rows at random if there are more. It makes rows if the
         student accepts all tables, as :func:`make_student` does, and not if ``alpha``
         is 0, if ``teacher_proba`` is passed, if ``X`` is sparse, or if the student sets
         rows aside for validation. With it, the student comes much closer to the
         teacher, and ``fit`` takes several times as long. Your own object must have a
         method ``sample(X, n_rows, random_state)``. Its attribute ``n_copies``, by
-        default 10, is the number of new rows for each training row.
+        default 5, is the number of new rows for each training row.
     calibrate_teacher : "auto", None, "out_of_fold" or pair, default="auto"
         Calibrates the teacher by temperature scaling [2]_: its logits are divided by
         one number. A teacher is often too sure, or not sure enough, and most of all on

@@ -120,7 +120,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         means no bound.
     augmenter : "auto", object with a method ``sample``, or None, default="auto"
         Makes further rows, which the teacher labels. "auto" means :class:`MUNGE`, with
-        10 new rows for each of ``X`` and 100,000 at most, if the student accepts tables
+        5 new rows for each of ``X`` and 100,000 at most, if the student accepts tables
         and sets no rows aside. None means no further rows.
     memory : str, path, joblib.Memory or None, default=None
         A folder in which the teacher's predictions are kept for later processes.

@@ -22,9 +22,11 @@ from skdistill.utils._frames import column_names, is_frame, with_types_of
 from skdistill.utils._several import is_several
 from skdistill.utils._warnings import warn
 
-# augmenter="auto" makes this many rows, or 10 for each training row if that is less:
-# the rows of a large table are enough for a student.
-_AUTO_ROWS, _AUTO_COPIES = 100_000, 10.0
+# augmenter="auto" makes this many rows, or 5 for each training row if that is less: the
+# rows of a large table are enough for a student. With 10 for each of 500 to 6,000 rows,
+# students were no better in the mean of 14 data sets, and the teacher was asked twice
+# as much.
+_AUTO_ROWS, _AUTO_COPIES = 100_000, 5.0
 
 _OF_TWO_ROWS = (MUNGE, Mixup, Mixture)
 
@@ -84,7 +86,7 @@ def resolve_augmenter(augmenter: Any, X: Any) -> Any:
 
 def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
     """Return the rows that an augmenter makes of X, or earlier ones from the store."""
-    n_copies = getattr(augmenter, "n_copies", 10.0)
+    n_copies = getattr(augmenter, "n_copies", _AUTO_COPIES)
     if not isinstance(n_copies, Real) or not 0 < float(n_copies) < np.inf:
         raise ValueError(
             f"n_copies of the augmenter {type(augmenter).__name__} must be a number "

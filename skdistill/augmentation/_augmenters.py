@@ -77,7 +77,7 @@ class MUNGE(_Augmenter):
         The probability of a value to be replaced, in [0, 1].
     s : float, default=1.0
         Divides the standard deviation, above 0: large values stay near the neighbor's.
-    n_copies : float, default=10.0
+    n_copies : float, default=5.0
         The number of new rows for each training row, above 0.
 
     See Also
@@ -105,7 +105,7 @@ class MUNGE(_Augmenter):
         "n_copies": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, p: float = 0.5, s: float = 1.0, n_copies: float = 10.0) -> None:
+    def __init__(self, p: float = 0.5, s: float = 1.0, n_copies: float = 5.0) -> None:
         self.p = p
         self.s = s
         self.n_copies = n_copies
@@ -133,7 +133,7 @@ class Mixup(_Augmenter):
     concentration : float, default=1.0
         Both parameters of the Beta distribution, above 0. 1 is uniform; small values
         stay near one of the two rows.
-    n_copies : float, default=10.0
+    n_copies : float, default=5.0
         The number of new rows for each training row, above 0.
 
     See Also
@@ -160,7 +160,7 @@ class Mixup(_Augmenter):
         "n_copies": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, concentration: float = 1.0, n_copies: float = 10.0) -> None:
+    def __init__(self, concentration: float = 1.0, n_copies: float = 5.0) -> None:
         self.concentration = concentration
         self.n_copies = n_copies
 
@@ -185,7 +185,7 @@ class Mixture(_Augmenter):
     ----------
     augmenters : list of objects with a method ``sample`` or None, default=None
         None stands for :class:`MUNGE` and :class:`Mixup`.
-    n_copies : float, default=10.0
+    n_copies : float, default=5.0
         The number of new rows for each training row, above 0, from all augmenters
         together. Their own ``n_copies`` do not count.
 
@@ -209,7 +209,7 @@ class Mixture(_Augmenter):
     }
 
     def __init__(
-        self, augmenters: list[Any] | None = None, n_copies: float = 10.0
+        self, augmenters: list[Any] | None = None, n_copies: float = 5.0
     ) -> None:
         self.augmenters = augmenters
         self.n_copies = n_copies

@@ -29,7 +29,7 @@ with np.load(get_sample_data("topobathy.npz", asfileobj=False)) as file:
 X = np.stack(np.meshgrid(longitude, latitude), axis=-1).reshape(-1, 2)
 y = np.where(height.ravel() > 0, "land", "sea")
 X_train, X_test, y_train, y_test = train_test_split(
-    X, y, train_size=3000, stratify=y, random_state=0
+    X, y, train_size=2000, stratify=y, random_state=0
 )
 forest = ExtraTreesClassifier(300, min_samples_leaf=2, random_state=0)
 forest.fit(X_train, y_train)
@@ -69,7 +69,7 @@ def loss(model):
 
 kilobytes = [1, 2, 4, 8, 32, 128, 512]
 losses = {"student": [], "LightGBM, labels": [], "LightGBM, soft labels": []}
-on_soft = (np.repeat(X_train, 2, axis=0), np.tile(forest.classes_, 3000), soft.ravel())
+on_soft = (np.repeat(X_train, 2, axis=0), np.tile(forest.classes_, 2000), soft.ravel())
 for size in kilobytes:
     student = make_student(max_bytes=1000 * size)
     clf = DistilledClassifier(forest, student, random_state=0).fit(X_train, y_train)

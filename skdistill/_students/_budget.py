@@ -16,8 +16,12 @@ import numpy as np
 
 from skdistill._students._bins import knots
 
-# How many times as many inputs as units of a hidden layer a student has, at most.
-_INPUTS_PER_UNIT = 4.0
+# How many times as many inputs as units of a hidden layer a student has, at most. Of
+# 0.5, 1, 2 and 4 for sizes of 2 to 128 kB, half is best where classes follow from sums
+# over columns (letter), and 4 where a few columns have jagged edges (california); with
+# 2, the log loss is never far from the best one. A second hidden layer is worth more
+# than a wide one (phoneme, satimage).
+_INPUTS_PER_UNIT = 2.0
 
 _FLOAT, _DOUBLE, _INT = 4, 8, 4
 

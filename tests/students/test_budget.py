@@ -108,9 +108,8 @@ def test_student_by_itself_keeps_to_it():
 def test_fit_again_on_other_columns():
     X = array()
     clf = distilled(X, 4000)
-    wide = hidden(clf)
-    assert hidden(clf.fit(X[:, :2], labels(X), teacher_proba=soft(X))) != wide
-    assert n_bytes(clf) <= 4000
+    clf.fit(X[:, :2], labels(X), teacher_proba=soft(X))
+    assert 3500 < n_bytes(clf) <= 4000
     assert n_bytes(clone(clf).fit(X, labels(X), teacher_proba=soft(X))) <= 4000
 
 

@@ -156,7 +156,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         out, the rows still sum to 1, and ``y`` must not have other labels. With an
         unfitted teacher, labels that are added to ``classes_`` even if ``y`` lacks
         them. Not for several labels a row.
-    class_weight : dict, "balanced" or None, default=None
+    class_weight : dict, list of dict, "balanced" or None, default=None
         The weights of the classes, in both terms: a dict of weights by class, where a
         class that is not named has the weight 1; or "balanced", in inverse proportion
         to the number of rows of the class in ``y``. Use it if errors in a rare class
@@ -166,7 +166,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         probabilities, so that a class weighs as much among these rows. The soft labels
         do not change: if a fitted teacher ignores a rare class, the first term makes
         the student do so too. Fit the teacher with class weights as well, or choose a
-        smaller ``alpha``. Not for several labels a row.
+        smaller ``alpha``. For several labels a row, a list with a dict of the weights
+        of 0 and 1 for each label, such as ``[{0: 1, 1: 5}, {}]``, or "balanced" by
+        label. Each label of a row has its weight in the loss, and a teacher that is
+        fitted here gets the mean over the labels of a row.
     augmenter : "auto", None or object with a method ``sample``, default="auto"
         Makes new rows from the training rows. The teacher labels them, and the student
         learns from these soft labels too. "auto" means
@@ -353,7 +356,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         "cv": ["cv_object", LEFT_OUT],
         "teacher_weights": ["array-like", None],
         "classes": ["array-like", None],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None, LEFT_OUT],
         "calibrate_teacher": [
             StrOptions({"auto", "out_of_fold"}),
@@ -389,7 +392,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         cv: Any = None,
         teacher_weights: ArrayLike | None = None,
         classes: ArrayLike | None = None,
-        class_weight: dict[Any, float] | str | None = None,
+        class_weight: dict[Any, float] | list[Any] | str | None = None,
         augmenter: Any = "auto",
         calibrate_teacher: Any = "auto",
         proba_clip: float | str = "auto",

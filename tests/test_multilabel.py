@@ -19,6 +19,7 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import estimator_checks, get_tags
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
@@ -316,12 +317,92 @@ def test_labels_that_cannot_be_learned(change, problem, table, forest):
     ("params", "problem"),
     [
         ({"classes": [0, 1, 2]}, "classes is about a class for each row"),
-        ({"class_weight": "balanced"}, "class_weight is about a class for each row"),
+        ({"class_weight": {1: 2}}, "or a list .* for each of the 3 labels"),
+        ({"class_weight": [{1: 2}]}, "for each of the 3 labels"),
+        ({"class_weight": [{2: 2}] * 3}, "weights of 0 and 1"),
+        ({"class_weight": [{1: -1}] * 3}, "finite weights"),
     ],
 )
 def test_parameters_about_classes_are_refused(params, problem, table, forest):
     with pytest.raises(ValueError, match=problem):
         distilled(forest, **params).fit(*table)
+
+
+RARE = [{1: 20}, {}, {0: 3, 1: 1}]
+
+
+def test_a_heavy_label_is_predicted_more_often_and_no_other(table):
+    X, y = table
+    plain, heavy = (
+        distilled(
+            small_forest(), student(max_epochs=60), alpha=0.0, class_weight=weights
+        )
+        for weights in (None, RARE)
+    )
+    before, after = (
+        clf.fit(X, y).predict_proba(X).mean(axis=0) for clf in (plain, heavy)
+    )
+    print(before, after)
+    assert after[0] > before[0] + 0.1
+    assert abs(after[1] - before[1]) < 0.05
+    assert after[2] < before[2] - 0.1
+
+
+@pytest.mark.parametrize("how", [{"alpha": 0.0}, {"alpha": 0.5}, {"cv": 2}], ids=str)
+def test_equal_weights_change_nothing(how, table):
+    X, y = table
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0)
+    one, other = (
+        distilled(tree, class_weight=weights, **how).fit(X, y)
+        for weights in (None, [{0: 2.0, 1: 2.0}] * 3)
+    )
+    assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-5)
+
+
+def test_balanced_labels_have_the_weights_of_scikit_learn(table, forest):
+    X, y = table
+    y = np.column_stack([y[:, :2], np.zeros(len(y), int)])  # and one never holds
+    present = y[:, :2].mean(axis=0)
+    pairs = [{0: 0.5 / (1 - p), 1: 0.5 / p} for p in present]
+    one, other = (
+        distilled(forest, alpha=0.5, class_weight=weights).fit(X, y)
+        for weights in ("balanced", [*pairs, {}])
+    )
+    assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", ["made", "chunks", "without labels"])
+def test_a_student_follows_its_teacher_most_closely_on_a_heavy_label(
+    rows, table, forest
+):
+    X, y = table
+
+    def errors(class_weight):
+        how = {"alpha": 1.0, "calibrate_teacher": None, "class_weight": class_weight}
+        clf = distilled(forest, **how)
+        if rows == "made":
+            clf.set_params(augmenter="auto").fit(X, y)
+        elif rows == "chunks":
+            for _ in range(10):
+                clf.partial_fit(X, y)
+        else:
+            clf.fit(X)
+        return abs(clf.predict_proba(X) - proba_of(forest, X)).mean(axis=0)
+
+    plain, heavy = (errors(w) for w in (None, [{0: 50, 1: 50}, {}, {}]))
+    assert heavy[0] < 0.95 * plain[0]
+    assert (heavy[1:] > plain[1:]).all()
+
+
+def test_balanced_weights_need_labels(table, forest):
+    with pytest.raises(ValueError, match="requires y"):
+        distilled(forest, class_weight="balanced").fit(table[0])
+
+
+def test_a_class_for_each_row_has_no_list_of_weights(table):
+    X, y = table
+    with pytest.raises(ValueError, match="pass a dict of weights by class"):
+        distilled(LINEAR, make_student(), class_weight=RARE).fit(X, y[:, 0])
 
 
 def test_an_unfitted_teacher_needs_labels(table):
@@ -362,16 +443,18 @@ def test_widths_of_a_persons_module_are_set(table, forest):
     assert clf.student_.module_[-1].out_features == 3
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weights", [None, RARE, "rows"], ids=str)
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
-def test_skorch_trains_the_same_student_as_the_loop(alpha, weighted, table, forest):
+def test_skorch_trains_the_same_student_as_the_loop(alpha, weights, table, forest):
     class ByHand(NeuralNetClassifier):
         def get_loss(self, *args, **kwargs):
             return super().get_loss(*args, **kwargs)
 
     X, y = table
-    weight = np.linspace(0, 1, len(y)) if weighted else None
-    how = {"alpha": alpha, "temperature": 2.0}
+    weight, class_weight = None, weights
+    if weights == "rows":
+        weight, class_weight = np.linspace(0, 1, len(y)), None
+    how = {"alpha": alpha, "temperature": 2.0, "class_weight": class_weight}
     options = {"max_epochs": 3, "iterator_train__shuffle": False}
     one, other = (
         distilled(forest, own_net(kind, **options), **how).fit(

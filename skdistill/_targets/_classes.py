@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn import model_selection
-from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import (
@@ -30,6 +30,7 @@ from skdistill._targets._calibration import (
 )
 from skdistill._targets._columns import align, check_classes
 from skdistill._targets._incomplete import Incomplete, Part
+from skdistill._targets._on_codes import OnCodes
 from skdistill._targets._trust import labeled_temperature, most_trust, trust
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._frames import column_names, is_frame
@@ -476,6 +477,16 @@ class Classes:
             by_row[: len(y)] = weights[np.searchsorted(self.names, y)]
         return by_row
 
+    def with_weights_of(self, y: Any) -> Classes:
+        """Return the target with the weights of labels: each row has those of its own.
+
+        See :meth:`row_weights`.
+        """
+        return self
+
+    def output_weights(self, hard: Any) -> None:
+        """Return the weights of the outputs in each row: they are equal."""
+
     def _weights(self, names: NDArray[Any], y: Any) -> NDArray[np.float64]:
         """Return the weights of the classes; 1 for a class that has none or no rows."""
         given = self.class_weight
@@ -579,8 +590,8 @@ class Classes:
         return outputs.softmax(dim=0)
 
     def deviance(self, outputs: Any, target: Any) -> Any:
-        """Return the cross-entropy of each row, relative to target probabilities."""
-        return -(target * outputs.log_softmax(dim=0)).sum(dim=0)
+        """Return the part of each class in the cross-entropy of a row."""
+        return -target * outputs.log_softmax(dim=0)
 
     def means(self, hard: Any, soft: Any) -> Any:
         """Return hard targets as probabilities, of the shape of the soft targets."""
@@ -610,32 +621,3 @@ class Classes:
     def decode(self, soft_labels: NDArray[Any]) -> Any:
         """Return what ``predict`` returns."""
         return self.names[soft_labels.argmax(axis=1)]
-
-
-class OnCodes(ClassifierMixin, BaseEstimator):
-    """Fits a classifier on the codes of labels, and gives it the labels as classes.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The classifier, which is fitted in place.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
-    """
-
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
-
-    def fit(self, X: Any, y: NDArray[Any], **fit_params: Any) -> OnCodes:
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        self.estimator.fit(X, codes, **fit_params)
-        return self
-
-    def predict_proba(self, X: Any) -> Any:
-        return self.estimator.predict_proba(X)
-
-    def predict(self, X: Any) -> Any:
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -12,6 +12,7 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import _safe_indexing
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import (
     _num_samples,
@@ -31,6 +32,7 @@ from skdistill._targets._columns import dense, resolve_clip
 from skdistill._targets._numbered import Numbered
 from skdistill._targets._trust import labeled_temperature, trust
 from skdistill.utils._unwrap import last_step
+from skdistill.utils._validation import require_target
 from skdistill.utils._warnings import warn
 
 # Below this area under the curve on rows that it is said to know, a teacher is
@@ -55,12 +57,16 @@ class Labels(Numbered):
 
     Parameters
     ----------
+    class_weight : list of dict, "balanced", ndarray or None, default=None
+        The weights of 0 and 1 of each label, as scikit-learn has them for several
+        labels; :meth:`with_weights_of` makes an array of shape (2, n_labels) of them.
     proba_clip : float, "auto" or None, default="auto"
         The smallest probability of a label, or of its absence; None for no bound.
     names : ndarray of shape (n_labels,), default=None
         The numbers of the labels. :meth:`reconcile` sets them.
     """
 
+    class_weight: Any = None
     proba_clip: float | str | None = "auto"
     names: Any = None
 
@@ -77,8 +83,11 @@ class Labels(Numbered):
         return y
 
     def weighted(self, y: Any, sample_weight: Any) -> Any:
-        """Return the weights of rows."""
-        return sample_weight
+        """Return the weights of rows, multiplied by the means of those of labels."""
+        if y is None or self.class_weight is None:
+            return sample_weight
+        by_row = self.with_weights_of(y).row_weights(y, y)
+        return by_row if sample_weight is None else by_row * sample_weight
 
     def folds(self, cv: Any, X: Any, y: NDArray[Any]) -> list[tuple[Any, Any]]:
         """Return the training rows and the held-out rows of each fold.
@@ -229,8 +238,50 @@ class Labels(Numbered):
             hard[: len(y)] = y
         return hard
 
-    def row_weights(self, soft: Any, y: Any) -> None:
-        """Return the weights of the targets of all rows: they are equal."""
+    def with_weights_of(self, y: NDArray[Any] | None) -> Labels:
+        """Return the target with the weights of labels that "balanced" stands for."""
+        given = self.class_weight
+        if given is None or isinstance(given, np.ndarray):
+            return self
+        if isinstance(given, str):
+            columns = require_target(y, f"class_weight={given!r}").T
+            weights = np.stack([_balanced(column) for column in columns])
+        else:
+            n_labels = len(self.names) if y is None else y.shape[1]
+            weights = _checked_weights(given, n_labels)
+        return replace(self, class_weight=weights.T)
+
+    def row_weights(
+        self, soft: NDArray[np.float32], y: NDArray[Any] | None
+    ) -> NDArray[np.float64] | None:
+        """Return the mean weight of the labels of each row; None if all are equal.
+
+        A label that nobody has given has the expected weight by its soft target.
+        """
+        if self.class_weight is None:
+            return None
+        hard = expit(soft).astype(np.float64)
+        if y is not None:
+            hard[: len(y)] = y
+        by_row: NDArray[np.float64] = self._weights(hard).mean(axis=1)
+        return by_row
+
+    def output_weights(self, hard: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the weights of the labels of a row, relative to their mean.
+
+        None if all are equal.
+        """
+        if self.class_weight is None:
+            return None
+        weights = self._weights(hard)
+        mean = weights.mean(axis=1, keepdims=True)
+        ones = np.ones_like(weights)
+        return np.divide(weights, mean, out=ones, where=mean > 0).astype(np.float32)
+
+    def _weights(self, hard: NDArray[Any]) -> NDArray[np.float64]:
+        absence, presence = self.class_weight
+        weights: NDArray[np.float64] = (1 - hard) * absence + hard * presence
+        return weights
 
     def matching_temperature(
         self, logits: NDArray[np.float32], proba: NDArray[np.float32]
@@ -242,13 +293,22 @@ class Labels(Numbered):
         self, soft: Any, hard: Any, weight: Any, suggested: float
     ) -> float:
         """Return the temperature that the labels of rows tell, near the suggested."""
-        pairs, codes, weight = _pairs_of_logits(soft), *_flat(hard, weight)
+        pairs, codes, weight = _pairs_of_logits(soft), *self._flat(hard, weight)
         return labeled_temperature(pairs, codes, weight, suggested, BOUNDS)
 
     def trust(self, soft: Any, pseudo_labels: Any, hard: Any, weight: Any) -> float:
         """Return the share of the teacher in its best mixture with pseudo-labels."""
         teacher, nets = _pairs(expit(soft)), _pairs(pseudo_labels)
-        return trust(teacher, nets, *_flat(hard, weight))
+        return trust(teacher, nets, *self._flat(hard, weight))
+
+    def _flat(
+        self, hard: NDArray[np.float32], weight: NDArray[Any]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Return the class of each label of each row, and its weight."""
+        flat = np.repeat(weight, hard.shape[1])
+        by_output = self.output_weights(hard)
+        flat = flat if by_output is None else flat * by_output.ravel()
+        return hard.ravel().astype(np.int64), flat
 
     def most_trust(self, *said: Any) -> float:
         """Return a bound of the trust in a teacher of which no honest row is known.
@@ -295,7 +355,8 @@ class Labels(Numbered):
         if y is not None:
             y = (y.flatten() > 0.5).long()
         if weight is not None:
-            weight = weight.repeat_interleave(len(student) // len(weight))
+            n_outputs = len(student) // len(weight)
+            weight = weight.reshape(len(weight), -1).expand(-1, n_outputs).flatten()
         return student, teacher, y, weight
 
     def best(self, soft: Any) -> Any:
@@ -318,8 +379,8 @@ class Labels(Numbered):
         return outputs.sigmoid()
 
     def deviance(self, outputs: Any, target: Any) -> Any:
-        """Return the cross-entropy of each row, the sum over its labels."""
-        return (outputs.logaddexp(0 * outputs) - target * outputs).sum(dim=0)
+        """Return the cross-entropy of each label."""
+        return outputs.logaddexp(0 * outputs) - target * outputs
 
     def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
         """Return the probabilities that outputs, or soft targets, stand for."""
@@ -332,10 +393,11 @@ class Labels(Numbered):
         presence, absence = (
             np.maximum(p.astype(np.float64), 1e-30) for p in (said, 1 - said)
         )
-        losses: NDArray[np.float64] = -(
-            xlogy(hard, presence) + xlogy(1 - hard, absence)
-        ).sum(axis=1)
-        return losses
+        losses = -xlogy(hard, presence) - xlogy(1 - hard, absence)
+        if (weights := self.output_weights(hard)) is not None:
+            losses *= weights
+        total: NDArray[np.float64] = losses.sum(axis=1)
+        return total
 
     # The outputs of a student
 
@@ -453,6 +515,30 @@ def _of_label(proba: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
     return proba @ (classes == 1)
 
 
+def _balanced(label: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the weights with which both values of a label count as much."""
+    present, weights = np.unique(label), np.ones(2)
+    weights[present] = compute_class_weight("balanced", classes=present, y=label)
+    return weights
+
+
+def _checked_weights(given: Any, n_labels: int) -> NDArray[np.float64]:
+    """Return the weights of 0 and 1 of each label; raise a ValueError for others."""
+    pairs = given if isinstance(given, list | tuple) else ()
+    sound = len(pairs) == n_labels and all(
+        isinstance(pair, dict) and pair.keys() <= {0, 1} for pair in pairs
+    )
+    if sound:
+        weights = np.array([[pair.get(0, 1.0), pair.get(1, 1.0)] for pair in pairs])
+        if (np.isfinite(weights) & (weights >= 0)).all():
+            return weights
+    raise ValueError(
+        "class_weight of several labels is 'balanced' or a list with the finite "
+        f"weights of 0 and 1 for each of the {n_labels} labels, such as "
+        f"{[{0: 1, 1: 5}] * min(n_labels, 2)} of two, got {given!r:.80}"
+    )
+
+
 def _pairs(proba: NDArray[Any]) -> NDArray[Any]:
     """Return the probabilities of absence and presence, a row for each label."""
     return np.stack([1 - proba, proba], axis=-1).reshape(-1, 2)
@@ -460,13 +546,6 @@ def _pairs(proba: NDArray[Any]) -> NDArray[Any]:
 
 def _pairs_of_logits(logits: NDArray[Any]) -> NDArray[Any]:
     return np.stack([0 * logits, logits], axis=-1).reshape(-1, 2)
-
-
-def _flat(
-    hard: NDArray[np.float32], weight: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return the class of each label of each row, and its weight."""
-    return hard.ravel().astype(np.int64), np.repeat(weight, hard.shape[1])
 
 
 def _as_answer(values: Any, n_rows: int, name: str) -> Answer:

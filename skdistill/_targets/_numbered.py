@@ -71,6 +71,14 @@ class Numbered:
     def incomplete(self, answer: Answer) -> None:
         """Return None: a teacher can say anything of each column."""
 
+    def with_weights_of(self, y: Any) -> Self:
+        """Return the target with the weights of labels: there are none."""
+        return self
+
+    def output_weights(self, hard: Any) -> NDArray[np.float32] | None:
+        """Return the weights of the columns in each row: they are equal."""
+        return None
+
     def means(self, hard: Any, soft: Any) -> Any:
         """Return hard targets in the shape of the soft targets."""
         return hard

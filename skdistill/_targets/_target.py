@@ -48,11 +48,15 @@ def of_classifier(
 ) -> Classes | Labels:
     """Return what a classifier learns: ``several`` labels for each row, or a class."""
     if not several:
-        return Classes(columns, class_weight, proba_clip, names)
-    for name, value in (("classes", columns), ("class_weight", class_weight)):
-        if value is not None:
+        if isinstance(class_weight, list):
             raise ValueError(
-                f"{name} is about a class for each row, and there are several labels: "
-                "set it to None"
+                "class_weight is a list, as for several labels a row, and there is a "
+                "class for each row: pass a dict of weights by class"
             )
-    return Labels(proba_clip, names)
+        return Classes(columns, class_weight, proba_clip, names)
+    if columns is not None:
+        raise ValueError(
+            "classes is about a class for each row, and there are several labels: "
+            "set it to None"
+        )
+    return Labels(class_weight, proba_clip, names)

@@ -19,7 +19,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _num_samples
 
-from skdistill._targets._classes import OnCodes
+from skdistill._targets._on_codes import OnCodes
 from skdistill._teachers._torch import TorchTeacher
 from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._frames import is_frame

@@ -61,6 +61,8 @@ class Targets:
         The class that the teacher names, or whether it names a label, if there are any.
     soft_weight, hard_weight : Tensor of shape (n_rows,)
         The weights of the two targets.
+    output_weight : Tensor of shape (n_rows, n_labels), or None
+        The weights of the labels in each row, if they differ.
     temperature, alpha, term_weight : float, or Tensor of shape (n_rows,)
         Those of the loss; the last one is the weight of its term.
     kind : Target
@@ -72,6 +74,7 @@ class Targets:
     best: Tensor | None
     soft_weight: Tensor
     hard_weight: Tensor
+    output_weight: Tensor | None
     temperature: float | Tensor
     alpha: float | Tensor
     term_weight: float | Tensor
@@ -102,6 +105,7 @@ def targets_of(loss: BatchLoss, rows: Tensor, device: Any) -> Targets:
         best=None if loss.best is None else loss.best[rows].to(device),
         soft_weight=soft_weight,
         hard_weight=hard_weight,
+        output_weight=loss.output_weight_of(rows, device),
         temperature=float(loss.temperature if own is None else own),
         alpha=loss.alpha,
         term_weight=term.weight,
@@ -164,6 +168,9 @@ class OutputGradient:
         self.teacher = targets.soft.T.to(self.dtype) / self.temperature
         self.soft = self.kind.mean(self.teacher)
         self.best = targets.best
+        self.output_weight: Any = 1.0
+        if targets.output_weight is not None:
+            self.output_weight = targets.output_weight.T.to(self.dtype)
         self.soft_weight, self.hard_weight = targets.soft_weight, targets.hard_weight
         soft_share = targets.alpha * self.soft_weight
         hard_share = (1 - targets.alpha) * self.hard_weight
@@ -181,16 +188,17 @@ class OutputGradient:
         """
         factor = self.term_weight * self.temperature * self.soft_share
         slope = self.kind.slope(len(self.soft))
+        slope = slope * self.output_weight
         factor, hard_share = slope * factor, slope * self.hard_share
         constant = -factor * self.soft - hard_share * self.hard
         softmaxes = [(self.temperature, factor), (1.0, hard_share)]
         if isinstance(self.temperature, float) and self.temperature == 1:
             softmaxes = [(1.0, factor + hard_share)]
         n_rows = self.batch_size * self.n_batches
-        starts = range(0, len(factor), n_rows)
+        starts = range(0, factor.shape[-1], n_rows)
         steps = [slice(start, start + n_rows) for start in starts]
         return [
-            (constant[:, step], [(_of(t, step), f[step]) for t, f in softmaxes])
+            (constant[:, step], [(_of(t, step), f[..., step]) for t, f in softmaxes])
             for step in steps
         ]
 
@@ -220,7 +228,11 @@ class OutputGradient:
     def values(self) -> dict[str, Tensor]:
         """Return the loss of each batch, and what :class:`BatchLoss` shows of it."""
         z = torch.cat(self.kept, dim=1)
-        deviance = self.kind.deviance
+
+        def deviance(outputs: Tensor, target: Tensor) -> Tensor:
+            parts = self.kind.deviance(outputs, target)
+            return (self.output_weight * parts).sum(dim=0)
+
         soft = deviance(z / self.temperature, self.soft)
         soft = soft - deviance(self.teacher, self.soft)
         soft = self.term_weight * self.temperature**2 * soft

@@ -62,6 +62,8 @@ class BatchLoss:
         self.times = self.target.times(self.soft.shape[1])
         self.soft_weight = _tensor(rows.soft_weight)
         self.hard_weight = _tensor(rows.hard_weight)
+        by_output = self.target.output_weights(rows.hard)
+        self.output_weight = None if by_output is None else torch.from_numpy(by_output)
         self.has_labels = rows.has_labels
         self.pseudo_labels = None
         if rows.pseudo_labels is not None:
@@ -118,7 +120,7 @@ class BatchLoss:
             The numbers of the rows in the transfer set.
         hard_loss : callable
             Returns the student's loss on the hard targets, given weights of shape
-            (n_rows,), or None for a plain mean.
+            (n_rows,) or (n_rows, n_labels), or None for a plain mean.
         features : Tensor of shape (n_rows, n_features), default=None
             The student's hidden features, if the objective looks at them.
 
@@ -134,6 +136,13 @@ class BatchLoss:
         soft_weight = _rows_of(self.soft_weight, rows, student)
         hard_weight = _rows_of(self.hard_weight, rows, student)
         shares = self._shares(soft_weight, hard_weight, len(rows))
+        weight = _heavier(soft_weight, hard_weight)
+        by_output = self.output_weight_of(rows, student.device)
+        if by_output is not None:
+            soft_weight, hard_weight = (
+                by_output * (w.unsqueeze(1) if isinstance(w, Tensor) else w)
+                for w in (soft_weight, hard_weight)
+            )
         terms: dict[str, Tensor] = {}
         if shares["soft"] is not None:
             teacher = self.soft[rows].to(student.device)
@@ -141,7 +150,6 @@ class BatchLoss:
         if shares["hard"] is not None:
             terms["hard"] = self._hard(student, rows, hard_weight, hard_loss)
         if features is not None:
-            weight = _heavier(soft_weight, hard_weight)
             terms |= self._hidden(features, rows, weight)
         shares["feature"] = self.objective.feature_weight
         shares["relation"] = self.objective.relation_weight
@@ -151,6 +159,11 @@ class BatchLoss:
             same = self.target.agrees(student, self.best[rows].to(student.device))
             shown["agreement"] = same.float().mean()
         return loss, shown
+
+    def output_weight_of(self, rows: Tensor, device: Any) -> Tensor | None:
+        """Return the weights of the labels of rows, or None if they are equal."""
+        weight = self.output_weight
+        return None if weight is None else weight[rows].to(device)
 
     def _shares(
         self, soft_weight: Tensor | float, hard_weight: Tensor | float, n_rows: int
@@ -205,7 +218,7 @@ class BatchLoss:
             return loss if self.times == 1 else self.times * loss
         own = (rows < self.n_own).to(student.device)
         labels = self.pseudo_labels[(rows - self.n_own).clamp(min=0)].to(student)
-        losses = self.target.deviance(student.T, labels.T)
+        losses = self.target.deviance(student.T, labels.T).sum(dim=0)
         total = hard_loss(weight * own) * (weight * own).sum()
         total = total + (losses * weight * ~own).sum()
         return total / positive(weight.sum())
@@ -244,14 +257,14 @@ def weighted_mean(
     ----------
     losses : Tensor of shape (n_rows,) or (n_rows, n_targets)
         A loss for each row, already times the weight of its class.
-    weight : Tensor of shape (n_rows,)
-        The weights of the rows.
+    weight : Tensor of shape (n_rows,) or (n_rows, n_targets)
+        The weights of the rows, or of their targets.
     y : Tensor of shape (n_rows,) or (n_rows, n_targets)
         The classes of the rows, or numbers.
     class_weight : Tensor of shape (n_classes,), default=None
         The weights of the classes, by which the mean is divided too.
     """
-    if y.ndim == 2 and losses.shape == y.shape:  # of several targets
+    if losses.ndim == 2 and weight.ndim == 1 and losses.shape == y.shape:
         losses = losses.mean(dim=1)
     if losses.shape != weight.shape:
         raise ValueError(

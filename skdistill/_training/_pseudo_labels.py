@@ -214,7 +214,9 @@ def with_pseudo_labels(
     honest_X = None if honest is None else honest.X
     passes = _passes(max_epochs, len(own), len(rows))
     if remember:
-        what = (own.X, own.hard, own.hard_weight, own.soft.shape[1], held, passes)
+        by_output = target.output_weights(own.hard)
+        weights = (own.hard_weight, by_output)
+        what = (own.X, own.hard, *weights, own.soft.shape[1], held, passes)
         mark = fingerprint(
             "pseudo-labels", target.task, *what, rows.extra, honest_X, seed
         )

@@ -174,6 +174,7 @@ def make_transfer_set(
     extra : array-like or data frame, default=None
         Further rows, without labels.
     """
+    target = target.with_weights_of(y)
     soft, incomplete = target.soft(answer), target.incomplete(answer)
     hard = target.hard(soft, y)
     if y is not None and incomplete is not None:

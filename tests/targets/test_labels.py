@@ -1,5 +1,6 @@
 """Several labels a row as a target: what teachers say, losses, trust, temperatures."""
 
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -26,7 +27,7 @@ from skdistill._targets._classes import Classes
 from skdistill._targets._labels import Labels, are_labels, names_labels
 from skdistill._targets._target import target_of
 from skdistill._training._gradient import OutputGradient, targets_of
-from skdistill._training._loss import BatchLoss
+from skdistill._training._loss import BatchLoss, weighted_mean
 from skdistill._training._objective import Objective
 from skdistill._transfer._transfer_set import TransferSet
 from tests.kinds import perceptron
@@ -119,8 +120,8 @@ def test_teachers_of_a_class_are_no_teachers_of_labels(teacher, data):
 def test_y_says_what_is_learned_if_there_is_one():
     assert isinstance(target_of(LINEAR, Y), Labels)
     assert isinstance(target_of(LINEAR, Y[:, 0]), Classes)
-    with pytest.raises(ValueError, match="class_weight is about a class for each row"):
-        target_of(LINEAR, Y, class_weight="balanced")
+    with pytest.raises(ValueError, match="classes is about a class for each row"):
+        target_of(LINEAR, Y, columns=[0, 1])
 
 
 def test_a_label_that_a_teacher_knows_as_constant_has_that_probability():
@@ -283,25 +284,27 @@ def test_soft_labels_that_are_the_labels_are_reported():
 def batch_loss(n_rows=10, **params):
     rng = np.random.default_rng(0)
     rows = {name: params.pop(name, 1.0) for name in ("soft_weight", "hard_weight")}
+    target = replace(NAMED, class_weight=params.pop("weights", None))
     soft = rng.normal(size=(n_rows, 3)).astype(np.float32)
     hard = rng.integers(0, 2, (n_rows, 3)).astype(np.float32)
     clf = DistilledClassifier(**params)
     clf.multilabel_ = True
     loss = BatchLoss(
-        Objective.of(clf), TransferSet(soft, soft, hard, **rows, target=NAMED)
+        Objective.of(clf), TransferSet(soft, soft, hard, **rows, target=target)
     )
     loss.begin_epoch(0, 3)
     return loss
 
 
 def hard_loss(z, y, weight):
-    losses = F.binary_cross_entropy_with_logits(z, y, reduction="none").mean(dim=1)
+    losses = F.binary_cross_entropy_with_logits(z, y, reduction="none")
     if weight is None:
         return losses.mean()
-    return (losses * weight).sum() / weight.sum()
+    return weighted_mean(losses, weight, y)
 
 
 RISING = np.arange(10, dtype=np.float32)
+WEIGHTS = np.array([[1.0, 1.0, 0.5], [5.0, 1.0, 0.0]])
 
 
 @pytest.mark.parametrize(
@@ -312,6 +315,8 @@ RISING = np.arange(10, dtype=np.float32)
         {"alpha": 0.0},
         {"alpha": 0.4, "temperature": 16.0},
         {"alpha": 0.4, "soft_weight": RISING, "hard_weight": RISING[::-1].copy()},
+        {"alpha": 0.4, "weights": WEIGHTS},
+        {"alpha": 0.4, "weights": WEIGHTS, "hard_weight": RISING, "temperature": 2.0},
     ],
     ids=str,
 )
@@ -345,6 +350,20 @@ def test_loss_is_the_sum_over_labels_of_divergences_of_two_classes():
     assert float(value) == pytest.approx(float(expected.mean()), rel=1e-5)
     agree = ((z > 0) == (loss.soft > 0)).float().mean()
     torch.testing.assert_close(shown["agreement"], agree)
+
+
+def test_labels_of_a_row_have_their_weights_relative_to_the_mean():
+    target = replace(NAMED, class_weight=WEIGHTS)
+    hard = np.array([[1, 0, 0], [0, 0, 1]], np.float32)
+    rows, by_output = target.row_weights(hard, hard), target.output_weights(hard)
+    assert_allclose(rows, [6.5 / 3, 2 / 3])
+    assert_allclose(rows[:, None] * by_output, [[5, 1, 0.5], [1, 1, 0]], rtol=1e-6)
+    unlabeled = np.zeros((1, 3), np.float32)  # the logits of one half
+    assert_allclose(target.row_weights(unlabeled, None), [4.25 / 3])
+    weightless = replace(NAMED, class_weight=np.zeros((2, 3)))
+    assert_allclose(weightless.output_weights(hard), np.ones((2, 3)))
+    said = np.full((2, 3), 0.5, np.float32)
+    assert_allclose(target.losses(said, hard), np.log(2) * by_output.sum(axis=1))
 
 
 def test_losses_on_logits_compare_each_label_in_a_row():

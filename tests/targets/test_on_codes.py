@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from skdistill._targets._classes import Classes, OnCodes
+from skdistill._targets._classes import Classes
+from skdistill._targets._on_codes import OnCodes
 from tests.kinds import scaled, xgboost_classifier
 
 

@@ -91,8 +91,8 @@ class BaseDistiller(
     temperature: Any = 1.0
     calibrate_teacher: Any = None
 
-    def _see(self, y: Any) -> None:
-        """Find out what is learned, if that depends on ``y``."""
+    def _see(self, y: Any, given: Any = None) -> None:
+        """Find out what is learned, if that depends on ``y`` or given soft labels."""
 
     def _target(self, *, learned: bool = False) -> Target:
         """Return what is learned, with its names if a student has ``learned`` it."""
@@ -149,7 +149,7 @@ class BaseDistiller(
         """Check the data, ask the teacher, and return what the student is to learn."""
         is_new = not (incremental and hasattr(self, "student_"))
         if is_new:
-            self._see(y)
+            self._see(y, given if classes is None else None)
         student = self._student_to_train(is_new, incremental)
         objective = self._objective(student, y, given, incremental)
         check_source(self, given, X_transfer, self._target().given)

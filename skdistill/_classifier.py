@@ -19,7 +19,7 @@ from skdistill._state import may_train_on
 from skdistill._students._student import learns_labels, net_of
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
-from skdistill._targets._labels import Labels, check_indicator
+from skdistill._targets._labels import Labels, check_indicator, may_be_classes
 from skdistill._targets._target import has_labels, of_classifier
 from skdistill._training._prediction import log_proba, proba
 from skdistill._transfer._question import METHODS
@@ -458,8 +458,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             too, if its ``fit`` accepts them.
         teacher_proba : array-like or sparse matrix, default=None
             Precomputed soft labels, of shape (n_samples, n_classes), instead of a
-            teacher; or of shape (n_samples, n_labels) if ``y`` has several labels. The
-            columns correspond to ``classes``, or to the sorted labels of ``y``; those
+            teacher; or of shape (n_samples, n_labels) if ``y`` has several labels.
+            Without ``y`` and ``classes``, there are several labels if the student
+            learns them, or is None and not all rows sum to 1. The columns correspond to ``classes``, or to the sorted labels of ``y``; those
             of a data frame may be in any order if they are named by the classes.
             Searches and cross-validation split it together with ``X``.
         X_transfer : array-like or data frame, default=None
@@ -599,9 +600,13 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
 
     classes_: NDArray[Any]
 
-    def _see(self, y: Any) -> None:
+    def _see(self, y: Any, given: Any = None) -> None:
         """Find out from ``y``, or else from the teacher, what is learned."""
         self.multilabel_ = has_labels(self.teacher, y)
+        if y is None and given is not None and self.classes is None:
+            # The classes of given soft labels have names, and the labels have not.
+            says_so = self.student is not None or not may_be_classes(given)
+            self.multilabel_ = says_so and learns_labels(self.student)
         if self.multilabel_ and y is not None:
             check_indicator(y)  # before what is wrong with the student
 

@@ -4,6 +4,7 @@ from functools import partial
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -187,6 +188,38 @@ def test_soft_labels_are_given_as_teacher_proba(method, table):
     assert (proba.shape, proba.dtype) == (y.shape, np.float32)
     other = distilled(alpha=0.5).fit(X, y, teacher_proba=proba)
     assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_teacher_proba_without_y_is_learned(explicit, table, forest):
+    X, _ = table
+    proba = proba_of(forest, X)
+    net = student() if explicit else None
+    given = DistilledClassifier(student=net, random_state=0)
+    given.fit(X, teacher_proba=pd.DataFrame(proba))
+    assert given.multilabel_
+    expected = DistilledClassifier(forest, net, augmenter=None, random_state=0).fit(X)
+    assert_allclose(given.predict_proba(X), expected.predict_proba(X), atol=1e-5)
+    chunks = DistilledClassifier(student=net).partial_fit(X, teacher_proba=proba)
+    assert chunks.multilabel_
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [({}, "make_student\\(task='multilabel'\\)"), ({"classes": [0, 1, 2]}, None)],
+)
+def test_rows_that_sum_to_1_are_classes_unless_the_student_has_labels(
+    params, problem, table
+):
+    X, y = table
+    proba = np.full(y.shape, 1 / 3)
+    if problem is None:
+        clf = DistilledClassifier(**params, random_state=0).fit(X, teacher_proba=proba)
+        assert not clf.multilabel_
+    else:
+        with pytest.raises(ValueError, match=problem):
+            DistilledClassifier(**params).fit(X, teacher_proba=proba)
+    assert distilled().fit(X, teacher_proba=proba).multilabel_
 
 
 @pytest.mark.parametrize(

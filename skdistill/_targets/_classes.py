@@ -299,7 +299,8 @@ class Classes:
             columns, source = np.unique(y), "the distinct labels of y"
         else:
             raise ValueError(
-                "teacher_proba without y: pass classes=, what its columns stand for"
+                "teacher_proba without y: pass classes=, what its columns stand for; "
+                "or student=make_student(task='multilabel') for several labels a row"
             )
         proba = _columns.dense(teacher_proba)
         expected = (_num_samples(X), len(columns))

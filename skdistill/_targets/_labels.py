@@ -122,7 +122,7 @@ class Labels(Numbered):
     def ask(self, teacher: Any, X: Any) -> Any:
         """Return what a fitted teacher says of some rows."""
         said = teacher.predict_proba(X)
-        if _may_be_classes(said) and _predicts_one(teacher, X):
+        if may_be_classes(said) and _predicts_one(teacher, X):
             raise ValueError(
                 f"teacher {type(teacher).__name__} gives the classes of one label, "
                 "and y has several labels for each row: pass a teacher that was "
@@ -566,11 +566,12 @@ def _as_answer(values: Any, n_rows: int, name: str) -> Answer:
     return Answer(values.astype(np.float32).clip(0, 1), np.arange(values.shape[1]))
 
 
-def _may_be_classes(said: Any) -> bool:
+def may_be_classes(said: Any) -> bool:
     """Tell whether rows sum to 1, as the probabilities of classes do."""
-    if isinstance(said, list):
+    if isinstance(said, list) and np.ndim(said[0]) == 2:  # an array for each label
         return False
-    sums = dense(said).sum(axis=-1)
+    proba = np.asarray(dense(said))
+    sums = proba.sum(axis=-1) if proba.dtype.kind in "biuf" else np.empty(0)
     return sums.size > 0 and bool(np.abs(sums - 1).max() < _OF_CLASSES)
 
 

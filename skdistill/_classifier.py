@@ -460,9 +460,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             Precomputed soft labels, of shape (n_samples, n_classes), instead of a
             teacher; or of shape (n_samples, n_labels) if ``y`` has several labels.
             Without ``y`` and ``classes``, there are several labels if the student
-            learns them, or is None and not all rows sum to 1. The columns correspond to ``classes``, or to the sorted labels of ``y``; those
-            of a data frame may be in any order if they are named by the classes.
-            Searches and cross-validation split it together with ``X``.
+            learns them, or is None and not all rows sum to 1. The columns correspond
+            to ``classes``, or to the sorted labels of ``y``; those of a data frame may
+            be in any order if they are named by the classes. Searches and
+            cross-validation split it together with ``X``.
         X_transfer : array-like or data frame, default=None
             Further rows without labels, of shape (n_unlabeled, n_features). The teacher
             labels them, and the student learns from these soft labels too. If there are

@@ -18,10 +18,12 @@ from skdistill._pickling import LEFT_OUT
 from skdistill._state import may_train_on
 from skdistill._students._student import net_of
 from skdistill._targets._answer import Answer
+from skdistill._targets._counts import Counts
 from skdistill._targets._numbers import Numbers
 from skdistill._targets._quantiles import Quantiles, check_levels
 from skdistill._training._prediction import outputs_of
 from skdistill._transfer._question import METHODS
+from skdistill.losses import PoissonLoss
 from skdistill.utils._params import check_params
 from skdistill.utils._validation import all_fitted
 
@@ -73,13 +75,16 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         these are not all that the teacher reads, as in :class:`DistilledClassifier`.
     loss : str, callable or list of (loss, weight), default="squared_error"
         The loss of the first term: "squared_error", "absolute_error", "huber",
-        "teacher_bounded", an object of :mod:`skdistill.losses` with parameters, or a
-        function of your own. A function is called with the student's and the teacher's
-        scaled predictions, tensors of shape (n_rows, n_targets), and returns a tensor
-        of shape (). It also gets the keywords ``y``, ``sample_weight`` and ``epoch``
-        (counted from 0) if it has parameters with these names. A list is a weighted
-        sum. The default student has the same loss in the second term if it is
-        "absolute_error" or "huber", and otherwise the squared error.
+        "poisson", "teacher_bounded", an object of :mod:`skdistill.losses` with
+        parameters, or a function of your own. A function is called with the student's
+        and the teacher's scaled predictions, tensors of shape (n_rows, n_targets), and
+        returns a tensor of shape (). It also gets the keywords ``y``, ``sample_weight``
+        and ``epoch`` (counted from 0) if it has parameters with these names. A list is
+        a weighted sum. The default student has the same loss in the second term if it
+        is "absolute_error", "huber" or "poisson", and otherwise the squared error.
+        "poisson" is for targets that are not negative, such as counts: the student
+        learns the logarithm of their mean, and predicts positive numbers. No other loss
+        can be added to it, and ``score`` is R2 still.
     feature_loss : str, callable, list of (loss, weight) or None, default=None
         A further term on hidden features: "hint", "cosine", "cka", "vid", an object, or
         a function of your own, as in :class:`DistilledClassifier`.
@@ -153,6 +158,10 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         The number of targets.
     y_mean_, y_scale_ : ndarray of shape (n_outputs_,)
         What the student's scaled targets of 0 stand for, and their differences of 1.
+        With the loss "poisson", 0 and the means of the targets.
+    link_ : {"identity", "log"}
+        What the student's module returns of a scaled prediction: with the loss
+        "poisson", its logarithm.
     y_bounds_ : tuple of two ndarray of shape (n_outputs_,), or None
         The smallest and the largest predictions; see ``extrapolation``.
     n_features_in_ : int
@@ -444,9 +453,20 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
     def _target(self, *, learned: bool = False) -> Numbers:
         if learned:
             return self._numbers
+        if _takes_logs(self.loss):
+            if self.quantiles is not None:
+                raise ValueError(
+                    "quantiles have a loss of their own: set loss='squared_error', or "
+                    "quantiles=None"
+                )
+            return Counts(self.extrapolation)
         if self.quantiles is None:
             return Numbers(self.extrapolation)
         return Quantiles(self.extrapolation, levels=check_levels(self.quantiles))
+
+    @property
+    def link_(self) -> str:
+        return self._numbers.link
 
     def _learn(
         self, answer: Answer, y: Any, sample_weight: Any, known: Any
@@ -466,3 +486,19 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         tags.target_tags.required = not all_fitted(self.teacher)
         tags.target_tags.multi_output = True
         return tags
+
+
+def _takes_logs(loss: Any) -> bool:
+    """Tell whether a loss compares logarithms; a ValueError if a part of it does."""
+    parts = loss if isinstance(loss, list) else [(loss, 1.0)]
+    losses = [part[0] if isinstance(part, list | tuple) else part for part in parts]
+    logs = [
+        isinstance(one, PoissonLoss) or (isinstance(one, str) and one == "poisson")
+        for one in losses
+    ]
+    if any(logs) and not all(logs):
+        raise ValueError(
+            f"loss={loss!r:.80} compares logarithms by 'poisson', and numbers by "
+            "others: use 'poisson' alone, or leave it out"
+        )
+    return any(logs)

@@ -117,8 +117,13 @@ def learns_labels(student: Any) -> bool:
 
 def _takes_labels(criterion: Any) -> bool:
     """Tell whether a criterion, or its class, compares a logit with each label."""
-    kind = criterion if isinstance(criterion, type) else type(criterion)
-    return issubclass(kind, torch.nn.BCEWithLogitsLoss)
+    return _is_kind(criterion, torch.nn.BCEWithLogitsLoss)
+
+
+def _is_kind(criterion: Any, kind: type) -> bool:
+    """Tell whether a criterion, or a class of them, is of a kind."""
+    own = criterion if isinstance(criterion, type) else type(criterion)
+    return issubclass(own, kind)
 
 
 def takes_tables(student: Any) -> bool:
@@ -168,11 +173,22 @@ def settle_criterion(
 ) -> None:
     """Set the criterion of a net that leaves it open: that of a loss, if it has one.
 
-    That of quantiles is the pinball loss of their levels.
+    That of quantiles is the pinball loss of their levels. Raise a TypeError for a
+    person's own criterion on logarithms if the loss is on numbers, or if it is the
+    other way round.
     """
-    if net.criterion is not None:
-        return
     criterion = getattr(loss, "criterion", None)
+    takes_logs = _is_kind(criterion, torch.nn.PoissonNLLLoss)
+    if net.criterion is not None:
+        if takes_logs != _is_kind(net.criterion, torch.nn.PoissonNLLLoss):
+            raise TypeError(
+                "a student of loss='poisson' returns logarithms, for the criterion "
+                "torch.nn.PoissonNLLLoss, and one of another loss does not: set both, "
+                f"or neither. The criterion is {net.criterion!r:.80}"
+            )
+        return
+    if takes_logs:
+        net.set_params(predict_nonlinearity=torch.exp)
     params = {} if criterion is None else loss.criterion_params()
     if quantiles is not None:
         criterion, params = PinballLoss, {"quantiles": quantiles}

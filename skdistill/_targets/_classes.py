@@ -75,6 +75,7 @@ class Classes:
     measures: ClassVar[bool] = True
     task: ClassVar[str] = "classification"
     losses_for: ClassVar[str] = "classification"  # which losses compare outputs
+    default_loss: ClassVar[str] = "kl"
     given: ClassVar[str] = "teacher_proba"
     dtype: ClassVar[type] = np.float32
 

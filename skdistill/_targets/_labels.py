@@ -72,6 +72,7 @@ class Labels(Numbered):
 
     task: ClassVar[str] = "multilabel"
     losses_for: ClassVar[str] = "classification"
+    default_loss: ClassVar[str] = "kl"
     of_columns: ClassVar[str] = "labels"
     given: ClassVar[str] = "teacher_proba"
     dtype: ClassVar[type] = np.float32

@@ -59,6 +59,8 @@ class Numbers(Numbered):
 
     task: ClassVar[str] = "regression"
     losses_for: ClassVar[str] = "regression"
+    default_loss: ClassVar[str] = "squared_error"
+    link: ClassVar[str] = "identity"  # from predictions to outputs of a net
     of_columns: ClassVar[str] = "targets"
     given: ClassVar[str] = "teacher_pred"
     dtype: ClassVar[type] = np.float64

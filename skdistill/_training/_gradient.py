@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from torch.nn import BCEWithLogitsLoss, CrossEntropyLoss
 
 from skdistill._targets._target import Target
 from skdistill._training._loss import BatchLoss, positive
 from skdistill._training._objective import Objective
-from skdistill.losses import KLLoss, SquaredErrorLoss
+from skdistill.losses import KLLoss, PoissonLoss, SquaredErrorLoss
 from skdistill.losses._logits import MAX_FLOAT32_TEMPERATURE
 
 
@@ -23,8 +23,8 @@ def has_gradient(objective: Objective, net: Any) -> bool:
     if len(objective.loss) != 1:
         return False
     loss, criterion = objective.loss[0].loss, net.criterion_
-    if type(loss) is SquaredErrorLoss:
-        is_stock = type(criterion) is MSELoss and criterion.reduction == "mean"
+    if type(loss) in (SquaredErrorLoss, PoissonLoss):
+        is_stock = type(criterion) is loss.criterion and criterion.reduction == "mean"
         return is_stock or objective.alpha == 1
     if type(loss) is not KLLoss:
         return False

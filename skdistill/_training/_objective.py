@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from skdistill._targets._target import Target
 from skdistill._targets._trust import USUAL
-from skdistill.losses._base import DEFAULT_LOSSES, LOSSES, Loss, as_loss
+from skdistill.losses._base import LOSSES, Loss, as_loss
 from skdistill.utils._params import is_auto
 
 # Numbers that a schedule may give.
@@ -189,9 +190,9 @@ class Objective:
                 )
 
 
-def default_terms(task: str) -> tuple[Term, ...]:
-    """Return the first term of a task, in its default form."""
-    return terms_of("loss", DEFAULT_LOSSES[task], task)
+def default_terms(target: Target) -> tuple[Term, ...]:
+    """Return the first term of what is learned, in its default form."""
+    return terms_of("loss", target.default_loss, target.losses_for)
 
 
 def terms_of(parameter: str, spec: Any, task: str | None = None) -> tuple[Term, ...]:

@@ -281,7 +281,7 @@ def _label(
     seed: int,
 ) -> PseudoLabels:
     """Return the means of nets that learn the labels, and how they did."""
-    labels_alone = Objective(1.0, alpha=0.0, loss=default_terms(own.target.losses_for))
+    labels_alone = Objective(1.0, alpha=0.0, loss=default_terms(own.target))
     draws = np.random.RandomState(seed)
     seeds = draws.randint(2**31 - 1, size=_N_NETS).tolist()
     lessons, held_out = [], []

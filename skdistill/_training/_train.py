@@ -37,7 +37,7 @@ from skdistill._training._nets import (
     plain_layers,
     stacked_outputs,
 )
-from skdistill._training._objective import Objective
+from skdistill._training._objective import Objective, default_terms
 from skdistill._training._prediction import forward
 from skdistill._training._threads import one_thread_if_small
 from skdistill._transfer._transfer_set import TransferSet
@@ -108,7 +108,7 @@ def make_lesson(
     settle(student, left_open)
     settle_criterion(
         net,
-        objective.loss[0].loss if objective.loss else None,
+        (objective.loss or default_terms(rows.target))[0].loss,
         getattr(rows.target, "levels", None),
     )
     settle_epochs(net, n_own, len(rows), left_open.passes)

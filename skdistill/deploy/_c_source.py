@@ -16,7 +16,7 @@ from skdistill.deploy import _c_templates as templates
 from skdistill.deploy._c_names import comment, identifiers, literal
 from skdistill.deploy._c_reading import DATE, LEVEL, NUMBER, UNUSED
 from skdistill.deploy._c_tables import Tables
-from skdistill.deploy._outputs import ClassOutput, Output
+from skdistill.deploy._outputs import ClassOutput, LogOutput, Output
 from skdistill.utils._dates import PARTS
 
 _TYPES = {"f8": "double", "f4": "float", "i1": "int8_t", "i4": "int32_t"}
@@ -321,8 +321,11 @@ class Source:
         """Return the functions from the last layer to what the student says."""
         if isinstance(self.output, ClassOutput):
             return templates.CLASSES
+        is_log = isinstance(self.output, LogOutput)
+        value = "exp((double)out[i])" if is_log else "(double)out[i]"
         bounded = "" if self.output.bounds is None else templates.BOUNDED
-        return templates.NUMBERS.replace("$bounded", bounded)
+        numbers = templates.NUMBERS.replace("$value", value)
+        return numbers.replace("$bounded", bounded)
 
 
 _NOTES = {

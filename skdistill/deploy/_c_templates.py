@@ -367,7 +367,7 @@ int ${p}_predict($row_type *row, double *y)
     if (refused)
         return -refused;
     for (i = 0; i < $n_outputs; i++) {
-        y[i] = (double)out[i] * ${p}_y_scale[i] + ${p}_y_mean[i];$bounded
+        y[i] = $value * ${p}_y_scale[i] + ${p}_y_mean[i];$bounded
     }
     return 0;
 }

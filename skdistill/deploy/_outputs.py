@@ -453,6 +453,48 @@ class NumberOutput:
         return float(np.sqrt((self._scaled(said - y) ** 2).mean()))
 
 
+@dataclass(frozen=True)
+class LogOutput(NumberOutput):
+    """One number, or several, of which a net says the logarithms."""
+
+    measured: ClassVar[str] = "a prediction (relative to itself, or to the mean)"
+    activation: ClassVar[str] = ", with an exponential function at the end"
+
+    def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
+        """Return what the estimator says where its net says ``said``."""
+        with np.errstate(over="ignore"):
+            return super().decoded(np.exp(np.float64(said)))
+
+    def differences(self, said: NDArray[Any], expected: NDArray[Any]) -> NDArray[Any]:
+        """Return the largest relative difference of a number, for each row."""
+        said, expected = (one.reshape(len(one), -1) for one in (said, expected))
+        with np.errstate(invalid="ignore"):  # both may be infinite
+            errors = np.where(said == expected, 0, np.abs(said - expected))
+            return np.asarray((errors / np.maximum(self.scale, expected)).max(axis=1))
+
+    def perceptron(self, n_features: int, **params: Any) -> MLPRegressor:
+        """Return a multilayer perceptron with all fitted attributes."""
+        return super().perceptron(n_features, loss="poisson", **params)
+
+    def last_layer(
+        self, weights: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the weights and biases of its last layer, given those of the net."""
+        return np.ascontiguousarray(weights), bias + np.log(self.scale)
+
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, the outputs and the tensors.
+
+        All but the first compute in double precision.
+        """
+        from onnx import helper
+
+        number = f"{prefix}exp"
+        nodes, outputs, tensors = super().tail(number, prefix)
+        exp = helper.make_node("Exp", [made], [number], name=number)
+        return [exp, *nodes], outputs, tensors
+
+
 Output: TypeAlias = ClassOutput | NumberOutput
 
 
@@ -467,4 +509,5 @@ def output_of(estimator: Any) -> Output:
             "a student of quantiles sorts what its net says, and cannot be exported: "
             "use joblib"
         )
-    return NumberOutput(estimator.y_mean_, estimator.y_scale_, estimator.y_bounds_)
+    kind = LogOutput if estimator.link_ == "log" else NumberOutput
+    return kind(estimator.y_mean_, estimator.y_scale_, estimator.y_bounds_)

@@ -23,6 +23,7 @@ from skdistill.losses._logits import (
 from skdistill.losses._numbers import (
     AbsoluteErrorLoss,
     HuberLoss,
+    PoissonLoss,
     SquaredErrorLoss,
     TeacherBoundedLoss,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "LogitMSELoss",
     "NKDLoss",
     "PKTLoss",
+    "PoissonLoss",
     "RKDLoss",
     "SimilarityLoss",
     "SquaredErrorLoss",

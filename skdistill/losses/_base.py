@@ -70,9 +70,6 @@ LOSSES: dict[str, dict[str, type[Loss]]] = {
     "relation_loss": {},
 }
 
-# What the parameter "loss" is by default.
-DEFAULT_LOSSES = {"classification": "kl", "regression": "squared_error"}
-
 # The keywords that a training passes besides the two sides.
 _OFFERED = {
     "loss": ("y", "temperature", "sample_weight", "epoch"),

@@ -157,6 +157,48 @@ class HuberLoss(_NumberLoss):
         return F.huber_loss(student, teacher, reduction="none", delta=self.delta)
 
 
+class PoissonDeviance(nn.PoissonNLLLoss):
+    """Half the Poisson deviance of targets, a criterion.
+
+    It is that of torch, less its smallest value, so that 0 is best.
+    """
+
+    def forward(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of outputs, the logarithms of predictions, for targets."""
+        losses = outputs.exp() - y * outputs - y + y.xlogy(y)
+        return losses.mean() if self.reduction == "mean" else losses
+
+
+class PoissonLoss(_NumberLoss):
+    r"""Half the Poisson deviance, for numbers that are not negative, such as counts.
+
+    .. math::
+
+        L = \frac{1}{N K} \sum_{i=1}^{N} \sum_{k=1}^{K}
+            t_{ik} \log \frac{t_{ik}}{s_{ik}} - t_{ik} + s_{ik}
+
+    The loss is called with :math:`\log s` and :math:`\log t`. In a training, the unit
+    of a target is its mean.
+
+    References
+    ----------
+    .. [1] P. McCullagh, J. A. Nelder, "Generalized Linear Models", 2nd edition, 1989.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.losses import PoissonLoss
+    >>> student, teacher = torch.tensor([[1.0], [2.0]]), torch.tensor([[1.0], [4.0]])
+    >>> PoissonLoss()(student.log(), teacher.log())
+    tensor(0.3863)
+    """
+
+    criterion = PoissonDeviance
+
+    def _errors(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return PoissonDeviance(reduction="none")(student, teacher.exp())
+
+
 class TeacherBoundedLoss(_NumberLoss):
     r"""Squared error to the labels, where the student is worse than the teacher.
 
@@ -241,5 +283,6 @@ LOSSES["loss"] |= {
     "squared_error": SquaredErrorLoss,
     "absolute_error": AbsoluteErrorLoss,
     "huber": HuberLoss,
+    "poisson": PoissonLoss,
     "teacher_bounded": TeacherBoundedLoss,
 }

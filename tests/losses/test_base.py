@@ -27,6 +27,7 @@ from skdistill.losses import (
     LogitMSELoss,
     NKDLoss,
     PKTLoss,
+    PoissonLoss,
     RKDLoss,
     SimilarityLoss,
     SquaredErrorLoss,
@@ -54,6 +55,7 @@ OBJECTS = [
     SquaredErrorLoss(),
     AbsoluteErrorLoss(),
     HuberLoss(0.5),
+    PoissonLoss(),
     TeacherBoundedLoss(0.5),
     HintLoss(),
     CosineLoss(),
@@ -97,7 +99,8 @@ def learned(loss, width=5, teacher_width=5, dtype=torch.float64):
 NAMES = {
     "loss": [
         *("kl", "logit_mse", "dkd", "dist", "nkd", "standardized", "jsd"),
-        *("squared_error", "absolute_error", "huber", "teacher_bounded"),
+        *("squared_error", "absolute_error", "huber", "poisson"),
+        "teacher_bounded",
     ],
     "feature_loss": ["hint", "cosine", "cka", "vid"],
     "relation_loss": ["rkd", "similarity", "pkt", "contrastive"],

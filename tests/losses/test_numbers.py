@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from sklearn.metrics import mean_poisson_deviance
 
 from skdistill.losses import (
     AbsoluteErrorLoss,
     HuberLoss,
+    PoissonLoss,
     SquaredErrorLoss,
     TeacherBoundedLoss,
 )
@@ -29,7 +31,28 @@ def test_unweighted_loss_is_that_of_the_criterion(loss):
     )
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_poisson_loss_is_half_the_deviance_of_scikit_learn():
+    student, teacher, _, weight = batch()
+    said, t = (part.detach().exp().flatten() for part in (student, teacher))
+    by_number = weight.repeat_interleave(2)
+    expected = mean_poisson_deviance(t, said, sample_weight=by_number)
+    found = PoissonLoss()(student, teacher, sample_weight=weight).item()
+    assert_allclose(2 * found, expected, rtol=1e-6)
+
+
+def test_criterion_of_the_poisson_loss_is_0_at_best():
+    _, _, y, _ = batch()
+    y = y.abs()
+    y[0] = 0
+    criterion = PoissonLoss.criterion()
+    assert criterion(y.clamp(min=1e-12).log(), y).item() == pytest.approx(0, abs=1e-6)
+    each = PoissonLoss.criterion(reduction="none")(y, y)
+    assert_allclose(each.mean().item(), criterion(y, y).item())
+    torch_s = torch.nn.PoissonNLLLoss(reduction="none")
+    assert_allclose((each - torch_s(y, y)).numpy(), y.xlogy(y) - y, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [*LOSSES, PoissonLoss()], ids=repr)
 def test_weights_replace_the_mean_over_rows(loss):
     student, teacher, _, weight = batch()
     alone = [loss(student[[i]], teacher[[i]]).item() for i in range(6)]
@@ -38,7 +61,7 @@ def test_weights_replace_the_mean_over_rows(loss):
     assert loss(student, teacher, sample_weight=0 * weight) == 0
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("loss", [*LOSSES, PoissonLoss()], ids=repr)
 def test_no_gradient_flows_into_the_teacher(loss):
     student, teacher, _, _ = batch()
     teacher.requires_grad_()

@@ -1,0 +1,138 @@
+"""Numbers that are not negative, such as counts: what a Poisson loss learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlogy
+
+from skdistill._targets._answer import Answer
+from skdistill._targets._numbers import Numbers
+from skdistill._targets._trust import gaussian_trust
+
+# Smaller predictions of a teacher, as shares of the mean, count as this one: the
+# leaves of a tree may predict 0, which has no logarithm.
+_SMALLEST = np.float32(1e-6)
+
+
+@dataclass(frozen=True)
+class Counts(Numbers):
+    """Numbers from 0 on, whose logarithm a student learns. See :class:`Numbers`.
+
+    Each target is divided by its mean, so that nothing depends on units. A soft target
+    is the logarithm of what a teacher predicts, an output of a student that of its
+    prediction, and a hard target is the number itself. The loss is half the Poisson
+    deviance.
+    """
+
+    default_loss: ClassVar[str] = "poisson"
+    link: ClassVar[str] = "log"
+
+    def check_y(self, y: Any, X: Any) -> NDArray[np.float64]:
+        """Return targets from 0 on, a row for each of ``X``."""
+        y = super().check_y(y, X)
+        _check_not_negative(y, "targets y")
+        return y
+
+    def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
+        """Return what :meth:`ask` returned, checked."""
+        answer = super().checked(said, teacher, n_rows)
+        what = f"predictions, and so does its teacher, here {type(teacher).__name__},"
+        _check_not_negative(answer.values, what)
+        return answer
+
+    def from_given(
+        self, teacher_pred: ArrayLike, X: Any, y: Any, known: Any = None
+    ) -> Answer:
+        """Return precomputed predictions, checked."""
+        answer = super().from_given(teacher_pred, X, y, known)
+        _check_not_negative(answer.values, "teacher_pred")
+        return answer
+
+    def learned(
+        self, values: NDArray[Any], y: NDArray[Any] | None, weight: Any
+    ) -> Numbers:
+        """Return the target with the means of what a student learns."""
+        found = super().learned(values, y, weight)
+        mean, bounds = found.location, found.bounds
+        if bounds is not None:
+            bounds = bounds[0].clip(min=0), bounds[1]
+        scale = np.where(mean > 0, mean, 1.0)
+        return replace(found, location=0 * mean, scale=scale, bounds=bounds)
+
+    def soft(self, answer: Answer) -> NDArray[np.float32]:
+        """Return the soft targets: logarithms, of shape (n_samples, n_targets)."""
+        return np.log(np.maximum(super().soft(answer), _SMALLEST))
+
+    def hard(
+        self, soft: NDArray[np.float32], y: NDArray[Any] | None
+    ) -> NDArray[np.float32]:
+        """Return the hard targets; those of rows without any are the teacher's."""
+        return super().hard(np.exp(soft), y)
+
+    def trust(self, soft: Any, nets: Any, hard: Any, weight: Any) -> float:
+        """Return the share of the teacher in its best mixture with nets.
+
+        Errors are relative to the standard deviation of a count, the root of its mean,
+        as in a quadratic approximation of the deviance.
+        """
+        teacher = np.exp(soft)
+        deviation = np.sqrt(np.maximum((teacher + nets) / 2, _SMALLEST))
+        of_teacher, of_nets = ((one - hard) / deviation for one in (teacher, nets))
+        return gaussian_trust(of_teacher, of_nets, weight)
+
+    def most_trust(
+        self, nets: Any, hard: Any, weight: Any, soft_extra: Any, nets_extra: Any
+    ) -> float:
+        """Return a bound of the trust in a teacher of which no honest row is known."""
+        said = np.exp(soft_extra)
+        return super().most_trust(nets, hard, weight, said, nets_extra)
+
+    def warn_if_uninformative(
+        self, soft: Any, hard: Any, weight: Any, **how: bool
+    ) -> None:
+        """Warn about a teacher that is no better than the mean."""
+        super().warn_if_uninformative(np.exp(soft), hard, weight, **how)
+
+    def slope(self, n_outputs: int) -> float:
+        """Return the factor of the gradient of :meth:`deviance`."""
+        return 1 / n_outputs
+
+    def mean(self, outputs: Any) -> Any:
+        """Return the numbers that outputs stand for."""
+        return outputs.exp()
+
+    def deviance(self, outputs: Any, target: Any) -> Any:
+        """Return half the deviance of each target, divided by their number."""
+        known = target.xlogy(target) - target
+        return (outputs.exp() - target * outputs + known) / len(outputs)
+
+    def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the scaled numbers that outputs, or soft targets, stand for."""
+        with np.errstate(over="ignore"):
+            return np.exp(outputs).astype(np.float32)
+
+    def losses(
+        self, said: NDArray[np.float32], hard: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return the loss of each row of what nets say."""
+        mean, y = np.maximum(said, _SMALLEST).astype(np.float64), hard.astype(float)
+        losses: NDArray[np.float64] = (xlogy(y, y / mean) - y + mean).mean(axis=1)
+        return losses
+
+    def decode(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what ``predict`` returns."""
+        with np.errstate(over="ignore"):
+            return super().decode(np.exp(outputs))
+
+
+def _check_not_negative(values: NDArray[Any], what: str) -> None:
+    if values.min(initial=0) < 0:
+        raise ValueError(
+            f"loss='poisson' takes {what} from 0 on, got {values.min():.3g}. Use "
+            "loss='squared_error', or a teacher of counts, such as "
+            "HistGradientBoostingRegressor(loss='poisson')"
+        )

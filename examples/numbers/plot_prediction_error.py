@@ -2,9 +2,8 @@
 A student's predictions against its teacher's
 =============================================
 
-scikit-learn's display of prediction errors also compares a student with its teacher. A
-point is a patient that neither has seen; on the line, both predict the same progress of
-diabetes.
+How close is a student of numbers to what happens, and how close to its teacher? A point
+is a patient that neither has seen, and the line is where both sides are the same.
 """
 
 # %%
@@ -19,6 +18,7 @@ from sklearn.metrics import PredictionErrorDisplay
 from sklearn.model_selection import train_test_split
 
 from skdistill import DistilledRegressor
+from skdistill.inspection import PredictionDisplay
 
 X, y = load_diabetes(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=100, random_state=0)
@@ -36,13 +36,10 @@ print(f"alpha, as it was measured: {student.alpha_:.2f}")
 # of the forest.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
-predicted = student.predict(X_test)
-for ax, of, name in (
-    (left, y_test, "true progress"),
-    (right, forest.predict(X_test), "prediction of the forest"),
-):
-    PredictionErrorDisplay.from_predictions(
-        of, predicted, kind="actual_vs_predicted", ax=ax
-    )
-    ax.set(xlabel="prediction of the student", ylabel=name)
+PredictionErrorDisplay.from_estimator(
+    student, X_test, y_test, kind="actual_vs_predicted", ax=left
+)
+left.set(xlabel="student's prediction", ylabel="true progress")
+display = PredictionDisplay.from_estimator(student, X_test, ax=right)
+print(display.alt_text)
 fig.show()

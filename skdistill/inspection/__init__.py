@@ -12,6 +12,7 @@ from skdistill.inspection._comparison import Comparison
 from skdistill.inspection._comparison_display import ComparisonDisplay
 from skdistill.inspection._fidelity import FidelityDisplay
 from skdistill.inspection._pareto import ParetoDisplay
+from skdistill.inspection._predictions import PredictionDisplay
 from skdistill.inspection._temperature_alpha import TemperatureAlphaDisplay
 from skdistill.inspection._training import TrainingDisplay
 
@@ -20,6 +21,7 @@ __all__ = [
     "ComparisonDisplay",
     "FidelityDisplay",
     "ParetoDisplay",
+    "PredictionDisplay",
     "TemperatureAlphaDisplay",
     "TrainingDisplay",
     "compare",

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-from skdistill._pickling import LeftOut
 from skdistill.inspection._display import (
     BLUE,
     GRAY,
@@ -18,11 +17,8 @@ from skdistill.inspection._display import (
     check_option,
     legend_above,
 )
-from skdistill.inspection._models import names_of_columns
-from skdistill.metrics import agreement, kl_to_teacher
-from skdistill.metrics._scorer import proba_of_both
-from skdistill.utils._unwrap import unwrapped
-from skdistill.utils._validation import all_fitted
+from skdistill.inspection._models import said_by_both
+from skdistill.metrics import kl_to_teacher
 
 _KINDS = ("probability", "agreement")
 
@@ -30,6 +26,8 @@ _KINDS = ("probability", "agreement")
 @dataclass(eq=False, repr=False, kw_only=True)
 class FidelityDisplay(Display):
     """Show how close the probabilities of a student are to those of its teacher.
+
+    Of several labels a row, each is shown as a row of two classes.
 
     Make it with :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -39,6 +37,8 @@ class FidelityDisplay(Display):
         The probabilities of the teacher.
     student_proba : ndarray of shape (n_samples, n_classes)
         The probabilities of the student, with the columns in the same order.
+    multilabel : bool, default=False
+        Whether the columns are several labels, each of which holds or not.
 
     Attributes
     ----------
@@ -51,6 +51,7 @@ class FidelityDisplay(Display):
     --------
     skdistill.metrics.agreement : The share of rows with the same prediction.
     skdistill.metrics.kl_to_teacher : The divergence of the probabilities.
+    PredictionDisplay : Does the same for numbers.
 
     Examples
     --------
@@ -69,6 +70,7 @@ class FidelityDisplay(Display):
 
     teacher_proba: NDArray[Any]
     student_proba: NDArray[Any]
+    multilabel: bool = False
 
     @classmethod
     def from_estimator(
@@ -103,22 +105,22 @@ class FidelityDisplay(Display):
 
         Raises
         ------
+        TypeError
+            If ``estimator`` is a regressor.
         ValueError
             If ``teacher`` is None and ``estimator`` has no teacher, for example because
             it was loaded from a file.
         """
-        asked = {}
-        if teacher is None:
-            before, estimator = unwrapped(estimator)
-            for _, step in before:
-                X = step.transform(X)
-            teacher = _teacher_of(estimator)
-            asked = {
-                "classes": names_of_columns(estimator),
-                "teacher_weights": estimator.teacher_weights,
-            }
-        teacher_proba, student_proba = proba_of_both(teacher, estimator, X, **asked)
-        display = cls(teacher_proba=teacher_proba, student_proba=student_proba)
+        task, teacher_proba, student_proba = said_by_both(estimator, X, teacher)
+        if task == "regression":
+            raise TypeError(
+                "FidelityDisplay shows probabilities: use PredictionDisplay for numbers"
+            )
+        display = cls(
+            teacher_proba=teacher_proba,
+            student_proba=student_proba,
+            multilabel=task == "multilabel",
+        )
         return display.plot(ax, kind=kind, n_bins=n_bins)
 
     @classmethod
@@ -127,6 +129,7 @@ class FidelityDisplay(Display):
         teacher_proba: ArrayLike,
         student_proba: ArrayLike,
         *,
+        multilabel: bool = False,
         kind: str = "probability",
         n_bins: int = 10,
         ax: Any = None,
@@ -139,6 +142,8 @@ class FidelityDisplay(Display):
             The probabilities of the teacher.
         student_proba : array-like of shape (n_samples, n_classes)
             The probabilities of the student, with the columns in the same order.
+        multilabel : bool, default=False
+            Whether the columns are several labels, each of which holds or not.
         kind, n_bins, ax
             See :meth:`plot`.
 
@@ -152,10 +157,12 @@ class FidelityDisplay(Display):
         ValueError
             If the two have different shapes, or are not probabilities.
         """
-        kl_to_teacher(teacher_proba, student_proba)  # it checks them
+        # It checks them.
+        kl_to_teacher(teacher_proba, student_proba, multilabel=multilabel)
         display = cls(
             teacher_proba=np.asarray(teacher_proba, dtype=np.float64),
             student_proba=np.asarray(student_proba, dtype=np.float64),
+            multilabel=multilabel,
         )
         return display.plot(ax, kind=kind, n_bins=n_bins)
 
@@ -199,21 +206,33 @@ class FidelityDisplay(Display):
     @property
     def alt_text(self) -> str:
         """A description for those who cannot see the picture."""
-        divergence = kl_to_teacher(self.teacher_proba, self.student_proba)
-        share = agreement(self.teacher_proba, self.student_proba)
+        divergence = kl_to_teacher(
+            self.teacher_proba, self.student_proba, multilabel=self.multilabel
+        )
+        what = "labels of rows" if self.multilabel else "rows"
         return (
-            f"Teacher and student predict the same class for {100 * share:.1f} % of "
-            f"{len(self._agrees):,} rows. The mean Kullback-Leibler divergence is "
-            f"{divergence:.3g}."
+            f"Teacher and student predict the same class for "
+            f"{100 * self._agrees.mean():.1f} % of {len(self._agrees):,} {what}. The "
+            f"mean Kullback-Leibler divergence is {divergence:.3g}."
         )
 
     @property
+    def _both(self) -> list[NDArray[Any]]:
+        """What teacher and student say, with a row for each choice of a class."""
+        both = [self.teacher_proba, self.student_proba]
+        if not self.multilabel:
+            return both
+        return [np.stack([1 - p.ravel(), p.ravel()], axis=1) for p in both]
+
+    @property
     def _agrees(self) -> NDArray[np.bool_]:
-        return self.teacher_proba.argmax(axis=1) == self.student_proba.argmax(axis=1)
+        teacher, student = self._both
+        return np.asarray(teacher.argmax(axis=1) == student.argmax(axis=1))
 
     def _draw_probability(self, ax: Any) -> None:
-        predicted = np.arange(len(self._agrees)), self.teacher_proba.argmax(axis=1)
-        x, y = self.teacher_proba[predicted], self.student_proba[predicted]
+        teacher, student = self._both
+        predicted = np.arange(len(teacher)), teacher.argmax(axis=1)
+        x, y = teacher[predicted], student[predicted]
         ax.axline((0, 0), slope=1, color=GRAY, linewidth=1, zorder=0)
         looks = (
             (True, "student agrees", BLUE, "o", 0.3),
@@ -239,8 +258,8 @@ class FidelityDisplay(Display):
         )
 
     def _draw_agreement(self, ax: Any, n_bins: int) -> None:
-        confidence = self.teacher_proba.max(axis=1)
-        lowest = 1 / self.teacher_proba.shape[1]
+        teacher, _ = self._both
+        confidence, lowest = teacher.max(axis=1), 1 / teacher.shape[1]
         edges = np.linspace(lowest, 1, n_bins + 1)
         bins = np.digitize(confidence, edges[1:-1])
         counts = np.bincount(bins, minlength=n_bins)
@@ -259,17 +278,3 @@ class FidelityDisplay(Display):
         look = {"color": BLUE, "marker": "o", "capsize": 3}
         ax.errorbar(centers[there], share, errors, label="student agrees", **look)
         ax.set(xlim=(lowest, 1), ylim=(0, 1.05), ylabel="share of rows")
-
-
-def _teacher_of(estimator: Any) -> Any:
-    """Return the fitted teacher of a DistilledClassifier."""
-    teacher = getattr(estimator, "teacher", None)
-    if not isinstance(teacher, LeftOut | None):
-        if all_fitted(teacher):
-            return teacher
-        if hasattr(estimator, "teacher_"):
-            return estimator.teacher_
-    raise ValueError(
-        f"this {type(estimator).__name__} has no fitted teacher to compare with: pass "
-        "teacher="
-    )

@@ -15,14 +15,16 @@ from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
 from skdistill._base import BaseDistiller
+from skdistill._pickling import LeftOut
 from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
 from skdistill._students._student_net import ValidSplit
-from skdistill._targets._target import Target
+from skdistill._targets._target import Target, target_of
 from skdistill._teachers._asking import fit, seeded_clone
+from skdistill.metrics._scorer import OF_BOTH
 from skdistill.utils._params import is_auto
-from skdistill.utils._unwrap import listed
-from skdistill.utils._validation import is_fitted
+from skdistill.utils._unwrap import listed, unwrapped
+from skdistill.utils._validation import all_fitted, is_fitted
 
 # The rows, their labels, and their weights or None.
 Rows = tuple[Any, NDArray[Any], Any]
@@ -35,6 +37,44 @@ _HELD_OUT, _PATIENCE = 0.15, 30
 def names_of_columns(clf: Any) -> Any:
     """Return ``classes`` if the parameter names the columns of fitted teachers."""
     return clf.classes if any(map(is_fitted, listed(clf.teacher))) else None
+
+
+def said_by_both(
+    estimator: Any, X: Any, teacher: Any = None
+) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the task of a student, and what its teacher and it say of rows.
+
+    A teacher that is passed gets the rows as they are. That of the estimator gets what
+    the steps before it make of them.
+    """
+    asked: dict[str, Any] = {}
+    if teacher is None:
+        before, estimator = unwrapped(estimator)
+        for _, step in before:
+            X = step.transform(X)
+        teacher = _teacher_of(estimator)
+        asked["teacher_weights"] = estimator.teacher_weights
+    is_ours = isinstance(estimator, BaseDistiller)
+    target = estimator._target() if is_ours else target_of(teacher)
+    if target.task == "regression":
+        asked["target"] = target
+    if is_ours and target.task == "classification":
+        asked["classes"] = names_of_columns(estimator)
+    return target.task, *OF_BOTH[target.task](teacher, estimator, X, **asked)
+
+
+def _teacher_of(estimator: Any) -> Any:
+    """Return the fitted teacher of a student."""
+    teacher = getattr(estimator, "teacher", None)
+    if not isinstance(teacher, LeftOut | None):
+        if all_fitted(teacher):
+            return teacher
+        if hasattr(estimator, "teacher_"):
+            return estimator.teacher_
+    raise ValueError(
+        f"this {type(estimator).__name__} has no fitted teacher to compare with: pass "
+        "teacher="
+    )
 
 
 def fit_models(

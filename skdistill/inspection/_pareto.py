@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import is_regressor
 from sklearn.metrics import check_scoring
 
-from skdistill._classifier import DistilledClassifier
+from skdistill._base import BaseDistiller
 from skdistill.inspection._display import (
     GRAY,
     MODEL_COLORS,
@@ -94,24 +95,24 @@ class ParetoDisplay(Display):
         groups: Sequence[str] | None = None,
         ax: Any = None,
     ) -> ParetoDisplay:
-        """Score fitted classifiers, and measure what they cost.
+        """Score fitted models, and measure what they cost.
 
         Parameters
         ----------
-        estimators : dict of str to classifier
-            Fitted classifiers by name.
+        estimators : dict of str to estimator
+            Fitted classifiers, or fitted regressors, by name.
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             The rows. Pass rows that no model was fitted on.
         y : array-like of shape (n_samples,)
-            Their labels.
+            Their labels or targets.
         scoring : str or callable, default=None
-            A scorer of scikit-learn. None means the accuracy.
+            A scorer of scikit-learn. None means the accuracy, or R2 of regressors.
         cost : {"bytes", "row_us"}, default="bytes"
             :func:`~skdistill.metrics.size_scorer` or
             :func:`~skdistill.metrics.latency_scorer`.
         groups : sequence of str, default=None
-            The group of each model. None means "student" for a
-            :class:`~skdistill.DistilledClassifier`, "teacher" for what is the fitted
+            The group of each model. None means "student" for one of
+            :mod:`skdistill`, "teacher" for what is the fitted
             teacher of one of these, and "model" for all others.
         ax : matplotlib.axes.Axes, default=None
             See :meth:`plot`.
@@ -128,9 +129,9 @@ class ParetoDisplay(Display):
         """
         check_option("cost", cost, _COSTS)
         cost_scorer, cost_name = _COSTS[cost]
-        scoring = scoring or "accuracy"
-        name = getattr(scoring, "__name__", "score")
         models = list(estimators.values())
+        scoring = scoring or ("r2" if all(map(is_regressor, models)) else "accuracy")
+        name = getattr(scoring, "__name__", "score")
         scores = [check_scoring(model, scoring)(model, X, y) for model in models]
         display = cls(
             scores=np.array(scores),
@@ -253,7 +254,7 @@ def _groups(models: list[Any]) -> list[str]:
     groups = ["model"] * len(models)
     teachers: list[Any] = []
     for i, (_, one) in enumerate(map(unwrapped, models)):
-        if isinstance(one, DistilledClassifier):
+        if isinstance(one, BaseDistiller):
             groups[i] = "student"
             teachers += listed(one.teacher)
     for i, model in enumerate(models):

@@ -43,7 +43,8 @@ class TrainingDisplay(Display):
     ----------
     history : sequence of dicts
         A row for each epoch, as ``history_`` of a
-        :class:`~skdistill.DistilledClassifier`.
+        :class:`~skdistill.DistilledClassifier` or
+        :class:`~skdistill.DistilledRegressor`.
 
     Attributes
     ----------
@@ -80,8 +81,9 @@ class TrainingDisplay(Display):
         Parameters
         ----------
         estimator : estimator
-            A fitted :class:`~skdistill.DistilledClassifier`, also at the end of a
-            pipeline or a search.
+            A fitted :class:`~skdistill.DistilledClassifier` or
+            :class:`~skdistill.DistilledRegressor`, also at the end of a pipeline or a
+            search.
         kind, ax
             See :meth:`plot`.
 
@@ -110,8 +112,18 @@ class TrainingDisplay(Display):
         -------
         display : TrainingDisplay
             The display itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no agreement, as numbers have none.
         """
         check_option("kind", kind, _KINDS)
+        if kind == "agreement" and not self._points("train_agreement"):
+            raise ValueError(
+                "the history has no agreement, which classes and labels have, and "
+                "numbers have not: use kind='loss', or PredictionDisplay"
+            )
         ax = self._start(ax)
         parts, ylabel = _KINDS[kind]
         self.lines_ = {}

@@ -58,7 +58,7 @@ class FidelityScorer:
     ) -> float:
         """Score a fitted estimator; ``y`` is ignored."""
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        of_both, metric = _OF_BOTH[target_of(self.teacher).task], self.metric
+        of_both, metric = OF_BOTH[target_of(self.teacher).task], self.metric
         if isinstance(metric, str):
             metric = _metric(self.teacher, metric)
         return float(metric(*of_both(self.teacher, estimator, X), **weight))
@@ -168,13 +168,13 @@ def _metric(teacher: Any, name: str) -> Callable[..., float]:
 
 
 def numbers_of_both(
-    teacher: Any, estimator: Any, X: Any, **asked: Any
+    teacher: Any, estimator: Any, X: Any, target: Any = None, **asked: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what a teacher and a student, regressors both, predict.
 
-    See :func:`proba_of_both` for the parameters.
+    ``target`` are numbers of a kind; see :func:`proba_of_both` for the others.
     """
-    answer = label(teacher, Question(X, target=Numbers(), **asked))
+    answer = label(teacher, Question(X, target=target or Numbers(), **asked))
     student = np.asarray(estimator.predict(X), np.float64)
     return answer.values.reshape(student.shape), student
 
@@ -235,7 +235,8 @@ def teacher_answer(
     return answer.proba, *target.reconcile(answer.columns, known)
 
 
-_OF_BOTH: dict[str, Callable[..., Any]] = {
+# What a teacher and a student say of rows, by the task.
+OF_BOTH: dict[str, Callable[..., Any]] = {
     "classification": proba_of_both,
     "multilabel": labels_of_both,
     "regression": numbers_of_both,

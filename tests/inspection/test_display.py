@@ -10,6 +10,7 @@ from skdistill.inspection import (
     ComparisonDisplay,
     FidelityDisplay,
     ParetoDisplay,
+    PredictionDisplay,
     TemperatureAlphaDisplay,
     TrainingDisplay,
 )
@@ -19,6 +20,7 @@ DISPLAYS = [
     ComparisonDisplay(comparison=comparison()),
     FidelityDisplay(teacher_proba=np.eye(2), student_proba=np.eye(2)),
     ParetoDisplay(scores=np.array([0.5, 1.0]), costs=np.array([1.0, 2.0])),
+    PredictionDisplay(teacher_pred=np.arange(3.0), student_pred=np.ones(3)),
     TemperatureAlphaDisplay(
         temperatures=[1], alphas=[0, 1], scores=np.array([[0.5, 1.0]]), error=0.1
     ),
@@ -63,7 +65,7 @@ def test_without_matplotlib_an_error_says_how_to_install_it(display, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "display", [DISPLAYS[1], DISPLAYS[4]], ids=["fidelity", "training"]
+    "display", [DISPLAYS[1], DISPLAYS[-1]], ids=["fidelity", "training"]
 )
 def test_unknown_kind(display):
     with pytest.raises(

@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binomtest
+from sklearn.datasets import make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -120,3 +122,32 @@ def test_an_estimator_that_reused_soft_labels_has_no_teacher(net, data):
 def test_what_is_not_probabilities_is_refused():
     with pytest.raises(ValueError, match="must sum to 1"):
         FidelityDisplay.from_predictions(TEACHER * 2, STUDENT)
+
+
+def test_labels_are_shown_as_choices_of_two_classes():
+    teacher, student = np.array([[0.9, 0.2]]), np.array([[0.8, 0.6]])
+    display = FidelityDisplay.from_predictions(teacher, student, multilabel=True)
+    agrees, differs = display.ax_.collections
+    assert_allclose(agrees.get_offsets(), [[0.9, 0.8]])
+    assert_allclose(differs.get_offsets(), [[0.8, 0.4]])
+    assert "50.0 % of 2 labels of rows" in display.alt_text
+    _, curve = display.plot(kind="agreement", n_bins=2).ax_.containers
+    assert_allclose(curve.lines[0].get_xydata(), [[0.875, 0.5]])
+
+
+def test_the_teacher_of_labels_is_found():
+    X, y = make_multilabel_classification(40, 4, n_classes=3, random_state=0)
+    forest = RandomForestClassifier(5, random_state=0).fit(X, y)
+    net = make_student((4,), task="multilabel", max_epochs=1)
+    clf = distilled(forest, net).fit(X, y)
+    for model, teacher in ((clf, None), (forest, forest)):
+        display = FidelityDisplay.from_estimator(model, X, teacher=teacher)
+        assert display.multilabel
+        said = np.stack([proba[:, 1] for proba in forest.predict_proba(X)], axis=1)
+        assert_allclose(display.teacher_proba, said, atol=1e-6)
+
+
+def test_numbers_have_a_display_of_their_own(data):
+    ridge = Ridge().fit(data[0], data[0][:, 0])
+    with pytest.raises(TypeError, match="use PredictionDisplay"):
+        FidelityDisplay.from_estimator(ridge, data[0], teacher=ridge)

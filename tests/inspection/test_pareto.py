@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import Ridge
 from sklearn.metrics import make_scorer, recall_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from skdistill import make_student
+from skdistill import DistilledRegressor, make_student
 from skdistill.inspection import ParetoDisplay
 from skdistill.metrics import size_scorer
 from skdistill.utils import _costs
@@ -100,3 +101,14 @@ def test_candidates_of_a_search(data):
 def test_unknown_cost(models, data):
     with pytest.raises(ValueError, match="one of bytes, row_us, got 'watts'"):
         ParetoDisplay.from_estimators(models, *data, cost="watts")
+
+
+def test_regressors_are_scored_by_r2(data):
+    X, y = data[0], data[0][:, 0]
+    ridge = Ridge(100.0).fit(X, y)
+    net = make_student((4,), task="regression", max_epochs=1)
+    reg = DistilledRegressor(ridge, net, augmenter=None).fit(X, y)
+    display = ParetoDisplay.from_estimators({"ridge": ridge, "net": reg}, X, y)
+    assert_allclose(display.scores, [ridge.score(X, y), reg.score(X, y)])
+    assert display.groups == ["teacher", "student"]
+    assert display.score_name == "r2"

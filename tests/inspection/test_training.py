@@ -56,3 +56,9 @@ def test_epochs_without_a_value_are_left_out():
     history = [{"train_loss": 3.0}, {}, {"train_loss": 2.0}]
     [line] = TrainingDisplay(history=history).plot().lines_.values()
     assert_array_equal(line.get_xydata(), np.array([[1, 3.0], [3, 2.0]]))
+
+
+def test_numbers_have_no_agreement():
+    display = TrainingDisplay(history=[{"train_loss": 1.0}])
+    with pytest.raises(ValueError, match="use kind='loss', or PredictionDisplay"):
+        display.plot(kind="agreement")

@@ -89,7 +89,6 @@ class BaseDistiller(
     student_: Any
     _columns = StudentColumns()
     temperature: Any = 1.0
-    calibrate_teacher: Any = None
 
     def _see(self, y: Any, given: Any = None) -> None:
         """Find out what is learned, if that depends on ``y`` or given soft labels."""

@@ -127,6 +127,11 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         Makes further rows, which the teacher labels. "auto" means :class:`MUNGE`, with
         5 new rows for each of ``X`` and 100,000 at most, if the student accepts tables
         and sets no rows aside. None means no further rows.
+    calibrate_teacher : tuple (X_cal, y_cal) or None, default=None
+        Rows that a fitted teacher has not seen, and their targets: ``alpha="auto"`` is
+        measured on them. The parameter is that of :class:`DistilledClassifier`, but
+        predictions have no temperature, and stay as they are. Without effect with
+        ``quantiles``.
     memory : str, path, joblib.Memory or None, default=None
         A folder in which the teacher's predictions are kept for later processes.
     pickle_teacher : bool, default=False
@@ -190,11 +195,12 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
       fitted on the rows of ``X``: a row is predicted by the trees whose bootstrap
       sample does not contain it.
 
-    With any other fitted teacher, the share is at most 0.7, and at most the squared
-    error of the nets on the rows that they hold out, divided by the mean squared
-    difference of teacher and nets on the made rows: if both are far apart where the
-    nets are known to be good, then it is the teacher that is wrong. So pass the teacher
-    unfitted if it can be fitted twice.
+    If ``calibrate_teacher`` is a pair, its rows are the honest ones. With any other
+    fitted teacher, the share is at most 0.7, and at most the squared error of the nets
+    on the rows that they hold out, divided by the mean squared difference of teacher
+    and nets on the made rows: if both are far apart where the nets are known to be
+    good, then it is the teacher that is wrong. So pass the teacher unfitted if it can
+    be fitted twice, or rows that it has not seen.
 
     With ``student_columns``, the nets read the columns of the student. ``alpha="auto"``
     is then 0.7 times the share of the variance of the teacher's predictions that the
@@ -242,6 +248,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         "quantiles": ["array-like", None],
         "extrapolation": [Interval(Real, 0, None, closed="left"), None],
         "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None, LEFT_OUT],
+        "calibrate_teacher": [tuple, list, None, LEFT_OUT],
         "memory": "no_validation",
         "pickle_teacher": ["boolean"],
         "n_jobs": [Integral, None],
@@ -269,6 +276,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         quantiles: ArrayLike | None = None,
         extrapolation: float | None = 0.1,
         augmenter: Any = "auto",
+        calibrate_teacher: Any = None,
         memory: Any = None,
         pickle_teacher: bool = False,
         n_jobs: int | None = None,
@@ -292,6 +300,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         self.quantiles = quantiles
         self.extrapolation = extrapolation
         self.augmenter = augmenter
+        self.calibrate_teacher = calibrate_teacher
         self.memory = memory
         self.pickle_teacher = pickle_teacher
         self.n_jobs = n_jobs

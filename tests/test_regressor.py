@@ -21,6 +21,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 from skorch import NeuralNetRegressor
 from torch import nn
 
@@ -302,6 +303,34 @@ def test_a_fitted_teacher_far_from_the_nets_is_not_trusted(table):
     with pytest.warns(UserWarning, match="looks worse than nets"):
         assert reg.fit(X, y).alpha_ < 0.1
     assert reg.score(X, y) > 0.8
+
+
+def test_rows_that_a_fitted_teacher_has_not_seen_measure_it(table):
+    X, y = table
+    tree = DecisionTreeRegressor(random_state=0).fit(X[:100], y[:100])
+    reg = distilled(tree, calibrate_teacher=(X[100:150], y[100:150]))
+    with_pair = honest_trust(reg, X[:100], y[:100])
+    assert reg.n_honest_rows_ == 50
+    unfitted = honest_trust(distilled(clone(tree)), X[:100], y[:100])
+    assert with_pair == pytest.approx(unfitted, abs=0.25)
+    expert = LinearRegression().fit(X[150:], y[150:])
+    pair = {"calibrate_teacher": (X[100:150], expert.predict(X[100:150]))}
+    of_expert = distilled(expert, **pair)
+    assert honest_trust(of_expert, X[:100], expert.predict(X[:100])) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ([np.eye(5)], "must be None, 'out_of_fold' or a pair"),
+        ((np.eye(5), [1.0]), "5 rows and 1 labels"),
+        ((np.eye(5), np.eye(5)), "1 numbers for each row, and y has 5"),
+        ("out_of_fold", "calibrate_teacher"),
+    ],
+)
+def test_other_rows_that_measure_a_teacher_are_refused(table, trees, given, problem):
+    with pytest.raises(ValueError, match=problem):
+        distilled(trees, calibrate_teacher=given).fit(*table)
 
 
 def test_rows_never_out_of_bag_are_labeled_by_the_whole_forest(table):

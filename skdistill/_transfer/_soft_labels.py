@@ -161,6 +161,10 @@ def soft_labels(
     True
     """
     target = target_of(teacher, y, columns=classes, proba_clip=proba_clip)
+    if calibrate_teacher is not None and isinstance(target, Numbers):
+        raise ValueError(
+            "calibrate_teacher is about the probabilities of classes: set it to None"
+        )
     if hasattr(X, "__dask_graph__"):
         block = partial(
             soft_labels,

@@ -157,9 +157,10 @@ def _twin(clf: Any, y: NDArray[Any], seed: int) -> Any:
     own = net.callbacks if isinstance(net.callbacks, list) else []
     best = EarlyStopping(patience=_PATIENCE, load_best=True, sink=noop)
     net.callbacks = [*own, best]
-    none = ("teacher", "feature_loss", "relation_loss", "cv", "augmenter")
+    none = ("teacher", "calibrate_teacher", "feature_loss", "relation_loss", "cv")
     twin = clone(clf).set_params(
         **dict.fromkeys(none),
+        augmenter=None,
         student=student,
         student_columns=clf.student_columns,
         alpha=0.0,
@@ -168,8 +169,6 @@ def _twin(clf: Any, y: NDArray[Any], seed: int) -> Any:
         random_state=seed,
         verbose=0,
     )
-    if task != "regression":
-        twin.set_params(calibrate_teacher=None)
     if task == "classification":
         twin.set_params(classes=clf.classes_)
     return twin

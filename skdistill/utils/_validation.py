@@ -115,8 +115,8 @@ def check_source(estimator: Any, given: Any, X_transfer: Any, name: str) -> None
     if calibration == "out_of_fold" or not isinstance(calibration, str | None):
         raise ValueError(
             f"calibrate_teacher needs a teacher, and there is {name} alone: set "
-            f"calibrate_teacher=None, and calibrate {name} before, as "
-            "soft_labels(..., calibrate_teacher=...) does"
+            "calibrate_teacher=None. To calibrate probabilities before, use "
+            "soft_labels(..., calibrate_teacher=...)"
         )
 
 

@@ -127,11 +127,6 @@ def test_teachers_of_different_targets_cannot_be_averaged():
         Numbers().average(answers, np.array([0.5, 0.5]))
 
 
-def test_temperature_is_for_classes():
-    with pytest.raises(ValueError, match="set it to None"):
-        Numbers().calibration(None)
-
-
 def test_teacher_tells_what_it_can_be_asked():
     assert isinstance(target_of(LinearRegression()), Numbers)
     assert isinstance(target_of([LinearRegression()] * 2), Numbers)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbers import Numbers
+from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._warnings import warn
 
 # A teacher is suspicious if so many of the targets more, or fewer, than they should be
@@ -52,9 +53,19 @@ class Quantiles(Numbers):
 
     def ask(self, teacher: Any, X: Any) -> Any:
         """Return the quantiles that a fitted teacher predicts, if it takes levels."""
-        if "quantiles" in inspect.signature(teacher.predict).parameters:
-            return teacher.predict(X, quantiles=list(self.levels))
-        return teacher.predict(X)
+        before, last = unwrapped(teacher)
+        if "quantiles" not in inspect.signature(last.predict).parameters:
+            return teacher.predict(X)
+        for _, step in before:  # searches do not pass levels on
+            X = step.transform(X)
+        return last.predict(X, quantiles=list(self.levels))
+
+    def out_of_bag(self, forest: Any) -> Any:
+        """Raise a ValueError: a forest has no out-of-bag quantiles."""
+        raise ValueError(
+            f"teacher {type(forest).__name__} has out-of-bag predictions of the mean, "
+            "and none of quantiles: use soft_labels='out_of_fold' or 'in_sample'"
+        )
 
     def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:
         """Return the answers of a teacher for each quantile side by side.

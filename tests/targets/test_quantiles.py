@@ -7,8 +7,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, QuantileRegressor
 from sklearn.metrics import d2_pinball_score, mean_pinball_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skdistill import DistilledRegressor, make_student
 from skdistill._students._pinball import PinballLoss
@@ -116,6 +120,31 @@ def test_criterion_agrees_with_scikit_learn():
     assert_allclose(found, np.mean(expected))
     loss.reduction = "none"
     assert_allclose(loss(torch.tensor(outputs), tiled).mean(dim=0), expected)
+
+
+@pytest.mark.parametrize("kind", ["pipeline", "search", "frozen pipeline"])
+def test_levels_reach_a_forest_inside(kind, rows):
+    forest = QuantileForest(5, min_samples_leaf=20, random_state=0)
+    wrapped = {
+        "pipeline": make_pipeline(StandardScaler(), forest),
+        "search": GridSearchCV(forest, {"max_depth": [3]}, cv=2),
+        "frozen pipeline": FrozenEstimator(
+            make_pipeline(StandardScaler(), forest).fit(*rows)
+        ),
+    }
+    inside, X = wrapped[kind], rows[0]
+    inside = inside if kind == "frozen pipeline" else inside.fit(*rows)
+    said = Quantiles(levels=tuple(LEVELS)).ask(inside, X)
+    assert said.shape == (400, 3)
+    last = inside.best_estimator_ if kind == "search" else inside[-1]
+    scaled = X if kind == "search" else inside[0].transform(X)
+    assert_allclose(said, last.predict(scaled, quantiles=LEVELS))
+
+
+def test_a_forest_has_no_out_of_bag_quantiles(rows):
+    reg = distilled(QuantileForest(5, random_state=0), soft_labels="out_of_bag")
+    with pytest.raises(ValueError, match="use soft_labels='out_of_fold'"):
+        reg.fit(*rows)
 
 
 def test_outputs_that_cross_are_sorted():

@@ -104,7 +104,9 @@ def test_default_student_learns_what_a_smooth_function_is(table):
     assert reg.predict(X).dtype == np.float64
 
 
-@pytest.mark.parametrize(("scale", "offset"), [(2.0**30, 0), (1e9, 1e6), (1e-9, 1)])
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(2.0**30, 0), (1e9, 1e6), (1e-9, 1), (1e-200, 0)]
+)
 def test_nothing_depends_on_the_unit_of_the_targets(table, scale, offset):
     X, y = table
     teacher = KNeighborsRegressor()

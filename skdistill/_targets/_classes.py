@@ -158,7 +158,7 @@ class Classes:
         elif not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
             problem = f"must be a classifier, got {teacher!r:.80}"
         elif isinstance(teacher, BaseEstimator) and is_regressor(teacher):
-            problem = f"{name} is a regressor; a teacher is a classifier"
+            problem = f"{name} is a regressor; use DistilledRegressor"
         elif not has_proba and (is_fitted(teacher) or not may_have_later):
             way_out = "wrap it in sklearn.calibration.CalibratedClassifierCV"
             if getattr(teacher, "voting", None) == "hard":

@@ -34,14 +34,13 @@ class Counts(Numbers):
     def check_y(self, y: Any, X: Any) -> NDArray[np.float64]:
         """Return targets from 0 on, a row for each of ``X``."""
         y = super().check_y(y, X)
-        _check_not_negative(y, "targets y")
+        _check_not_negative(y, "y")
         return y
 
     def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
         """Return what :meth:`ask` returned, checked."""
         answer = super().checked(said, teacher, n_rows)
-        what = f"predictions, and so does its teacher, here {type(teacher).__name__},"
-        _check_not_negative(answer.values, what)
+        _check_not_negative(answer.values, f"teacher {type(teacher).__name__}")
         return answer
 
     def from_given(
@@ -129,10 +128,10 @@ class Counts(Numbers):
             return super().decode(np.exp(outputs))
 
 
-def _check_not_negative(values: NDArray[Any], what: str) -> None:
+def _check_not_negative(values: NDArray[Any], name: str) -> None:
     if values.min(initial=0) < 0:
         raise ValueError(
-            f"loss='poisson' takes {what} from 0 on, got {values.min():.3g}. Use "
-            "loss='squared_error', or a teacher of counts, such as "
-            "HistGradientBoostingRegressor(loss='poisson')"
+            f"{name} has the value {values.min():.3g}, and loss='poisson' is for "
+            "numbers from 0 on: use loss='squared_error', or a teacher of counts, such "
+            "as HistGradientBoostingRegressor(loss='poisson')"
         )

@@ -198,10 +198,13 @@ class Numbers(Numbered):
             y, weight = None if y is None else y[counts], weight[counts]
         own = values if y is None else y.reshape(len(y), -1)
         weight = None if y is None else weight
-        location = np.average(own, axis=0, weights=weight)
-        scale = np.sqrt(np.average((own - location) ** 2, axis=0, weights=weight))
         largest = np.abs(own).max(axis=0)
-        scale = np.where(scale > _ROUNDING * largest, scale, 1.0)
+        largest = np.where(largest > 0, largest, 1.0)
+        share = own / largest  # squares of very large or small numbers have no place
+        mean = np.average(share, axis=0, weights=weight)
+        spread = np.sqrt(np.average((share - mean) ** 2, axis=0, weights=weight))
+        location = mean * largest
+        scale = np.where(spread > _ROUNDING, spread * largest, 1.0)
         low, high = (
             edge([edge(part, axis=0) for part in (own, values)], axis=0)
             for edge in (np.min, np.max)
@@ -356,6 +359,9 @@ def _as_answer(said: Any, n_rows: int, name: str) -> Answer:
             "n_targets)"
         )
     values = values.reshape(n_rows, -1).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} gives NaN or infinity")
+    if n_bad := (~np.isfinite(values)).any(axis=1).sum():
+        raise ValueError(
+            f"{name} gives NaN or infinity for {n_bad} of {n_rows} rows: leave these "
+            "rows out, or use another teacher"
+        )
     return Answer(values, np.arange(values.shape[1]))

@@ -145,7 +145,7 @@ def test_leaves_of_zeros_teach_and_negative_predictions_do_not(table):
         lambda: distilled(LinearRegression().fit(X, y)).fit(X),
         lambda: distilled(KNeighborsRegressor()).fit(X, y - 1),
     ):
-        with pytest.raises(ValueError, match="from 0 on, got -"):
+        with pytest.raises(ValueError, match="is for numbers from 0 on: use"):
             fit()
 
 

@@ -139,7 +139,7 @@ def test_teacher_is_refused_with_a_way_out(kind, call):
 @pytest.mark.parametrize("fitted", [False, True])
 def test_a_regressor_is_no_teacher_of_classes(fitted):
     teacher = LinearRegression().fit(X, y) if fitted else LinearRegression()
-    with pytest.raises(TypeError, match="is a regressor; a teacher is a classifier"):
+    with pytest.raises(TypeError, match="is a regressor; use DistilledRegressor"):
         by_estimator(teacher, X, y)
 
 

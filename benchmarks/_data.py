@@ -15,6 +15,7 @@ import pandas as pd
 from sklearn.datasets import (
     fetch_openml,
     load_breast_cancer,
+    load_diabetes,
     load_digits,
     load_iris,
     load_wine,
@@ -33,22 +34,21 @@ OPENML = {
 }
 # These are read from a folder alone.
 FOLDER_ONLY = ["flights_late", "marketing", "sqf", "texture"]
-# No choice has seen these.
-QUARTERS = [
-    f"{name}_quarters"
-    for name in (
-        "airfoil",
-        "california",
-        "elevators",
-        "energy",
-        "kin40k",
-        "parkinsons",
-        "pol",
-        "protein",
-        "pumadyn32nm",
-        "wine_quality",
-    )
+# Tables of numbers.
+NUMBERS = [
+    "airfoil",
+    "california",
+    "elevators",
+    "energy",
+    "kin40k",
+    "parkinsons",
+    "pol",
+    "protein",
+    "pumadyn32nm",
+    "wine_quality",
 ]
+# No choice has seen these.
+QUARTERS = [f"{name}_quarters" for name in NUMBERS]
 BUNDLED = {
     "breast_cancer": load_breast_cancer,
     "digits": load_digits,
@@ -74,13 +74,30 @@ def load(name):
     return _from_openml(name)
 
 
+def load_numbers(name):
+    """Return X and y, numbers; rows without all values of y are left out."""
+    if name == "diabetes":
+        return load_diabetes(return_X_y=True)
+    X, y = from_file(f"reg_{name}")
+    known = np.isfinite(y.reshape(len(y), -1)).all(axis=1)
+    return X[known], y[known]
+
+
+def from_file(name):
+    """Return X and y of a file of the folder."""
+    folder = os.environ.get("SKDISTILL_DATA")
+    if folder is None:
+        raise SystemExit(f"{name} is in no OpenML: set SKDISTILL_DATA to its folder")
+    with np.load(Path(folder) / f"{name}.npz") as data:
+        return data["X"], data["y"]
+
+
 def _from_folder(name, folder):
     if name == "adult_frame":
         frame = pd.read_csv(folder / "adult.csv.gz")
         return frame.drop(columns="income"), frame["income"].to_numpy(str)
     if name in QUARTERS:
-        with np.load(folder / f"reg_{name.removesuffix('_quarters')}.npz") as data:
-            X, y = data["X"], data["y"]
+        X, y = load_numbers(name.removesuffix("_quarters"))
         return X, np.searchsorted(np.quantile(y, [0.25, 0.5, 0.75]), y).astype(str)
     with np.load(folder / f"{name}.npz") as data:
         return data["X"], data["classes"][data["y"]]

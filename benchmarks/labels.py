@@ -13,14 +13,13 @@ file multilabel_birds.npz (X, y). The others are made by scikit-learn's
 ``make_multilabel_classification``, with 8 labels (2,000 rows) and with 20 (1,000).
 """
 
-import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _data import from_file
+from _measures import HONEST, costs, one_row, seeded, size, timed
 from _report import argument_parser, report, spread
-from quality import HONEST, one_row, size, timed
 from sklearn.base import clone
 from sklearn.datasets import make_multilabel_classification
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
@@ -75,20 +74,14 @@ def load(name, seed):
         return make_multilabel_classification(
             n_rows, n_classes=n_labels, n_labels=often, random_state=seed
         )
-    folder = os.environ.get("SKDISTILL_DATA")
-    if folder is None:
-        raise SystemExit(f"{name} is no data set of a package: set SKDISTILL_DATA")
-    with np.load(Path(folder) / f"multilabel_{name}.npz") as data:
-        return data["X"], data["y"]
+    return from_file(f"multilabel_{name}")
 
 
 def run(data, teacher_name, seed):
     """Yield a record of metrics for each model of one split."""
     rows = train_test_split(*load(data, seed), test_size=0.3, random_state=seed)
     X, X_test, y, y_test = rows
-    teacher = clone(TEACHERS[teacher_name])
-    states = [p for p in teacher.get_params() if p.endswith("random_state")]
-    teacher.set_params(**dict.fromkeys(states, seed))
+    teacher = seeded(TEACHERS[teacher_name], seed)
     fitted = clone(teacher)
     _, seconds = timed(fitted.fit, X, y)
     yield measured("teacher", fitted, seconds, X_test, y_test)
@@ -125,15 +118,7 @@ def measured(name, model, seconds, X_test, y_test):
 def table(records):
     """Return the score of each model, and what the student costs, by data set."""
     wide = records.pivot_table("AP", ["distilled", "data"], "model", spread)[MODELS]
-    means = records.groupby(["model", "distilled", "data"]).mean(numeric_only=True)
-    teacher, student = means.loc["teacher"], means.loc["student"]
-    return wide.assign(
-        alpha=student["alpha"].map("{:.2f}".format),
-        **{
-            "file, times smaller": (teacher["bytes"] / student["bytes"]).round(),
-            "row, times faster": (teacher["row us"] / student["row us"]).round(),
-        },
-    ).reset_index()
+    return wide.assign(**costs(records, ["distilled", "data"])).reset_index()
 
 
 if __name__ == "__main__":

@@ -31,10 +31,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+from _classes import TEACHERS, by_model, make_teacher, measured, split
 from _data import FOLDER_ONLY, OPENML
+from _measures import size, timed
 from _report import argument_parser, report, store
 from lightgbm import LGBMClassifier
-from quality import TEACHERS, by_model, make_teacher, measured, size, split, timed
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler

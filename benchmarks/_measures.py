@@ -1,0 +1,60 @@
+"""What the benchmarks of quality have in common: seeds, sizes, times, intervals."""
+
+import io
+from time import perf_counter
+
+import joblib
+import numpy as np
+from scipy.stats import t as student_t
+from sklearn.base import clone
+
+HONEST = "labels alone"
+
+
+def seeded(teacher, seed):
+    """Return a clone of a teacher, with its random states set."""
+    teacher = clone(teacher)
+    states = [p for p in teacher.get_params() if p.endswith("random_state")]
+    return teacher.set_params(**dict.fromkeys(states, seed))
+
+
+def interval(values):
+    """Return the mean, and the interval of Student's t around it."""
+    values = values.dropna()
+    if len(values) < 2:
+        return "" if values.empty else f"{values.mean():+.4f}"
+    half = student_t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5
+    mean = values.mean()
+    return f"{mean:+.4f} ({mean - half:+.4f} to {mean + half:+.4f})"
+
+
+def size(model):
+    """Return the bytes of a pickle of the model."""
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    return file.tell()
+
+
+def one_row(model, X, repeats=20):
+    """Return the median number of seconds that the prediction of a row takes."""
+    row = X[:1]
+    predict = getattr(model, "predict_proba", model.predict)
+    seconds = [timed(predict, row)[1] for _ in range(repeats)]
+    return np.median(seconds)
+
+
+def timed(function, *args, **kwargs):
+    start = perf_counter()
+    result = function(*args, **kwargs)
+    return result, perf_counter() - start
+
+
+def costs(records, index):
+    """Return the weight of the teacher, and how much less the student costs."""
+    means = records.groupby(["model", *index])[["bytes", "row us", "alpha"]].mean()
+    teacher, student = means.loc["teacher"], means.loc["student"]
+    return {
+        "alpha": student["alpha"].map("{:.2f}".format),
+        "file, times smaller": (teacher["bytes"] / student["bytes"]).round(),
+        "row, times faster": (teacher["row us"] / student["row us"]).round(),
+    }

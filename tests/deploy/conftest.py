@@ -80,7 +80,7 @@ def export_each_net_once(exports, monkeypatch):
 def net_by_hand(monkeypatch):
     """Save the second that torch takes, where the net is not what is tested.
 
-    It is a stack of linear layers, with ReLU between them and a softmax at the end.
+    It is a stack of linear layers, with ReLU between them and a softmax or sigmoids at the end.
     """
     honest = _to_onnx.convert_net
 
@@ -99,7 +99,8 @@ def net_by_hand(monkeypatch):
             for name, weights in layer.named_parameters():
                 array = weights.detach().numpy()
                 tensors.append(numpy_helper.from_array(array, f"{name}_{i}"))
-        end = "Softmax" if output.task == "classification" else "Identity"
+        ends = {"classification": "Softmax", "multilabel": "Sigmoid"}
+        end = ends.get(output.task, "Identity")
         nodes[-1] = helper.make_node(end, [f"linear_{i}"], [output.of_net])
         ends = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])

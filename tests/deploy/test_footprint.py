@@ -150,6 +150,21 @@ def test_regressors(data, tmp_path):
     assert latency_scorer(reg, X) < 0
 
 
+@pytest.mark.usefixtures("no_process", "net_by_hand")
+def test_several_labels(data, tmp_path):
+    X, y = data[0], (data[0][:, :3] > data[0][:, :3].mean(axis=0)).astype(int)
+    net = make_student((8,), task="multilabel", numeric="standard", max_epochs=2)
+    clf = DistilledClassifier(student=net, alpha=0.5, random_state=0)
+    clf.fit(X, y, teacher_proba=(y + 0.5) / 2)
+    path = tmp_path / "labels.onnx"
+    to_onnx(clf, path)
+    costs = footprint({"student": clf, "plain": to_sklearn(clf), "file": path}, X)
+    counts = {name: (c["parameters"], c["multiply_adds"]) for name, c in costs.items()}
+    assert counts["student"] == counts["plain"] == (4 * 8 + 8 + 8 * 3 + 3, 4 * 8 + 24)
+    assert costs["file"]["bytes"] == path.stat().st_size
+    assert latency_scorer(clf, X) < 0
+
+
 @pytest.mark.usefixtures("no_process")
 class TestWeights:
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

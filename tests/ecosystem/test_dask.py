@@ -6,9 +6,16 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import model_selection
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-from skdistill import DistilledClassifier, make_student, soft_labels
+from skdistill import (
+    DistilledClassifier,
+    DistilledRegressor,
+    make_student,
+    soft_labels,
+)
 from skdistill.model_selection import GridSearchCV
 from tests.pages import code_blocks
 
@@ -43,6 +50,34 @@ def test_a_search_on_workers_finds_what_it_finds_here(
         rtol=1e-4,
     )
     assert there.best_estimator_.teacher is iris_forest
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_students_of_numbers_and_labels_are_searched_on_workers(task, client, iris):
+    X, y = iris
+    kind, targets = DistilledRegressor, X[:, 0] * y
+    if task == "multilabel":
+        kind, targets = DistilledClassifier, (np.median(X, axis=0) < X).astype(int)
+    teacher = KNeighborsRegressor() if task == "regression" else KNeighborsClassifier()
+    student = make_student((8,), task=task, max_epochs=20)
+    model = kind(teacher.fit(X, targets), student, augmenter=None, random_state=0)
+    search = GridSearchCV(model, {"alpha": [0.2, 1.0]}, cv=2)
+    here = clone(search).fit(X, targets)
+    with joblib.parallel_config("dask"):
+        there = search.fit(X, targets)
+    for name in ("mean_test_score", "std_test_score"):
+        assert_allclose(there.cv_results_[name], here.cv_results_[name], rtol=1e-4)
+
+
+def test_numbers_and_labels_of_blocks_are_refused(iris):
+    X, y = iris
+    blocks = da.from_array(X, chunks=(50, 4))
+    for teacher, targets in (
+        (KNeighborsRegressor(), y),
+        (KNeighborsClassifier(), np.eye(3, dtype=int)[y]),
+    ):
+        with pytest.raises(ValueError, match=r"pass X.compute\(\)"):
+            soft_labels(teacher.fit(X, targets), blocks)
 
 
 def test_stacks_of_nets_are_trained_on_workers(client, iris, iris_forest, small):

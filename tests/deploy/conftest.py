@@ -80,7 +80,8 @@ def export_each_net_once(exports, monkeypatch):
 def net_by_hand(monkeypatch):
     """Save the second that torch takes, where the net is not what is tested.
 
-    It is a stack of linear layers, with ReLU between them and a softmax or sigmoids at the end.
+    It is a stack of linear layers, with ReLU between them, and a softmax or sigmoids
+    at the end.
     """
     honest = _to_onnx.convert_net
 

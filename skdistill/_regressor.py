@@ -462,7 +462,13 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
     def _target(self, *, learned: bool = False) -> Numbers:
         if learned:
             return self._numbers
-        if _takes_logs(self.loss):
+        logs = _compare_logs(self.loss)
+        if any(logs):
+            if not all(logs):
+                raise ValueError(
+                    f"loss={self.loss!r:.80} compares logarithms by 'poisson', and "
+                    "numbers by others: use 'poisson' alone, or leave it out"
+                )
             if self.quantiles is not None:
                 raise ValueError(
                     "quantiles have a loss of their own: set loss='squared_error', or "
@@ -494,20 +500,15 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = not all_fitted(self.teacher)
         tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = any(_compare_logs(self.loss))
         return tags
 
 
-def _takes_logs(loss: Any) -> bool:
-    """Tell whether a loss compares logarithms; a ValueError if a part of it does."""
-    parts = loss if isinstance(loss, list) else [(loss, 1.0)]
+def _compare_logs(loss: Any) -> list[bool]:
+    """Tell for each part of a loss whether it compares logarithms."""
+    parts = loss if isinstance(loss, list | tuple) else [(loss, 1.0)]
     losses = [part[0] if isinstance(part, list | tuple) else part for part in parts]
-    logs = [
+    return [
         isinstance(one, PoissonLoss) or (isinstance(one, str) and one == "poisson")
         for one in losses
     ]
-    if any(logs) and not all(logs):
-        raise ValueError(
-            f"loss={loss!r:.80} compares logarithms by 'poisson', and numbers by "
-            "others: use 'poisson' alone, or leave it out"
-        )
-    return any(logs)

@@ -10,6 +10,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_poisson_deviance, r2_score
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.utils import get_tags
 from skorch import NeuralNetRegressor
 from torch import nn
 
@@ -58,6 +59,7 @@ def test_a_student_of_counts_is_positive_and_near_the_means(table, forest, how):
     assert mean_poisson_deviance(means, said) < 0.3 * constant
     assert reg.score(X, y) == pytest.approx(r2_score(y, said))
     assert reg.link_ == "log"
+    assert get_tags(reg).target_tags.positive_only
     assert (reg.y_mean_, reg.y_scale_) == (0, pytest.approx(y.mean()))
     assert reg.y_bounds_[0] == 0
     assert reg.predict(50 * X).max() <= reg.y_bounds_[1]

@@ -115,7 +115,7 @@ def check_source(estimator: Any, given: Any, X_transfer: Any, name: str) -> None
     if calibration == "out_of_fold" or not isinstance(calibration, str | None):
         raise ValueError(
             f"calibrate_teacher needs a teacher, and there is {name} alone: set "
-            "calibrate_teacher=None. To calibrate probabilities before, use "
+            "calibrate_teacher=None, and calibrate probabilities before by "
             "soft_labels(..., calibrate_teacher=...)"
         )
 

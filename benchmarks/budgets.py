@@ -19,10 +19,10 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
+from _classes import make_teacher, split
 from _data import BUNDLED, FOLDER_ONLY, OPENML
 from _report import argument_parser, report, spread, store
 from lightgbm import LGBMClassifier
-from quality import make_teacher, split
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
@@ -120,18 +120,19 @@ def measured(name, model, X_test, y_test):
 
 def boosted(X, y, weight, max_bytes, seed):
     """Return the best trees that take at most so many bytes, and their bytes."""
-    part = None if weight is None else weight
     train, held = train_test_split(np.arange(len(y)), test_size=0.15, random_state=seed)
     losses = []
     for n_leaves in LEAVES:
-        some = None if part is None else part[train]
+        some = None if weight is None else weight[train]
         model = fit_trees(
             _safe_indexing(X, train), y[train], some, n_leaves, max_bytes, seed
         )
         proba = np.zeros((len(held), y.max() + 1))
         proba[:, model.classes_] = model.predict_proba(_safe_indexing(X, held))
         likely = np.log(proba[np.arange(len(held)), y[held]].clip(1e-12))
-        losses.append(-np.average(likely, weights=None if part is None else part[held]))
+        losses.append(
+            -np.average(likely, weights=None if weight is None else weight[held])
+        )
     best = LEAVES[int(np.argmin(losses))]
     model = fit_trees(X, y, weight, best, max_bytes, seed)
     return model, tree_bytes(model)
@@ -170,9 +171,10 @@ def tables(records):
         rest = mean[[ON_LABELS, ON_SOFT]]
         ahead = (sign * (mean[STUDENT].to_numpy()[:, np.newaxis] - rest)) > 0
         counts = ahead.assign(both=ahead.all(axis=1)).groupby("kB").sum()
+        counts = counts.rename(columns=lambda name: f"better than {name}")
         sizes = mean.groupby("kB").size().rename("data sets")
-        counts = counts.join(sizes).join(mean.groupby("kB").mean().round(4))
-        found[f"{metric}, student ahead"] = counts.reset_index()
+        means = mean.groupby("kB")[MODELS].mean().round(4)
+        found[f"{metric} in the mean"] = means.join([sizes, counts]).reset_index()
     students = at_sizes[at_sizes["model"] == STUDENT]
     kept = (students["bytes"] <= 1000 * students["kB"]).groupby(students["kB"])
     found["kept"] = kept.agg(["sum", "size"]).reset_index()

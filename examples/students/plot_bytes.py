@@ -38,15 +38,15 @@ soft = forest.predict_proba(X_train)
 # %%
 # Boosted trees of as many bytes
 # ------------------------------
-# A tree of 8 leaves needs at least 88 bytes: 8 for each inner node, and 4 for each leaf.
-# To learn from the soft labels, the trees get each row once for each class, with its
+# A tree of 8 leaves needs at least 88 bytes: 8 for each inner node, and 4 for each
+# leaf. To learn from the soft labels, the trees get each row once for each class, with its
 # probability as the weight.
 
 N_LEAVES, TREE_BYTES = 8, 88
 
 
 def boosted(n_bytes, X, y, sample_weight=None):
-    n_trees = n_bytes // TREE_BYTES
+    n_trees = min(n_bytes // TREE_BYTES, 1000)  # more of them overfit
     trees = LGBMClassifier(
         n_estimators=n_trees,
         num_leaves=N_LEAVES,

@@ -39,8 +39,8 @@ soft = forest.predict_proba(X_train)
 # Boosted trees of as many bytes
 # ------------------------------
 # A tree of 8 leaves needs at least 88 bytes: 8 for each inner node, and 4 for each
-# leaf. To learn from the soft labels, the trees get each row once for each class, with its
-# probability as the weight.
+# leaf. To learn from the soft labels, the trees get each row once for each class, with
+# its probability as the weight.
 
 N_LEAVES, TREE_BYTES = 8, 88
 

@@ -198,6 +198,15 @@ def begun():
     return Begun
 
 
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Train the nets that learn the labels for few steps, also on small tables.
+
+    A student that sets ``max_epochs`` is not changed.
+    """
+    monkeypatch.setattr("skdistill._students._student._MIN_STEPS", 100)
+
+
 @pytest.fixture(autouse=True)
 def empty_store():
     """Let no test find the answers that another one has asked for."""

@@ -250,8 +250,10 @@ def test_an_unknown_name_is_an_attribute_error():
     [
         ("import skdistill", ["torch"]),
         ("from skdistill import soft_labels", ["torch"]),
-        # In a notebook without ipywidgets, the import of tqdm.auto warns.
+        # In a notebook without ipywidgets, the import of tqdm.auto warns. There may be
+        # no pandas.
         (
+            "import sys; sys.modules['pandas'] = None; "
             "import skdistill._classifier, skdistill.deploy._to_onnx",
             ["tqdm.auto", "onnx", "onnxruntime", "onnxscript", "skl2onnx"],
         ),

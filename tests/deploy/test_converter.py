@@ -53,14 +53,9 @@ def test_converter_with_zipmap(scaled_student, data):
     )
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("registered", "net_by_hand")
 @pytest.mark.parametrize(
-    ("numeric", "dtype"),
-    [
-        ("standard", np.float64),
-        ("piecewise", np.float32),
-        ("periodic", np.float32),
-    ],
+    ("numeric", "dtype"), [("standard", np.float64), ("piecewise", np.float32)]
 )
 def test_converter_of_the_default_student(numeric, dtype, data):
     X = data[0].astype(dtype)
@@ -71,7 +66,7 @@ def test_converter_of_the_default_student(numeric, dtype, data):
     np.testing.assert_allclose(proba, clf.predict_proba(X), atol=1e-6)
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("registered", "net_by_hand")
 def test_converter_of_columns(frame_student, table):
     X = table[0].drop(columns="flag").assign(flag=table[0]["flag"].astype(np.int64))
     X["empty"] = "nothing"

@@ -77,6 +77,7 @@ def test_labels(net_student, data, classes, labels):
     assert label.tolist() == [labels[i] for i in proba.argmax(axis=1)]
 
 
+@pytest.mark.usefixtures("net_by_hand")
 def test_labels_that_are_booleans(data):
     clf = distilled(tiny_net(max_epochs=2), data[0], data[1] > 0)
     made = to_onnx(clf)

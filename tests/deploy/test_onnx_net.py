@@ -10,20 +10,12 @@ from tests.conftest import TinyModule, tiny_net
 from tests.deploy.conftest import assert_same, distilled, run
 
 
-class Embedding(nn.Module):
+class Layers(nn.Module):
     def __init__(self):
         super().__init__()
-        self.embedding, self.linear = nn.Embedding(10, 8), nn.Linear(11, 3)
-
-    def forward(self, X):
-        known = self.embedding(X[:, 0].long().clamp(0, 9))
-        return self.linear(torch.cat([known, X[:, 1:]], dim=1))
-
-
-class Layers(nn.Sequential):
-    def __init__(self):
-        super().__init__(
-            nn.Linear(4, 16),
+        self.embedding = nn.Embedding(10, 8)
+        self.layers = nn.Sequential(
+            nn.Linear(11, 16),
             nn.GELU(),
             nn.BatchNorm1d(16),
             nn.Dropout(0.5),
@@ -33,19 +25,20 @@ class Layers(nn.Sequential):
             nn.Linear(16, 3),
         )
 
-
-class Softmax(nn.Sequential):
-    def __init__(self):
-        super().__init__(nn.Linear(4, 3), nn.Softmax(dim=1))
+    def forward(self, X):
+        known = self.embedding(X[:, 0].long().clamp(0, 9))
+        return self.layers(torch.cat([known, X[:, 1:]], dim=1))
 
 
 class Two(nn.Module):
+    """Returns probabilities, and something else."""
+
     def __init__(self):
         super().__init__()
         self.linear = nn.Linear(4, 3)
 
     def forward(self, X):
-        return self.linear(X), X
+        return self.linear(X).softmax(dim=1), X
 
 
 class TwoNet(NeuralNetClassifier):
@@ -58,12 +51,13 @@ def other_nonlinearity(outputs):
 
 
 NETS = {
-    "embedding": tiny_net(module=Embedding),
     "layers": tiny_net(module=Layers),
-    "softmax": tiny_net(module=Softmax, criterion=nn.NLLLoss),
-    "nonlinearity": tiny_net(predict_nonlinearity=other_nonlinearity),
-    "tuple": TwoNet(**tiny_net(module=Two).get_params(deep=False)),
-    "double": tiny_net(module=TinyModule(4, 3).double()),
+    "tuple of probabilities": TwoNet(
+        **tiny_net(module=Two, criterion=nn.NLLLoss).get_params(deep=False)
+    ),
+    "double, with a nonlinearity": tiny_net(
+        module=TinyModule(4, 3).double(), predict_nonlinearity=other_nonlinearity
+    ),
 }
 
 

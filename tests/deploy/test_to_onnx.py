@@ -1,7 +1,9 @@
 import copy
 import errno
 import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +192,7 @@ def test_refuses_options_that_do_not_fit(net_student, data, given, message):
         to_onnx(net_student, **given)
 
 
+@pytest.mark.usefixtures("net_by_hand")
 @pytest.mark.parametrize("part", ["net", "preprocessing"])
 def test_message_tells_which_part_differs(data, part, tmp_path):
     X, y = data
@@ -208,6 +211,30 @@ def test_message_tells_which_part_differs(data, part, tmp_path):
         assert (guess in str(info.value)) == (name == part)
 
 
+@pytest.mark.usefixtures("net_by_hand")
 def test_message_of_made_up_rows_names_the_sample(data):
     with pytest.raises(ValueError, match=r"made up .* pass sample="):
         to_onnx(distilled(scaled_net(), *data))
+
+
+class WithoutPandas:
+    """Finds all modules but pandas."""
+
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] != "pandas":
+            return PathFinder.find_spec(name, path, target)
+
+
+@pytest.mark.usefixtures("net_by_hand")
+def test_polars_without_pandas(table, monkeypatch):
+    X, y = pl.from_pandas(table[0]), table[1]
+    finders = [WithoutPandas if one is PathFinder else one for one in sys.meta_path]
+    monkeypatch.setattr(sys, "meta_path", finders)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pandas"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ImportError):
+        import pandas  # noqa: F401
+    clf = distilled(quick_student(), X, y)
+    expected = clf.predict_proba(X)
+    for made in (OnnxClassifier(to_onnx(clf)), to_sklearn(clf)):
+        assert np.abs(made.predict_proba(X) - expected).max() < 1e-6

@@ -1,7 +1,6 @@
 import re
+import runpy
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
-def test_the_student_in_c_tells_the_same_species(tmp_path):
-    run = subprocess.run(
-        [sys.executable, EXAMPLES / "deployment" / "microcontroller.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert not run.returncode, run.stderr
-    (score,) = re.findall(r"student +(\S+)", run.stdout)
-    (agreement,) = re.findall(r"agree on (\S+)%", run.stdout)
+def test_the_student_in_c_tells_the_same_species(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / "deployment" / "microcontroller.py"))
+    printed = capsys.readouterr().out
+    (score,) = re.findall(r"student +(\S+)", printed)
+    (agreement,) = re.findall(r"agree on (\S+)%", printed)
     assert float(score) > 0.9
     assert float(agreement) > 99
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,9 @@
-"""Settings of the doctests of the modules and of the pages of the documentation."""
+"""Settings of all tests, and of the doctests of modules and pages."""
 
+import joblib
 import pytest
+
+from skdistill.deploy import _to_onnx
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +18,27 @@ def doctests_take_few_calls_and_steps(request, monkeypatch):
         monkeypatch.setattr("skdistill.utils._costs._MEDIAN_SECONDS", 0)
         monkeypatch.setattr("skdistill.inspection._measures._ROW_CALLS", 3)
         monkeypatch.setattr("skdistill.inspection._measures._BATCH_CALLS", 1)
+
+
+@pytest.fixture(scope="session")
+def exports():
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def export_each_net_once(exports, monkeypatch):
+    """Save the second that an export takes; what it returns is not changed.
+
+    Nets that have the same modules, with the same weights, have one export.
+    """
+    honest = _to_onnx.convert_net
+
+    def export(net, rows, output):
+        weights = {name: w.tolist() for name, w in net.module_.state_dict().items()}
+        key = joblib.hash((type(net), net.predict_nonlinearity, output.task, weights))
+        key += repr(net.module_) + str(rows.shape[1:])
+        if key not in exports:
+            exports[key] = honest(net, rows, output)
+        return exports[key]
+
+    monkeypatch.setattr(_to_onnx, "convert_net", export)

@@ -112,7 +112,7 @@ class GridSearchCV(_TrainsTogether, model_selection.GridSearchCV):
     >>> from skdistill.model_selection import GridSearchCV
     >>> X, y = load_iris(return_X_y=True)
     >>> forest = RandomForestClassifier(10, random_state=0)
-    >>> student = make_student((16,), max_epochs=5)
+    >>> student = make_student((16,), max_epochs=3)
     >>> clf = DistilledClassifier(forest, student, random_state=0)
     >>> grid = {"temperature": [1, 4], "alpha": [0.5, 1.0]}
     >>> search = GridSearchCV(clf, grid, cv=2, scoring="neg_log_loss").fit(X, y)
@@ -141,7 +141,7 @@ class RandomizedSearchCV(_TrainsTogether, model_selection.RandomizedSearchCV):
     >>> from skdistill.model_selection import RandomizedSearchCV
     >>> X, y = load_iris(return_X_y=True)
     >>> forest = RandomForestClassifier(10, random_state=0)
-    >>> student = make_student((16,), max_epochs=5)
+    >>> student = make_student((16,), max_epochs=3)
     >>> clf = DistilledClassifier(forest, student, random_state=0)
     >>> ranges = {"student__net__lr": loguniform(1e-3, 1e-1)}
     >>> search = RandomizedSearchCV(clf, ranges, n_iter=4, cv=2, random_state=0)
@@ -170,7 +170,7 @@ class HalvingGridSearchCV(_TrainsTogether, model_selection.HalvingGridSearchCV):
     >>> from skdistill.model_selection import HalvingGridSearchCV
     >>> X, y = load_iris(return_X_y=True)
     >>> forest = RandomForestClassifier(10, random_state=0)
-    >>> student = make_student((16,), max_epochs=5)
+    >>> student = make_student((16,), max_epochs=3)
     >>> clf = DistilledClassifier(forest, student, random_state=0)
     >>> grid = {"temperature": [1, 2, 4]}
     >>> search = HalvingGridSearchCV(clf, grid, cv=2, random_state=0).fit(X, y)

@@ -1,6 +1,5 @@
 """Students of each kind of input, and their files."""
 
-import joblib
 import numpy as np
 import onnx
 import onnxruntime
@@ -50,30 +49,6 @@ def run(data, feed):
 def metadata_of(data):
     props = onnx.load_from_string(data).metadata_props
     return {prop.key: prop.value for prop in props}
-
-
-@pytest.fixture(scope="session")
-def exports():
-    return {}
-
-
-@pytest.fixture(autouse=True)
-def export_each_net_once(exports, monkeypatch):
-    """Save the second that an export takes; what it returns is not changed.
-
-    Nets that have the same modules, with the same weights, have one export.
-    """
-    honest = _to_onnx.convert_net
-
-    def export(net, rows, output):
-        weights = {name: w.tolist() for name, w in net.module_.state_dict().items()}
-        key = joblib.hash((type(net), net.predict_nonlinearity, output.task, weights))
-        key += repr(net.module_) + str(rows.shape[1:])
-        if key not in exports:
-            exports[key] = honest(net, rows, output)
-        return exports[key]
-
-    monkeypatch.setattr(_to_onnx, "convert_net", export)
 
 
 @pytest.fixture

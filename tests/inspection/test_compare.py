@@ -42,6 +42,8 @@ from skdistill.inspection import _measures, compare
 from tests.conftest import small_student, table, tiny_net
 from tests.kinds import WithoutFit, small_forest
 
+pytestmark = pytest.mark.usefixtures("few_steps")
+
 MODELS = ["teacher", "labels alone", "student"]
 SCORES = ["accuracy", "log_loss", "brier", "agreement"]
 COSTS = ["bytes", "row_us", "batch_ms", "fit_s"]
@@ -145,9 +147,7 @@ def test_a_label_that_a_split_lacks_in_training_counts_as_wrong(data):
         assert result["accuracy"][0] <= 29 / 30
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_frames_and_string_labels(library):
-    frame = pytest.importorskip(library).DataFrame
+def test_frames_and_string_labels(frame):
     columns = table()
     y = frame({"y": columns["town"]})["y"]
     teacher = make_pipeline(TabularPreprocessor(), LogisticRegression())

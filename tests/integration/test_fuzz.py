@@ -1,6 +1,6 @@
 """Random tables and parameters: a right answer, or an error that is explained.
 
-The suite tries the same 375 cases in each run. ``make fuzz`` tries others, for
+The suite tries the same 225 cases in each run. ``make fuzz`` tries others, for
 as long as an hour.
 """
 

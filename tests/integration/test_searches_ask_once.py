@@ -192,7 +192,8 @@ PROGRAM = """
         TorchTeacher(module, classes=[0, 1]),
     ):
         net = make_student(max_epochs=1)
-        DistilledClassifier(teacher, net, memory="labels", random_state=0).fit(X, y)
+        clf = DistilledClassifier(teacher, net, memory="labels", random_state=0)
+        clf.set_params(augmenter=None).fit(X, y)
 """
 
 

@@ -7,13 +7,9 @@ from skdistill.deploy import _to_onnx
 
 
 @pytest.fixture(autouse=True)
-def doctests_take_few_calls_and_steps(request, monkeypatch):
-    """Time few calls in a doctest, and train fewer steps on small tables.
-
-    No doctest shows what the times are, and none shows a score exactly.
-    """
+def doctests_time_few_calls(request, monkeypatch):
+    """Time few calls in a doctest: none shows what the times are."""
     if isinstance(request.node, pytest.DoctestItem):
-        monkeypatch.setattr("skdistill._students._student._MIN_STEPS", 100)
         monkeypatch.setattr("skdistill.deploy._footprint._ROW_SECONDS", 0)
         monkeypatch.setattr("skdistill.utils._costs._MEDIAN_SECONDS", 0)
         monkeypatch.setattr("skdistill.inspection._measures._ROW_CALLS", 3)
@@ -22,6 +18,7 @@ def doctests_take_few_calls_and_steps(request, monkeypatch):
 
 @pytest.fixture(scope="session")
 def exports():
+    """Return the exports of nets so far, by what a net is."""
     return {}
 
 

@@ -31,6 +31,10 @@ _STANDARD_LIBRARY = tuple({sysconfig.get_path(n) for n in ("stdlib", "platstdlib
 _INSTALLED = ("site-packages", "dist-packages")
 _ROOT = __name__.partition(".")[0]
 
+# Modules that were found to be installed, by name. To look at thousands of them again
+# would take longer than most checksums.
+_NOT_OWN: dict[str, ModuleType] = {}
+
 # Pickling by value is a setting of cloudpickle that holds for the whole process.
 _ONE_AT_A_TIME = ForkSafeLock()
 
@@ -216,7 +220,8 @@ def _own_code_by_value() -> Iterator[None]:
     modules = [
         module
         for name, module in list(sys.modules.items())
-        if isinstance(module, ModuleType)
+        if _NOT_OWN.get(name) is not module
+        and isinstance(module, ModuleType)
         and module.__name__ == name  # a module may be known under several names
         and name not in known
         and _is_own(name)
@@ -234,10 +239,17 @@ def _is_own(name: str | None) -> bool:
     """Tell whether a module is code of the user, which may be edited and reloaded."""
     if name is None or name == "__main__" or name not in sys.modules:
         return True
-    if name.partition(".")[0] == _ROOT or name in sys.builtin_module_names:
-        return False
+    module = sys.modules[name]
     # runpy keeps a path as it is
-    return not _is_installed(str(getattr(sys.modules[name], "__file__", None) or ""))
+    file = str(getattr(module, "__file__", None) or "")
+    is_own = (
+        name.partition(".")[0] != _ROOT
+        and name not in sys.builtin_module_names
+        and not _is_installed(file)
+    )
+    if not is_own:
+        _NOT_OWN[name] = module
+    return is_own
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skdistill._students._bins import knots
 
@@ -25,8 +26,13 @@ _INPUTS_PER_UNIT = 2.0
 
 _FLOAT, _DOUBLE, _INT = 4, 8, 4
 
-# The bytes of what an input is read with, at most: those of a column without bins.
-_READ = 3 * _DOUBLE + _INT
+# The bytes of what an input is read with, at most: those of a column without bins, its
+# median, mean and standard deviation.
+_READ = 2 * _DOUBLE + _FLOAT + _INT
+
+# Numbers are stored in float32 where that changes them by less than this share of a
+# standard deviation, or of the narrowest bin.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -42,17 +48,14 @@ class Shape:
         made of it are straight lines.
     n_levels : sequence of int
         For each categorical column, the number of known levels.
-    has_medians : bool
-        Whether numbers may be missing.
-    itemsize : int
-        The bytes of a number in the rows.
+    values_bytes : int
+        The bytes of the means, standard deviations and medians of numeric columns.
     """
 
     n_linear: int
     n_knots: Sequence[int] = ()
     n_levels: Sequence[int] = ()
-    has_medians: bool = True
-    itemsize: int = _DOUBLE
+    values_bytes: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -64,10 +67,8 @@ class Shape:
     def n_bytes(self) -> int:
         """The bytes of all tables but those of the layers."""
         n_binned, n_numbers = len(self.n_knots), self.n_linear + len(self.n_knots)
-        n_values = 2 * self.n_linear + (n_numbers if self.has_medians else 0)
         n_indices = n_numbers + 2 * n_binned + 2 * len(self.n_levels) + 2
-        n_doubles = sum(self.n_knots)
-        return self.itemsize * n_values + _INT * n_indices + _DOUBLE * n_doubles
+        return self.values_bytes + _INT * n_indices + _DOUBLE * sum(self.n_knots)
 
     def with_layers(self, widths: Sequence[int]) -> int:
         """Return the bytes of a student with layers of these widths.
@@ -82,6 +83,41 @@ class Shape:
         return self.n_bytes + _FLOAT * n_weights
 
 
+def stored_values(
+    offsets: NDArray[Any],
+    scales: NDArray[Any],
+    medians: NDArray[Any] | None,
+    all_knots: Sequence[NDArray[np.float64]],
+) -> dict[str, NDArray[Any]]:
+    """Return the numbers that numeric columns are read with, in as few bits as will do.
+
+    Parameters
+    ----------
+    offsets, scales : ndarray of shape (n_numbers,)
+        The mean and the standard deviation of each column.
+    medians : ndarray of shape (n_numbers,) or None
+        What replaces missing values, if they are replaced.
+    all_knots : sequence of ndarray
+        The knots of each column; none without bins. Those with bins need no mean.
+    """
+    linear = [not len(found) for found in all_knots]
+    units = [
+        float(np.diff(found).min()) if len(found) else scale
+        for found, scale in zip(all_knots, scales, strict=True)
+    ]
+    values = {
+        "means": _narrow(offsets[linear], scales[linear]),
+        "scales": scales[linear].astype(np.float32),
+    }
+    return values if medians is None else values | {"medians": _narrow(medians, units)}
+
+
+def _narrow(values: NDArray[Any], units: ArrayLike) -> NDArray[Any]:
+    narrow = values.astype(np.float32)
+    error = np.abs(narrow.astype(np.float64) - values)
+    return narrow if (error <= _ROUNDING * np.asarray(units)).all() else values
+
+
 def shape_of(preprocess: Any, n_features: int) -> Shape:
     """Return the shape of a student, as far as its first step tells.
 
@@ -94,15 +130,20 @@ def shape_of(preprocess: Any, n_features: int) -> Shape:
         The number of inputs of the net.
     """
     if not hasattr(preprocess, "levels_"):
-        return Shape(n_features)
-    n_knots = [
-        len(knots(*preprocess.encoding_of(i))) for i in range(preprocess.n_numeric_)
-    ]
+        return Shape(n_features, values_bytes=(_READ - _INT) * n_features)
+    n_numeric = preprocess.n_numeric_
+    all_knots = [knots(*preprocess.encoding_of(i)) for i in range(n_numeric)]
+    values = stored_values(
+        preprocess.offsets_[:n_numeric],
+        preprocess.scales_[:n_numeric],
+        preprocess.medians_.astype(preprocess.dtype_),
+        all_knots,
+    )
     return Shape(
-        n_linear=n_knots.count(0),
-        n_knots=[n for n in n_knots if n],
+        n_linear=sum(not len(found) for found in all_knots),
+        n_knots=[len(found) for found in all_knots if len(found)],
         n_levels=[len(known) for known in preprocess.levels_.values()],
-        itemsize=np.dtype(preprocess.dtype_).itemsize,
+        values_bytes=sum(array.nbytes for array in values.values()),
     )
 
 

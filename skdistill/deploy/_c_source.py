@@ -193,24 +193,21 @@ class Source:
 
     def _declared_tables(self) -> str:
         tables, reading, p = self.tables, self.reading, self.prefix
-        order, dtype = tables.order, np.dtype(reading.dtype).str[1:]
-        first = order[: tables.n_linear]
+        order = tables.order
         sizes = [len(knots) for knots in tables.knots]
         starts = np.cumsum([0, *sizes])
         n_rows = tables.n_linear + sum(sizes) - len(sizes)
         counts = [len(known) for known in reading.levels.values()]
         arrays: dict[str, tuple[str, Any]] = {
             "columns": ("i4", [reading.origins[i][0] for i in order]),
-            "means": (dtype, reading.offsets[first]),
-            "scales": (dtype, reading.scales[first]),
             "knots": ("f8", np.concatenate([[], *tables.knots])),
             "first_knot": ("i4", starts if sizes else []),
             "zeros": ("i4", starts[:-1] + np.array(tables.zeros, int)),
             "first_level": ("i4", n_rows + np.cumsum([0, *counts]) if counts else []),
             "n_names": ("i4", [len(self._level_names(i)) for i in reading.levels]),
         }
-        if reading.medians is not None:
-            arrays["medians"] = (dtype, reading.medians[order])
+        for name, values in tables.values.items():
+            arrays[name] = (values.dtype.str[1:], values)
         if (embedding := tables.embedding) is not None:
             arrays["frequencies"] = ("f4", embedding.frequencies)
             arrays["embedding"] = ("f4", embedding.weights)

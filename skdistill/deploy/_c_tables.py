@@ -8,7 +8,7 @@ layers, a unit that is not zero adds one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skdistill._students._budget import Shape
+from skdistill._students._budget import Shape, stored_values
 from skdistill.deploy._c_reading import Reading, reading_of
 from skdistill.deploy._parts import Parts
 from skdistill.deploy._stack import (
@@ -141,6 +141,18 @@ class Tables:
         )
 
     @cached_property
+    def values(self) -> dict[str, NDArray[Any]]:
+        """What numbers are read with, in their order."""
+        reading, order = self.reading, self.order
+        medians = reading.medians
+        return stored_values(
+            reading.offsets[order].astype(reading.dtype),
+            reading.scales[order].astype(reading.dtype),
+            None if medians is None else medians[order].astype(reading.dtype),
+            [*[np.empty(0)] * self.n_linear, *self.knots],
+        )
+
+    @cached_property
     def n_bytes(self) -> int:
         """The bytes of all tables."""
         reading = self.reading
@@ -148,8 +160,7 @@ class Tables:
             n_linear=self.n_linear,
             n_knots=[len(knots) for knots in self.knots],
             n_levels=[len(known) for known in reading.levels.values()],
-            has_medians=reading.medians is not None,
-            itemsize=np.dtype(reading.dtype).itemsize,
+            values_bytes=sum(array.nbytes for array in self.values.values()),
         )
         embedded = 0 if self.embedding is None else self.embedding.n_bytes
         return read.n_bytes + embedded + sum(table.n_bytes for table in self.layers)
@@ -157,7 +168,7 @@ class Tables:
     def quantized(self) -> Tables:
         """Return the tables with weights of 8 bits, without those of an embedding."""
         layers = [table.quantized() for table in self.layers]
-        return Tables(**vars(self) | {"layers": layers})
+        return replace(self, layers=layers)
 
 
 def tables_of(parts: Parts) -> Tables:

@@ -134,6 +134,15 @@ def test_bytes_must_be_a_positive_integer(max_bytes):
         make_student(max_bytes=max_bytes)
 
 
+def test_values_are_as_narrow_as_their_size_allows():
+    X = array()
+    X[:, 1] += 1e6
+    preprocess = TabularPreprocessor()
+    near = shape_of(preprocess.fit(array()), N_COLUMNS).values_bytes
+    far = shape_of(preprocess.fit(X), N_COLUMNS).values_bytes
+    assert (near, far) == (3 * 4 * N_COLUMNS, (8 + 4 + 8) * N_COLUMNS)
+
+
 class TestMaxOutputs:
     def made(self, max_outputs, X=ROWS["frame"]):
         preprocess = TabularPreprocessor(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -24,6 +23,7 @@ from skdistill._diagram import Diagram
 from skdistill._params import TeacherParams
 from skdistill._pickling import SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
+from skdistill._questions import held_out, question_of
 from skdistill._state import TrainingState, begin, unchanged_by_errors
 from skdistill._students._columns import StudentColumns, columns_of
 from skdistill._students._encoded_rows import is_large, is_preprocessor
@@ -38,26 +38,20 @@ from skdistill._students._student import (
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
 from skdistill._targets._trust import warn_of_little_trust
-from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._history import TrainingHistory
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective
-from skdistill._training._pseudo_labels import with_pseudo_labels
+from skdistill._training._pseudo_labels import Measured, with_pseudo_labels
 from skdistill._training._train import make_lesson, train_or_hold_back
-from skdistill._transfer._extra import (
-    made_rows,
-    resolve_augmenter,
-    unwrapped_transfer,
-)
-from skdistill._transfer._honest import held_rows, honest_rows
-from skdistill._transfer._question import Question, resolve_calibration
+from skdistill._transfer._honest import honest_rows
+from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import (
     TransferSet,
     make_transfer_set,
     warn_if_incomplete,
 )
-from skdistill.utils._frames import is_frame, stacked, with_types_of
+from skdistill.utils._frames import is_frame
 from skdistill.utils._params import is_auto
 from skdistill.utils._several import is_several
 from skdistill.utils._underflow import underflow_is_zero
@@ -69,7 +63,6 @@ from skdistill.utils._validation import (
     checked_inputs,
     explaining_strings,
     has_known_columns,
-    noting,
     plain_rows,
     require_target,
 )
@@ -161,81 +154,89 @@ class BaseDistiller(
                 self._columns = columns_of(self, X)
         has_more = self._columns.are_fewer  # than the teacher
         state, teacher_seed, seed = begin(self, student, is_new)
-        extra = augmenter = held = None
-        if given is not None:
-            known = self._known(classes) if incremental else None
-            answer = self._target().from_given(given, X, y, known)
-            is_honest = self.soft_labels in ("out_of_fold", "out_of_bag")
-            if is_honest and is_auto(self.alpha) and not (has_more or incremental):
-                held = self._held(X, y, sample_weight, objective)
-                question = Question(X, y, target=self._target(), held=held)
-                answer = replace(answer, honest=answer.values[question.honest])
-        else:
-            if objective.asks_teacher and not incremental:
-                augmenter = self._augmenter(X, student)
-            extra = self._extra_rows(X, augmenter, X_transfer, objective)
-            if extra is not None:
-                held = self._held(X, y, sample_weight, objective)
-            question = Question(
+        if given is None:
+            question, held = question_of(
+                self,
                 X,
                 y,
-                self._target().weighted(y, sample_weight),
-                target=self._target(),
-                # A chunk is labeled by the fitted teacher.
-                method="in_sample" if incremental else self.soft_labels,
-                cv=None if incremental else self.cv,
-                random_state=teacher_seed,
-                teacher_weights=self.teacher_weights,
-                features=self._feature_question(objective, state),
-                calibration=self._calibration(),
-                held=None if has_more else held,
-                extra=extra,
-                augmenter=augmenter,
-                memory=self.memory,
-                remember=not incremental,
-                n_jobs=self.n_jobs,
-                verbose=self.verbose,
+                sample_weight,
+                X_transfer,
+                student=student,
+                objective=objective,
+                state=state,
+                seed=teacher_seed,
+                incremental=incremental,
             )
             answer = ask(lambda: label(self.teacher, question))
+        else:
+            known = self._known(classes) if incremental else None
+            answer = self._target().from_given(given, X, y, known)
+            question, held = Question(X, y, target=self._target()), None
+            is_honest = self.soft_labels in ("out_of_fold", "out_of_bag")
+            if is_honest and is_auto(self.alpha) and not (has_more or incremental):
+                held = held_out(self, X, y, sample_weight, objective)
+                question = replace(question, held=held)
+                answer = replace(answer, honest=answer.values[question.honest])
         state.remember(answer, self.teacher)
         if is_new:
             state.columns = self._learn(answer, y, sample_weight, classes)
         target = self._target(learned=True)
         answer = replace(answer, columns=state.columns)
         rows = make_transfer_set(
-            X, y, answer, target=target, sample_weight=sample_weight, extra=extra
+            X,
+            y,
+            answer,
+            target=target,
+            sample_weight=sample_weight,
+            extra=question.extra,
         )
         self._warn_about(rows, objective, target)
-        if held is None and extra is not None and y is not None:
+        if held is None and rows.n_extra and y is not None:
             warn_if_incomplete(rows)
         rows, left_open = self._columns.of_set(rows), None
         if held is not None:
-            rows, measured = with_pseudo_labels(
-                rows,
-                make_student(task=target.task, early_stopping=True),
-                held=held,
-                honest=None
-                if has_more
-                else honest_rows(question, answer, target, sample_weight),
-                numeric=numeric_of(student),
-                alpha=float(self.alpha) if isinstance(self.alpha, Real) else None,
-                max_epochs=net_of(student).max_epochs,
-                seed=seed,
-                calibrate=is_auto(self.calibrate_teacher),
-                remember=isinstance(self.random_state, Integral),
-            )
+            honest = None
+            if not has_more:
+                honest = honest_rows(question, answer, target, sample_weight)
+            rows, measured = self._measured(rows, student, held, honest, seed)
             left_open = measured.left_open
             state.temperature = measured.temperature or state.temperature
             state.n_honest = measured.n_honest
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
-                if not has_more:
-                    warn_of_little_trust(measured.trust)
         n = 1 if incremental else None
         lesson = make_lesson(
             student, rows, objective, seed=seed, n_epochs=n, left_open=left_open
         )
         return lesson, state
+
+    def _measured(
+        self,
+        rows: TransferSet,
+        student: Any,
+        held: NDArray[np.integer],
+        honest: TransferSet | None,
+        seed: int,
+    ) -> tuple[TransferSet, Measured]:
+        """Let nets learn the labels, and return what they tell of teacher and student.
+
+        Without ``honest`` rows, the teacher reads more columns than the nets.
+        """
+        rows, measured = with_pseudo_labels(
+            rows,
+            make_student(task=rows.target.task, early_stopping=True),
+            held=held,
+            honest=honest,
+            numeric=numeric_of(student),
+            alpha=float(self.alpha) if isinstance(self.alpha, Real) else None,
+            max_epochs=net_of(student).max_epochs,
+            seed=seed,
+            calibrate=is_auto(self.calibrate_teacher),
+            remember=isinstance(self.random_state, Integral),
+        )
+        if is_auto(self.alpha) and honest is not None:
+            warn_of_little_trust(measured.trust)
+        return rows, measured
 
     def _finish(self, lesson: Lesson, state: TrainingState) -> None:
         """Set the attributes of a fitted estimator."""
@@ -383,68 +384,6 @@ class BaseDistiller(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
         return X, y, sample_weight
-
-    def _calibration(self) -> Any:
-        """Return the rows that calibrate the teacher, checked."""
-        return resolve_calibration(
-            None if is_auto(self.calibrate_teacher) else self.calibrate_teacher,
-            self._target(),
-            partial(self._check_X, reset=False),
-        )
-
-    def _feature_question(
-        self, objective: Objective, state: TrainingState
-    ) -> FeatureQuestion | None:
-        """Return what to ask a teacher besides labels, if a loss needs it."""
-        if not objective.is_hidden:
-            return None
-        required = bool(objective.feature_loss) or self.teacher_features != "auto"
-        # What the student has learned of its features goes on with the same ones.
-        same = state.asked is self.teacher and not self._fits_teacher()
-        reduction = state.reduction if same else None
-        return FeatureQuestion(self.teacher_features, required, reduction)
-
-    def _augmenter(self, X: Any, student: Any) -> Any:
-        """Return what makes new rows, or None."""
-        # Rows made of training rows would tell a validation set too much.
-        has_split = net_of(student).train_split is not None
-        if is_auto(self.augmenter) and (has_split or not self._takes_tables()):
-            return None
-        return resolve_augmenter(self.augmenter, X)
-
-    def _extra_rows(
-        self, X: Any, augmenter: Any, X_transfer: Any, objective: Objective
-    ) -> Any:
-        """Return the rows beyond the training rows, or None."""
-        extra = []
-        if augmenter is not None:
-            whole = isinstance(self.random_state, Integral)
-            extra.append(
-                made_rows(augmenter, X, int(self.random_state) if whole else 0)
-            )
-        if X_transfer is not None:
-            X_transfer = unwrapped_transfer(X_transfer, X)
-            with noting("(X is X_transfer here.)"):
-                X_transfer = self._check_X(X_transfer, reset=False)
-            if objective.asks_teacher:
-                extra.append(with_types_of(X, X_transfer, "X_transfer"))
-        return stacked(extra) if extra else None
-
-    def _held(
-        self, X: Any, y: Any, sample_weight: Any, objective: Objective
-    ) -> NDArray[np.integer] | None:
-        """Return in which split nets hold a row out, if nets learn the labels at all.
-
-        It is 0 for a row that is always learned from. Equal rows are held out together.
-        """
-        if y is None or not self._takes_tables():
-            return None
-        if not self._target().measures:
-            return None
-        if objective.alpha == 1 and not is_auto(self.calibrate_teacher):
-            return None
-        target = self._target()
-        return held_rows(target, X, y, target.weighted(y, sample_weight))
 
     def _warn_about(
         self, rows: TransferSet, objective: Objective, target: Target

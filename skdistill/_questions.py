@@ -1,0 +1,154 @@
+"""What an estimator asks its teacher, as its parameters say."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdistill._state import TrainingState
+from skdistill._students._student import net_of
+from skdistill._teachers._features import FeatureQuestion
+from skdistill._training._objective import Objective
+from skdistill._transfer._extra import (
+    made_rows,
+    resolve_augmenter,
+    unwrapped_transfer,
+)
+from skdistill._transfer._honest import held_rows
+from skdistill._transfer._question import Question, resolve_calibration
+from skdistill.utils._frames import stacked, with_types_of
+from skdistill.utils._params import is_auto
+from skdistill.utils._validation import noting
+
+
+def question_of(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    X_transfer: Any,
+    *,
+    student: Any,
+    objective: Objective,
+    state: TrainingState,
+    seed: int | None,
+    incremental: bool,
+) -> tuple[Question, NDArray[np.integer] | None]:
+    """Return what to ask the teacher, and in which split nets hold a row out.
+
+    Parameters
+    ----------
+    estimator : DistilledClassifier or DistilledRegressor
+        Has checked X, y and sample_weight.
+    X, y, sample_weight : array-like
+        The training rows.
+    X_transfer : array-like or None
+        Rows without labels, as the person gave them.
+    student : skorch.NeuralNet or Pipeline
+        The student that will learn from the answer.
+    objective : Objective
+        The terms of its loss.
+    state : TrainingState
+        What earlier trainings left.
+    seed : int or None
+        Seeds the teachers that are fitted.
+    incremental : bool
+        Whether the rows are a chunk, which the fitted teacher labels.
+    """
+    augmenter = held = None
+    if objective.asks_teacher and not incremental:
+        augmenter = _augmenter(estimator, X, student)
+    extra = _extra_rows(estimator, X, augmenter, X_transfer, objective)
+    if extra is not None:
+        held = held_out(estimator, X, y, sample_weight, objective)
+    target = estimator._target()
+    question = Question(
+        X,
+        y,
+        target.weighted(y, sample_weight),
+        target=target,
+        method="in_sample" if incremental else estimator.soft_labels,
+        cv=None if incremental else estimator.cv,
+        random_state=seed,
+        teacher_weights=estimator.teacher_weights,
+        features=_feature_question(estimator, objective, state),
+        calibration=_calibration(estimator),
+        # A teacher that reads more columns than the nets cannot be compared with them.
+        held=None if estimator._columns.are_fewer else held,
+        extra=extra,
+        augmenter=augmenter,
+        memory=estimator.memory,
+        remember=not incremental,
+        n_jobs=estimator.n_jobs,
+        verbose=estimator.verbose,
+    )
+    return question, held
+
+
+def held_out(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, objective: Objective
+) -> NDArray[np.integer] | None:
+    """Return in which split nets hold a row out, if nets learn the labels at all.
+
+    It is 0 for a row that is always learned from. Equal rows are held out together.
+    """
+    target = estimator._target()
+    if y is None or not target.measures or not estimator._takes_tables():
+        return None
+    if objective.alpha == 1 and not is_auto(estimator.calibrate_teacher):
+        return None
+    return held_rows(target, X, y, target.weighted(y, sample_weight))
+
+
+def _calibration(estimator: Any) -> Any:
+    """Return the rows that calibrate the teacher, checked."""
+    return resolve_calibration(
+        None if is_auto(estimator.calibrate_teacher) else estimator.calibrate_teacher,
+        estimator._target(),
+        partial(estimator._check_X, reset=False),
+    )
+
+
+def _feature_question(
+    estimator: Any, objective: Objective, state: TrainingState
+) -> FeatureQuestion | None:
+    """Return what to ask a teacher besides labels, if a loss needs it."""
+    if not objective.is_hidden:
+        return None
+    required = bool(objective.feature_loss) or estimator.teacher_features != "auto"
+    # What the student has learned of its features goes on with the same ones.
+    same = state.asked is estimator.teacher and not estimator._fits_teacher()
+    reduction = state.reduction if same else None
+    return FeatureQuestion(estimator.teacher_features, required, reduction)
+
+
+def _augmenter(estimator: Any, X: Any, student: Any) -> Any:
+    """Return what makes new rows, or None."""
+    # Rows made of training rows would tell a validation set too much.
+    has_split = net_of(student).train_split is not None
+    if is_auto(estimator.augmenter) and (has_split or not estimator._takes_tables()):
+        return None
+    return resolve_augmenter(estimator.augmenter, X)
+
+
+def _extra_rows(
+    estimator: Any, X: Any, augmenter: Any, X_transfer: Any, objective: Objective
+) -> Any:
+    """Return the rows beyond the training rows, or None."""
+    extra = []
+    if augmenter is not None:
+        whole = isinstance(estimator.random_state, Integral)
+        extra.append(
+            made_rows(augmenter, X, int(estimator.random_state) if whole else 0)
+        )
+    if X_transfer is not None:
+        X_transfer = unwrapped_transfer(X_transfer, X)
+        with noting("(X is X_transfer here.)"):
+            X_transfer = estimator._check_X(X_transfer, reset=False)
+        if objective.asks_teacher:
+            extra.append(with_types_of(X, X_transfer, "X_transfer"))
+    return stacked(extra) if extra else None

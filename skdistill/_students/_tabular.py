@@ -505,6 +505,11 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         """Return the offsets and scales of a numeric column, and where it is clipped.
 
         The first are those of its standardized value, the others those of its bins.
+
+        Parameters
+        ----------
+        number : int
+            Which of the numeric columns.
         """
         own = self.sources_ == number
         offsets, scales = (

@@ -113,7 +113,7 @@ def compare(
     >>> from skdistill import DistilledClassifier, make_student
     >>> from skdistill.inspection import compare
     >>> X, y = load_iris(return_X_y=True)
-    >>> student = make_student((16,), max_epochs=5)
+    >>> student = make_student((16,), max_epochs=15)
     >>> clf = DistilledClassifier(RandomForestClassifier(10), student, random_state=0)
     >>> comparison = compare(clf, X, y, cv=2)
     >>> print(comparison)

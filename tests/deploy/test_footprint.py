@@ -337,13 +337,13 @@ class TestPrint:
         assert [row.split()[0] for row in rows] == ["forest", "student"]
         assert rows[0].split()[2:5] == ["-", "-", "-"]
         n_bytes = f"{len(dump_of(student)):,}"
-        assert rows[1].split()[1:5] == [n_bytes, "388", "67", "56"]
+        assert rows[1].split()[1:5] == [n_bytes, "340", "67", "56"]
         assert len({len(line) for line in (header, *rows)}) == 1
 
     def test_a_line_per_quantity(self, costs):
         lines = [line.split() for line in str(costs["student"]).splitlines()]
         assert [name for name, _ in lines] == KEYS
-        assert lines[1:3] == [["table_bytes", "388"], ["parameters", "67"]]
+        assert lines[1:3] == [["table_bytes", "340"], ["parameters", "67"]]
 
     def test_a_notebook_shows_tables(self, costs):
         for shown, head in ((costs, "forest"), (costs["student"], "parameters")):

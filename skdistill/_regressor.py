@@ -161,17 +161,17 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         The losses of each epoch.
     n_outputs_ : int
         The number of targets.
-    y_mean_, y_scale_ : ndarray of shape (n_outputs_,)
+    y_mean_, y_scale_ : ndarray of shape (`n_outputs_`,)
         What the student's scaled targets of 0 stand for, and their differences of 1.
         With the loss "poisson", 0 and the means of the targets.
     link_ : {"identity", "log"}
         What the student's module returns of a scaled prediction: with the loss
         "poisson", its logarithm.
-    y_bounds_ : tuple of two ndarray of shape (n_outputs_,), or None
+    y_bounds_ : tuple of two ndarray of shape (`n_outputs_`,), or None
         The smallest and the largest predictions; see ``extrapolation``.
     n_features_in_ : int
         The number of columns of ``X`` in ``fit``, or of ``student_columns``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of these columns, if all names in ``fit`` are strings.
 
     See Also

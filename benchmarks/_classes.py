@@ -24,7 +24,7 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -78,18 +78,18 @@ ARMS = {
         {"numeric": "standard"},
     ),
 }
-METRICS = ["accuracy", "log loss", "agreement", "fit s", "bytes", "row us"]
+METRICS = ["accuracy", "log loss", "AUC", "agreement", "fit s", "bytes", "row us"]
 
 # How the README calls the teacher, the honest net and the student.
 NAMES = ["teacher", HONEST, "student"]
 
 # Of these there is a summary; the other students are compared with the default.
-COMPARED = ["teacher", HONEST, "default", "plain"]
+COMPARED = ["teacher", HONEST, "default", "unfitted teacher", "plain"]
 
 _ALL = [*OPENML, *FOLDER_ONLY, *BUNDLED, *QUARTERS]
 SETS = [name for name in _ALL if name != "mnist"]
 SLOW = []
-DEFAULT_ARMS = ["default", "plain"]
+DEFAULT_ARMS = ["default", "unfitted teacher", "plain"]
 RECORDS = "quality"
 KEY = ["teacher", "hidden", "max rows", "data", "model", "seed"]
 
@@ -134,11 +134,19 @@ def measured(X_test, y_test, teacher_pred, name, model, seconds):
         "model": name,
         "accuracy": accuracy_score(y_test, pred),
         "log loss": log_loss(y_test, proba, labels=model.classes_),
+        "AUC": auc(y_test, proba, model.classes_),
         "agreement": accuracy_score(teacher_pred, pred),
         "fit s": seconds,
         "bytes": size(model),
         "row us": 1e6 * one_row(model, X_test),
     } | chosen(model)
+
+
+def auc(y, proba, classes):
+    """Return the area under the ROC curve, in the mean of the classes."""
+    if len(classes) == 2:
+        return roc_auc_score(y, proba[:, 1])
+    return roc_auc_score(y, proba, labels=classes, multi_class="ovr")
 
 
 def chosen(model):

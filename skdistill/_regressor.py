@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import d2_pinball_score
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
@@ -25,6 +24,7 @@ from skdistill._training._prediction import outputs_of
 from skdistill._transfer._question import METHODS
 from skdistill.losses import PoissonLoss
 from skdistill.utils._params import check_params
+from skdistill.utils._quantile_score import quantile_score
 from skdistill.utils._validation import all_fitted
 
 
@@ -439,12 +439,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         """
         if self.quantiles is None:
             return super().score(X, y, sample_weight)
-        columns = zip(self.predict(X).T, np.asarray(self.quantiles), strict=True)
-        scores = [
-            d2_pinball_score(y, pred, sample_weight=sample_weight, alpha=level)
-            for pred, level in columns
-        ]
-        return float(np.mean(scores))
+        return quantile_score(y, self.predict(X), self.quantiles, sample_weight)
 
     @property
     def y_mean_(self) -> NDArray[np.float64]:

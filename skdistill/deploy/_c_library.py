@@ -36,6 +36,10 @@ class Library:
         What ``to_c`` wrote. The following attributes are read from it.
     classes : ndarray of shape (n_outputs,) or None
         The labels, read-only; None of a regressor.
+    multilabel : bool
+        Whether a row has several labels.
+    quantiles : list of float or None
+        The levels of quantiles.
     output : str
         What it says of a row.
     output_shape : tuple of int
@@ -70,8 +74,11 @@ class Library:
         self.classes: NDArray[Any] | None = None
         self.output, name = "prediction", "predict_batch"
         n_outputs = metadata["n_outputs"]
-        self.output_shape = () if n_outputs == 1 else (n_outputs,)
-        if metadata["task"] == "classification":
+        self.multilabel = metadata["task"] == "multilabel"
+        self.quantiles = metadata.get("quantiles")
+        is_number = n_outputs == 1 and self.quantiles is None
+        self.output_shape = () if is_number else (n_outputs,)
+        if metadata["task"] != "regression":
             dtype = np.dtype(metadata["classes_dtype"])
             self.classes = np.array(metadata["classes"], dtype)
             self.classes.flags.writeable = False

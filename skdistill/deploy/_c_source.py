@@ -16,7 +16,13 @@ from skdistill.deploy import _c_templates as templates
 from skdistill.deploy._c_names import comment, identifiers, literal
 from skdistill.deploy._c_reading import DATE, LEVEL, NUMBER, UNUSED
 from skdistill.deploy._c_tables import Tables
-from skdistill.deploy._outputs import ClassOutput, LogOutput, Output
+from skdistill.deploy._outputs import (
+    ClassOutput,
+    LabelOutput,
+    LogOutput,
+    Output,
+    QuantileOutput,
+)
 from skdistill.utils._dates import PARTS
 
 _TYPES = {"f8": "double", "f4": "float", "i1": "int8_t", "i4": "int32_t"}
@@ -45,14 +51,11 @@ class Source:
 
     def header(self, about: str) -> str:
         """Return the header file, with some lines about it."""
-        is_classifier = isinstance(self.output, ClassOutput)
-        functions = templates.CLASS_FUNCTIONS if is_classifier else ""
-        functions = functions or templates.NUMBER_FUNCTIONS
         return self._filled(
             templates.HEADER,
             about=about,
             row=self._row_type(),
-            functions=self._filled(functions) + self._declared_names(),
+            functions=self._declared_functions() + self._declared_names(),
         )
 
     def code(self) -> str:
@@ -147,6 +150,19 @@ class Source:
         return row + (
             self._filled(templates.LEVELS_OF_HEADER) if reading.levels else ""
         )
+
+    def _declared_functions(self) -> str:
+        if isinstance(self.output, ClassOutput):
+            is_several = isinstance(self.output, LabelOutput)
+            own = templates.LABEL_FUNCTION if is_several else templates.CLASS_FUNCTION
+            return self._filled(templates.PROBA_FUNCTIONS + own)
+        is_sorted = isinstance(self.output, QuantileOutput)
+        said = (
+            "the quantiles, the smallest first"
+            if is_sorted
+            else ("the prediction of each target")
+        )
+        return self._filled(templates.NUMBER_FUNCTIONS, prediction=said)
 
     def _declared_names(self) -> str:
         p, P = self.prefix, self.prefix.upper()
@@ -316,13 +332,21 @@ class Source:
 
     def _link(self) -> str:
         """Return the functions from the last layer to what the student says."""
-        if isinstance(self.output, ClassOutput):
-            return templates.CLASSES
-        is_log = isinstance(self.output, LogOutput)
-        value = "exp((double)out[i])" if is_log else "(double)out[i]"
-        bounded = "" if self.output.bounds is None else templates.BOUNDED
-        numbers = templates.NUMBERS.replace("$value", value)
-        return numbers.replace("$bounded", bounded)
+        if isinstance(self.output, LabelOutput):
+            values = {"variables": "", "activated": templates.LOGISTIC}
+            template = templates.PROBA + templates.LABELS
+        elif isinstance(self.output, ClassOutput):
+            values = {"variables": templates.SOFTMAX_VARIABLES}
+            values["activated"] = templates.SOFTMAX
+            template = templates.PROBA + templates.CLASS
+        else:
+            is_log = isinstance(self.output, LogOutput)
+            is_sorted = isinstance(self.output, QuantileOutput)
+            values = {"value": "exp((double)out[i])" if is_log else "(double)out[i]"}
+            values["bounded"] = templates.BOUNDED * (self.output.bounds is not None)
+            values["sorted"] = templates.SORTED * is_sorted
+            template = templates.NUMBERS
+        return Template(template).safe_substitute(values)
 
 
 _NOTES = {

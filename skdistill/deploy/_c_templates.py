@@ -31,16 +31,13 @@ LEVELS_OF_HEADER = """
 #define ${P}_UNKNOWN (-2)
 """
 
-CLASS_FUNCTIONS = """
+PROBA_FUNCTIONS = """
 /*
- * Writes the probability of each class. Returns 0, or the position of a column, counted
- * from 1, whose value is not allowed: infinite, beyond the range of float$nan. Then
- * nothing is written.
+ * Writes all probabilities. Returns 0, or the position of a column, counted from 1,
+ * whose value is not allowed: infinite, beyond the range of float$nan. Then nothing is
+ * written.
  */
 int ${p}_predict_proba($row_type *row, float *proba);
-
-/* Returns the position of the most probable class, from 0; -1 for a value as above. */
-int ${p}_predict($row_type *row);
 
 /*
  * Writes the probabilities of some rows, one row after the other. Returns how many
@@ -49,9 +46,20 @@ int ${p}_predict($row_type *row);
 size_t ${p}_predict_proba_batch($row_type *rows, size_t n_rows, float *proba);
 """
 
+CLASS_FUNCTION = """
+/* Returns the position of the most probable class, from 0; -1 for a value as above. */
+int ${p}_predict($row_type *row);
+"""
+
+LABEL_FUNCTION = """
+/* Writes 1 for each label whose probability is above 0.5, and 0 for the others. Returns
+ * what predict_proba returns. */
+int ${p}_predict($row_type *row, uint8_t *labels);
+"""
+
 NUMBER_FUNCTIONS = """
 /*
- * Writes the prediction of each target. Returns 0, or the position of a column, counted
+ * Writes $prediction. Returns 0, or the position of a column, counted
  * from 1, whose value is not allowed: infinite, beyond the range of float$nan. Then
  * nothing is written.
  */
@@ -319,13 +327,30 @@ ACTIVATED = {
     )
 }
 
-CLASSES = """
+PROBA = """
 int ${p}_predict_proba($row_type *row, float *proba)
 {
-    float largest, sum = 0.0f;
     int i, refused = ${p}_outputs(row, proba);
-    if (refused)
+$variables    if (refused)
         return -refused;
+$activated    return 0;
+}
+
+size_t ${p}_predict_proba_batch($row_type *rows, size_t n_rows, float *proba)
+{
+    size_t i;
+    for (i = 0; i < n_rows; i++)
+        if (${p}_predict_proba(rows + i * $stride, proba + i * $n_outputs))
+            break;
+    return i;
+}
+"""
+
+SOFTMAX_VARIABLES = """\
+    float largest, sum = 0.0f;
+"""
+
+SOFTMAX = """\
     largest = proba[0];
     for (i = 1; i < $n_outputs; i++)
         largest = proba[i] > largest ? proba[i] : largest;
@@ -335,9 +360,14 @@ int ${p}_predict_proba($row_type *row, float *proba)
     }
     for (i = 0; i < $n_outputs; i++)
         proba[i] /= sum;
-    return 0;
-}
+"""
 
+LOGISTIC = """\
+    for (i = 0; i < $n_outputs; i++)
+        proba[i] = 1.0f / (1.0f + expf(-proba[i]));
+"""
+
+CLASS = """
 int ${p}_predict($row_type *row)
 {
     float out[$n_outputs];
@@ -348,14 +378,18 @@ int ${p}_predict($row_type *row)
         best = out[i] > out[best] ? i : best;
     return best;
 }
+"""
 
-size_t ${p}_predict_proba_batch($row_type *rows, size_t n_rows, float *proba)
+LABELS = """
+int ${p}_predict($row_type *row, uint8_t *labels)
 {
-    size_t i;
-    for (i = 0; i < n_rows; i++)
-        if (${p}_predict_proba(rows + i * $stride, proba + i * $n_outputs))
-            break;
-    return i;
+    float proba[$n_outputs];
+    int i, refused = ${p}_predict_proba(row, proba);
+    if (refused)
+        return refused;
+    for (i = 0; i < $n_outputs; i++)
+        labels[i] = proba[i] > 0.5f ? 1 : 0;
+    return 0;
 }
 """
 
@@ -369,7 +403,7 @@ int ${p}_predict($row_type *row, double *y)
     for (i = 0; i < $n_outputs; i++) {
         y[i] = $value * ${p}_y_scale[i] + ${p}_y_mean[i];$bounded
     }
-    return 0;
+$sorted    return 0;
 }
 
 size_t ${p}_predict_batch($row_type *rows, size_t n_rows, double *y)
@@ -380,6 +414,16 @@ size_t ${p}_predict_batch($row_type *rows, size_t n_rows, double *y)
             break;
     return i;
 }
+"""
+
+SORTED = """\
+    for (i = 1; i < $n_outputs; i++) {
+        const double value = y[i];
+        int k = i;
+        for (; k > 0 && y[k - 1] > value; k--)
+            y[k] = y[k - 1];
+        y[k] = value;
+    }
 """
 
 BOUNDED = """

@@ -18,6 +18,7 @@ from skdistill.deploy._c_library import UNKNOWN, Library
 from skdistill.deploy._loaded_estimator import LoadedEstimator
 from skdistill.utils._dates import PARTS, date_parts
 from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
+from skdistill.utils._quantile_score import quantile_score
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._validation import check_not_empty
 
@@ -50,8 +51,10 @@ class CompiledStudent(LoadedEstimator):
     classes_ : ndarray of shape (n_classes,)
         The labels, in the dtype of those of the exported estimator, read-only. Defined
         only for a classifier.
+    multilabel_ : bool
+        Whether a classifier predicts several labels for each row.
     n_outputs_ : int
-        The number of targets. Defined only for a regressor.
+        The number of targets, or of quantiles. Defined only for a regressor.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -119,6 +122,10 @@ class CompiledStudent(LoadedEstimator):
         return classes
 
     @property
+    def multilabel_(self) -> bool:
+        return bool(self._loaded().multilabel)
+
+    @property
     def n_outputs_(self) -> int:
         library = self._loaded()
         if library.classes is not None:
@@ -139,7 +146,7 @@ class CompiledStudent(LoadedEstimator):
         -------
         proba : ndarray of shape (n_samples, n_classes), float64
             Rows sum to 1; columns in the order of ``classes_``. The code computes in
-            float32.
+            float32. If rows have several labels, the probability of each.
 
         Raises
         ------
@@ -149,11 +156,7 @@ class CompiledStudent(LoadedEstimator):
             If the features are not those of the student, there are no rows, a value is
             too large for float32, or is missing where the student does not replace it.
         """
-        proba = self._said(X).astype(np.float64)
-        total = proba @ np.ones(proba.shape[1])  # for few classes faster than sum
-        self._refuse_row(np.isfinite(total) & (total > 0))
-        proba /= total[:, np.newaxis]
-        return proba
+        return self._probabilities(self._said(X))
 
     @available_if(_is_classifier)
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
@@ -183,24 +186,21 @@ class CompiledStudent(LoadedEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Labels of ``classes_``, or float64.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Labels of ``classes_``, an indicator matrix of several labels, or float64;
+            of quantiles a column for each.
 
         Raises
         ------
         TypeError, ValueError
             For the same rows as ``predict_proba``.
         """
-        classes = self._load().classes
-        if classes is not None:
-            found: NDArray[Any] = classes[self.predict_proba(X).argmax(axis=1)]
-            return found
-        y = self._said(X)
-        self._refuse_row(np.isfinite(y).reshape(len(y), -1).all(axis=1))
-        return y
+        if self._load().classes is not None:
+            return self._labels(self.predict_proba(X))
+        return self._numbers(self._said(X))
 
     def score(self, X: Any, y: ArrayLike, sample_weight: Any = None) -> float:
-        """Return the accuracy of a classifier, or the R² of a regressor.
+        """Return the accuracy of a classifier, or the R² or D² of a regressor.
 
         Parameters
         ----------
@@ -214,10 +214,13 @@ class CompiledStudent(LoadedEstimator):
         Returns
         -------
         score : float
-            The score.
+            The score. It is the mean D² of a regressor of quantiles.
         """
-        is_classifier = self._load().classes is not None
-        kind: Any = ClassifierMixin if is_classifier else RegressorMixin
+        library = self._load()
+        if library.quantiles is not None:
+            levels = library.quantiles
+            return quantile_score(y, self.predict(X), levels, sample_weight)
+        kind: Any = RegressorMixin if library.classes is None else ClassifierMixin
         return float(kind.score(self, X, y, sample_weight))
 
     def __sklearn_clone__(self) -> Self:

@@ -21,7 +21,8 @@ class LoadedEstimator(BaseEstimator):
 
         It has ``n_features`` and their ``feature_names`` or None, the ``shape`` of a
         row, the ``dtype`` of numbers, whether it takes missing ones (``allow_nan``),
-        its ``metadata``, and the name of its ``output``.
+        its ``metadata``, and the name of its ``output``. One of a classifier has
+        ``classes``, and tells whether a row has several of them (``multilabel``).
         """
         raise NotImplementedError
 
@@ -65,6 +66,32 @@ class LoadedEstimator(BaseEstimator):
         tags.target_tags.required = False
         tags.input_tags.allow_nan = True
         return tags
+
+    def _probabilities(self, said: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what is said of rows as probabilities, which sum to 1.
+
+        Those of several labels do not.
+        """
+        proba = said.astype(np.float64, copy=False)
+        total = proba @ np.ones(proba.shape[1])  # for few classes faster than sum
+        if self._load().multilabel:
+            self._refuse_row(np.isfinite(total))
+            return proba
+        self._refuse_row(np.isfinite(total) & (total > 0))
+        proba /= total[:, np.newaxis]
+        return proba
+
+    def _labels(self, proba: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the most probable classes, or an indicator matrix of labels."""
+        file = self._load()
+        if file.multilabel:
+            return (proba > 0.5).astype(np.int64)
+        return np.asarray(file.classes)[proba.argmax(axis=1)]
+
+    def _numbers(self, said: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what is said of rows, if it is finite."""
+        self._refuse_row(np.isfinite(said).reshape(len(said), -1).all(axis=1))
+        return said
 
     def _refuse_row(self, sound: Any) -> None:
         """Raise a ValueError if the model says nothing of a row."""

@@ -137,14 +137,7 @@ class OnnxClassifier(ClassifierMixin, OnnxEstimator):
             too large for float32, a value is missing that the model does not replace,
             or the model returns anything but a probability of each class for each row.
         """
-        proba = self._said(X)
-        total = proba @ np.ones(proba.shape[1])  # for few classes faster than sum
-        if self._load().multilabel:
-            self._refuse_row(np.isfinite(total))
-            return proba
-        self._refuse_row(np.isfinite(total) & (total > 0))
-        proba /= total[:, np.newaxis]
-        return proba
+        return self._probabilities(self._said(X))
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the logarithm of the probability of each class.
@@ -176,7 +169,4 @@ class OnnxClassifier(ClassifierMixin, OnnxEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels of ``classes_``, or an indicator matrix of several labels.
         """
-        proba, file = self.predict_proba(X), self._load()
-        if file.multilabel:
-            return (proba > 0.5).astype(np.int64)
-        return np.asarray(file.classes)[proba.argmax(axis=1)]
+        return self._labels(self.predict_proba(X))

@@ -164,7 +164,7 @@ class LabelFile(ClassFile):
 
 
 class NumberFile(File):
-    """A file of a regressor of ``n_outputs`` targets."""
+    """A file of a regressor: of ``n_outputs`` targets, or of some ``quantiles``."""
 
     runner = "OnnxRegressor"
     output = "prediction"
@@ -174,7 +174,12 @@ class NumberFile(File):
         self.n_outputs = int(self.metadata["skdistill.n_outputs"])
         if not 0 < self.n_outputs <= _OUTPUTS:
             raise ValueError(f"{self.n_outputs} targets")
-        self.output_shape = () if self.n_outputs == 1 else (self.n_outputs,)
+        self.quantiles: list[float] | None = None
+        if (levels := self.metadata.get("skdistill.quantiles")) is not None:
+            self.quantiles = json.loads(levels)
+            _check_list("quantiles", self.quantiles, float, self.n_outputs)
+        is_number = self.n_outputs == 1 and self.quantiles is None
+        self.output_shape = () if is_number else (self.n_outputs,)
 
 
 _KINDS: dict[str, type[File]] = {

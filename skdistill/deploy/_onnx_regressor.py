@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 
 from skdistill.deploy._onnx_estimator import OnnxEstimator
 from skdistill.deploy._onnx_file import File, NumberFile
+from skdistill.utils._quantile_score import quantile_score
 from skdistill.utils._underflow import underflow_is_zero
 
 
@@ -27,7 +28,7 @@ class OnnxRegressor(RegressorMixin, OnnxEstimator):
     Attributes
     ----------
     n_outputs_ : int
-        The number of targets.
+        The number of targets, or of quantiles.
     n_features_in_ : int
         The number of features; for images, the number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -88,7 +89,8 @@ class OnnxRegressor(RegressorMixin, OnnxEstimator):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
-            The predictions, as those of the exported estimator.
+            The predictions, as those of the exported estimator. With quantiles, a
+            column for each.
 
         Raises
         ------
@@ -100,6 +102,26 @@ class OnnxRegressor(RegressorMixin, OnnxEstimator):
             too large for float32, a value is missing that the model does not replace,
             or the model returns anything but a number of each target for each row.
         """
-        y = self._said(X)
-        self._refuse_row(np.isfinite(y).reshape(len(y), -1).all(axis=1))
-        return y
+        return self._numbers(self._said(X))
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: Any = None) -> float:
+        """Return R2, or the mean D2 of quantiles: 1 is best, and 0 is a constant.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            The rows, as for ``predict``.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows.
+
+        Returns
+        -------
+        score : float
+            The score, as of :class:`~skdistill.DistilledRegressor`.
+        """
+        levels = self._load().quantiles
+        if levels is None:
+            return float(super().score(X, y, sample_weight))
+        return quantile_score(y, self.predict(X), levels, sample_weight)

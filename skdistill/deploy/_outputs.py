@@ -332,12 +332,17 @@ class NumberOutput:
         """Return the function from what the module of a net returns to ``of_net``."""
         return first
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of what is said of a row."""
+        return () if len(self.mean) == 1 else (len(self.mean),)
+
     def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
         """Return what the estimator says where its net says ``said``."""
         values = said * self.scale + self.mean
         if self.bounds is not None:
             values = values.clip(*self.bounds)
-        return values[:, 0] if len(self.mean) == 1 else values
+        return np.asarray(values.reshape(-1, *self.shape))
 
     def of_layers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what a multilayer perceptron says, given the outputs of its layers."""
@@ -386,11 +391,10 @@ class NumberOutput:
         """
         from onnx import TensorProto, helper, numpy_helper
 
-        shape = () if len(self.mean) == 1 else (len(self.mean),)
         steps = {"Mul": self.scale, "Add": self.mean}
         if self.bounds is not None:
             steps["Max"], steps["Min"] = self.bounds
-        steps["Reshape"] = np.array([-1, *shape])
+        steps["Reshape"] = np.array([-1, *self.shape])
         value = f"{prefix}double"
         nodes = [
             helper.make_node("Cast", [made], [value], name=value, to=TensorProto.DOUBLE)
@@ -406,7 +410,7 @@ class NumberOutput:
             )
             value = result
         output = helper.make_tensor_value_info(
-            "prediction", TensorProto.DOUBLE, ["batch", *shape]
+            "prediction", TensorProto.DOUBLE, ["batch", *self.shape]
         )
         return nodes, [output], tensors
 
@@ -495,6 +499,57 @@ class LogOutput(NumberOutput):
         return [exp, *nodes], outputs, tensors
 
 
+@dataclass(frozen=True)
+class QuantileOutput(NumberOutput):
+    """Quantiles of a number, which are sorted where those of a net cross.
+
+    Parameters
+    ----------
+    levels : list of float
+        Their levels.
+    """
+
+    levels: list[float]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of what is said of a row."""
+        return (len(self.mean),)
+
+    def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
+        """Return what the estimator says where its net says ``said``."""
+        return np.sort(super().decoded(said), axis=1)
+
+    def perceptron(self, n_features: int, **params: Any) -> MLPRegressor:
+        """Raise a ValueError: scikit-learn's perceptrons do not sort."""
+        raise ValueError(
+            "a student of quantiles sorts what its net says, and scikit-learn's MLP "
+            "does not: use to_onnx, to_c or joblib"
+        )
+
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, the outputs and the tensors.
+
+        They compute in double precision.
+        """
+        from onnx import helper, numpy_helper
+
+        nodes, outputs, tensors = super().tail(made, prefix)
+        mixed, count, place = (
+            f"{prefix}{name}" for name in ("mixed", "count", "place")
+        )
+        nodes[-1].output[0] = mixed
+        tensors.append(numpy_helper.from_array(np.array([len(self.mean)]), count))
+        smallest_first = helper.make_node(
+            "TopK", [mixed, count], ["prediction", place], name=place, largest=0
+        )
+        return [*nodes, smallest_first], outputs, tensors
+
+    def metadata(self) -> dict[str, str]:
+        """Return the metadata about the output."""
+        return super().metadata() | {"quantiles": json.dumps(self.levels)}
+
+
 Output: TypeAlias = ClassOutput | NumberOutput
 
 
@@ -504,10 +559,7 @@ def output_of(estimator: Any) -> Output:
         return LabelOutput(np.asarray(estimator.classes_))
     if hasattr(estimator, "classes_"):
         return ClassOutput(np.asarray(estimator.classes_))
+    units = (estimator.y_mean_, estimator.y_scale_, estimator.y_bounds_)
     if estimator.quantiles is not None:
-        raise ValueError(
-            "a student of quantiles sorts what its net says, and cannot be exported: "
-            "use joblib"
-        )
-    kind = LogOutput if estimator.link_ == "log" else NumberOutput
-    return kind(estimator.y_mean_, estimator.y_scale_, estimator.y_bounds_)
+        return QuantileOutput(*units, np.asarray(estimator.quantiles).tolist())
+    return (LogOutput if estimator.link_ == "log" else NumberOutput)(*units)

@@ -21,7 +21,7 @@ from skdistill.deploy._c_reading import Reading
 from skdistill.deploy._c_source import Source
 from skdistill.deploy._c_tables import tables_of
 from skdistill.deploy._compiled_student import CompiledStudent
-from skdistill.deploy._outputs import ClassOutput, Output
+from skdistill.deploy._outputs import ClassOutput, LabelOutput, Output, QuantileOutput
 from skdistill.deploy._parts import parts_of
 from skdistill.deploy._sample import Sample, sample_of
 from skdistill.deploy._writing import write_whole
@@ -86,8 +86,8 @@ def to_c(
     ValueError
         If the preprocessing has other steps; if ``path`` has another form; if a
         probability, or a number in standard deviations of the targets, differs by more
-        than 1e-5; if the compiler fails; or if the student says quantiles. Nothing is
-        written then, and files that are there are kept.
+        than 1e-5; or if the compiler fails. Nothing is written then, and files that are
+        there are kept.
     OSError
         If a file cannot be written.
 
@@ -115,8 +115,9 @@ def to_c(
     1970, by the clock of the time zone that the column had in ``fit``.
 
     *Functions.* ``student_predict_proba(row, proba)`` and ``student_predict(row)`` of a
-    classifier, ``student_predict(row, y)`` of a regressor, and a function for many
-    rows. The header says what they return.
+    classifier, ``student_predict(row, labels)`` of several labels a row,
+    ``student_predict(row, y)`` of a regressor, also of quantiles, and a function for
+    many rows. The header says what they return.
 
     *Names.* With the macro ``STUDENT_NO_NAMES``, the strings of classes and levels are
     left out, and so are the functions that look them up.
@@ -216,6 +217,8 @@ def _metadata(reading: Reading, output: Output) -> dict[str, Any]:
     if isinstance(output, ClassOutput):
         metadata["classes"] = output.classes.tolist()
         metadata["classes_dtype"] = output.classes.dtype.str
+    if isinstance(output, QuantileOutput):
+        metadata["quantiles"] = output.levels
     return metadata
 
 
@@ -278,7 +281,7 @@ def _about(source: Source, report: _Report, output: Output) -> str:
         "adds. Heap: none.",
         f"Multiply-adds for a row: {report['multiply_adds']:,} at most.",
     ]
-    if isinstance(output, ClassOutput):
+    if isinstance(output, ClassOutput) and not isinstance(output, LabelOutput):
         labels = [comment(str(label)) for label in output.classes.tolist()[:50]]
         lines.append(f"Classes: {', '.join(labels)}.")
     compared = "It was not compared with the student, as there was no C compiler."

@@ -149,7 +149,8 @@ def to_onnx(
 
     *Metadata.* Further entries are "skdistill.version", "skdistill.task"
     ("classification", "multilabel" or "regression"), "skdistill.classes" and
-    "skdistill.classes_dtype", or "skdistill.n_outputs", "skdistill.n_features", and
+    "skdistill.classes_dtype", or "skdistill.n_outputs" and of quantiles
+    "skdistill.quantiles", "skdistill.n_features", and
     where they apply "skdistill.feature_names", "skdistill.kinds" ("float", "double" or
     "string" for each column) and "skdistill.allow_nan" ("false" if the estimator
     refuses missing values). The file holds no paths, names or dates of the machine that

@@ -16,10 +16,18 @@ from skorch import NeuralNetRegressor
 from torch import nn
 
 from skdistill import DistilledRegressor, make_student
-from skdistill.deploy import OnnxRegressor, to_onnx, to_sklearn
+from skdistill.deploy import (
+    CompiledStudent,
+    OnnxRegressor,
+    to_c,
+    to_onnx,
+    to_sklearn,
+)
 from skdistill.deploy._outputs import NumberOutput
 from tests.conftest import tiny_net
+from tests.deploy.c_code import needs_compiler
 from tests.deploy.conftest import metadata_of
+from tests.deploy.test_onnx_regressor import changed
 
 
 def student(**params):
@@ -201,14 +209,55 @@ def wide(data):
     return X, y, fitted(X, y, net)
 
 
-@pytest.mark.parametrize("convert", [to_sklearn, to_onnx])
-def test_quantiles_are_refused(data, convert):
-    X = data[0]
-    given = X[:, [0, 0]] + [-1, 1]
-    reg = DistilledRegressor(None, student(), quantiles=[0.1, 0.9], alpha=0.5)
-    reg.fit(X, X[:, 0], teacher_pred=given)
-    with pytest.raises(ValueError, match=r"student of quantiles .* use joblib"):
-        convert(reg)
+@pytest.fixture(scope="module", params=[3, 1])
+def quantiles(request, data):
+    """Return rows and a student of quantiles, which cross in the middle."""
+    X, levels = data[0], (0.1, 0.5, 0.9)[: request.param]
+    given = 1e3 + X[:, :1] * np.array([-1, 0.1, 1])[: len(levels)]
+    reg = DistilledRegressor(None, student(), quantiles=levels, random_state=0)
+    reg.set_params(alpha=1.0).fit(X, given[:, 0], teacher_pred=given)
+    return X, reg
+
+
+class TestQuantiles:
+    def assert_same(self, made, reg, X):
+        far = far_from(X)
+        assert_close(made.predict(far), reg.predict(far), reg)
+        assert made.predict(X[:1]).shape == (1, reg.n_outputs_)
+        assert made.n_outputs_ == reg.n_outputs_
+        y = X[:, 0] + 1e3
+        weight = np.arange(1, 1 + len(X))
+        assert made.score(X, y, weight) == pytest.approx(reg.score(X, y, weight))
+
+    def test_file(self, quantiles):
+        X, reg = quantiles
+        made = to_onnx(reg)
+        onnx.checker.check_model(onnx.load_from_string(made), full_check=True)
+        self.assert_same(OnnxRegressor(made), reg, X)
+        assert json.loads(metadata_of(made)["skdistill.quantiles"]) == list(
+            reg.quantiles
+        )
+
+    @needs_compiler
+    def test_code(self, quantiles, tmp_path):
+        X, reg = quantiles
+        self.assert_same(CompiledStudent(to_c(reg, tmp_path / "student.c")), reg, X)
+
+    def test_student_sorts_some_rows(self, quantiles):
+        X, reg = quantiles
+        outputs = reg.student_.predict(X).reshape(len(X), -1)
+        is_crossed = (np.diff(outputs, axis=1) < 0).any()
+        assert is_crossed == (reg.n_outputs_ > 1)
+        assert (np.diff(reg.predict(X), axis=1) >= 0).all()
+
+    def test_perceptrons_of_scikit_learn_do_not_sort(self, quantiles):
+        with pytest.raises(ValueError, match=r"student of quantiles sorts .*to_onnx"):
+            to_sklearn(quantiles[1])
+
+    def test_metadata_of_other_quantiles_do_not_fit(self, quantiles):
+        damaged = changed(to_onnx(quantiles[1]), quantiles=json.dumps([0.1] * 4))
+        with pytest.raises(ValueError, match="damaged"):
+            OnnxRegressor(damaged).predict(quantiles[0])
 
 
 class TestNarrowWeights:

@@ -1,5 +1,6 @@
 """Exports of students of several labels a row."""
 
+import ctypes
 import json
 
 import numpy as np
@@ -10,8 +11,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdistill import DistilledClassifier, make_student
-from skdistill.deploy import OnnxClassifier, register_converter, to_onnx
+from skdistill.deploy import (
+    CompiledStudent,
+    OnnxClassifier,
+    register_converter,
+    to_c,
+    to_onnx,
+)
 from skdistill.deploy._to_sklearn import to_sklearn
+from tests.deploy.c_code import library, needs_compiler
 from tests.deploy.test_onnx_regressor import changed
 
 
@@ -60,6 +68,38 @@ def test_outputs_of_the_model_are_indicators_and_probabilities(made, content):
     assert_array_equal(label, clf.predict(X))
     assert label.dtype == np.int64
     assert_allclose(proba, clf.predict_proba(X), rtol=0, atol=1e-5)
+
+
+@needs_compiler
+@pytest.mark.parametrize("quantize", [None, "int8"])
+def test_code_says_the_same(made, tmp_path, quantize):
+    X, y, clf = made
+    file = to_c(clf, tmp_path / "student.c", quantize=quantize, sample=X)
+    code = CompiledStudent(file)
+    assert code.multilabel_
+    assert_array_equal(code.classes_, clf.classes_)
+    atol = 0.05 if quantize else 1e-5
+    assert_allclose(code.predict_proba(X), clf.predict_proba(X), rtol=0, atol=atol)
+    assert_array_equal(code.predict(X), code.predict_proba(X) > 0.5)
+    assert code.predict(X).dtype == np.int64
+    assert code.score(X, y) == pytest.approx(clf.score(X, y), abs=0.05)
+
+
+@needs_compiler
+def test_code_writes_ones_for_probable_labels(made, tmp_path):
+    X, _, clf = made
+    code = library(
+        to_c(clf, tmp_path / "student.c"), to=tmp_path / "student.so"
+    ).student_predict
+    code.argtypes = [ctypes.c_void_p] * 2
+    said = np.full((len(X), 4), 7, np.uint8)
+    for row, labels in zip(X, said, strict=True):
+        assert code(row.ctypes.data, labels.ctypes.data) == 0
+    assert_array_equal(said[:, :3], clf.predict(X))
+    assert (said[:, 3] == 7).all()
+    bad = np.full(5, np.inf, np.float32)
+    assert code(bad.ctypes.data, said[0].ctypes.data) == 1
+    assert_array_equal(said[0, :3], clf.predict(X[:1])[0])
 
 
 def test_a_file_of_labels_is_a_teacher(made, content):

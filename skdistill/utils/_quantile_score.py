@@ -1,0 +1,33 @@
+"""The score of predicted quantiles. It needs no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import d2_pinball_score
+
+
+def quantile_score(
+    y: ArrayLike, said: NDArray[np.floating], levels: ArrayLike, sample_weight: Any
+) -> float:
+    """Return the mean D2 of quantiles: 1 is best, and 0 is a constant.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        The targets.
+    said : ndarray of shape (n_samples, n_quantiles)
+        The quantiles.
+    levels : array-like of shape (n_quantiles,)
+        Their levels.
+    sample_weight : array-like of shape (n_samples,) or None
+        The weights of the rows.
+    """
+    columns = zip(said.T, np.asarray(levels), strict=True)
+    scores = [
+        d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
+        for column, level in columns
+    ]
+    return float(np.mean(scores))

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.preprocessing import StandardScaler
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
 
 from skdistill._students._bins import knots
 from skdistill._students._tabular import CLIP
@@ -99,37 +106,70 @@ def reading_of(parts: Parts) -> Reading:
     Raises
     ------
     ValueError
-        If its preprocessing is anything but a TabularPreprocessor or a StandardScaler.
+        If its preprocessing is anything but a TabularPreprocessor, or steps that scale
+        numbers and replace missing ones.
     """
-    estimator = parts.estimator
     steps = parts.transformers
-    if not steps:
-        return _scaled(parts, estimator.n_features_in_)
-    (step, *others) = steps
-    if not others and hasattr(step, "levels_"):
-        return _tabular(parts, step)
-    if not others and type(step) is StandardScaler:
-        n_features = step.n_features_in_
-        return _scaled(parts, n_features, mean=step.mean_, scale=step.scale_)
+    if len(steps) == 1 and hasattr(steps[0], "levels_"):
+        return _tabular(parts, steps[0])
+    if all(map(_is_known, steps)):
+        return _scaled(parts, steps)
     kinds = [type(step).__name__ for step in steps]
     raise ValueError(
         f"the steps before the net are {kinds}, and the C code has TabularPreprocessor "
-        "alone, or StandardScaler alone: export pipeline[-1] and prepare its rows "
+        "alone, or StandardScaler, RobustScaler, MinMaxScaler and MaxAbsScaler without "
+        "clip, and SimpleImputer of numbers: export pipeline[-1] and prepare its rows "
         "elsewhere, or use skdistill.deploy.to_onnx"
     )
 
 
-def _scaled(parts: Parts, n_features: int, mean: Any = None, scale: Any = None) -> Any:
+def _is_known(step: Any) -> bool:
+    """Tell whether a step makes a number of each number, by a line or a constant."""
+    if type(step) is SimpleImputer:
+        replaces_nan = step.missing_values != step.missing_values
+        return (
+            replaces_nan and not step.indicator_ and np.isfinite(_filling(step)).all()
+        )
+    return type(step) in _LINES and not getattr(step, "clip", False)
+
+
+def _filling(step: SimpleImputer) -> NDArray[np.float64]:
+    """Return what replaces missing values; NaN where that is no number."""
+    values = step.statistics_.tolist()
+    return np.array([v if isinstance(v, Real) else np.nan for v in values], np.float64)
+
+
+# Of a fitted scaler: what it subtracts, and what it divides the difference by, or None.
+_LINES = {
+    StandardScaler: lambda step: (step.with_mean and step.mean_, step.scale_),
+    RobustScaler: lambda step: (step.center_, step.scale_),
+    MaxAbsScaler: lambda step: (None, step.scale_),
+    MinMaxScaler: lambda step: (-step.min_ / step.scale_, 1 / step.scale_),
+}
+
+
+def _scaled(parts: Parts, steps: list[Any]) -> Reading:
+    """Return how rows are read by scalers and imputers, one after the other."""
+    n_features = (steps[0] if steps else parts.estimator).n_features_in_
+    center, scale, medians = np.zeros(n_features), np.ones(n_features), None
+    for step in steps:
+        if type(step) is SimpleImputer:
+            filled = center + scale * _filling(step)
+            medians = filled if medians is None else medians
+            continue
+        subtracted, divided = _LINES[type(step)](step)
+        center = center if subtracted is None else center + scale * subtracted
+        scale = scale if divided is None else scale * divided
     return Reading(
         n_features=n_features,
         names=parts.feature_names,
-        dtype=np.float32 if mean is None and scale is None else np.float64,
+        dtype=np.float64 if steps else np.float32,
         origins=[(i, None) for i in range(n_features)],
-        medians=None,
+        medians=medians,
         bound=_LARGEST,
         sources=np.arange(n_features),
-        offsets=np.zeros(n_features) if mean is None else mean,
-        scales=np.ones(n_features) if scale is None else scale,
+        offsets=center,
+        scales=scale,
     )
 
 

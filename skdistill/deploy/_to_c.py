@@ -57,8 +57,10 @@ def to_c(
         A fitted estimator, a pipeline that ends in one, or a search. Its net must be a
         stack of ``torch.nn.Linear`` with activations between them (ReLU, Tanh, Sigmoid
         or none), or that of :func:`skdistill.make_student`. Its preprocessing must be a
-        :class:`~skdistill.TabularPreprocessor`, a
-        :class:`~sklearn.preprocessing.StandardScaler`, or none.
+        :class:`~skdistill.TabularPreprocessor`; or scalers
+        (:class:`~sklearn.preprocessing.StandardScaler`, RobustScaler, MinMaxScaler or
+        MaxAbsScaler) and :class:`~sklearn.impute.SimpleImputer` of numbers, in any
+        order; or none.
     path : str or path-like
         Where to write the code: a name that ends in ".c". A header of the same name,
         which ends in ".h", is written beside it. The name without the end is what all

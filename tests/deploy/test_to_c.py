@@ -9,8 +9,14 @@ import polars as pl
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
 from torch import nn
 
 from skdistill import DistilledClassifier, DistilledRegressor, make_student
@@ -172,6 +178,48 @@ def test_steps_before_the_estimator(data, tmp_path):
     whole = make_pipeline(StandardScaler(), distilled(tiny_net(max_epochs=20), X, y))
     whole[0].fit(X)
     assert_same(to_c(whole, tmp_path / "student.c"), whole, X)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [StandardScaler(with_mean=False)],
+        [StandardScaler(with_std=False), MinMaxScaler((-2, 3))],
+        [RobustScaler(), SimpleImputer(), MaxAbsScaler()],
+        [SimpleImputer(strategy="median"), RobustScaler(with_centering=False)],
+        [SimpleImputer(strategy="constant", fill_value=2.5)],
+        [MinMaxScaler(), SimpleImputer(), StandardScaler(), SimpleImputer()],
+    ],
+    ids=lambda steps: "-".join(type(step).__name__ for step in steps),
+)
+def test_scalers_and_imputers(data, tmp_path, steps):
+    X, y = data
+    X = X.astype(np.float64) + 3
+    if any(isinstance(step, SimpleImputer) for step in steps):
+        X[::7, 1] = np.nan
+        X[3::7, 2] = np.nan
+    clf = distilled(make_pipeline(*steps, tiny_net(max_epochs=20)), X, y)
+    assert_same(to_c(clf, tmp_path / "student.c", sample=X), clf, X)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        MinMaxScaler(clip=True),
+        SimpleImputer(add_indicator=True),
+        SimpleImputer(missing_values=0),
+    ],
+    ids=repr,
+)
+def test_steps_that_are_neither_lines_nor_constants_are_refused(data, tmp_path, step):
+    X, y = data
+    X = X[:, :3].astype(np.float64)
+    if isinstance(step, SimpleImputer) and step.add_indicator:
+        X[::7, 1] = np.nan
+    net = tiny_net(max_epochs=1, module__n_features=step.fit_transform(X).shape[1])
+    clf = distilled(make_pipeline(step, net), X, y)
+    with pytest.raises(ValueError, match=r"Imputer of numbers: export pipeline\[-1\]"):
+        to_c(clf, tmp_path / "student.c", sample=X)
 
 
 @pytest.mark.parametrize("n_targets", [1, 2])

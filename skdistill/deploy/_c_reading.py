@@ -126,11 +126,10 @@ def reading_of(parts: Parts) -> Reading:
 def _is_known(step: Any) -> bool:
     """Tell whether a step makes a number of each number, by a line or a constant."""
     if type(step) is SimpleImputer:
-        replaces_nan = step.missing_values != step.missing_values
-        return (
-            replaces_nan and not step.indicator_ and np.isfinite(_filling(step)).all()
-        )
-    return type(step) in _LINES and not getattr(step, "clip", False)
+        if step.indicator_ is not None or step.missing_values == step.missing_values:
+            return False  # what it replaces is not NaN
+        return bool(np.isfinite(_filling(step)).all())
+    return type(step) in _LINES and not getattr(step, "clip", None)
 
 
 def _filling(step: SimpleImputer) -> NDArray[np.float64]:

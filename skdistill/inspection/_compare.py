@@ -125,8 +125,6 @@ def compare(
     """
     steps, clf = _taken_apart(clf)
     _check_teachers(clf)
-    if getattr(clf, "quantiles", None) is not None:
-        raise ValueError("compare has no scores of quantiles: set quantiles=None")
     clf = clone(clf)
     clf._see(y)
     target = clf._target()

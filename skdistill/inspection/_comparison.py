@@ -18,8 +18,9 @@ from skdistill.utils._text import aligned, html_table
 # 1 for scores of which more is better, -1 for the others. Costs have no gap.
 _SIGNS_OF_CLASSES = {"accuracy": 1, "log_loss": -1, "brier": -1, "agreement": 1}
 _SIGNS_OF_NUMBERS = {"r2": 1, "rmse": -1, "rmse_to_teacher": -1}
+_SIGNS_OF_QUANTILES = {"d2_pinball": 1, "pinball": -1}
 _SIGNS_OF_LABELS = {"average_precision": 1, "subset_accuracy": 1}
-_SIGNS = _SIGNS_OF_CLASSES | _SIGNS_OF_LABELS | _SIGNS_OF_NUMBERS
+_SIGNS = _SIGNS_OF_CLASSES | _SIGNS_OF_LABELS | _SIGNS_OF_NUMBERS | _SIGNS_OF_QUANTILES
 
 # The probability with which a difference by chance alone is called clear.
 _LEVEL = 0.05
@@ -46,6 +47,9 @@ _POINTS = {
         "lower in average precision",
     ),
 }
+
+# The other main scores, which are errors, and how they are called.
+_ERRORS = {"pinball": "pinball loss", "rmse": "error (rmse)"}
 
 # The last sentence of a verdict.
 _SAVINGS = {
@@ -93,7 +97,16 @@ class Comparison:
         - "rmse_to_teacher": the same with the predictions of the teacher in place of
           the true numbers.
 
-        Those of both are:
+        Those of a regressor of quantiles are, in place of the first two:
+
+        - "d2_pinball": see :func:`sklearn.metrics.d2_pinball_score`, in the mean of the
+          quantiles.
+        - "pinball": see :func:`sklearn.metrics.mean_pinball_loss`, in the same mean.
+          Less is better.
+        - "coverage": the share of rows from the lowest quantile to the highest. It
+          should be the difference of their levels.
+
+        Those of all are:
 
         - "bytes": the size of the file that :func:`joblib.dump` writes without
           compression, or NaN if the model cannot be pickled. The file of a net includes
@@ -249,7 +262,7 @@ class Comparison:
         return table
 
     def _judgment(self) -> str:
-        main = next(name for name in (*_POINTS, "rmse") if name in self.metrics)
+        main = next(name for name in (*_POINTS, *_ERRORS) if name in self.metrics)
         gain, gap = (self._ahead(model, main) for model in ("student", "teacher"))
         helped, better = self._sign(gain), self._sign(gap)
         if helped == better == 1:
@@ -269,8 +282,9 @@ class Comparison:
         unit = self.results["labels alone"][main].mean()
         of_teacher, of_student = (_errors(self._spread(d / unit)) for d in (gap, gain))
         return (
-            f"{head}: the error (rmse) of the teacher is {of_teacher}, and that of the "
-            f"student {of_student}, than that of the same net trained on labels alone"
+            f"{head}: the {_ERRORS[main]} of the teacher is {of_teacher}, and that of "
+            f"the student {of_student}, than that of the same net trained on labels "
+            "alone"
         )
 
     def _trust(self) -> str:
@@ -303,7 +317,8 @@ def _cell(model: str, metric: str, spread: tuple[float, float]) -> str:
         return "-"
     if model == "gap closed":
         return percent(spread)
-    if metric in _SIGNS and "rmse" not in metric:
+    has_no_unit = metric in _SIGNS and metric not in {*_ERRORS, "rmse_to_teacher"}
+    if has_no_unit or metric == "coverage":
         return "{:.4f} ± {:.4f}".format(*spread)
     mean, error = spread
     return f"{mean:,.0f} ± {error:,.0f}" if mean >= 100 else f"{mean:.3g} ± {error:.2g}"

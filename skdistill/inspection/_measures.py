@@ -7,11 +7,12 @@ import timeit
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
     log_loss,
+    mean_pinball_loss,
     mean_squared_error,
     r2_score,
     root_mean_squared_error,
@@ -24,6 +25,7 @@ from skdistill.inspection._models import Rows, names_of_columns
 from skdistill.metrics import agreement, kl_to_teacher
 from skdistill.metrics._scorer import labels_of_both, numbers_of_both, teacher_answer
 from skdistill.utils._costs import batch_of, dumped_bytes, method_of
+from skdistill.utils._quantile_score import quantile_score
 
 # The number of calls for a median time.
 _ROW_CALLS, _BATCH_CALLS = 20, 5
@@ -47,7 +49,7 @@ def scores(
     """
     task = clf._target().task
     if task == "regression":
-        return _scores_of_numbers(clf, models, test)
+        return _scores_of_numbers(clf, models, test, getattr(clf, "quantiles", None))
     if task == "multilabel":
         return _scores_of_labels(clf, models, test)
     X, y, weight = test
@@ -109,7 +111,7 @@ def _scores_of_labels(
 
 
 def _scores_of_numbers(
-    reg: Any, models: dict[str, list[Any]], test: Rows
+    reg: Any, models: dict[str, list[Any]], test: Rows, levels: ArrayLike | None
 ) -> dict[str, dict[str, float]]:
     X, y, weight = test
     asked = {"teacher_weights": reg.teacher_weights, "remember": False}
@@ -118,14 +120,40 @@ def _scores_of_numbers(
         [model] = models[name]
         teacher, said[name] = numbers_of_both(models["teacher"], model, X, **asked)
     weighted = {"sample_weight": weight}
-    return {
-        name: {
+
+    def of_truth(pred: NDArray[np.float64]) -> dict[str, float]:
+        if levels is not None:
+            return _scores_of_quantiles(y, pred, np.asarray(levels), weight)
+        return {
             "r2": r2_score(y, pred, **weighted),
             "rmse": root_mean_squared_error(y, pred, **weighted),
+        }
+
+    return {
+        name: {
+            **of_truth(pred),
             "rmse_to_teacher": root_mean_squared_error(teacher, pred, **weighted),
         }
         for name, pred in {"teacher": teacher, **said}.items()
     }
+
+
+def _scores_of_quantiles(
+    y: NDArray[Any], pred: NDArray[np.float64], levels: NDArray[Any], weight: Any
+) -> dict[str, float]:
+    columns = zip(pred.T, levels, strict=True)
+    losses = [
+        mean_pinball_loss(y, column, sample_weight=weight, alpha=level)
+        for column, level in columns
+    ]
+    scores = {
+        "d2_pinball": quantile_score(y, pred, levels, weight),
+        "pinball": float(np.mean(losses)),
+    }
+    if len(levels) > 1:
+        is_inside = (pred[:, 0] <= y) & (y <= pred[:, -1])
+        scores["coverage"] = float(np.average(is_inside, weights=weight))
+    return scores
 
 
 def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:

@@ -56,8 +56,6 @@ def said_by_both(
         asked["teacher_weights"] = estimator.teacher_weights
     is_ours = isinstance(estimator, BaseDistiller)
     target = estimator._target() if is_ours else target_of(teacher)
-    if target.task == "regression":
-        asked["target"] = target
     if is_ours and target.task == "classification":
         asked["classes"] = names_of_columns(estimator)
     return target.task, *OF_BOTH[target.task](teacher, estimator, X, **asked)
@@ -178,7 +176,8 @@ def _given(student: Any, y: NDArray[Any]) -> NDArray[np.float64]:
     """Return the labels as soft labels; one-hot ones would cause a warning."""
     task = student._target().task
     if task == "regression":
-        return y
+        n_quantiles = len(getattr(student, "quantiles", None) or ())
+        return np.tile(y[:, np.newaxis], n_quantiles) if n_quantiles else y
     if task == "multilabel":
         return (y + 0.5) / 2
     classes = student.classes_

@@ -21,6 +21,7 @@ from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher
 from skdistill.utils._underflow import underflow_is_zero
+from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._validation import all_fitted
 
 # By the task, the first one being that of "auto".
@@ -100,8 +101,9 @@ def fidelity_scorer(
         "agreement" counts labels, and "row_agreement" rows. For regressors, "r2" is
         :func:`sklearn.metrics.r2_score` with the predictions of the teacher in place of
         the true ones, and "neg_rmse" minus
-        :func:`sklearn.metrics.root_mean_squared_error`. "auto" means "agreement", or
-        "r2". A callable is a function of the probabilities of the teacher and of the
+        :func:`sklearn.metrics.root_mean_squared_error`. A student of quantiles is
+        compared with the teacher's quantiles. "auto" means "agreement", or "r2". A
+        callable is a function of the probabilities of the teacher and of the
         student, arrays of shape (n_samples, n_classes), or of their predictions, of
         which more must be better. If weights of the rows are passed to the scorer, the
         function gets them as ``sample_weight``.
@@ -168,13 +170,16 @@ def _metric(teacher: Any, name: str) -> Callable[..., float]:
 
 
 def numbers_of_both(
-    teacher: Any, estimator: Any, X: Any, target: Any = None, **asked: Any
+    teacher: Any, estimator: Any, X: Any, **asked: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what a teacher and a student, regressors both, predict.
 
-    ``target`` are numbers of a kind; see :func:`proba_of_both` for the others.
+    The teacher of a student of quantiles is asked for these. See :func:`proba_of_both`
+    for the parameters.
     """
-    answer = label(teacher, Question(X, target=target or Numbers(), **asked))
+    _, last = unwrapped(estimator)
+    target = last._target() if hasattr(last, "_target") else Numbers()
+    answer = label(teacher, Question(X, target=target, **asked))
     student = np.asarray(estimator.predict(X), np.float64)
     return answer.values.reshape(student.shape), student
 

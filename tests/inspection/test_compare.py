@@ -8,10 +8,10 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import make_friedman1, make_multilabel_classification
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, mean_pinball_loss, r2_score
 from sklearn.metrics import root_mean_squared_error as rmse
 from sklearn.model_selection import (
     GridSearchCV,
@@ -585,6 +585,41 @@ def test_a_regressor_that_closes_the_gap_is_told_so():
     assert "closes" in result.verdict
     assert "gap in rmse" in result.verdict
     assert result.gap_closed["rmse"][0] > 0.5
+
+
+def test_students_of_quantiles_are_compared_by_their_pinball_loss():
+    X, y = make_friedman1(120, 5, noise=0.5, random_state=0)
+    levels = [0.1, 0.8]
+    teachers = [
+        GradientBoostingRegressor(
+            loss="quantile", alpha=level, n_estimators=5, random_state=0
+        )
+        for level in levels
+    ]
+    student = make_student((8,), task="regression", max_epochs=5)
+    reg = DistilledRegressor(
+        teachers, student, quantiles=levels, augmenter=None, random_state=0
+    )
+    result = compare(reg, X, y, cv=3)
+    names = ("d2_pinball", "pinball", "coverage", "rmse_to_teacher")
+    assert result.metrics[:4] == names
+    for (train, test), *found in zip(
+        Numbers().folds(3, X, y),
+        *(result.results["teacher"][name] for name in names),
+        strict=True,
+    ):
+        fitted = [clone(teacher).fit(X[train], y[train]) for teacher in teachers]
+        low, high = (one.predict(X[test]) for one in fitted)
+        both = [(low, levels[0]), (high, levels[1])]
+        truth = y[test]
+        d2 = np.mean([d2_pinball_score(truth, q, alpha=level) for q, level in both])
+        loss = np.mean([mean_pinball_loss(truth, q, alpha=level) for q, level in both])
+        inside = np.mean((low <= truth) & (truth <= high))
+        assert_allclose(found, [d2, loss, inside, 0], atol=1e-12)
+    twin = result.results["labels alone"]
+    assert (twin["rmse_to_teacher"] > 0).all()
+    assert not np.allclose(twin["pinball"], result.results["student"]["pinball"])
+    assert "pinball loss of the teacher is" in " ".join(str(result).split())
 
 
 def test_numbers_are_split_shuffled():

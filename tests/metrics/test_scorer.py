@@ -11,12 +11,18 @@ from sklearn.base import clone
 from sklearn.datasets import make_multilabel_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    QuantileRegressor,
+)
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
 
+from skdistill import DistilledRegressor, make_student
 from skdistill.metrics import agreement, fidelity_scorer, kl_to_teacher
 from tests.conftest import FittedTeacher, RowTeacher
 
@@ -165,6 +171,20 @@ def test_regressors_are_compared_by_what_they_predict():
         found = fidelity_scorer(teachers, metric)(student, X, sample_weight=weight)
         assert found == pytest.approx(expected)
     assert fidelity_scorer(teachers[0], lambda a, b: a.shape[0])(student, X) == 40
+
+
+def test_students_of_quantiles_are_compared_by_these():
+    X, y = make_regression(40, 3, random_state=0)
+    levels = [0.2, 0.5, 0.9]
+    teachers = [
+        QuantileRegressor(quantile=level, alpha=0).fit(X, y) for level in levels
+    ]
+    net = make_student((4,), task="regression", max_epochs=2)
+    reg = DistilledRegressor(teachers, net, quantiles=levels, augmenter=None).fit(X)
+    said = np.stack([one.predict(X) for one in teachers], axis=1)
+    expected = r2_score(said, reg.predict(X))
+    assert fidelity_scorer(teachers)(reg, X) == pytest.approx(expected)
+    assert fidelity_scorer(teachers)(make_pipeline(reg), X) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("metric", ["agreement", "neg_kl"])

@@ -11,7 +11,16 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from _data import BUNDLED, FOLDER_ONLY, OPENML, QUARTERS, load
-from _measures import HONEST, interval, one_row, seeded, size, timed
+from _measures import (
+    HONEST,
+    interval,
+    one_row,
+    percent,
+    points,
+    seeded,
+    size,
+    timed,
+)
 from _report import spread
 from lightgbm import LGBMClassifier
 from sklearn.base import clone
@@ -212,6 +221,7 @@ def tables(records):
         found[f"summary, {title}"] = table
         for teacher, group in teachers.items():
             found[f"default, {teacher}, {title}"] = default_student(group)
+            found[f"costs, {teacher}, {title}"] = costs(group)
             found[f"models, {teacher}, {title}"] = by_model(
                 group, ["teacher", HONEST, *ARMS]
             )
@@ -232,6 +242,20 @@ def default_student(records):
     return pd.DataFrame(columns).reset_index()
 
 
+def costs(records):
+    """Return what the teacher, the honest net and the student achieve, and cost."""
+    means = records.groupby(["model", "data"])[["accuracy", "bytes", "row us"]].mean()
+    columns = {}
+    for model, name in zip(("teacher", HONEST, "default"), NAMES, strict=True):
+        columns[f"accuracy: {name}"] = means.loc[model]["accuracy"].map("{:.3f}".format)
+    teacher, student = means.loc["teacher"], means.loc["default"]
+    columns["file: teacher"] = (teacher["bytes"] / 1e6).map("{:,.1f} MB".format)
+    columns["file: student"] = (student["bytes"] / 1e3).map("{:,.0f} kB".format)
+    columns["row: teacher"] = (teacher["row us"] / 1e3).map("{:,.1f} ms".format)
+    columns["row: student"] = (student["row us"] / 1e3).map("{:.2f} ms".format)
+    return pd.DataFrame(columns).reset_index()
+
+
 def by_model(records, models):
     """Return the metrics of each model: means and standard deviations over seeds."""
     records = records.astype({"model": pd.CategoricalDtype(models)})
@@ -248,8 +272,11 @@ def paired(records, metric, baseline=HONEST):
 def differences(records):
     """Return the mean paired differences over seeds, with intervals of 95 %."""
     columns = {
-        f"{metric}: {model}": values.groupby("data").agg(interval)
-        for metric in ("accuracy", "log loss")
+        f"{title}: {model}": values.groupby("data").agg(shown)
+        for metric, title, shown in (
+            ("accuracy", "accuracy in points", points),
+            ("log loss", "log loss", interval),
+        )
         for model, values in paired(records, metric).items()
     }
     return pd.DataFrame(columns).reset_index()
@@ -271,7 +298,7 @@ def parts(records):
         {
             "student": others,
             "data sets": [accuracy[arm].count() for arm in others],
-            "accuracy": [interval(accuracy[arm]) for arm in others],
+            "accuracy in points": [points(accuracy[arm]) for arm in others],
             "log loss": [interval(loss[arm]) for arm in others],
             "log loss smaller on": [(loss[arm] < 0).sum() for arm in others],
         }
@@ -306,7 +333,8 @@ def summary(records):
         paired(records, metric).groupby("data").mean()
         for metric in ("accuracy", "log loss")
     )
-    seconds = records.groupby(["data", "model"])["fit s"].mean().unstack("model")
+    means = records.groupby(["data", "model"])[["fit s", "AUC"]].mean()
+    seconds, auc = (means[name].unstack("model") for name in ("fit s", "AUC"))
     gap = accuracy["teacher"]
     wide = gap.index[gap >= 0.01]
     rows = []
@@ -314,12 +342,12 @@ def summary(records):
         rows.append(
             {
                 "model": model,
-                "gap closed (95 % interval)": interval(difference[wide] / gap[wide]),
+                "gap closed (95 % interval)": percent(difference[wide] / gap[wide]),
                 "sets with a gap of a point": f"{len(wide)} of {len(gap)}",
-                "accuracy, difference": interval(difference),
-                "smallest difference": f"{difference.min():+.4f} "
-                f"({difference.idxmin()})",
+                "accuracy, difference in points": points(difference),
+                "smallest": f"{100 * difference.min():+.1f} ({difference.idxmin()})",
                 "log loss smaller on": (loss[model] < 0).sum(),
+                "AUC / the teacher's": f"{(auc[model] / auc['teacher']).mean():.1%}",
                 "fit s, median": f"{seconds[model].median():.1f}",
             }
         )

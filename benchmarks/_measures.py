@@ -18,14 +18,27 @@ def seeded(teacher, seed):
     return teacher.set_params(**dict.fromkeys(states, seed))
 
 
-def interval(values):
+def interval(values, form="{:+.3f}"):
     """Return the mean, and the interval of Student's t around it."""
     values = values.dropna()
+    if values.empty:
+        return ""
+    mean = form.format(values.mean())
     if len(values) < 2:
-        return "" if values.empty else f"{values.mean():+.4f}"
+        return mean
     half = student_t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5
-    mean = values.mean()
-    return f"{mean:+.4f} ({mean - half:+.4f} to {mean + half:+.4f})"
+    bounds = (form.format(values.mean() + sign * half) for sign in (-1, 1))
+    return f"{mean} ({' to '.join(bounds)})"
+
+
+def points(differences):
+    """Return the mean of differences between shares in points, and its interval."""
+    return interval(100 * differences, "{:+.1f}")
+
+
+def percent(shares):
+    """Return the mean of shares in percent, and its interval."""
+    return interval(100 * shares, "{:.0f}").replace(" ", " % ", 1)
 
 
 def size(model):

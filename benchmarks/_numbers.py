@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from _data import NUMBERS, load_numbers
-from _measures import HONEST, costs, interval, one_row, seeded, size, timed
+from _measures import HONEST, costs, one_row, percent, seeded, size, timed
 from _report import spread
 from lightgbm import LGBMRegressor
 from sklearn.base import clone
@@ -157,7 +157,7 @@ def summary(records):
         rows.append(
             {
                 "model": model,
-                "gap closed (95 % interval)": interval(closed),
+                "gap closed (95 % interval)": percent(closed),
                 "sets with a gap of 3 %": f"{len(wide)} of {len(error)}",
                 "error / honest error, mean": f"{ratio.mean():.3f}",
                 "largest": f"{ratio.max():.3f} ({ratio.idxmax()})",

@@ -198,10 +198,9 @@ def plain_layers(module: nn.Module) -> Layers | None:
         return None
     names = {part: name for name, part in module.named_modules()}
     layers = [(names[layer], layer) for layer in sequence]
-    if all(
-        (type(layer) is nn.Linear and layer.bias is not None)
-        or type(layer) in _ELEMENTWISE
-        for _, layer in layers
-    ):
-        return layers
-    return None
+    linear = [name for name, layer in layers if type(layer) is nn.Linear]
+    # A weight may be missing, or be that of two layers.
+    weights = [f"{name}.{kind}" for name in linear for kind in ("weight", "bias")]
+    is_plain = all(type(layer) in (nn.Linear, *_ELEMENTWISE) for _, layer in layers)
+    has_all = weights == [name for name, _ in module.named_parameters()]
+    return layers if is_plain and has_all else None

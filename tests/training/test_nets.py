@@ -193,6 +193,14 @@ def test_a_pickle_of_one_net_does_not_hold_the_others(rows):
     assert of_many < 1.1 * one
 
 
+class Tied(nn.Sequential):
+    """Has a weight that is that of two layers."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        self[2].weight = self[0].weight
+
+
 MODULES = {
     "MLP": lambda: MLP(4, 3, (8, 8)),
     "linear": lambda: MLP(4, 3, ()),
@@ -200,6 +208,7 @@ MODULES = {
     "Sequential": lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)),
     "no bias": lambda: nn.Sequential(nn.Linear(4, 3, bias=False)),
     "own": lambda: Scaled(4, 3, factor=3.0),
+    "tied": Tied,
 }
 
 
@@ -218,7 +227,14 @@ def test_outputs_of_a_stack_are_those_of_its_modules(name):
 
 @pytest.mark.parametrize(
     ("name", "n_layers"),
-    [("MLP", 5), ("linear", 1), ("Sequential", 3), ("periodic", 0), ("own", 0)],
+    [
+        ("MLP", 5),
+        ("linear", 1),
+        ("Sequential", 3),
+        ("periodic", 0),
+        ("own", 0),
+        ("tied", 0),
+    ],
 )
 def test_layers_are_found_where_there_is_nothing_else(name, n_layers):
     assert len(plain_layers(MODULES[name]()) or []) == n_layers

@@ -26,6 +26,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "mathml",
+    "outputs",
 ]
 exclude_patterns = ["_build", "_templates", "auto_examples/**.md5"]
 templates_path = ["_templates"]
@@ -39,7 +40,6 @@ html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_theme_options = {
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
-    "show_prev_next": False,
     "header_links_before_dropdown": 6,
 }
 html_sidebars = {"index": [], "install": [], "tutorial": [], "changelog": []}

@@ -27,6 +27,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "mathml",
     "outputs",
+    "llms",
 ]
 exclude_patterns = ["_build", "_templates", "auto_examples/**.md5"]
 templates_path = ["_templates"]
@@ -42,7 +43,16 @@ html_theme_options = {
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "header_links_before_dropdown": 6,
 }
-html_sidebars = {"index": [], "install": [], "tutorial": [], "changelog": []}
+# Tables are wide on the page of the benchmarks.
+html_sidebars = {
+    "index": [],
+    "install": [],
+    "tutorial": [],
+    "changelog": [],
+    "benchmarks": [],
+}
+# "fit()" in the contents of a page, not "DistilledClassifier.fit()".
+toc_object_entries_show_parents = "hide"
 
 # The docstrings give the types.
 autodoc_typehints = "none"

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 from sklearn.naive_bayes import GaussianNB
 
@@ -39,11 +39,19 @@ def blocks(name):
     return re.findall(r"```(\w+)\n(.*?)```", text(name), re.DOTALL)
 
 
-def test_the_code_of_the_readme_runs_as_it_stands(capsys):
-    (code,) = [code for language, code in blocks("README.md") if language == "python"]
+def test_the_code_of_the_readme_prints_what_stands_below_it(
+    capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    code, expected = (
+        part for language, part in blocks("README.md") if language in ("python", "text")
+    )
     exec(code, {})
-    teacher, student = map(float, capsys.readouterr().out.split())
-    assert min(teacher, student) > 0.9
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for got, want in zip(printed, map(str.split, expected.splitlines()), strict=True):
+        assert [got[0], got[3]] == [want[0], want[3]]
+        assert_allclose(float(got[1]), float(want[1]), atol=0.015)
+        assert_allclose(float(got[2]), float(want[2]), rtol=0.1)
 
 
 def test_the_code_with_a_model_of_keras_runs():

@@ -34,7 +34,7 @@ templates_path = ["_templates"]
 default_role = "literal"
 
 html_theme = "pydata_sphinx_theme"
-html_title = "skdistill"
+html_title = f"skdistill {version}"
 html_static_path = ["_static"]
 html_css_files = ["skdistill.css"]
 html_math_renderer = "mathml"
@@ -50,6 +50,7 @@ html_sidebars = {
     "tutorial": [],
     "changelog": [],
     "benchmarks": [],
+    "reproductions": [],
 }
 # "fit()" in the contents of a page, not "DistilledClassifier.fit()".
 toc_object_entries_show_parents = "hide"

@@ -53,10 +53,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     By default, the student also learns from new rows, which are made from those of
     ``X`` and which the teacher labels. In their second term, the mean probabilities of
     four nets that were trained on the labels alone take the place of ``y``
-    (pseudo-labels [3]_). What the student leaves open follows from these nets: the
-    weight decay and the encoding of numbers (see :func:`make_student`). Of many rows,
-    the nets learn from 100,000 at random, and the student goes over fewer times, so
-    that the time for both is bounded.
+    (pseudo-labels [3]_). These nets also determine the weight decay and the encoding of
+    numbers, unless the student sets them (see :func:`make_student`). With many rows,
+    the nets learn from 100,000 of them at random, and the student learns for fewer
+    epochs, so that the time for both is bounded.
 
     Set ``teacher``, ``student``, ``temperature`` and ``alpha`` first. The parameters
     after them are about the columns that the student reads (``student_columns``), the

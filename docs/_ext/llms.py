@@ -1,4 +1,4 @@
-"""Write llms.txt: a list of all pages for assistants, with a link to the text of each."""
+"""Write llms.txt: a list of all pages for assistants, with a link to each text."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Show what the code of a page prints, where the page has an ellipsis in its place.
 
-A number that differs between machines is written as ``0.4...``, for the doctest. Readers
-see the number of the machine that built the site.
+A number that differs between machines is written as ``0.4...``, for the doctest.
+Readers see the number of the machine that built the site.
 """
 
 import doctest

@@ -36,14 +36,15 @@ print(comparison)
 # A gray line joins the scores of one split. The verdict below the table draws the
 # conclusion: use the net on labels.
 
-names = ["teacher", "labels alone", "student"]
+colors = {"teacher": "#D55E00", "labels alone": "#E69F00", "student": "#0072B2"}
+names = list(colors)
 fig, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 titles = {"accuracy": "accuracy", "log_loss": "log loss (less is better)"}
 for ax, (metric, title) in zip(axes, titles.items(), strict=True):
     scores = [comparison.results[name][metric] for name in names]
     ax.plot(names, scores, color="0.7", zorder=0)
     for name, score in zip(names, scores, strict=True):
-        ax.scatter([name] * len(score), score, s=30)
+        ax.scatter([name] * len(score), score, s=30, color=colors[name])
     ax.set_ylabel(title)
     ax.margins(x=0.2)
     ax.grid(alpha=0.3)

@@ -51,7 +51,8 @@ for name, loss in losses.items():
 
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for i, (name, loss) in enumerate(losses.items()):
-    ax.barh(name, loss.mean(), color="0.6" if i < 2 else "C0")
+    color = {"teacher": "#D55E00", "net on labels": "#E69F00"}.get(name, "#0072B2")
+    ax.barh(name, loss.mean(), color=color)
     ax.plot(loss, np.full(len(loss), i), "k.")
 ax.invert_yaxis()
 ax.set_xlabel("log loss, 3 splits (less is better)")

@@ -61,8 +61,8 @@ titles = {
 }
 fig, axes = plt.subplots(1, 4, figsize=(11, 2.4), sharey=True, layout="constrained")
 for ax, (cost, title) in zip(axes, titles.items(), strict=True):
-    bars = ax.barh(list(costs), [costs[name][cost] for name in costs], color="C0")
-    bars[0].set_color("0.6")
+    bars = ax.barh(list(costs), [costs[name][cost] for name in costs], color="#0072B2")
+    bars[0].set_color("#D55E00")
     ax.set_xlabel(title)
 for ax in axes[:2]:
     ax.set_xscale("log")

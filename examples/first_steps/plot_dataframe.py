@@ -71,10 +71,11 @@ print(footprint({"LightGBM": teacher, "student": student}, X_test))
 # of 0.8 are visits.
 
 fig, ax = plt.subplots(figsize=(5, 4.5), layout="constrained")
-for (name, model), marker in zip(models.items(), "sv^", strict=True):
+looks = [("s", "#D55E00"), ("v", "#E69F00"), ("^", "#0072B2")]
+for (name, model), (marker, color) in zip(models.items(), looks, strict=True):
     CalibrationDisplay.from_estimator(
         model, X_test, y_test, n_bins=8, strategy="quantile",
-        pos_label="visit", name=name, ax=ax, marker=marker,
+        pos_label="visit", name=name, ax=ax, marker=marker, color=color,
     )  # fmt: skip
 ax.set(xlabel="predicted probability of a visit", ylabel="share of visits")
 ax.grid(alpha=0.3)

@@ -46,9 +46,10 @@ said = {
 }
 fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
 places = np.arange(len(labels))
+colors = {"forest": "#D55E00", "student": "#0072B2", "labels alone": "#E69F00"}
 for shift, (name, proba) in zip((-0.25, 0, 0.25), said.items(), strict=True):
     scores = average_precision_score(y_test, proba, average=None)
-    ax.bar(places + shift, scores, width=0.23, label=name)
+    ax.bar(places + shift, scores, width=0.23, label=name, color=colors[name])
     print(f"{name:12}  {scores.mean():.3f}")
 ax.set(ylabel="average precision", ylim=(0.8, 1), title="Four labels of digits")
 ax.set_xticks(places, labels)

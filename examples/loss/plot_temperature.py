@@ -40,7 +40,7 @@ print(dict(zip(iris.target_names.tolist(), proba[flower].round(3), strict=True))
 temperatures = [1, 2, 4, 8]
 fig, axes = plt.subplots(1, 4, figsize=(10, 2.6), sharey=True, layout="constrained")
 for ax, temperature in zip(axes, temperatures, strict=True):
-    bars = ax.bar(iris.target_names, softmax(logits / temperature), color="C0")
+    bars = ax.bar(iris.target_names, softmax(logits / temperature), color="#D55E00")
     ax.bar_label(bars, fmt="%.2f", fontsize=9)
     ax.set(title=f"temperature {temperature}", ylim=(0, 1.1))
     ax.tick_params("x", labelsize=9)

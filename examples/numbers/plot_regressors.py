@@ -72,7 +72,7 @@ fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for i, values in enumerate(errors.values()):
     for j, model in enumerate(["teacher", "student", "net without a teacher"]):
         of_model, place = np.array(values)[:, j], i + 0.2 * (j - 1)
-        color = ["C1", "C0", "0.6"][j]
+        color = ["#D55E00", "#0072B2", "#E69F00"][j]
         ax.plot(of_model, np.full(len(of_model), place), ".", color=color, markersize=4)
         ax.plot(
             of_model.mean(), place, "os^"[j], color=color, label=None if i else model

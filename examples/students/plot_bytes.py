@@ -82,7 +82,7 @@ for size in kilobytes:
 
 colors = {
     "student": "#0072B2",
-    "LightGBM, labels": "#E69F00",
+    "LightGBM, labels": "#009E73",
     "LightGBM, soft labels": "#999999",
 }
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")

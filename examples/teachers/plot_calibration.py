@@ -54,7 +54,8 @@ for name, teacher in teachers.items():
 
 fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
 bars = ["teacher", *ways]
-for i, (bar, color) in enumerate(zip(bars, ["0.6", "C1", "C0", "C2"], strict=True)):
+colors = ["#D55E00", "#9ECAE1", "#4292C6", "#0072B2"]  # shades of blue for students
+for i, (bar, color) in enumerate(zip(bars, colors, strict=True)):
     label = bar if bar == "teacher" else f"student, calibrate_teacher={bar}"
     ax.barh(
         np.arange(2) + 0.2 * i, [losses[t, bar] for t in teachers], 0.18,

@@ -65,7 +65,7 @@ axes[1].scatter(*made.T, c=soft @ colors, s=4)
 axes[1].set(title="1,500 made rows with soft labels")
 for ax in axes[:2]:
     ax.set_xlabel("petal length (cm)")
-axes[2].plot(range(len(losses)), losses.values(), "o-")
+axes[2].plot(range(len(losses)), losses.values(), "o-", color="#0072B2")
 axes[2].set_xticks(range(len(losses)), losses)
 axes[2].set(
     title="visits to a doctor",

@@ -64,10 +64,11 @@ for (column, n), seed in itertools.product(enumerate(numbers), range(3)):
 # The log losses are means over the three draws.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-for name, style, loss in zip(
-    names, ["k--", "C1v-", "C2s-", "C0o-"], losses, strict=True
+colors = ["#D55E00", "#E69F00", "#56B4E9", "#0072B2"]
+for name, style, color, loss in zip(
+    names, ["--", "v-", "s-", "o-"], colors, losses, strict=True
 ):
-    ax.plot(numbers, loss.mean(axis=1), style, label=name)
+    ax.plot(numbers, loss.mean(axis=1), style, color=color, label=name)
 ax.set(xscale="log", xlabel="labeled rows", ylabel="log loss of unseen people")
 ax.set_xticks(numbers, map(str, numbers))
 ax.minorticks_off()

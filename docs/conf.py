@@ -18,6 +18,7 @@ copyright = f"2026, {author}"
 version = release = skdistill.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -32,6 +33,10 @@ extensions = [
 exclude_patterns = ["_build", "_templates", "auto_examples/**.md5"]
 templates_path = ["_templates"]
 default_role = "literal"
+
+plot_formats = ["png"]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skdistill {version}"

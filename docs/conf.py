@@ -40,11 +40,13 @@ plot_html_show_source_link = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skdistill {version}"
+html_logo = html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["skdistill.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_theme_options = {
+    "logo": {"text": html_title},
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "header_links_before_dropdown": 6,
 }

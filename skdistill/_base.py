@@ -51,6 +51,7 @@ from skdistill._transfer._transfer_set import (
     make_transfer_set,
     warn_if_incomplete,
 )
+from skdistill.utils._bars import progress_bar
 from skdistill.utils._frames import is_frame
 from skdistill.utils._params import is_auto
 from skdistill.utils._several import is_several
@@ -123,7 +124,7 @@ class BaseDistiller(
                 *data, classes, incremental=incremental, ask=tasks.label
             )
             lesson.callbacks = tasks.train(lesson.student, lesson.net.max_epochs)
-            train_or_hold_back(self, lesson)
+            train_or_hold_back(self, lesson, 0 if incremental else self.verbose)
             self._finish(lesson, state)
 
     def _prepare(
@@ -205,9 +206,11 @@ class BaseDistiller(
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
         n = 1 if incremental else None
-        lesson = make_lesson(
-            student, rows, objective, seed=seed, n_epochs=n, left_open=left_open
-        )
+        look = {"total": len(rows), "unit": "row"}
+        with progress_bar("encoding rows", self.verbose, **look):
+            lesson = make_lesson(
+                student, rows, objective, seed=seed, n_epochs=n, left_open=left_open
+            )
         return lesson, state
 
     def _measured(
@@ -233,6 +236,7 @@ class BaseDistiller(
             seed=seed,
             calibrate=is_auto(self.calibrate_teacher),
             remember=isinstance(self.random_state, Integral),
+            verbose=self.verbose,
         )
         if is_auto(self.alpha) and honest is not None:
             warn_of_little_trust(measured.trust)

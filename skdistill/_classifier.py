@@ -222,7 +222,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         reused. The global generators of numpy and torch are not changed, except that
         None draws one number from numpy's, as in scikit-learn.
     verbose : int, default=0
-        If 1, shows progress bars while labeling or training takes more than a second.
+        If 1, shows a progress bar for each phase that takes more than a second.
 
     Attributes
     ----------

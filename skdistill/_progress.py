@@ -1,4 +1,4 @@
-"""The progress of a fit: bars, and scikit-learn's callbacks."""
+"""The progress of a fit for scikit-learn's callbacks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from skorch.callbacks import Callback
-
-from skdistill.utils._bars import progress_bar
 
 try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin
@@ -18,23 +16,6 @@ except ImportError:
 
 
 T = TypeVar("T")
-
-
-class TrainingBar(Callback):
-    """A bar over the epochs of a net, with the remaining time and the losses."""
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        self.bar_ = progress_bar(total=net.max_epochs, desc="training", unit="epoch")
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        last = net.history[-1]
-        shown = ("train_loss", "valid_loss", "train_agreement")
-        losses = {name: last[name] for name in shown if name in last}
-        self.bar_.set_postfix(losses, refresh=False)  # update draws the bar
-        self.bar_.update()
-
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        self.bar_.close()
 
 
 class FitTasks:
@@ -49,7 +30,6 @@ class FitTasks:
         self.root: Any = None
         if not incremental and getattr(estimator, "_skl_callbacks", None):
             self.root = estimator._init_callback_context(max_subtasks=2)
-        self.shows_bar = bool(estimator.verbose) and not incremental
 
     def __enter__(self) -> FitTasks:
         self._begin(self.root)
@@ -71,11 +51,10 @@ class FitTasks:
 
     def train(self, student: Any, max_epochs: int) -> list[Callback]:
         """Return the skorch callbacks that report each epoch of the student."""
-        callbacks: list[Callback] = [TrainingBar()] if self.shows_bar else []
-        if self.root is not None:
-            task = self.root.subcontext("train", max_subtasks=max_epochs)
-            callbacks.append(_EpochTasks(self, task, student))
-        return callbacks
+        if self.root is None:
+            return []
+        task = self.root.subcontext("train", max_subtasks=max_epochs)
+        return [_EpochTasks(self, task, student)]
 
     def _begin(self, task: Any) -> None:
         if task is not None:

@@ -142,9 +142,8 @@ def _extra_rows(
     extra = []
     if augmenter is not None:
         whole = isinstance(estimator.random_state, Integral)
-        extra.append(
-            made_rows(augmenter, X, int(estimator.random_state) if whole else 0)
-        )
+        seed = int(estimator.random_state) if whole else 0
+        extra.append(made_rows(augmenter, X, seed, estimator.verbose))
     if X_transfer is not None:
         X_transfer = unwrapped_transfer(X_transfer, X)
         with noting("(X is X_transfer here.)"):

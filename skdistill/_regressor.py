@@ -142,7 +142,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         Seeds the student, the made rows, and the ``random_state`` parameters of an
         unfitted teacher that are None. Pass an int for reproducible results.
     verbose : int, default=0
-        If 1, shows progress bars.
+        If 1, shows a progress bar for each phase that takes more than a second.
 
     Attributes
     ----------

@@ -1,5 +1,8 @@
 """What a person sees while a fit runs."""
 
+import re
+import threading
+
 import numpy as np
 import pytest
 import sklearn
@@ -8,6 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.fixes import parse_version
 
+from skdistill import model_selection
+from skdistill.inspection import compare
 from tests.conftest import distilled, small_student
 
 X, y = load_iris(return_X_y=True)
@@ -53,17 +58,90 @@ def test_a_fit_is_silent_by_default(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_verbose_shows_labeling_and_training(capfd, bars_at_once):
-    make_classifier(verbose=1).set_params(teacher=LogisticRegression(C=0.2)).fit(X, y)
-    shown = capfd.readouterr().err
-    assert "soft labels: 100%" in shown
-    assert "training: 100%" in shown
-    assert "4/4" in shown
-    assert "train_loss=" in shown
-    assert "\n" not in shown  # bars vanish
+def titles(written):
+    """Return the titles of the bars that were drawn, in their order."""
+    return list(dict.fromkeys(re.findall(r"([a-z0-9][\w ]*): +\d+%", written.err)))
 
 
-def test_short_fits_of_a_search_show_no_bars(capfd):
+def test_verbose_shows_each_phase_by_its_name(capfd, bars_at_once):
+    clf = make_classifier(verbose=1).set_params(teacher=LogisticRegression(C=0.2))
+    clf.set_params(augmenter="auto", soft_labels="out_of_fold").fit(X, y)
+    written = capfd.readouterr()
+    assert titles(written) == [
+        "making rows",
+        "fitting the teacher",
+        "fitting the teacher on folds",
+        "asking the teacher",
+        "4 label nets",
+        "encoding rows",
+        "training",
+    ]
+    assert "750/750" in written.err
+    assert "4/4" in written.err
+    assert "train_loss=" in written.err
+    assert "\n" not in written.err  # bars vanish
+    assert written.out == ""
+
+
+def test_phase_of_one_long_call_is_shown_while_it_runs(monkeypatch, capfd):
+    monkeypatch.setattr("skdistill.utils._bars._SECONDS", 0.01)
+    shown = []
+
+    class Slow(LogisticRegression):
+        def fit(self, X, y):
+            while not shown:
+                shown.extend(titles(capfd.readouterr()))
+            return super().fit(X, y)
+
+    make_classifier(verbose=1).set_params(teacher=Slow(C=0.1)).fit(X, y)
+    assert shown == ["fitting the teacher"]
+
+
+def test_bar_of_an_interrupted_phase_vanishes(capfd, bars_at_once):
+    class Stopped(LogisticRegression):
+        def fit(self, X, y):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_classifier(verbose=1).set_params(teacher=Stopped(C=0.1)).fit(X, y)
+    assert capfd.readouterr().err.endswith("\r")
+    names = [thread.name for thread in threading.enumerate()]
+    assert "progress bar" not in names
+
+
+def test_compare_counts_its_splits(capfd, bars_at_once):
+    compare(make_classifier(), X, y, cv=3, verbose=1)
+    written = capfd.readouterr()
+    assert titles(written) == ["comparing"]
+    assert "3/3" in written.err
+    compare(make_classifier(), X, y, cv=3)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_search_counts_candidates_and_folds(capfd, bars_at_once):
+    grid = {"alpha": [0.5, 1.0], "student__net__batch_size": [16, 32]}
+    search = model_selection.GridSearchCV(make_classifier(), grid, cv=3)
+    search.fit(X, y)
+    assert capfd.readouterr() == ("", "")
+    search.set_params(verbose=1).fit(X, y)
+    written = capfd.readouterr().err
+    assert "12/12" in written
+    assert "preparing 12 of 12" in written
+    assert "48/48" in written  # epochs
+
+
+def test_halving_counts_the_fits_of_each_round(capfd, bars_at_once):
+    search = model_selection.HalvingGridSearchCV(
+        make_classifier(), {"alpha": [0.1, 0.5, 1.0]}, cv=2, verbose=1, random_state=0
+    )
+    search.fit(X, y)
+    written = capfd.readouterr().err
+    assert "6/6" in written
+    assert "2/2" in written
+
+
+def test_short_fits_of_a_search_show_no_bars(capfd, monkeypatch):
+    monkeypatch.setattr("skdistill.utils._bars._SECONDS", 60)
     GridSearchCV(make_classifier(verbose=1), {"alpha": [0.5, 1]}, cv=2).fit(X, y)
     assert capfd.readouterr().err == ""
 

@@ -215,11 +215,11 @@ def make_student(
             "max_bytes chooses the hidden layers and the bins: leave "
             "hidden_layer_sizes=None, and numeric 'auto', 'standard' or 'piecewise'"
         )
+    if max_bytes is None and hidden_layer_sizes is None:
+        hidden_layer_sizes = (64, 64)
     net = _NETS[task](
         max_bytes=max_bytes,
-        module__hidden_layer_sizes=(
-            (64, 64) if hidden_layer_sizes is None else hidden_layer_sizes
-        ),
+        module__hidden_layer_sizes=hidden_layer_sizes,
         module__activation=activation,
         module__dropout=dropout,
         module__periodic=is_periodic,

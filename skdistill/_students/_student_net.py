@@ -1,4 +1,4 @@
-"""The skorch nets of the default student, which print what differs from the default."""
+"""The skorch nets of the default student, which print what they are."""
 
 from __future__ import annotations
 
@@ -52,6 +52,9 @@ DEFAULTS = {
     "train_split": None,
     "verbose": 0,
 }
+
+# What a student always prints: what it is, and what fit sets if it is None.
+_PRINTED = ("module__hidden_layer_sizes", "max_epochs", "optimizer__weight_decay")
 
 
 class _Student(NeuralNet):
@@ -117,11 +120,14 @@ def _takes(function: Callable[..., Any], name: str) -> bool:
 def _signed(net: Any) -> Any:
     """Give a class of students the signature of skorch's nets, with its defaults.
 
-    scikit-learn prints the parameters that differ from those of the signature.
+    scikit-learn prints the parameters that differ from those of the signature, or that
+    have no default there.
     """
+    defaults = net().get_params(deep=False)
+    defaults |= dict.fromkeys(_PRINTED, inspect.Parameter.empty)
     named = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
-        for name, default in net().get_params(deep=False).items()
+        for name, default in defaults.items()
     ]
     own, rest = inspect.signature(net.__init__).parameters.values()
     net.__init__.__signature__ = inspect.Signature([own, *named, rest])

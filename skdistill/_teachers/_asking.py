@@ -17,7 +17,7 @@ from sklearn.utils.validation import _num_samples, has_fit_parameter
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
-from skdistill.utils._bars import shown
+from skdistill.utils._bars import progress_bar
 from skdistill.utils._several import each, is_several, n_values
 from skdistill.utils._unwrap import innermost, last_step
 from skdistill.utils._validation import noting, require_target
@@ -48,14 +48,17 @@ def ask(teacher: Any, X: Any, verbose: int = 0, *, target: Target) -> Answer:
     )
     chunks = list(gen_batches(_num_samples(X), _chunk_size(X, teacher)))
     parts = []
-    for chunk in shown(chunks, "soft labels", verbose):
-        rows = private_copy(X if len(chunks) == 1 else _safe_indexing(X, chunk))
-        n_rows = _num_samples(rows)
-        # A loader of a net draws numbers, even if it does not use them.
-        with noting(note), _generators(teacher, 0):
-            said = target.ask(teacher, rows)
-        parts.append(target.checked(said, teacher, n_rows))
-        del rows  # before the next ones are copied
+    look = {"total": _num_samples(X), "unit": "row"}
+    with progress_bar("asking the teacher", verbose, **look) as bar:
+        for chunk in chunks:
+            rows = private_copy(X if len(chunks) == 1 else _safe_indexing(X, chunk))
+            n_rows = _num_samples(rows)
+            # A loader of a net draws numbers, even if it does not use them.
+            with noting(note), _generators(teacher, 0):
+                said = target.ask(teacher, rows)
+            parts.append(target.checked(said, teacher, n_rows))
+            del rows  # before the next ones are copied
+            bar.update(n_rows)
     return replace(parts[0], values=np.concatenate([part.values for part in parts]))
 
 

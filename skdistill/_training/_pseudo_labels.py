@@ -164,6 +164,7 @@ def with_pseudo_labels(
     seed: int,
     calibrate: bool,
     remember: bool,
+    verbose: int = 0,
 ) -> tuple[TransferSet, Measured]:
     """Give the rows without labels pseudo-labels, and calibrate the soft labels.
 
@@ -202,6 +203,8 @@ def with_pseudo_labels(
         Whether to divide the teacher's logits by a temperature.
     remember : bool
         Whether to keep the pseudo-labels for a further call with the same rows.
+    verbose : int, default=0
+        1 shows a progress bar.
 
     Returns
     -------
@@ -222,7 +225,7 @@ def with_pseudo_labels(
         )
 
     def label() -> PseudoLabels:
-        return _label(student, own, held, rows.extra, honest_X, passes, seed)
+        return _label(student, own, held, rows.extra, honest_X, passes, seed, verbose)
 
     labels = label() if mark is None else store.get(mark.checksum, label)
     n_own, given = len(own), rows
@@ -279,6 +282,7 @@ def _label(
     honest_X: Any,
     passes: int,
     seed: int,
+    verbose: int,
 ) -> PseudoLabels:
     """Return the means of nets that learn the labels, and how they did."""
     labels_alone = Objective(1.0, alpha=0.0, loss=default_terms(own.target))
@@ -305,7 +309,7 @@ def _label(
         )
         lessons.append(lesson)
         held_out.append((is_held, scoring))
-    train(lessons)
+    train(lessons, f"{_N_NETS} label nets", verbose)
     labels = [np.empty((0, own.soft.shape[1]), np.float32)]
     if extra is not None:
         labels = [_said(lesson, extra) for lesson in lessons]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from skorch import callbacks
 
 from skdistill._students._encoded_rows import EncodedRows
@@ -41,6 +41,7 @@ from skdistill._training._objective import Objective, default_terms
 from skdistill._training._prediction import forward
 from skdistill._training._threads import one_thread_if_small
 from skdistill._transfer._transfer_set import TransferSet
+from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._interrupts import noticing_interrupts
 from skdistill.utils._layers import as_weights
@@ -62,14 +63,49 @@ _ELEMENTWISE = {
     for name in ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")
 }
 
+
+class EpochBar(callbacks.Callback):
+    """Counts the epochs of a net in a bar.
+
+    Parameters
+    ----------
+    bar : tqdm
+        The bar.
+    n_epochs : int
+        How many epochs the net has in it.
+    losses : sequence of str
+        What the bar shows of the history besides.
+    """
+
+    def __init__(self, bar: Any, n_epochs: int, losses: Sequence[str]) -> None:
+        self.bar, self.n_left, self.losses = bar, n_epochs, losses
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        last = net.history[-1]
+        losses = {name: last[name] for name in self.losses if name in last}
+        self.bar.set_postfix(losses, refresh=False)  # update draws the bar
+        self.bar.update()
+        self.n_left -= 1
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        self.bar.update(self.n_left)  # of a training that ends early
+
+    def __reduce__(self) -> Any:
+        return callbacks.Callback, ()  # there is no bar in another process
+
+
 # Callbacks that change nothing by themselves, or as the number of the step tells.
 _BYSTANDERS = {
+    EpochBar,
     callbacks.EpochScoring,
     callbacks.EpochTimer,
     callbacks.PassthroughScoring,
     callbacks.PrintLog,
     WarmupDecay,
 }
+
+# What the bar of a single net shows besides.
+_SHOWN = ("train_loss", "valid_loss", "train_agreement")
 
 # Callbacks that may end a training. Others may set the optimizer, such as a rate, and
 # a stack has one of its own.
@@ -143,13 +179,13 @@ def _hold_out_what_there_is(split: Any, rows: TransferSet) -> None:
         split.stratified = False
 
 
-def train(lessons: Sequence[Lesson]) -> None:
+def train(lessons: Sequence[Lesson], title: str = "training", verbose: int = 0) -> None:
     """Train the nets of lessons, in place; raise the first error that there is.
 
     The global generators of torch and numpy, and torch's number of threads, are left as
     they were.
     """
-    for lesson in train_all(lessons):
+    for lesson in train_all(lessons, None, title, verbose):
         if lesson.error is not None:
             raise lesson.error
 
@@ -172,22 +208,41 @@ def holding_back(estimator: Any) -> Iterator[list[Lesson]]:
         _held_back.reset(token)
 
 
-def train_or_hold_back(estimator: Any, lesson: Lesson) -> None:
+def train_or_hold_back(estimator: Any, lesson: Lesson, verbose: int) -> None:
     """Train the student of an estimator, unless that is left to others."""
     holder, lessons = _held_back.get((None, []))
     if holder is estimator:
         lessons.append(lesson)
     else:
-        train([lesson])
+        train([lesson], verbose=verbose)
 
 
-def train_all(lessons: Sequence[Lesson], n_jobs: int | None = None) -> Sequence[Lesson]:
+def train_all(
+    lessons: Sequence[Lesson],
+    n_jobs: int | None = None,
+    title: str = "training",
+    verbose: int = 0,
+) -> Sequence[Lesson]:
     """Train the nets of lessons, in place; keep the error of each, and return them.
 
     Nets that differ only in what a step can be told for each of them are trained
     together, and of equal nets only the first. ``n_jobs`` processes do so; None is this
-    one.
+    one. ``verbose=1`` shows a bar of the epochs of all nets.
     """
+    n_epochs = [one.n_epochs or one.net.max_epochs for one in lessons]
+    with progress_bar(title, verbose, total=sum(n_epochs), unit="epoch") as bar:
+        if verbose:
+            losses = _SHOWN if len(lessons) == 1 else ()
+            for lesson, n in zip(lessons, n_epochs, strict=True):
+                lesson.callbacks = [*lesson.callbacks, EpochBar(bar, n, losses)]
+        _train_all(lessons, n_jobs, bar)
+    for lesson in lessons:
+        if lesson.error is None:
+            lesson.error = _unsound(lesson)
+    return lessons
+
+
+def _train_all(lessons: Sequence[Lesson], n_jobs: int | None, bar: Any) -> None:
     looped = [lesson for lesson in lessons if not _trained_by_skorch(lesson)]
     _share_arrays(looped)
     firsts: dict[Any, Lesson] = {}
@@ -197,7 +252,8 @@ def train_all(lessons: Sequence[Lesson], n_jobs: int | None = None) -> Sequence[
         for stack in stacks:
             run(stack)
     else:
-        found = Parallel(n_jobs)(delayed(_in_process)(stack) for stack in stacks)
+        parallel = ParallelWithBar(bar, bar.total // len(stacks), n_jobs=n_jobs)
+        found = parallel(delayed(_in_process)(stack) for stack in stacks)
         for stack, trained in zip(stacks, found, strict=True):
             for lesson, result in zip(stack, trained, strict=True):
                 _adopt(lesson, *result)
@@ -206,10 +262,6 @@ def train_all(lessons: Sequence[Lesson], n_jobs: int | None = None) -> Sequence[
             trained = like.net.module_.state_dict()
             _adopt(lesson, trained, copy.deepcopy(like.net.history), like.error)
             lesson.alone = like.alone
-    for lesson in lessons:
-        if lesson.error is None:
-            lesson.error = _unsound(lesson)
-    return lessons
 
 
 def _trained_by_skorch(lesson: Lesson) -> bool:
@@ -307,7 +359,7 @@ def _identity(lesson: Lesson) -> Any:
     net, objective = lesson.net, lesson.objective
     if (
         _kinds_of_callbacks(net) - _BYSTANDERS
-        or lesson.callbacks
+        or set(map(type, lesson.callbacks)) - _BYSTANDERS
         or net.train_split is not None
         or not lesson.is_new
     ):

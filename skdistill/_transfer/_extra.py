@@ -17,6 +17,7 @@ from skdistill._teachers._asking import private_copy
 from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE, Mixture, Mixup
 from skdistill.augmentation._table import Table, is_table
+from skdistill.utils._bars import progress_bar
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._frames import column_names, is_frame, with_types_of
 from skdistill.utils._several import is_several
@@ -84,7 +85,7 @@ def resolve_augmenter(augmenter: Any, X: Any) -> Any:
     return MUNGE(n_copies=min(_AUTO_ROWS / _num_samples(X), _AUTO_COPIES))
 
 
-def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
+def made_rows(augmenter: Any, X: Any, seed: int, verbose: int = 0) -> Any:
     """Return the rows that an augmenter makes of X, or earlier ones from the store."""
     n_copies = getattr(augmenter, "n_copies", _AUTO_COPIES)
     if not isinstance(n_copies, Real) or not 0 < float(n_copies) < np.inf:
@@ -103,7 +104,8 @@ def made_rows(augmenter: Any, X: Any, seed: int) -> Any:
             draws = np.random.RandomState(seed)
             some = np.sort(draws.choice(_num_samples(X), most, False))
             sources = _safe_indexing(X, some)
-        made = augmenter.sample(private_copy(sources), n_rows, seed)
+        with progress_bar("making rows", verbose, total=n_rows, unit="row"):
+            made = augmenter.sample(private_copy(sources), n_rows, seed)
         name = f"the augmenter {type(augmenter).__name__}"
         _check_made(made, sources, n_rows, name)
         if isinstance(X, np.ndarray):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._answer import Answer
@@ -28,11 +28,14 @@ from skdistill._teachers._asking import (
 from skdistill._teachers._unseen import unseen_labels
 from skdistill._transfer._question import Question
 from skdistill.augmentation._table import Table, is_table
-from skdistill.utils._bars import shown
+from skdistill.utils._bars import ParallelWithBar, progress_bar, shown
 from skdistill.utils._copies import MAX_COMPARED, with_copies
 from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import is_fitted, require_target
 from skdistill.utils._warnings import warn
+
+# The title of a bar.
+_FOLDS = "fitting the teacher on folds"
 
 
 def answer_of(teacher: Any, question: Question) -> Answer:
@@ -85,7 +88,8 @@ def _by_clones(teacher: Any, question: Question) -> Answer:
     names = question.target.names
     shape = (len(question.y), len(names))
     values: NDArray[Any] = np.full(shape, np.nan, question.target.dtype)
-    for split in range(1, 1 + question.held.max()):
+    splits = list(range(1, 1 + question.held.max()))
+    for split in shown(splits, _FOLDS, question.verbose):
         is_held = question.held == split
         rows = (np.flatnonzero(part) for part in (~is_held, is_held))
         fold = _label_fold(clone(prototype), question, None, *rows)
@@ -213,10 +217,11 @@ def _label_folds(
     ]
     if question.cv is None or isinstance(question.cv, Integral):
         folds = _with_copies_together(folds, question.X)
-    parts = Parallel(n_jobs=question.n_jobs)(
-        delayed(_label_fold)(clone(prototype), question, like, *fold)
-        for fold in shown(folds, "folds", question.verbose)
-    )
+    with progress_bar(_FOLDS, question.verbose, total=len(folds)) as bar:
+        parts = ParallelWithBar(bar, n_jobs=question.n_jobs)(
+            delayed(_label_fold)(clone(prototype), question, like, *fold)
+            for fold in folds
+        )
     return [fold for fold in parts if fold is not None]
 
 
@@ -321,7 +326,8 @@ def _calibration_on_held_out(
 
 def _fit_on_all(teacher: Any, question: Question) -> Any:
     how = (question.y, question.sample_weight, question.random_state)
-    return fit(teacher, question.X, *how, target=question.target)
+    with progress_bar("fitting the teacher", question.verbose, total=1):
+        return fit(teacher, question.X, *how, target=question.target)
 
 
 def _ask(teacher: Any, X: Any, question: Question) -> Answer:

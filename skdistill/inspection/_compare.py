@@ -13,7 +13,7 @@ from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import validate_params
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._base import BaseDistiller
@@ -22,6 +22,7 @@ from skdistill._targets._target import Target
 from skdistill.inspection._comparison import Comparison
 from skdistill.inspection._measures import costs, scores
 from skdistill.inspection._models import Rows, fit_models
+from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import active, listed
 from skdistill.utils._validation import is_fitted
@@ -36,6 +37,7 @@ from skdistill.utils._validation import is_fitted
         "sample_weight": ["array-like", Real, None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -49,6 +51,7 @@ def compare(
     sample_weight: ArrayLike | float | None = None,
     n_jobs: int | None = None,
     random_state: Any = None,
+    verbose: int = 0,
 ) -> Comparison:
     """Tell whether distilling is worth it, by cross-validation.
 
@@ -88,6 +91,9 @@ def compare(
         Gives a seed for each split, which sets the ``random_state`` of ``clf`` and the
         ``random_state`` parameters of an unfitted teacher that are None. None means
         the ``random_state`` of ``clf``. Pass an int for reproducible results.
+    verbose : int, default=0
+        If 1, shows a progress bar of the splits. ``clf`` shows bars of its own, if its
+        ``verbose`` is 1.
 
     Returns
     -------
@@ -137,12 +143,13 @@ def compare(
     splits = _splits(cv, X, labels, target)
     rng = check_random_state(clf.random_state if random_state is None else random_state)
     seeds = rng.randint(2**31 - 1, size=len(splits)).tolist()
-    records = Parallel(n_jobs=n_jobs)(
-        delayed(_on_split)(
-            clone(clf), steps, _part(rows, train), _part(rows, test), known, seed
+    with progress_bar("comparing", verbose, total=len(splits), unit="split") as bar:
+        records = ParallelWithBar(bar, n_jobs=n_jobs)(
+            delayed(_on_split)(
+                clone(clf), steps, _part(rows, train), _part(rows, test), known, seed
+            )
+            for (train, test), seed in zip(splits, seeds, strict=True)
         )
-        for (train, test), seed in zip(splits, seeds, strict=True)
-    )
     shares = [len(labels[test]) / len(labels[train]) for train, test in splits]
     results, measured = zip(*records, strict=True)
     return Comparison(

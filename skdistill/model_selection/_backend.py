@@ -40,6 +40,10 @@ class TogetherBackend(ParallelBackendBase):
         The backend and the number of jobs for the training of nets.
     nested : tuple
         The backend and the number of jobs for what the fits themselves run in parallel.
+    bar : tqdm
+        Counts the fits that are done: those of each round of a successive halving.
+    verbose : int
+        Whether to show a bar of each training.
 
     Attributes
     ----------
@@ -50,9 +54,12 @@ class TogetherBackend(ParallelBackendBase):
     supports_sharedmem = True
     uses_threads = True
 
-    def __init__(self, n_tasks: int, processes: Any, nested: Any) -> None:
+    def __init__(
+        self, n_tasks: int, processes: Any, nested: Any, bar: Any, verbose: int
+    ) -> None:
         super().__init__(nesting_level=0)
         self.n_tasks, self.processes, self.nested = n_tasks, processes, nested
+        self.bar, self.verbose = bar, verbose
         self.queue: deque[_Submitted] = deque()
         self.alone: Counter[str] = Counter()
 
@@ -63,6 +70,9 @@ class TogetherBackend(ParallelBackendBase):
     def submit(self, func: Any, callback: Any = None) -> _Submitted:
         """Put a task into the queue."""
         self.queue.append(_Submitted(self, func, callback))
+        for fit in self.queue[-1].fits:
+            if fit.n_announced:
+                self.bar.reset(fit.n_announced)
         return self.queue[-1]
 
     apply_async = submit  # its name before joblib 1.5
@@ -76,13 +86,16 @@ class TogetherBackend(ParallelBackendBase):
     def _run(self, wave: Sequence[_Submitted]) -> None:
         backend, n_jobs = self.nested
         with parallel_config(backend=backend, n_jobs=n_jobs):
-            for one in wave:
+            for number, one in enumerate(wave, 1):
+                self.bar.set_postfix_str(f"preparing {number} of {len(wave)}")
                 one.prepare()
+        self.bar.set_postfix_str("training")
         lessons = [lesson for one in wave for lesson in one.lessons]
         seconds = self._train(lessons) / max(1, len(lessons))
         with parallel_config(backend=backend, n_jobs=n_jobs):
             for one in wave:
                 one.finish(seconds)
+                self.bar.update(len(one.fits))
         for one in wave:
             one.callback(one)
 
@@ -91,7 +104,7 @@ class TogetherBackend(ParallelBackendBase):
         start = perf_counter()
         backend, n_jobs = self.processes
         with parallel_config(backend=backend, n_jobs=n_jobs):
-            train_all(lessons, n_jobs)
+            train_all(lessons, n_jobs, verbose=self.verbose)
         self.alone.update(one.alone for one in lessons if one.alone is not None)
         return perf_counter() - start
 
@@ -151,6 +164,15 @@ class _Fit:
         self.function, self.args, self.kwargs = function, args, kwargs
         self.lessons: list[Lesson] = []
         self.fit_time = 0.0
+
+    @property
+    def n_announced(self) -> int:
+        """The number of fits of a search's round, of which this is the first; or 0."""
+        names = ("candidate_progress", "split_progress")
+        (i, n_candidates), (j, n_splits) = (
+            self.kwargs.get(name, (1, 0)) for name in names
+        )
+        return n_candidates * n_splits if i == j == 0 else 0
 
     def prepare(self) -> None:
         """Fit the estimator, but for the training of its net.

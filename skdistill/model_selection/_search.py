@@ -15,6 +15,7 @@ from sklearn.utils.validation import _num_samples
 
 from skdistill._training._train import MAX_NETS
 from skdistill.model_selection._backend import TogetherBackend
+from skdistill.utils._bars import progress_bar
 from skdistill.utils._fingerprint import unchanged
 from skdistill.utils._validation import fitted_teachers
 from skdistill.utils._warnings import warn
@@ -58,9 +59,11 @@ def _together(search: Any, X: Any) -> Iterator[None]:
     n_values = _num_samples(X) * np.prod(getattr(X, "shape", (1,))[1:], dtype=int)
     n_tasks = max(2, min(n_tasks, _MAX_VALUES // max(1, n_values)))
     nested = get_active_backend(prefer="threads")
-    waves = TogetherBackend(n_tasks, (backend, n_jobs), nested)
-    with unchanged(fitted_teachers(search.estimator)), parallel_config(backend=waves):
-        yield
+    teachers, verbose = fitted_teachers(search.estimator), search.verbose
+    with progress_bar("fits", verbose, total=0, unit="fit") as bar, unchanged(teachers):
+        waves = TogetherBackend(n_tasks, (backend, n_jobs), nested, bar, verbose)
+        with parallel_config(backend=waves):
+            yield
     if waves.alone:
         reasons = "; ".join(f"{why} ({n})" for why, n in waves.alone.most_common())
         warn(

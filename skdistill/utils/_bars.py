@@ -2,24 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from time import time
 from typing import Any
+
+from sklearn.utils.parallel import Parallel
 
 # The seconds until a bar appears, and between two drawings. A log, and a notebook
 # without ipywidgets, get a line for each drawing.
 _SECONDS = 1.0
 
 
-def progress_bar(rows: Iterable[Any] | None = None, **look: Any) -> Any:
-    """Return a bar of tqdm, which appears after a second and vanishes at its end.
+@contextmanager
+def progress_bar(title: str, verbose: int, **look: Any) -> Iterator[Any]:
+    """Show a bar of tqdm after a second, which vanishes at the end of the work.
 
-    tqdm is imported here, as its import warns in a notebook without ipywidgets.
+    A thread draws it where nothing else does, as a single call, such as the fit of a
+    teacher, can take minutes. Without ``verbose``, the bar is never drawn.
     """
-    from tqdm.auto import tqdm
+    if not verbose:
+        from tqdm import tqdm
 
-    return tqdm(rows, leave=False, delay=_SECONDS, mininterval=_SECONDS, **look)
+        yield tqdm(disable=True, **look)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a notebook without ipywidgets
+        from tqdm.auto import tqdm
+    bar = tqdm(desc=title, leave=False, delay=_SECONDS, mininterval=_SECONDS, **look)
+    done = Event()
+
+    def draw() -> None:
+        while not done.wait(max(_SECONDS, 0.1)):
+            if time() - bar.last_print_t > _SECONDS:
+                bar.refresh()
+
+    thread = Thread(target=draw, name="progress bar", daemon=True)
+    thread.start()
+    try:
+        yield bar
+    finally:
+        done.set()
+        thread.join()
+        bar.close()
 
 
 def shown(rows: list[Any], title: str, verbose: int) -> Iterable[Any]:
-    """Return ``rows``, with a bar over them if ``verbose`` is not 0."""
-    return progress_bar(rows, desc=title) if verbose else rows
+    """Yield ``rows``, with a bar over them if ``verbose`` is not 0."""
+    with progress_bar(title, verbose, total=len(rows)) as bar:
+        for row in rows:
+            yield row
+            bar.update()
+
+
+class ParallelWithBar(Parallel):
+    """scikit-learn's Parallel, which moves a bar by ``step`` for each finished task."""
+
+    def __init__(self, bar: Any, step: int = 1, **params: Any) -> None:
+        self.bar, self.step = bar, step
+        super().__init__(**params)
+
+    def print_progress(self) -> None:
+        """Move the bar; joblib calls this when tasks have finished."""
+        self.bar.update(self.step * self.n_completed_tasks - self.bar.n)

@@ -117,21 +117,32 @@ def test_extreme_arguments_are_taken(arguments):
 @pytest.mark.parametrize(
     ("student", "net"),
     [
-        (make_student(), "StudentNet()"),
         (
-            make_student(8, lr=0.1).set_params(net__verbose=1),
-            "StudentNet(lr=0.1, module__hidden_layer_sizes=8, verbose=1)",
+            make_student(),
+            "StudentNet(max_epochs=None, module__hidden_layer_sizes=(64, 64), "
+            "optimizer__weight_decay=None)",
+        ),
+        (
+            make_student(8, lr=0.1, max_epochs=9).set_params(net__verbose=1),
+            "StudentNet(lr=0.1, max_epochs=9, module__hidden_layer_sizes=8, "
+            "optimizer__weight_decay=None, verbose=1)",
+        ),
+        (
+            make_student(max_bytes=4000),
+            "StudentNet(max_bytes=4000, max_epochs=None, "
+            "module__hidden_layer_sizes=None, optimizer__weight_decay=None)",
         ),
         (
             make_student(early_stopping=True),
             "StudentNet(callbacks=[('decay', WarmupDecay()), ('early_stopping', "
-            "EarlyStopping(patience=10, load_best=True))], "
+            "EarlyStopping(patience=10, load_best=True))], max_epochs=None, "
+            "module__hidden_layer_sizes=(64, 64), optimizer__weight_decay=None, "
             "train_split=ValidSplit(0.1, stratified=True))",
         ),
     ],
-    ids=["default", "set", "early stopping"],
+    ids=["default", "set", "bytes", "early stopping"],
 )
-def test_repr_says_what_was_set(student, net):
+def test_repr_says_what_it_is_and_what_is_open(student, net):
     assert "".join(repr(clone(student)[-1:]).split()) == "".join(
         f"Pipeline(steps=[('net', {net})])".split()
     )

@@ -1,6 +1,7 @@
 """Training on a transfer set: what is trained, by which seed, and what may fail."""
 
 import os
+import pickle
 import signal
 import threading
 from dataclasses import replace
@@ -17,7 +18,9 @@ from skorch.dataset import ValidSplit
 from torch import nn
 
 from skdistill._students._student import net_of
+from skdistill._training._train import EpochBar
 from skdistill._transfer._transfer_set import TransferSet
+from skdistill.utils._bars import progress_bar
 from tests.conftest import TinyModule, tiny_net
 from tests.training.conftest import (
     Listens,
@@ -326,3 +329,9 @@ def test_a_callback_may_end_the_training(rows, callback, params, n_epochs):
     assert len(net.history) == n_epochs
     assert ended == [n_epochs]
     assert all(np.isfinite(weights).all() for weights in weights_of(net))
+
+
+def test_bar_of_epochs_stays_in_its_process():
+    with progress_bar("training", 1) as bar:
+        sent = pickle.loads(pickle.dumps(EpochBar(bar, 2, ())))
+    assert type(sent) is Callback

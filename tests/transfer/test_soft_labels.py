@@ -320,7 +320,9 @@ def test_memory_that_keeps_nothing_is_said_with_the_reason(
 # Progress
 
 
-@pytest.mark.parametrize(("params", "bar"), [({}, "soft labels"), ({"cv": 2}, "folds")])
+@pytest.mark.parametrize(
+    ("params", "bar"), [({}, "asking the teacher"), ({"cv": 2}, "on folds")]
+)
 def test_bars_show_only_when_asked_for(params, bar, data, capsys, bars_at_once):
     soft_labels(LogisticRegression(), *data, **params)
     assert capsys.readouterr().err == ""

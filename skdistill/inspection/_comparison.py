@@ -25,6 +25,9 @@ _SIGNS = _SIGNS_OF_CLASSES | _SIGNS_OF_LABELS | _SIGNS_OF_NUMBERS | _SIGNS_OF_QU
 # The probability with which a difference by chance alone is called clear.
 _LEVEL = 0.05
 
+# The standard errors of fewer splits say too little to call a difference clear.
+_FEWEST_SPLITS = 5
+
 _WIDTH = 80
 
 # The beginning of a verdict if distilling clearly helped (1) or clearly did not (-1).
@@ -51,7 +54,16 @@ _POINTS = {
 # The other main scores, which are errors, and how they are called.
 _ERRORS = {"pinball": "pinball loss", "rmse": "error (rmse)"}
 
-# The last sentence of a verdict.
+# The next step if distilling clearly helped or did not, or it is not clear and the
+# teacher is clearly better than the net on labels or not.
+_EXPORT = "fit it on all rows, and export it, such as by skdistill.deploy.to_onnx"
+_LABELS = "use a net on the labels, which needs no teacher, {}"
+_MORE = (
+    "search over alpha and temperature, or pass more splits; a net on the labels may "
+    "be as good, {}"
+)
+
+# What a verdict says of costs.
 _SAVINGS = {
     "bytes": "the student's file is {} the teacher's",
     "row_us": "one row takes {} its time",
@@ -140,7 +152,8 @@ class Comparison:
     splits, the variance over the splits is multiplied by
     :math:`1 / J + n_\text{test} / n_\text{train}` instead of :math:`1 / J`. A
     difference is called clear if it is larger than its standard error times the 95 %
-    quantile of Student's t-distribution with :math:`J - 1` degrees of freedom.
+    quantile of Student's t-distribution with :math:`J - 1` degrees of freedom. The
+    verdict on fewer than 5 splits is that these are too few.
 
     References
     ----------
@@ -182,8 +195,8 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Whether the distillation was worth it, and how the teacher was trusted."""
-        said = f"{self._judgment()}{self._savings()}.{self._trust()}"
+        """Whether distilling was worth it, how the teacher was trusted, what to do."""
+        said = f"{self._judgment()}{self._savings()}.{self._trust()} {self._next()}"
         if self.has_fitted_teacher:
             return f"If the teacher was not fitted on these rows, {said}"
         return said[0].upper() + said[1:]
@@ -213,11 +226,14 @@ class Comparison:
         )
 
     def __repr__(self) -> str:
-        note = f"Mean ± standard error over {self._n_splits} splits. {self.verdict}"
-        return f"{aligned(self._table())}\n\n{textwrap.fill(note, _WIDTH)}"
+        return f"{aligned(self._table())}\n\n{textwrap.fill(self._note, _WIDTH)}"
 
     def _repr_html_(self) -> str:
-        return f"{html_table(self._table())}<p>{escape(self.verdict)}</p>"
+        return f"{html_table(self._table())}<p>{escape(self._note)}</p>"
+
+    @property
+    def _note(self) -> str:
+        return f"Mean ± standard error over {self._n_splits} splits. {self.verdict}"
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -261,31 +277,71 @@ class Comparison:
             table.append([metric, *cells])
         return table
 
+    @property
+    def _main(self) -> str:
+        """The score by which a verdict is given."""
+        return next(name for name in (*_POINTS, *_ERRORS) if name in self.metrics)
+
+    @property
+    def _has_few_splits(self) -> bool:
+        return self._n_splits < _FEWEST_SPLITS
+
+    @property
+    def _found(self) -> tuple[int, int]:
+        """The signs of the student's gain and of the gap to the teacher."""
+        gain, gap = (self._ahead(model, self._main) for model in ("student", "teacher"))
+        return self._sign(gain), self._sign(gap)
+
     def _judgment(self) -> str:
-        main = next(name for name in (*_POINTS, *_ERRORS) if name in self.metrics)
-        gain, gap = (self._ahead(model, main) for model in ("student", "teacher"))
-        helped, better = self._sign(gain), self._sign(gap)
-        if helped == better == 1:
+        main, (helped, better) = self._main, self._found
+        head = _HEADS[helped] if helped else _HEADS_IF_NOT_CLEAR[better]
+        if self._has_few_splits:
+            head = f"{self._n_splits} splits are too few to tell if distilling helped"
+        elif helped == better == 1:
             return (
                 f"distilling closes {percent(self._share(main))} of the gap in "
                 f"{main} between the net trained on labels alone and the teacher"
             )
-        head = _HEADS[helped] if helped else _HEADS_IF_NOT_CLEAR[better]
+        gain, gap = (self._ahead(model, main) for model in ("student", "teacher"))
         if main in _POINTS:
             of_teacher, of_student = (
-                _points(main, self._spread(d)) for d in (gap, gain)
+                _points(main, *self._shown(d)) for d in (gap, gain)
             )
             return (
                 f"{head}: the teacher is {of_teacher}, and the student {of_student}, "
                 "than the same net trained on labels alone"
             )
         unit = self.results["labels alone"][main].mean()
-        of_teacher, of_student = (_errors(self._spread(d / unit)) for d in (gap, gain))
+        of_teacher, of_student = (_errors(*self._shown(d / unit)) for d in (gap, gain))
         return (
             f"{head}: the {_ERRORS[main]} of the teacher is {of_teacher}, and that of "
             f"the student {of_student}, than that of the same net trained on labels "
             "alone"
         )
+
+    def _shown(self, differences: NDArray[np.float64]) -> tuple[float, str]:
+        """Return the mean, and its size in hundredths, with an error if it tells."""
+        mean, error = self._spread(differences)
+        size = f"{100 * abs(mean):.1f}"
+        return mean, size if self._has_few_splits else f"{size} ± {100 * error:.1f}"
+
+    def _next(self) -> str:
+        """Return what to do."""
+        if self._has_few_splits:
+            return f"Next, pass cv={_FEWEST_SPLITS}, or more."
+        helped, better = self._found
+        step = _LABELS if helped < 0 or better < 1 else _MORE
+        step = _EXPORT if helped > 0 else step
+        return f"Next, {step.format(self._net_on_labels)}."
+
+    @property
+    def _net_on_labels(self) -> str:
+        """The call that makes such a net of the default student."""
+        if self._main == "pinball":
+            return "alpha=0"
+        tasks = {"rmse": "'regression'", "average_precision": "'multilabel'"}
+        task = f"task={tasks[self._main]}, " if self._main in tasks else ""
+        return f"make_student({task}early_stopping=True).fit(X, y)"
 
     def _trust(self) -> str:
         if np.isnan(self.alpha).any():
@@ -329,14 +385,10 @@ def percent(spread: tuple[float, float]) -> str:
     return " ± ".join(f"{100 * share:.0f} %" for share in spread)
 
 
-def _errors(spread: tuple[float, float]) -> str:
-    mean, error = spread
-    less = "less" if mean >= 0 else "more"
-    return f"{100 * abs(mean):.1f} ± {100 * error:.1f} % {less}"
+def _errors(mean: float, size: str) -> str:
+    return f"{size} % {'less' if mean >= 0 else 'more'}"
 
 
-def _points(metric: str, spread: tuple[float, float]) -> str:
-    mean, error = spread
+def _points(metric: str, mean: float, size: str) -> str:
     more, less = _POINTS[metric]
-    better = more if mean >= 0 else less
-    return f"{100 * abs(mean):.1f} ± {100 * error:.1f} points {better}"
+    return f"{size} points {more if mean >= 0 else less}"

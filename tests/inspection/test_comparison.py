@@ -42,10 +42,10 @@ def test_less_is_better_of_losses():
 @pytest.mark.parametrize(
     ("gap", "is_clear"),
     [
-        # The error is 0.0115 * sqrt(7 / 12), and the quantile of the t-distribution
-        # with 3 degrees of freedom 2.353: a gap is clear above 0.02076.
-        (0.0209, True),
-        (0.0206, False),
+        # The error is 0.01 * sqrt(9 / 20), and the quantile of the t-distribution with
+        # 4 degrees of freedom 2.132: a gap is clear above 0.01430.
+        (0.0144, True),
+        (0.0142, False),
         (-0.05, False),
         (0.0, False),
     ],
@@ -60,7 +60,7 @@ def test_a_gap_within_the_noise_cannot_be_closed(gap, is_clear):
 VERDICTS = {
     "worth it": (
         (0.1, 0.08),
-        "Distilling closes 80 % ± 2 % of the gap in accuracy between",
+        "Distilling closes 80 % ± 1 % of the gap in accuracy between",
     ),
     "better than the teacher": ((0.1, 0.12), "Distilling closes 120 % ± "),
     "harm": (
@@ -78,14 +78,43 @@ VERDICTS = {
     "gain without a gap": ((0.001, 0.02), "Distilling helped, although there is no"),
 }
 
+EXPORT = "fit it on all rows, and export it, such as by skdistill.deploy.to_onnx"
+LABELS = (
+    "use a net on the labels, which needs no teacher, "
+    "make_student(early_stopping=True).fit(X, y)"
+)
+NEXT = {
+    "worth it": EXPORT,
+    "better than the teacher": EXPORT,
+    "harm": LABELS,
+    "harm by a bad teacher": LABELS,
+    "useless": (
+        "search over alpha and temperature, or pass more splits; a net on the labels "
+        "may be as good, make_student(early_stopping=True).fit(X, y)"
+    ),
+    "nothing to gain": LABELS,
+    "bad teacher": LABELS,
+    "gain without a gap": EXPORT,
+}
+
 
 @pytest.mark.parametrize("case", VERDICTS)
 def test_verdict(case):
     (teacher, student), begin = VERDICTS[case]
     verdict = comparison(accuracy=accuracies(teacher, student)).verdict
     assert verdict.startswith(begin)
-    assert verdict.count(". ") == 0
-    assert verdict.endswith(".")
+    assert verdict.split(". ")[1:] == [f"Next, {NEXT[case]}."]
+
+
+@pytest.mark.parametrize("n_splits", [2, 4])
+def test_few_splits_find_nothing(n_splits):
+    accuracy = np.outer([0.9, 0.8, 0.82], np.ones(n_splits))
+    assert comparison(accuracy=accuracy).verdict == (
+        f"{n_splits} splits are too few to tell if distilling helped: the teacher is "
+        "10.0 points more accurate, and the student 2.0 points more accurate, than the "
+        "same net trained on labels alone; the student's file is 1 times the "
+        "teacher's, and one row takes 1 times its time. Next, pass cv=5, or more."
+    )
 
 
 def test_verdict_warns_of_a_teacher_that_was_fitted_before():
@@ -115,10 +144,10 @@ def test_verdict_warns_of_a_teacher_that_was_fitted_before():
 )
 def test_verdict_on_costs(n_bytes, microseconds, end):
     def by_model(teacher, student):
-        return np.outer([teacher, np.nan, student], np.ones(4))
+        return np.outer([teacher, np.nan, student], np.ones(5))
 
     result = comparison(bytes=by_model(*n_bytes), row_us=by_model(*microseconds))
-    assert result.verdict.endswith(end)
+    assert result.verdict.partition(" Next, ")[0].endswith(end)
 
 
 @pytest.mark.parametrize(
@@ -132,14 +161,14 @@ def test_verdict_on_costs(n_bytes, microseconds, end):
 )
 def test_verdict_says_how_the_teacher_was_trusted(has_fitted_teacher, n_honest, end):
     verdict = comparison(has_fitted_teacher, 0.62, n_honest).verdict
-    assert re.search(f"The weight of the teacher, alpha = 0.62, {end}$", verdict)
+    assert re.search(f"The weight of the teacher, alpha = 0.62, {end} Next, ", verdict)
 
 
 def test_prints_as_an_aligned_table_with_the_verdict():
     result = comparison(
         accuracy=accuracies(0.1, 0.08),
-        bytes=np.outer([1234567, 1000, 99.94], np.ones(4)),
-        fit_s=[[np.nan] * 4, [0.5, 0.6, 0.7, 0.8], [1] * 4],
+        bytes=np.outer([1234567, 1000, 99.94], np.ones(5)),
+        fit_s=[[np.nan] * 5, [0.5, 0.6, 0.7, 0.8, 0.9], [1] * 5],
     )
     assert str(result) == repr(result)
     table, verdict = str(result).split("\n\n")
@@ -148,12 +177,12 @@ def test_prints_as_an_aligned_table_with_the_verdict():
     assert len({len(line) for line in lines}) == 1
     cells = {line.split()[0]: line.split()[1:] for line in lines[1:]}
     assert " ".join(cells["accuracy"]) == (
-        "0.9150 ± 0.0099 0.8150 ± 0.0099 0.8950 ± 0.0099 80 % ± 2 %"
+        "0.9200 ± 0.0106 0.8200 ± 0.0106 0.9000 ± 0.0106 80 % ± 1 %"
     )
     assert " ".join(cells["bytes"]) == "1,234,567 ± 0 1,000 ± 0 99.9 ± 0 -"
-    assert " ".join(cells["fit_s"]) == "- 0.65 ± 0.099 1 ± 0 -"
+    assert " ".join(cells["fit_s"]) == "- 0.7 ± 0.11 1 ± 0 -"
     assert verdict.replace("\n", " ") == (
-        f"Mean ± standard error over 4 splits. {result.verdict}"
+        f"Mean ± standard error over 5 splits. {result.verdict}"
     )
     assert max(map(len, str(result).splitlines())) <= 80
 
@@ -163,8 +192,9 @@ def test_html_has_the_same_cells_escaped():
     page = result._repr_html_()
     assert page.count("<tr>") == 1 + len(METRICS)
     assert "<th>gap closed</th>" in page
-    assert "<td>80 % ± 2 %</td>" in page
-    assert result.verdict.replace("'", "&#x27;") in page
+    assert "<td>80 % ± 1 %</td>" in page
+    note = f"<p>Mean ± standard error over 5 splits. {result.verdict}</p>"
+    assert note.replace("'", "&#x27;") in page
     assert "'" not in page
 
 

@@ -8,7 +8,7 @@ from tests.inspection.conftest import accuracies, comparison
 
 @pytest.fixture
 def result():
-    n_bytes = np.outer([1e6, 1.0, 1.0], np.ones(4))
+    n_bytes = np.outer([1e6, 1.0, 1.0], np.ones(5))
     return comparison(accuracy=accuracies(0.1, 0.05, spread=0.0), bytes=n_bytes)
 
 
@@ -17,13 +17,13 @@ def test_splits_means_and_errors_are_drawn(result):
     ax = display.ax_
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels == ["student", "labels alone", "teacher"]  # from the bottom upwards
-    splits = [c for c in ax.collections if len(c.get_offsets()) == 4]
+    splits = [c for c in ax.collections if len(c.get_offsets()) == 5]
     for place, model in enumerate(labels):
         values = result.results[model]["accuracy"]
         assert_allclose(splits[place].get_offsets()[:, 0], values)
         mean, bar = ax.containers[place].lines[0], ax.containers[place].lines[2][0]
         assert_allclose(mean.get_xydata(), [[values.mean(), place]])
-        error = np.sqrt(values.var(ddof=1) * (1 / 4 + 1 / 3))
+        error = np.sqrt(values.var(ddof=1) * (1 / 5 + 1 / 4))
         ends = bar.get_segments()[0][:, 0]
         assert_allclose(ends, [values.mean() - error, values.mean() + error])
     assert ax.get_xlabel() == "accuracy"

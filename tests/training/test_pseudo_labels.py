@@ -258,7 +258,7 @@ def test_the_seed_says_which_rows(learned):
 
 
 def test_a_pass_over_some_rows_counts_as_a_pass_over_all(learned, monkeypatch):
-    def learned_until_the_20th_epoch(lessons):
+    def learned_until_the_20th_epoch(lessons, *shown):
         train(lessons)
         for lesson in lessons:
             for number, epoch in enumerate(lesson.net.history):
@@ -277,7 +277,7 @@ def test_a_pass_over_some_rows_counts_as_a_pass_over_all(learned, monkeypatch):
 def test_nets_go_over_no_more_rows_than_the_student(max_epochs, n_epochs, monkeypatch):
     trained, train = [], _pseudo_labels.train
 
-    def watched(lessons):
+    def watched(lessons, *shown):
         trained.extend(lessons)
         train(lessons)
 

@@ -394,8 +394,9 @@ class BaseDistiller(
     ) -> None:
         if not rows.has_labels and objective.alpha != 1:
             warn(
+                "SKD107",
                 f"there is no y, or no label has a weight: the student learns from the "
-                f"teacher alone, and alpha={objective.alpha} is ignored. Set alpha=1"
+                f"teacher alone, and alpha={objective.alpha} is ignored. Set alpha=1",
             )
         taught = rows.taught
         target.warn_if_uninformative(

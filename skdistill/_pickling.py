@@ -210,8 +210,9 @@ def _warn_if_written_by_others(versions: dict[str, str]) -> None:
         now = _versions()[name]
         if now != then:
             warn(
+                "SKD301",
                 f"this estimator was pickled with {name} {then} and is "
-                f"loaded with {name} {now}: its predictions may differ, or fail"
+                f"loaded with {name} {now}: its predictions may differ, or fail",
             )
 
 
@@ -233,10 +234,11 @@ def _warn_if_heavy(teacher: Any) -> None:
         size = _pickled_size(one)
         if size >= _HEAVY_BYTES:
             warn(
+                "SKD203",
                 f"the fitted teacher {type(one).__name__} of {size / 10**6:.0f} MB is "
                 "pickled more than once, as in a search with n_jobs. Search with "
                 "skdistill.model_selection.GridSearchCV, or without a teacher and by "
-                "fit(X, y, teacher_proba=soft_labels(teacher, X, y))"
+                "fit(X, y, teacher_proba=soft_labels(teacher, X, y))",
             )
 
 

@@ -99,7 +99,7 @@ def test_sklearn_checks_with_the_default_student_and_few_rows(estimator, check):
     run_within_float32(check, estimator)
 
 
-@pytest.mark.filterwarnings("ignore:the R2 of the teacher")
+@pytest.mark.filterwarnings("ignore:SKD101")
 @sklearn_checks(
     DistilledRegressor(
         LinearRegression(),
@@ -143,7 +143,7 @@ def test_default_student_says_the_same_of_a_row_alone():
 # The checks draw labels that their rows say nothing about.
 
 
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+@pytest.mark.filterwarnings("ignore:SKD101")
 @sklearn_checks(
     distilled(TorchTeacher(AnyWidth(), classes=[0, 1])), FITTED_ON_ANY_FEATURES
 )

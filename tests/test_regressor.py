@@ -135,7 +135,7 @@ def test_predictions_have_the_shape_of_the_targets(table, shape):
     assert reg.score(X, targets) > 0.3
 
 
-@pytest.mark.filterwarnings("ignore:the R2 of the teacher")
+@pytest.mark.filterwarnings("ignore:SKD101")
 @pytest.mark.parametrize("kind", ["own net", "default"])
 def test_alpha_mixes_the_targets_of_teacher_and_labels(table, kind):
     X, y = table
@@ -439,7 +439,7 @@ def test_partial_fit_goes_on_in_the_units_of_the_first_chunk(table, trees):
         reg.partial_fit(X, np.stack([y, y], axis=1), teacher_pred=None)
 
 
-@pytest.mark.filterwarnings("ignore:the R2 of the teacher")
+@pytest.mark.filterwarnings("ignore:SKD101")
 def test_warm_start_keeps_the_scale(table, trees):
     X, y = table
     reg = distilled(trees, student(max_epochs=30), alpha=0.5).fit(X, y)

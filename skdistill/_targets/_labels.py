@@ -332,8 +332,9 @@ class Labels(Numbered):
             _warn_of_chance(soft[:, varies], hard[:, varies], **how)
         if how.get("alone", True) and np.abs(expit(soft) - hard).mean() < _EQUAL:
             warn(
+                "SKD102",
                 "the soft labels are equal to y, so that they add nothing: use "
-                "soft_labels='out_of_fold' or 'out_of_bag', or other rows"
+                "soft_labels='out_of_fold' or 'out_of_bag', or other rows",
             )
 
     # What outputs of a net stand for, and the loss, on tensors with a column for each
@@ -489,8 +490,9 @@ def _warn_of_chance(
             "the X given to fit as it is"
         )
         warn(
+            "SKD101",
             f"the teacher's area under the ROC curve on (X, y) is {area:.3f} in the "
-            f"mean of the labels, and 0.5 is chance: {reason}"
+            f"mean of the labels, and 0.5 is chance: {reason}",
         )
 
 

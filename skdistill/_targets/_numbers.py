@@ -281,7 +281,7 @@ class Numbers(Numbered):
                 "targets of another scale, or the rows of teacher_pred are in another "
                 "order. A teacher gets the X given to fit as it is"
             )
-            warn(f"the R2 of the teacher on (X, y) is {score:.3f}: {reason}")
+            warn("SKD101", f"the R2 of the teacher on (X, y) is {score:.3f}: {reason}")
 
     def _scaled(self, values: NDArray[Any]) -> NDArray[np.float32]:
         if values.shape[1] != len(self.location):

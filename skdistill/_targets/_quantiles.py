@@ -128,10 +128,11 @@ class Quantiles(Numbers):
         if np.abs(levels - levels.clip(fewest, below)).mean() > _SUSPICIOUS:
             shares = ", ".join(f"{share:.2f}" for share in below)
             warn(
+                "SKD101",
                 f"the shares {shares} of y are below the teacher's quantiles of the "
                 f"levels {', '.join(map(str, self.levels))}: it was probably fitted on "
                 "features prepared in another way, or on targets of another scale, or "
-                "its columns are in another order"
+                "its columns are in another order",
             )
 
     def decode(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -176,8 +176,9 @@ def warn_of_little_trust(share: float) -> None:
     """Warn of a teacher that looks worse than the nets."""
     if share < _LITTLE:
         warn(
+            "SKD103",
             f"the teacher looks worse than nets that learned the labels alone: of the "
             f"mixtures of both, the one with the weight {share:.2g} of the teacher is "
             "best for rows that the nets have not seen, and this is what alpha='auto' "
-            "stands for. A better teacher makes a better student"
+            "stands for. A better teacher makes a better student",
         )

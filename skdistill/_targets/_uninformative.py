@@ -72,14 +72,16 @@ def warn_if_uninformative(
             "the X given to fit as it is"
         )
         warn(
+            "SKD101",
             f"the teacher's {kind} accuracy on (X, y) is {recall:.3f}, near the "
-            f"chance level of {chance:.3f}: {reason}"
+            f"chance level of {chance:.3f}: {reason}",
         )
     top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
     if alone and right.mean() > 0.999 and top.mean() > 0.995:
         warn(
+            "SKD102",
             "the soft labels are one-hot and equal to y, so that they add nothing: use "
-            "soft_labels='out_of_fold' or 'out_of_bag', or other rows"
+            "soft_labels='out_of_fold' or 'out_of_bag', or other rows",
         )
 
 

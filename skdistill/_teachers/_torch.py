@@ -304,9 +304,10 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
             )
         if self.gives_logits and are_probabilities(stacked):
             warn(
+                "SKD106",
                 "the teacher module returns rows that are not negative and sum to 1: "
                 "if these are probabilities, and no logits, which get a softmax, pass "
-                "output='proba'"
+                "output='proba'",
             )
         return stacked
 

@@ -315,9 +315,10 @@ def _unsound(lesson: Lesson) -> ValueError | None:
     if torch.isfinite(outputs).all():
         if returns_logits(net) and are_probabilities(outputs):
             warn(
+                "SKD201",
                 "the student's module returns rows that are not negative and sum to 1, "
                 "and its criterion CrossEntropyLoss takes logits: leave the softmax at "
-                "its end out, or use criterion=torch.nn.NLLLoss"
+                "its end out, or use criterion=torch.nn.NLLLoss",
             )
         return None
     n_epochs = len(net.history)

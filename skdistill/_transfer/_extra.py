@@ -123,9 +123,10 @@ def unwrapped_transfer(X_transfer: Any, X: Any) -> Any:
     elif _num_samples(X_transfer) == _num_samples(X):
         # A fold, of which this may be the fit, can have as many rows by chance.
         warn(
+            "SKD108",
             f"X_transfer has as many rows as X, {_num_samples(X)}: a search or "
             "cross-validation cuts such rows into folds as it does X. Pass "
-            "X_transfer=TransferRows(X_transfer), which is handed on whole"
+            "X_transfer=TransferRows(X_transfer), which is handed on whole",
         )
     if _form(X_transfer) != _form(X):
         raise ValueError(

@@ -43,8 +43,9 @@ def answer_of(teacher: Any, question: Question) -> Answer:
     if question.fits(teacher):
         if question.sample_weight is not None and not weight_parameter(teacher):
             warn(
+                "SKD105",
                 f"teacher {type(last_step(teacher)[1]).__name__} takes no "
-                "sample_weight: the weights act on the student alone"
+                "sample_weight: the weights act on the student alone",
             )
         if question.y is not None:
             question.target.check_fittable(question.y)

@@ -312,5 +312,6 @@ def _warn_without_memory(
     else:
         return
     warn(
-        f"memory does not keep what teacher {type(teacher).__name__} says, as {reason}"
+        "SKD109",
+        f"memory does not keep what teacher {type(teacher).__name__} says, as {reason}",
     )

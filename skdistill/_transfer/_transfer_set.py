@@ -213,11 +213,12 @@ def warn_if_incomplete(rows: TransferSet) -> None:
     if rows.incomplete is not None:
         lacks = ~np.all([part.knows for part in rows.incomplete.parts], axis=0)
         warn(
+            "SKD104",
             f"a teacher does not know the classes {rows.target.names[lacks].tolist()}, "
             "and labels rows beyond those of X, some of which may be of these classes. "
             "No nets learn the labels to tell which: this takes the default student, "
             "and calibrate_teacher='auto' where alpha is 1. Or leave out X_transfer, "
-            "and set augmenter=None"
+            "and set augmenter=None",
         )
 
 

@@ -204,8 +204,9 @@ def _measured(model: Any, X: Any) -> Footprint:
         started, problem = _in_new_process(folder, method)
     if problem:
         warn(
+            "SKD304",
             f"start_s and peak_mb are None, as a new process cannot load this "
-            f"{type(model).__name__}, {problem}: move its code to an importable module"
+            f"{type(model).__name__}, {problem}: move its code to an importable module",
         )
     row = microseconds(ask, rows, _ROW_SECONDS)
     return Footprint(

@@ -83,8 +83,9 @@ def quantized(
         )
     if closeness < output.least:
         warn(
+            "SKD303",
             f"{dtype} {output.changed(closeness)} the {len(said)} rows of the sample. "
-            "Use quantize=None, or sample="
+            "Use quantize=None, or sample=",
         )
     return small
 

@@ -164,8 +164,9 @@ def to_c(
     report: _Report = {}
     if compiler() is None:
         warn(
+            "SKD302",
             "there is no C compiler, so that the code was not compared with the "
-            "student: install one as cc, or name one in the environment variable CC"
+            "student: install one as cc, or name one in the environment variable CC",
         )
         source = _narrow(source) if quantize else source
     else:
@@ -256,8 +257,9 @@ def _judged(source: Source, sample: Sample, output: Output) -> _Report:
     closeness = output.closeness(said, sample.said)
     if closeness < output.least:
         warn(
+            "SKD303",
             f"int8 {output.changed(closeness)} the {len(said)} rows of the sample. Use "
-            "quantize=None, or sample="
+            "quantize=None, or sample=",
         )
     return _report(said, sample, output) | output.reported(closeness)
 

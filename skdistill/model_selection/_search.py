@@ -67,8 +67,9 @@ def _together(search: Any, X: Any) -> Iterator[None]:
     if waves.alone:
         reasons = "; ".join(f"{why} ({n})" for why, n in waves.alone.most_common())
         warn(
+            "SKD202",
             f"{waves.alone.total()} of the fits trained their students one by one: "
-            f"{reasons}"
+            f"{reasons}",
         )
 
 

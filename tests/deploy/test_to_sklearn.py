@@ -508,7 +508,7 @@ class TestModules:
             (stack(nn.ReLU()), {"predict_nonlinearity": torch.sigmoid}),
         ],
     )
-    @pytest.mark.filterwarnings("ignore:the student's module returns rows that are not")
+    @pytest.mark.filterwarnings("ignore:SKD201")
     def test_forward_that_does_something_else(self, module, kwargs):
         X, y = data()
         X = (X - 20) / 3

@@ -94,7 +94,7 @@ def test_students_of_integers_are_trained_together():
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8])
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy:UserWarning")
+@pytest.mark.filterwarnings("ignore:SKD101")
 def test_a_teacher_looks_integers_up(dtype):
     module, rows = Bag(), X.astype(dtype)
     teacher = TorchTeacher(module, [0, 1, 2])
@@ -151,7 +151,7 @@ def test_a_student_of_several_inputs_learns_what_skorch_teaches():
     assert_allclose(clf.predict_proba(rows), expected, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy:UserWarning")
+@pytest.mark.filterwarnings("ignore:SKD101")
 @pytest.mark.parametrize("params", [{}, {"relation_loss": "similarity"}], ids=str)
 def test_a_teacher_has_several_inputs(params):
     module, rows = Two(), in_two(X)
@@ -202,7 +202,7 @@ def test_inputs_that_do_not_suit_are_explained(rows, error, match):
         clf.predict(rows)
 
 
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy:UserWarning")
+@pytest.mark.filterwarnings("ignore:SKD101")
 def test_further_rows_have_the_same_inputs():
     clf = distilled(TorchTeacher(Two(), [0, 1, 2]), student(Two))
     for others in (X[:9], {"left": X[:9]}):

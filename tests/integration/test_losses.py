@@ -106,7 +106,7 @@ def test_each_loss_falls_where_it_is_all_there_is_to_learn(data, forest, params)
 
 
 # A handful of rows are few to judge a teacher by.
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+@pytest.mark.filterwarnings("ignore:SKD101")
 @EACH_HIDDEN
 @pytest.mark.parametrize(("n_rows", "batch_size"), [(9, 4), (10, 2)])
 def test_small_and_last_batches_are_trained_on(

@@ -31,7 +31,7 @@ def requesting(clf, routing):
 
 
 # The soft labels here are meant to differ from y.
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+@pytest.mark.filterwarnings("ignore:SKD101")
 @pytest.mark.parametrize("search", [False, True], ids=["pipeline", "search"])
 def test_teacher_proba_reaches_the_student(search, routing, data, forest):
     X, y = data
@@ -75,7 +75,7 @@ def test_sample_weight_reaches_student_and_teacher(search, routing, data):
 
 
 @pytest.mark.parametrize("meta", ["bag", "vote"])
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+@pytest.mark.filterwarnings("ignore:SKD101")
 def test_ensembles_pass_teacher_proba_on_row_by_row(meta, data, forest):
     X, y = data
     taught = permuted(forest.predict_proba(X))

@@ -46,7 +46,7 @@ IN_PLACE = make_pipeline(StandardScaler(copy=False), LogisticRegression())
     ],
     ids=["pipeline", "function", "features"],
 )
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy:UserWarning")
+@pytest.mark.filterwarnings("ignore:SKD101")
 def test_teacher_that_overwrites_rows_teaches_what_a_well_behaved_one_does(
     overwriting, plain, data32
 ):

@@ -29,9 +29,7 @@ from tests.training.conftest import Listens
 
 N_ROWS, N_UNLABELED = 30, 20
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:the teacher's balanced accuracy:UserWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore:SKD101")
 
 
 class Same(nn.Module):

@@ -186,7 +186,7 @@ def test_it_is_what_the_student_learns_by(rows):
     assert not hasattr(given, "alpha_")
 
 
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+@pytest.mark.filterwarnings("ignore:SKD101")
 def test_fitted_teacher_that_is_worse_than_nets_on_its_own_rows_is_not_trusted(rows):
     X, y = rows
     y = (X[:, 0] > 0).astype(int)
@@ -218,7 +218,7 @@ def test_temperature_that_is_left_open_is_one(rows):
     )
 
 
-@pytest.mark.filterwarnings("ignore:the teacher's balanced accuracy")
+@pytest.mark.filterwarnings("ignore:SKD101")
 def test_further_chunks_keep_what_was_measured(rows):
     X, y = rows
     clf = distilled(RandomForestClassifier(20, random_state=0).fit(X, y)).fit(X, y)

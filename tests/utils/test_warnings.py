@@ -1,6 +1,8 @@
-"""Warnings name the line of the person, not one of a library in between."""
+"""Warnings name the line of the person, not one of a library in between; and codes."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import skdistill
 from skdistill import DistilledClassifier, soft_labels
-from skdistill.utils._warnings import warn
+from skdistill.utils._warnings import CODES, warn
 from tests.conftest import tiny_net
 
 X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
@@ -51,7 +54,7 @@ def test_warning_names_the_line_of_the_call(kind):
 def test_person_s_function_that_a_library_calls_is_the_innermost_one():
     class Teacher(LogisticRegression):
         def fit(self, X, y):
-            warn("of the teacher")
+            warn("SKD101", "of the teacher")
             return super().fit(X, y)
 
     line = Teacher.fit.__code__.co_firstlineno + 1
@@ -64,11 +67,19 @@ def test_person_s_function_that_a_library_calls_is_the_innermost_one():
 
 
 def test_warning_with_no_frame_of_the_person_is_still_given():
-    code = compile("warn('from nowhere')", "a library", "exec")
+    code = compile("warn('SKD101', 'from nowhere')", "a library", "exec")
 
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         exec(code, {"warn": warn, "__name__": "sklearn.base"})
 
-    assert [str(warning.message) for warning in seen] == ["from nowhere"]
+    assert [str(warning.message) for warning in seen] == ["SKD101: from nowhere"]
     assert seen[0].filename == __file__
+
+
+def test_each_warning_has_a_code_and_advice():
+    package = Path(skdistill.__file__).parent
+    sources = "".join(path.read_text() for path in package.rglob("*.py"))
+    assert set(re.findall(r"\bwarn\(\s*\"(\w+)\"", sources)) == set(CODES)
+    advice = (package.parent / "docs" / "faq.rst").read_text()
+    assert set(re.findall(r"^(SKD\d+): ", advice, re.MULTILINE)) == set(CODES)

@@ -82,6 +82,7 @@ class BaseDistiller(
 
     student_: Any
     _columns = StudentColumns()
+    _calibrations: tuple[str, ...] = ()  # what calibrate_teacher may be by name
     temperature: Any = 1.0
 
     def _see(self, y: Any, given: Any = None) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,10 +22,14 @@ from skdistill._targets._classes import Classes
 from skdistill._targets._labels import Labels, check_indicator, may_be_classes
 from skdistill._targets._target import has_labels, of_classifier
 from skdistill._training._prediction import log_proba, proba
-from skdistill._transfer._question import METHODS
+from skdistill._transfer._extra import AUGMENTERS, Augmenter
+from skdistill._transfer._question import METHODS, Method
+from skdistill.losses._base import ClassLoss, FeatureLoss, RelationLoss
 from skdistill.utils._params import check_params
 from skdistill.utils._unwrap import listed
 from skdistill.utils._validation import all_fitted
+
+Calibration = Literal["auto", "out_of_fold"]
 
 
 class DistilledClassifier(ClassifierMixin, BaseDistiller):
@@ -170,7 +174,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         of 0 and 1 for each label, such as ``[{0: 1, 1: 5}, {}]``, or "balanced" by
         label. Each label of a row has its weight in the loss, and a teacher that is
         fitted here gets the mean over the labels of a row.
-    augmenter : "auto", None or object with a method ``sample``, default="auto"
+    augmenter : {"auto", "munge", "mixup"}, None or object, default="auto"
         Makes new rows from the training rows. The teacher labels them, and the student
         learns from these soft labels too. "auto" means
         :class:`~skdistill.augmentation.MUNGE`, with 5 new rows for each training row,
@@ -179,8 +183,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         student accepts all tables, as :func:`make_student` does, and not if ``alpha``
         is 0, if ``teacher_proba`` is passed, if ``X`` is sparse, or if the student sets
         rows aside for validation. With it, the student comes much closer to the
-        teacher, and ``fit`` takes several times as long. Your own object must have a
-        method ``sample(X, n_rows, random_state)``. Its attribute ``n_copies``, by
+        teacher, and ``fit`` takes several times as long. "munge" and "mixup", or
+        :class:`~skdistill.augmentation.Mixup`, make as many rows for each student that
+        learns from a teacher. Your own object must have a method
+        ``sample(X, n_rows, random_state)``. Its attribute ``n_copies``, by
         default 5, is the number of new rows for each training row.
     calibrate_teacher : "auto", None, "out_of_fold" or pair, default="auto"
         Calibrates the teacher by temperature scaling [2]_: its logits are divided by
@@ -326,6 +332,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     """
 
     student_: Any
+    _calibrations = get_args(Calibration)
 
     _parameter_constraints: dict = {
         # A teacher and a student are checked in fit, which says what to do about them.
@@ -344,7 +351,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             LEFT_OUT,
         ],
         "student_columns": ["array-like", None],
-        # So are the losses, by the module that knows them.
+        # So are the losses and calibrate_teacher, by the modules that know them.
         "loss": "no_validation",
         "feature_loss": "no_validation",
         "feature_weight": [Interval(Real, 0, None, closed="left")],
@@ -357,14 +364,13 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         "teacher_weights": ["array-like", None],
         "classes": ["array-like", None],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
-        "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None, LEFT_OUT],
-        "calibrate_teacher": [
-            StrOptions({"auto", "out_of_fold"}),
-            tuple,
-            list,
+        "augmenter": [
+            StrOptions({"auto", *AUGMENTERS}),
+            HasMethods("sample"),
             None,
             LEFT_OUT,
         ],
+        "calibrate_teacher": "no_validation",
         "proba_clip": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "memory": "no_validation",
         "pickle_teacher": ["boolean"],
@@ -378,24 +384,24 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         teacher: Any = None,
         student: Any = None,
         *,
-        temperature: float | str | Callable[[int, int], float] = 1.0,
-        alpha: float | str | Callable[[int, int], float] = "auto",
+        temperature: float | Literal["auto"] | Callable[[int, int], float] = 1.0,
+        alpha: float | Literal["auto"] | Callable[[int, int], float] = "auto",
         student_columns: ArrayLike | None = None,
-        loss: Any = "kl",
-        feature_loss: Any = None,
+        loss: ClassLoss | object = "kl",
+        feature_loss: FeatureLoss | object = None,
         feature_weight: float = 1.0,
-        relation_loss: Any = None,
+        relation_loss: RelationLoss | object = None,
         relation_weight: float = 1.0,
         teacher_features: str | Callable[[Any, Any], ArrayLike] = "auto",
         student_layer: str | None = None,
-        soft_labels: str = "auto",
+        soft_labels: Method = "auto",
         cv: Any = None,
         teacher_weights: ArrayLike | None = None,
         classes: ArrayLike | None = None,
-        class_weight: dict[Any, float] | list[Any] | str | None = None,
-        augmenter: Any = "auto",
-        calibrate_teacher: Any = "auto",
-        proba_clip: float | str = "auto",
+        class_weight: dict[Any, float] | list[Any] | Literal["balanced"] | None = None,
+        augmenter: Literal["auto"] | Augmenter | object = "auto",
+        calibrate_teacher: Calibration | Sequence[Any] | None = "auto",
+        proba_clip: float | Literal["auto"] = "auto",
         memory: Any = None,
         pickle_teacher: bool = False,
         n_jobs: int | None = None,

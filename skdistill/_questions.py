@@ -60,6 +60,7 @@ def question_of(
         Whether the rows are a chunk, which the fitted teacher labels.
     """
     augmenter = held = None
+    calibration = _calibration(estimator)
     if objective.asks_teacher and not incremental:
         augmenter = _augmenter(estimator, X, student)
     extra = _extra_rows(estimator, X, augmenter, X_transfer, objective)
@@ -76,7 +77,7 @@ def question_of(
         random_state=seed,
         teacher_weights=estimator.teacher_weights,
         features=_feature_question(estimator, objective, state),
-        calibration=_calibration(estimator),
+        calibration=calibration,
         # A teacher that reads more columns than the nets cannot be compared with them.
         held=None if estimator._columns.are_fewer else held,
         extra=extra,
@@ -107,9 +108,10 @@ def held_out(
 def _calibration(estimator: Any) -> Any:
     """Return the rows that calibrate the teacher, checked."""
     return resolve_calibration(
-        None if is_auto(estimator.calibrate_teacher) else estimator.calibrate_teacher,
+        estimator.calibrate_teacher,
         estimator._target(),
         partial(estimator._check_X, reset=False),
+        estimator._calibrations,
     )
 
 

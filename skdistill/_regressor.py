@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,8 +21,10 @@ from skdistill._targets._counts import Counts
 from skdistill._targets._numbers import Numbers
 from skdistill._targets._quantiles import Quantiles, check_levels
 from skdistill._training._prediction import outputs_of
-from skdistill._transfer._question import METHODS
+from skdistill._transfer._extra import AUGMENTERS, Augmenter
+from skdistill._transfer._question import METHODS, Method
 from skdistill.losses import PoissonLoss
+from skdistill.losses._base import FeatureLoss, NumberLoss, RelationLoss
 from skdistill.utils._params import check_params
 from skdistill.utils._quantile_score import quantile_score
 from skdistill.utils._validation import all_fitted
@@ -123,10 +125,11 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         as a share of this range. Trees predict no value beyond the targets that they
         have seen, and a net does, without bound, for rows far from those of ``X``. None
         means no bound.
-    augmenter : "auto", object with a method ``sample``, or None, default="auto"
+    augmenter : {"auto", "munge", "mixup"}, object or None, default="auto"
         Makes further rows, which the teacher labels. "auto" means :class:`MUNGE`, with
         5 new rows for each of ``X`` and 100,000 at most, if the student accepts tables
-        and sets no rows aside. None means no further rows.
+        and sets no rows aside. "munge", "mixup" and objects with a method ``sample``
+        are those of :class:`DistilledClassifier`. None means no further rows.
     calibrate_teacher : tuple (X_cal, y_cal) or None, default=None
         Rows that a fitted teacher has not seen, and their targets: ``alpha="auto"`` is
         measured on them. The parameter is that of :class:`DistilledClassifier`, but
@@ -234,7 +237,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
             LEFT_OUT,
         ],
         "student_columns": ["array-like", None],
-        # So are the losses, by the module that knows them.
+        # So are the losses and calibrate_teacher, by the modules that know them.
         "loss": "no_validation",
         "feature_loss": "no_validation",
         "feature_weight": [Interval(Real, 0, None, closed="left")],
@@ -247,8 +250,13 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         "teacher_weights": ["array-like", None],
         "quantiles": ["array-like", None],
         "extrapolation": [Interval(Real, 0, None, closed="left"), None],
-        "augmenter": [StrOptions({"auto"}), HasMethods("sample"), None, LEFT_OUT],
-        "calibrate_teacher": [tuple, list, None, LEFT_OUT],
+        "augmenter": [
+            StrOptions({"auto", *AUGMENTERS}),
+            HasMethods("sample"),
+            None,
+            LEFT_OUT,
+        ],
+        "calibrate_teacher": "no_validation",
         "memory": "no_validation",
         "pickle_teacher": ["boolean"],
         "n_jobs": [Integral, None],
@@ -261,22 +269,22 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         teacher: Any = None,
         student: Any = None,
         *,
-        alpha: float | str | Callable[[int, int], float] = "auto",
+        alpha: float | Literal["auto"] | Callable[[int, int], float] = "auto",
         student_columns: ArrayLike | None = None,
-        loss: Any = "squared_error",
-        feature_loss: Any = None,
+        loss: NumberLoss | object = "squared_error",
+        feature_loss: FeatureLoss | object = None,
         feature_weight: float = 1.0,
-        relation_loss: Any = None,
+        relation_loss: RelationLoss | object = None,
         relation_weight: float = 1.0,
         teacher_features: str | Callable[[Any, Any], ArrayLike] = "auto",
         student_layer: str | None = None,
-        soft_labels: str = "auto",
+        soft_labels: Method = "auto",
         cv: Any = None,
         teacher_weights: ArrayLike | None = None,
         quantiles: ArrayLike | None = None,
         extrapolation: float | None = 0.1,
-        augmenter: Any = "auto",
-        calibrate_teacher: Any = None,
+        augmenter: Literal["auto"] | Augmenter | object = "auto",
+        calibrate_teacher: Sequence[Any] | None = None,
         memory: Any = None,
         pickle_teacher: bool = False,
         n_jobs: int | None = None,

@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import typing
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import skdistill
@@ -212,6 +214,44 @@ def test_parameter_constraints_are_the_constructors_parameters(estimator):
     parameters = list(inspect.signature(estimator).parameters)
     # Searches inherit those of scikit-learn, whose order is another.
     assert sorted(estimator._parameter_constraints) == sorted(parameters)
+
+
+def literals(member, name):
+    """Return the strings that the type of a parameter names, for editors."""
+    open_, found = [typing.get_type_hints(member)[name]], set()
+    while open_:
+        hint = open_.pop()
+        is_literal = typing.get_origin(hint) is typing.Literal
+        (found.update if is_literal else open_.extend)(typing.get_args(hint))
+    return found
+
+
+def named_options():
+    """Yield the parameters that may be strings by name: function, name, strings."""
+    for member in [
+        getattr(h, name) for h in (skdistill, metrics) for name in h.__all__
+    ]:
+        function = member.__init__ if inspect.isclass(member) else member
+        checked = getattr(member, "_skl_parameter_constraints", {})
+        checked = getattr(member, "_parameter_constraints", checked)
+        for name, constraints in checked.items():
+            for constraint in constraints:
+                if isinstance(constraint, StrOptions):
+                    yield function, name, constraint.options
+    tasks = {DistilledClassifier: "classification", DistilledRegressor: "regression"}
+    for estimator, task in tasks.items():
+        yield estimator.__init__, "calibrate_teacher", estimator._calibrations
+        for name, known in losses._base.LOSSES.items():
+            names = [key for key, loss in known.items() if loss.task in (None, task)]
+            yield estimator.__init__, name, names
+
+
+@pytest.mark.parametrize(
+    ("function", "parameter", "allowed"),
+    [pytest.param(*o, id=f"{o[0].__qualname__}-{o[1]}") for o in named_options()],
+)
+def test_types_name_the_strings_that_are_allowed(function, parameter, allowed):
+    assert literals(function, parameter) == set(allowed)
 
 
 @pytest.mark.parametrize("member", [*public_callables()])

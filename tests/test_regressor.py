@@ -324,10 +324,11 @@ def test_rows_that_a_fitted_teacher_has_not_seen_measure_it(table):
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ([np.eye(5)], "must be None, 'out_of_fold' or a pair"),
+        ([np.eye(5)], r"must be None or a pair \(X_cal, y_cal\)"),
         ((np.eye(5), [1.0]), "5 rows and 1 labels"),
         ((np.eye(5), np.eye(5)), "1 numbers for each row, and y has 5"),
-        ("out_of_fold", "calibrate_teacher"),
+        ("out_of_fold", "must be None or a pair .* got 'out_of_fold'"),
+        ("auto", "must be None or a pair .* got 'auto'"),
     ],
 )
 def test_other_rows_that_measure_a_teacher_are_refused(table, trees, given, problem):

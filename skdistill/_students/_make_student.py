@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Literal, get_args
 
 import torch
 from sklearn.pipeline import Pipeline
@@ -24,7 +25,10 @@ from skdistill._students._student_net import (
     ValidSplit,
 )
 from skdistill._students._tabular import TabularPreprocessor
-from skdistill.utils._activations import ACTIVATIONS
+from skdistill.utils._activations import ACTIVATIONS, Activation
+
+Task = Literal["classification", "multilabel", "regression"]
+Numeric = Literal["auto", "standard", "piecewise", "periodic"]
 
 _NETS = {
     "classification": StudentNet,
@@ -35,14 +39,14 @@ _NETS = {
 
 @validate_params(
     {
-        "task": [StrOptions(set(_NETS))],
+        "task": [StrOptions(set(get_args(Task)))],
         "hidden_layer_sizes": [
             "array-like",
             Interval(Integral, 1, None, closed="left"),
             None,
         ],
         "max_bytes": [Interval(Integral, 1, None, closed="left"), None],
-        "numeric": [StrOptions({"auto", "standard", "piecewise", "periodic"})],
+        "numeric": [StrOptions(set(get_args(Numeric)))],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -62,9 +66,9 @@ def make_student(
     hidden_layer_sizes: int | Sequence[int] | None = None,
     *,
     max_bytes: int | None = None,
-    task: str = "classification",
-    numeric: str = "auto",
-    activation: str = "relu",
+    task: Task = "classification",
+    numeric: Numeric = "auto",
+    activation: Activation = "relu",
     dropout: float = 0.0,
     lr: float = 0.015,
     max_epochs: int | None = None,
@@ -238,7 +242,7 @@ def make_student(
             validation_fraction, stratified=task == "classification", random_state=0
         )
     preprocess = TabularPreprocessor(
-        numeric="standard" if is_periodic else numeric,
+        numeric="standard" if numeric == "periodic" else numeric,
         max_outputs=None if max_bytes is None else most_inputs(max_bytes),
     )
     return Pipeline([("preprocess", preprocess), ("net", net)])

@@ -11,7 +11,7 @@ import torch
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
-from skdistill.utils._activations import ACTIVATIONS
+from skdistill.utils._activations import ACTIVATIONS, Activation
 
 # How many inputs of the first layer the encodings of all numeric columns may make.
 _MAX_INPUTS = 256
@@ -183,7 +183,7 @@ class MLP(nn.Module):
         n_features: int,
         n_outputs: int,
         hidden_layer_sizes: int | Sequence[int] = (64, 64),
-        activation: str = "relu",
+        activation: Activation = "relu",
         dropout: float = 0.0,
         periodic: bool = False,
         sigma: float = 0.1,

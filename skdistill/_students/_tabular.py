@@ -11,7 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,6 +59,7 @@ CLIP = 10.0
 _BATCH_VALUES = 2**18
 
 # By the position of a column of dates, its time zone and the parts that are used.
+_Numeric = Literal["standard", "piecewise", "auto"]
 _Dates = dict[int, tuple[str | None, list[str]]]
 
 
@@ -229,7 +230,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     mixed_columns_: list[int]
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "numeric": [StrOptions({"standard", "piecewise", "auto"})],
+        "numeric": [StrOptions(set(get_args(_Numeric)))],
         "n_bins": [Interval(Integral, MIN_BINS, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 1, None, closed="left")],
@@ -239,7 +240,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     def __init__(
         self,
         *,
-        numeric: str = "standard",
+        numeric: _Numeric = "standard",
         n_bins: int = 16,
         min_frequency: int = 10,
         max_categories: int = 50,

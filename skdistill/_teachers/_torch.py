@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from skdistill.utils._probabilities import are_probabilities
 from skdistill.utils._several import each, is_several
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._warnings import warn
+
+_Output = Literal["logits", "proba", "label_logits", "values"]
 
 _ONE_AT_A_TIME = ForkSafeLock()
 
@@ -95,7 +97,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "module": [callable],
         "classes": "no_validation",  # classes_ says what is wrong with them
-        "output": [StrOptions({"logits", "proba", "label_logits", "values"})],
+        "output": [StrOptions(set(get_args(_Output)))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -104,7 +106,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         module: torch.nn.Module | Callable[..., Any],
         classes: ArrayLike | None = None,
         *,
-        output: str = "logits",
+        output: _Output = "logits",
         batch_size: int = 1024,
     ) -> None:
         self.module = module

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from skdistill.augmentation._table import Table, is_table
 from skdistill.utils._bars import progress_bar
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._frames import column_names, is_frame, with_types_of
+from skdistill.utils._params import is_auto
 from skdistill.utils._several import is_several
 from skdistill.utils._warnings import warn
 
@@ -28,6 +29,9 @@ from skdistill.utils._warnings import warn
 # students were no better in the mean of 14 data sets, and the teacher was asked twice
 # as much.
 _AUTO_ROWS, _AUTO_COPIES = 100_000, 5.0
+
+Augmenter = Literal["munge", "mixup"]
+AUGMENTERS: dict[str, Any] = {"munge": MUNGE, "mixup": Mixup}
 
 _OF_TWO_ROWS = (MUNGE, Mixup, Mixture)
 
@@ -77,12 +81,13 @@ class MadeRows:
 
 
 def resolve_augmenter(augmenter: Any, X: Any) -> Any:
-    """Return the object that "auto" stands for: MUNGE on dense tables, else None."""
+    """Return the object of a name; "auto" is MUNGE on dense tables, else None."""
     if not isinstance(augmenter, str):
         return augmenter
-    if not is_table(X) or _num_samples(X) < 2:
+    if is_auto(augmenter) and (not is_table(X) or _num_samples(X) < 2):
         return None
-    return MUNGE(n_copies=min(_AUTO_ROWS / _num_samples(X), _AUTO_COPIES))
+    kind = AUGMENTERS.get(augmenter, MUNGE)
+    return kind(n_copies=min(_AUTO_ROWS / _num_samples(X), _AUTO_COPIES))
 
 
 def made_rows(augmenter: Any, X: Any, seed: int, verbose: int = 0) -> Any:

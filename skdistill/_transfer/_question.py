@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._target import Target
+from skdistill.utils._params import is_auto
 from skdistill.utils._validation import check_not_empty, is_fitted
 
 if TYPE_CHECKING:
     from skdistill._teachers._features import FeatureQuestion
 
-METHODS = ("auto", "in_sample", "out_of_fold", "out_of_bag")
+Method = Literal["auto", "in_sample", "out_of_fold", "out_of_bag"]
+METHODS = get_args(Method)
 
 
 @dataclass(frozen=True)
@@ -114,21 +116,24 @@ def resolve_calibration(
     calibrate_teacher: Any,
     target: Target,
     prepare: Callable[[Any], Any] = lambda X: X,
+    names: tuple[str, ...] = ("out_of_fold",),
 ) -> Any:
     """Return the ``calibration`` of a question: the parameter, checked.
 
     Parameters
     ----------
-    calibrate_teacher : None, "out_of_fold" or pair of array-likes
-        As the person gave it.
+    calibrate_teacher : None, str or pair of array-likes
+        As the person gave it. "auto" stands for None here.
     target : Target
         Checks the labels of a pair.
     prepare : callable, default=lambda X: X
         Brings the rows of a pair into the form in which the teacher gets rows.
+    names : tuple of str, default=("out_of_fold",)
+        The strings that it may be.
     """
     if isinstance(calibrate_teacher, str | None):
-        if calibrate_teacher in (None, "out_of_fold"):
-            return calibrate_teacher
+        if calibrate_teacher in (None, *names):
+            return None if is_auto(calibrate_teacher) else calibrate_teacher
     elif isinstance(calibrate_teacher, list | tuple) and len(calibrate_teacher) == 2:
         X, y = calibrate_teacher
         if _num_samples(X) != _num_samples(y):
@@ -139,7 +144,8 @@ def resolve_calibration(
         check_not_empty(X)
         X = prepare(X)
         return X, target.check_y(y, X)
+    named = "".join(f"{name!r}, " for name in names)
     raise ValueError(
-        "calibrate_teacher must be None, 'out_of_fold' or a pair (X_cal, y_cal) of "
-        f"rows that the teacher has not seen, got {calibrate_teacher!r:.80}"
+        f"calibrate_teacher must be {named}None or a pair (X_cal, y_cal) of rows that "
+        f"the teacher has not seen and their labels, got {calibrate_teacher!r:.80}"
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ from skdistill._targets._numbers import Numbers
 from skdistill._targets._target import Target, target_of
 from skdistill._teachers._asking import average
 from skdistill._transfer._methods import answer_of
-from skdistill._transfer._question import METHODS, Question, resolve_calibration
+from skdistill._transfer._question import METHODS, Method, Question, resolve_calibration
 from skdistill._transfer._store import remembered
 from skdistill.utils._fingerprint import Fingerprint, fingerprint
 from skdistill.utils._underflow import underflow_is_zero
@@ -56,13 +56,13 @@ def soft_labels(
     X: Any,
     y: ArrayLike | None = None,
     *,
-    method: str = "auto",
+    method: Method = "auto",
     cv: Any = None,
     sample_weight: ArrayLike | float | None = None,
     teacher_weights: ArrayLike | None = None,
     classes: ArrayLike | None = None,
-    calibrate_teacher: Any = None,
-    proba_clip: float | str | None = None,
+    calibrate_teacher: Literal["out_of_fold"] | Sequence[Any] | None = None,
+    proba_clip: float | Literal["auto"] | None = None,
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ from skdistill.inspection._display import (
 from skdistill.inspection._models import said_by_both
 from skdistill.metrics import kl_to_teacher
 
-_KINDS = ("probability", "agreement")
+_Kind = Literal["probability", "agreement"]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -79,7 +79,7 @@ class FidelityDisplay(Display):
         X: Any,
         *,
         teacher: Any = None,
-        kind: str = "probability",
+        kind: _Kind = "probability",
         n_bins: int = 10,
         ax: Any = None,
     ) -> FidelityDisplay:
@@ -130,7 +130,7 @@ class FidelityDisplay(Display):
         student_proba: ArrayLike,
         *,
         multilabel: bool = False,
-        kind: str = "probability",
+        kind: _Kind = "probability",
         n_bins: int = 10,
         ax: Any = None,
     ) -> FidelityDisplay:
@@ -167,7 +167,7 @@ class FidelityDisplay(Display):
         return display.plot(ax, kind=kind, n_bins=n_bins)
 
     def plot(
-        self, ax: Any = None, *, kind: str = "probability", n_bins: int = 10
+        self, ax: Any = None, *, kind: _Kind = "probability", n_bins: int = 10
     ) -> FidelityDisplay:
         """Draw the display.
 
@@ -192,7 +192,7 @@ class FidelityDisplay(Display):
         display : FidelityDisplay
             The display itself.
         """
-        check_option("kind", kind, _KINDS)
+        check_option("kind", kind, get_args(_Kind))
         ax = self._start(ax)
         if kind == "probability":
             self._draw_probability(ax)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ from skdistill.inspection._display import (
 from skdistill.metrics import latency_scorer, size_scorer
 from skdistill.utils._unwrap import listed, unwrapped
 
+_Cost = Literal["bytes", "row_us"]
 _COSTS: dict[str, tuple[Callable[..., float], str]] = {
     "bytes": (size_scorer, "bytes of the file"),
     "row_us": (latency_scorer, "microseconds for one row"),
@@ -91,7 +92,7 @@ class ParetoDisplay(Display):
         y: ArrayLike,
         *,
         scoring: Any = None,
-        cost: str = "bytes",
+        cost: _Cost = "bytes",
         groups: Sequence[str] | None = None,
         ax: Any = None,
     ) -> ParetoDisplay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 from skdistill.inspection._display import (
     BLUE,
@@ -17,6 +17,8 @@ from skdistill.inspection._display import (
     check_option,
 )
 from skdistill.utils._unwrap import unwrapped
+
+_Kind = Literal["loss", "agreement"]
 
 _PARTS = {
     "loss": ("weighted sum", GRAY, 2.5),
@@ -74,7 +76,7 @@ class TrainingDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, kind: str = "loss", ax: Any = None
+        cls, estimator: Any, *, kind: _Kind = "loss", ax: Any = None
     ) -> TrainingDisplay:
         """Show the training of a fitted estimator.
 
@@ -95,7 +97,7 @@ class TrainingDisplay(Display):
         _, last = unwrapped(estimator)
         return cls(history=last.history_).plot(ax, kind=kind)
 
-    def plot(self, ax: Any = None, *, kind: str = "loss") -> TrainingDisplay:
+    def plot(self, ax: Any = None, *, kind: _Kind = "loss") -> TrainingDisplay:
         """Draw the display.
 
         Parameters

@@ -6,12 +6,20 @@ import functools
 import inspect
 import math
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from torch import Tensor
+
+# The names of losses: of classes, of numbers, of features and of relations.
+ClassLoss = Literal["kl", "logit_mse", "dkd", "dist", "nkd", "standardized", "jsd"]
+NumberLoss = Literal[
+    "squared_error", "absolute_error", "huber", "poisson", "teacher_bounded"
+]
+FeatureLoss = Literal["hint", "cosine", "cka", "vid"]
+RelationLoss = Literal["rkd", "similarity", "pkt", "contrastive"]
 
 # Constraints of the parameters of losses.
 POSITIVE = Interval(Real, 0, math.inf, closed="neither")

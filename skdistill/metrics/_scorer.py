@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,7 +40,7 @@ _METRICS: dict[str, dict[str, Callable[..., float]]] = {
         "neg_rmse": lambda *pred, **weight: -root_mean_squared_error(*pred, **weight),
     },
 }
-_NAMES = {"auto", *(name for metrics in _METRICS.values() for name in metrics)}
+_Metric = Literal["auto", "agreement", "neg_kl", "row_agreement", "r2", "neg_rmse"]
 
 
 class FidelityScorer:
@@ -77,11 +77,14 @@ class FidelityScorer:
 
 
 @validate_params(
-    {"teacher": "no_validation", "metric": [StrOptions(_NAMES), callable]},
+    {
+        "teacher": "no_validation",
+        "metric": [StrOptions(set(get_args(_Metric))), callable],
+    },
     prefer_skip_nested_validation=True,
 )
 def fidelity_scorer(
-    teacher: Any, metric: str | Callable[..., float] = "auto"
+    teacher: Any, metric: _Metric | Callable[..., float] = "auto"
 ) -> FidelityScorer:
     """Make a scorer that compares a fitted student with its teacher.
 

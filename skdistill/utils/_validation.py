@@ -16,6 +16,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdistill.utils._frames import check_frame, column_names, is_frame
+from skdistill.utils._params import is_auto
 from skdistill.utils._several import each, is_several
 from skdistill.utils._unwrap import last_step, listed
 
@@ -106,13 +107,13 @@ def check_source(estimator: Any, given: Any, X_transfer: Any, name: str) -> None
     if given is None:
         return
     augmenter = estimator.augmenter
-    if X_transfer is not None or not isinstance(augmenter, str | None):
+    if X_transfer is not None or not (augmenter is None or is_auto(augmenter)):
         raise ValueError(
             "augmenter and X_transfer add rows that a teacher has to label, and "
             f"there is {name} alone: pass teacher="
         )
     calibration = estimator.calibrate_teacher
-    if calibration == "out_of_fold" or not isinstance(calibration, str | None):
+    if not (calibration is None or is_auto(calibration)):
         raise ValueError(
             f"calibrate_teacher needs a teacher, and there is {name} alone: set "
             "calibrate_teacher=None, and calibrate probabilities before by "

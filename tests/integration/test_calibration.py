@@ -397,11 +397,12 @@ def test_teacher_that_cannot_be_fitted_again_needs_a_pair(make_teacher, parts):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda X, y: "in_sample", "The 'calibrate_teacher' parameter"),
+        (lambda X, y: "in_sample", "must be 'auto', 'out_of_fold', None or a pair"),
+        (lambda X, y: True, r"must be .* \(X_cal, y_cal\) of rows .*, got True"),
         (lambda X, y: (X, NAMES[y]), "share no class"),
         (lambda X, y: (X[:, :2], y), "X has 2 features"),
     ],
-    ids=["name", "names", "width"],
+    ids=["name", "boolean", "names", "width"],
 )
 @pytest.mark.parametrize("fitted", [False, True])
 def test_bad_calibration_is_refused(fitted, spoil, message, parts):

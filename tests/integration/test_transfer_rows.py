@@ -277,7 +277,12 @@ def test_auto_makes_no_rows_for_labels_made_beforehand(data32, count_calls):
 
 
 @pytest.mark.parametrize(
-    "params", [{"X_transfer": TransferRows(np.zeros((3, 4)))}, {"augmenter": MUNGE()}]
+    "params",
+    [
+        {"X_transfer": TransferRows(np.zeros((3, 4)))},
+        {"augmenter": MUNGE()},
+        {"augmenter": "munge"},
+    ],
 )
 def test_labels_made_beforehand_leave_further_rows_without(params, data32):
     X, y = data32

@@ -65,6 +65,13 @@ def test_auto_makes_five_rows_for_each_up_to_a_limit(n_rows, n_made):
     assert augmenter.n_copies * n_rows == n_made
 
 
+@pytest.mark.parametrize(("name", "kind"), [("munge", MUNGE), ("mixup", Mixup)])
+def test_names_make_as_many_rows_as_auto(name, kind):
+    augmenter = resolve_augmenter(name, np.zeros((50_000, 1)))
+    assert type(augmenter) is kind
+    assert augmenter.n_copies == 2
+
+
 @pytest.mark.parametrize("X", [FRAME, pl.DataFrame(FRAME), pa.table({"a": [1, 2]})])
 def test_auto_knows_frames(X):
     assert isinstance(resolve_augmenter("auto", X), MUNGE)

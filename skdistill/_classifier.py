@@ -183,9 +183,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         student accepts all tables, as :func:`make_student` does, and not if ``alpha``
         is 0, if ``teacher_proba`` is passed, if ``X`` is sparse, or if the student sets
         rows aside for validation. With it, the student comes much closer to the
-        teacher, and ``fit`` takes several times as long. "munge" and "mixup", or
-        :class:`~skdistill.augmentation.Mixup`, make as many rows for each student that
-        learns from a teacher. Your own object must have a method
+        teacher, and ``fit`` takes several times as long. "munge" and "mixup",
+        which is :class:`~skdistill.augmentation.Mixup`, make as many rows, also for a
+        student that sets rows aside. Your own object must have a method
         ``sample(X, n_rows, random_state)``. Its attribute ``n_copies``, by
         default 5, is the number of new rows for each training row.
     calibrate_teacher : "auto", None, "out_of_fold" or pair, default="auto"

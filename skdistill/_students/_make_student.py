@@ -179,7 +179,7 @@ def make_student(
     TabularPreprocessor : The first step of the pipeline.
     skdistill.deploy.to_sklearn : Takes all of these students but "periodic" ones, and
         those that read dates.
-    skdistill.deploy.to_onnx : Takes all but those that read dates.
+    skdistill.deploy.to_onnx : Takes all of these students.
 
     Notes
     -----

@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from skdistill.deploy._loaded_estimator import LoadedEstimator
 from skdistill.deploy._onnx_file import File, load
+from skdistill.utils._dates import PARTS, date_parts
 from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
 from skdistill.utils._validation import check_not_empty
 
@@ -76,9 +77,9 @@ class OnnxEstimator(LoadedEstimator):
         check_frame(X)
         if is_frame(X):
             columns = self._frame_columns(X, file)
-        elif "string" in file.kinds:
+        elif {"string", "date"} & set(file.kinds):
             raise TypeError(
-                "the model takes columns of strings; pass a data frame, not "
+                "the model takes columns of strings or dates; pass a data frame, not "
                 f"{type(X).__name__}"
             )
         else:
@@ -91,16 +92,18 @@ class OnnxEstimator(LoadedEstimator):
         return dict(zip(file.inputs, columns, strict=True))
 
     def _frame_columns(self, X: Any, file: File) -> list[NDArray[Any]]:
-        """Return the columns of a data frame as floats and strings."""
+        """Return the columns of a data frame: floats, seconds of dates, and strings."""
         validate_data(self, X, reset=False, skip_check_array=True)
         check_not_empty(X)
         X = native(X)
         kinds = file.kinds or ("float",) * file.n_features
-        numeric = [i for i, kind in enumerate(kinds) if kind != "string"]
+        numeric = [i for i, kind in enumerate(kinds) if kind in ("float", "double")]
         others = [i for i, kind in enumerate(kinds) if kind == "string"]
         block = floats(X, numeric, allow_nan=file.allow_nan, dtype=file.dtype)
         columns = {i: block[:, k : k + 1] for k, i in enumerate(numeric)}
         for i, levels in zip(others, labels(X, others), strict=True):
             strings = [_STRINGS.get(label, label) for label in levels]
             columns[i] = np.array(strings, dtype=object)[:, np.newaxis]
+        for i, zone in file.zones.items():
+            columns[i] = date_parts(X, i, zone)[:, [PARTS.index("total_seconds")]]
         return [columns[i] for i in range(file.n_features)]

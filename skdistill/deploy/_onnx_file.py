@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,9 @@ _OUTPUTS, _FEATURES, _LABEL_BYTES = 2**20, 2**24, 2**16
 
 # Rounding may take a probability above 1 by this much.
 _ROUNDING = 1e-3
+
+# The name of a time zone, and no path of a file, which pandas would read.
+_ZONE = re.compile(r"(?!dateutil)[A-Za-z+-][\w+:-]*(/[\w+-]+)*")
 
 
 class File:
@@ -39,9 +43,11 @@ class File:
         The number of features.
     feature_names : ndarray of shape (n_features,) or None
         Their names, if they have some.
-    kinds : tuple of {"float", "double", "string"}
+    kinds : tuple of {"float", "double", "string", "date"}
         The type of each column, if each is an input of its own; empty if one input
         takes all.
+    zones : dict of int to str or None
+        The time zone of each column of dates, by its position.
     shape : tuple of int
         The shape of a row.
     dtype : type
@@ -89,12 +95,18 @@ class File:
         if kinds:
             _check_list("kinds", kinds, str, _FEATURES, distinct=False)
         self.kinds = tuple(kinds)
+        zones = json.loads(self.metadata.get("skdistill.zones", "[]"))
+        dates = [i for i, kind in enumerate(kinds) if kind == "date"]
+        if not all(zone is None or _ZONE.fullmatch(zone) for zone in zones):
+            raise ValueError("an unknown time zone")
+        self.zones = dict(zip(dates, zones, strict=True))
         self.allow_nan = self.metadata.get("skdistill.allow_nan") != "false"
 
     def _fits(self) -> bool:
         """Tell whether the metadata agree with each other and with the graph."""
         inputs = [(node.type, *node.shape[1:]) for node in self.session.get_inputs()]
-        expected: list[Any] = [(f"tensor({kind})", 1) for kind in self.kinds]
+        kinds = ["double" if kind == "date" else kind for kind in self.kinds]
+        expected: list[Any] = [(f"tensor({kind})", 1) for kind in kinds]
         if not self.kinds:
             number = "double" if self.dtype is np.float64 else "float"
             expected = [(f"tensor({number})", *self.shape)]

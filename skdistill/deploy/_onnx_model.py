@@ -69,6 +69,8 @@ def _metadata(head: Head, output: Output) -> dict[str, str]:
         metadata["feature_names"] = json.dumps(head.feature_names)
     if head.kinds is not None:
         metadata["kinds"] = json.dumps(head.kinds)
+    if head.zones:
+        metadata["zones"] = json.dumps(head.zones)
     if not head.allow_nan:
         metadata["allow_nan"] = "false"
     return {f"skdistill.{name}": value for name, value in metadata.items()}

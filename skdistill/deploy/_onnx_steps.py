@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
 from skdistill.deploy._converting import OPSET, add_prefix, inlined, quiet, reason
+from skdistill.deploy._onnx_dates import with_date
 from skdistill.deploy._onnx_double import imputer_options, with_casts
 from skdistill.deploy._onnx_parsers import parsers
 from skdistill.deploy._parts import Parts, flat
@@ -37,8 +38,10 @@ class Head:
         The number of columns.
     feature_names : list of str or None
         The names of the columns, if they have some.
-    kinds : list of {"float", "double", "string"} or None
+    kinds : list of {"float", "double", "string", "date"} or None
         The type of each column, or None if there is one input "X" for all columns.
+    zones : list of str or None
+        The time zone of each column of dates, None for dates without one.
     inputs : list of onnx.ValueInfoProto
         The inputs of the file.
     allow_nan : bool
@@ -52,6 +55,7 @@ class Head:
     n_features: int
     feature_names: list[str] | None
     kinds: list[str] | None
+    zones: list[str | None]
     inputs: list[Any]
     allow_nan: bool
     prefix: str
@@ -83,25 +87,38 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
     ask = getattr(estimator, parts.output.method)
     steps, number = _plain_steps(parts)
     names, n_features = parts.feature_names, rows.shape[1]
-    kinds = _kinds(steps, rows, names)
+    dates = getattr(parts.transformers[0], "dates_", {}) if steps else {}
+    n_columns = n_features + sum(len(used) for _, used in dates.values())
+    kinds: Any = _kinds(steps, n_columns, is_frame(rows), names)
     if kinds is None:
         inputs, shape = {"X": number}, rows.shape[1:]
     else:
-        kinds = [number if kind == "float" else kind for kind in kinds]
+        kinds = [number if kind == "float" else kind for kind in kinds[:n_features]]
         columns = names or [str(i) for i in range(n_features)]
         _check_names(columns, parts.output.names)
         inputs, shape = dict(zip(columns, kinds, strict=True)), (1,)
-        steps[0] = (steps[0][0], _as_columns(steps[0][1], n_features))
+        steps[0] = (steps[0][0], _as_columns(steps[0][1], n_columns))
     prefix = "skdistill/"
     while any(name.startswith(prefix) for name in inputs):
         prefix = f"_{prefix}"
     # With one input there is no name to keep apart, and short names save bytes.
     own = f"{prefix}columns/" if kinds else ""
+    made = {
+        i: {part: f"{prefix}{part}_{i}" for part in used}
+        for i, (_, used) in dates.items()
+    }
+    parts_of_dates = [name for names_of in made.values() for name in names_of.values()]
+    given = inputs | dict.fromkeys(parts_of_dates, number)
+    model: Any = _converted(steps, given, shape[0], own) if steps else None
+    for i, names_of in made.items():
+        with_date(model, columns[i], names_of, f"{prefix}date_{i}/")
+        kinds[i], inputs[columns[i]] = "date", "double"
     return Head(
-        model=_converted(steps, inputs, shape[0], own) if steps else None,
+        model=model,
         n_features=n_features,
         feature_names=names,
         kinds=kinds,
+        zones=[zone for zone, _ in dates.values()],
         inputs=[_onnx_input(name, kind, shape) for name, kind in inputs.items()],
         allow_nan=kinds is not None or _takes_nan(ask, rows),
         prefix=prefix,
@@ -159,16 +176,18 @@ def _accepts(ask: Callable[[Any], Any], rows: Any, probe: NDArray[Any]) -> bool:
     return True
 
 
-def _kinds(steps: _Steps, rows: Any, names: list[str] | None) -> list[str] | None:
+def _kinds(
+    steps: _Steps, n_features: int, are_frame: bool, names: list[str] | None
+) -> list[str] | None:
     """Return the type of each column, or None if all are one tensor of numbers."""
     if not steps:
         return None
-    first, n_features = steps[0][1], rows.shape[1]
+    first = steps[0][1]
     kinds: list[str | None] = [None] * n_features
     for _, step, columns in _as_columns(first, n_features).transformers_:
         for i, kind in zip(columns, _kinds_of(step, columns), strict=True):
             kinds[i] = "string" if "string" in (kind, kinds[i]) else kind
-    unknown = is_frame(rows) and None in kinds
+    unknown = are_frame and None in kinds
     by_column = isinstance(first, ColumnTransformer)
     if "string" in kinds or (by_column and (names or unknown)):
         # The type of an unused column is not known; any can be passed as strings.

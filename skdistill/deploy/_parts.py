@@ -118,15 +118,16 @@ def parts_of(estimator: Any) -> Parts:
     )
 
 
-def check_no_dates(parts: Parts) -> None:
-    """Raise a ValueError if the student reads columns of dates."""
-    for _, step in parts.preprocessing:
+def check_no_dates(steps: Iterable[Any]) -> None:
+    """Raise a ValueError if a step of a student reads columns of dates."""
+    for step in steps:
         if dates := getattr(step, "dates_", None):
             names = getattr(step, "feature_names_in_", range(step.n_features_in_))
             raise ValueError(
                 f"the student reads dates, in the columns {[names[i] for i in dates]}, "
-                "and cannot be exported: make numbers of them before fit, or use "
-                "skdistill.deploy.to_c or joblib"
+                "and cannot be exported in this way: use skdistill.deploy.to_onnx for "
+                "an estimator alone, to_c or joblib, or make numbers of the dates "
+                "before fit"
             )
 
 

@@ -158,5 +158,6 @@ def _in_utc(frame: Any, name: Any) -> Any:
     """Return a data frame in which the times of a column have a time zone."""
     times = frame[name].dt
     if hasattr(times, "tz_localize"):  # in pandas
-        return frame.assign(**{name: times.tz_localize("UTC")})
+        frame[name] = times.tz_localize("UTC")
+        return frame
     return frame.with_columns(times.replace_time_zone("UTC"))

@@ -78,10 +78,10 @@ def to_onnx(
     TypeError
         If the estimator is none of these, or a search with ``refit=False``.
     ValueError
-        If torch cannot export the module, or skl2onnx cannot convert a step; if the
-        student reads columns of dates; if the labels are neither integers nor strings;
-        if a level of a column is the string "nan"; if a probability, or a number in
-        standard deviations of the targets, differs by more than 1e-5; or if
+        If torch cannot export the module, or skl2onnx cannot convert a step; if a step
+        makes dates that the student reads; if the labels are neither integers nor
+        strings; if a level of a column is the string "nan"; if a probability, or a
+        number in standard deviations of the targets, differs by more than 1e-5; or if
         ``quantize`` makes the file no smaller.
     ImportError
         If a package of ``pip install skdistill[onnx]`` is missing.
@@ -106,7 +106,9 @@ def to_onnx(
     (batch, n_features), or of the shape of a batch of images. If the preprocessing goes
     by the columns of a data frame, there is one input for each column, of shape
     (batch, 1), in the order of ``feature_names_in_`` and under the same names: numbers,
-    with NaN for missing, or strings, with "nan" for missing. A column that the student
+    with NaN for missing, or strings, with "nan" for missing. A date is a float64: the
+    seconds since the beginning of 1970 by the clock of the time zone that the column
+    had in ``fit``, with NaN for missing. A column that the student
     does not use is an input too, of strings that are not read. Numbers are float64 if
     the first step is a :class:`~skdistill.TabularPreprocessor` that was fitted on
     float64 or on a data frame, and float32 if not.
@@ -150,9 +152,10 @@ def to_onnx(
     *Metadata.* Further entries are "skdistill.version", "skdistill.task"
     ("classification", "multilabel" or "regression"), "skdistill.classes" and
     "skdistill.classes_dtype", or "skdistill.n_outputs" and of quantiles
-    "skdistill.quantiles", "skdistill.n_features", and
-    where they apply "skdistill.feature_names", "skdistill.kinds" ("float", "double" or
-    "string" for each column) and "skdistill.allow_nan" ("false" if the estimator
+    "skdistill.quantiles", "skdistill.n_features", and where they apply
+    "skdistill.feature_names", "skdistill.kinds" ("float", "double", "string" or "date"
+    for each column), "skdistill.zones" (the time zone, or null, of each column of
+    dates) and "skdistill.allow_nan" ("false" if the estimator
     refuses missing values). The file holds no paths, names or dates of the machine that
     made it.
 
@@ -178,7 +181,7 @@ def to_onnx(
     if sample_y is not None and (quantize is None or sample is None):
         raise ValueError("sample_y is of use with both sample= and quantize=")
     parts = parts_of(estimator)
-    check_no_dates(parts)
+    check_no_dates(parts.transformers[1:])
     output = parts.output
     output.check()  # before anything is converted
     tried = sample_of(estimator, parts, sample)

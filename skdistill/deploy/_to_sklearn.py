@@ -133,7 +133,7 @@ def to_sklearn(estimator: Any) -> Pipeline:
     True
     """
     parts = parts_of(estimator)
-    check_no_dates(parts)
+    check_no_dates(parts.transformers)
     parts = replace(parts, output=parts.output.unbounded())
     check_levels(parts)
     layers = layers_of(parts.net.module_, parts, _FORM)

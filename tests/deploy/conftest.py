@@ -15,6 +15,36 @@ from skdistill.deploy._converting import IR_VERSION, OPSET
 from tests.conftest import tiny_net
 
 
+def dates(n_rows=120):
+    """Return dates with and without a zone, many of them before 1970, and labels."""
+    rng = np.random.default_rng(0)
+    seconds = rng.integers(-4_000_000_000, 3_000_000_000, n_rows).astype("M8[s]")
+    X = pd.DataFrame({"when": seconds, "there": pd.DatetimeIndex(seconds, tz="UTC")})
+    X["there"] = X["there"].dt.tz_convert("Asia/Tokyo")
+    X.loc[::10, "when"] = pd.NaT
+    X["size"] = rng.normal(size=n_rows)
+    late = X["there"].dt.hour + 5 * X["size"] > 12
+    return X, np.where(late, "late", "early")
+
+
+def moments():
+    """Return seconds since 1970 over centuries, and the parts of their dates."""
+    days = np.arange(np.datetime64("1580-01-01"), np.datetime64("2420-01-01"), 3)
+    more = ["-0044-03-15", "0000-02-29", "0001-01-01", "9999-12-31", "150000-06-07"]
+    days = np.concatenate([days, np.array(more, "M8[D]")])
+    times = days.astype("M8[s]") + np.arange(len(days)) * 7919 % 86400
+    years, months = days.astype("M8[Y]"), days.astype("M8[M]")
+    seconds = times.astype(int) + 0.25
+    parts = [
+        years.astype(int) + 1970,
+        (months - years).astype(int) + 1,
+        (days.astype(int) + 3) % 7,
+        (times - days).astype(int) // 3600,
+        seconds,
+    ]
+    return seconds, np.transpose(parts)
+
+
 def proba_for(y):
     """Return soft labels that say what y says."""
     proba = np.where(np.unique(y) == np.asarray(y)[:, None], 0.8, 0.1)

@@ -25,7 +25,7 @@ from skdistill.deploy._c_tables import tables_of
 from skdistill.deploy._parts import parts_of
 from tests.conftest import tiny_net
 from tests.deploy.c_code import STRICT, build, library, needs_compiler, program, strings
-from tests.deploy.conftest import distilled, quick_student
+from tests.deploy.conftest import dates, distilled, moments, quick_student
 from tests.deploy.test_c_names import HOSTILE
 
 pytestmark = needs_compiler
@@ -55,18 +55,6 @@ def assert_same(file, clf, X, atol=1e-5):
     assert np.ptp(expected, axis=0).max() > 0.01
     np.testing.assert_allclose(student.predict_proba(X), expected, rtol=0, atol=atol)
     np.testing.assert_array_equal(student.predict(X), clf.predict(X))
-
-
-def dates(n_rows=120):
-    """Return dates with and without a zone, many of them before 1970, and labels."""
-    rng = np.random.default_rng(0)
-    seconds = rng.integers(-4_000_000_000, 3_000_000_000, n_rows).astype("M8[s]")
-    X = pd.DataFrame({"when": seconds, "there": pd.DatetimeIndex(seconds, tz="UTC")})
-    X["there"] = X["there"].dt.tz_convert("Asia/Tokyo")
-    X.loc[::10, "when"] = pd.NaT
-    X["size"] = rng.normal(size=n_rows)
-    late = X["there"].dt.hour + 5 * X["size"] > 12
-    return X, np.where(late, "late", "early")
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -139,22 +127,11 @@ def test_parts_of_dates_are_those_of_numpy_on_each_day_of_centuries(tmp_path):
     )
     parts = library(wrapper, to=tmp_path / "wrapper.so").parts
     parts.argtypes = [ctypes.c_double, ctypes.c_void_p]
-    days = np.arange(np.datetime64("1580-01-01"), np.datetime64("2420-01-01"), 3)
-    more = ["-0044-03-15", "0000-02-29", "0001-01-01", "9999-12-31", "150000-06-07"]
-    days = np.concatenate([days, np.array(more, "M8[D]")])
-    times = days.astype("M8[s]") + np.arange(len(days)) * 7919 % 86400
-    found = np.empty((len(times), 5))
-    for row, second in zip(found, times.astype(int).tolist(), strict=True):
-        assert parts(second + 0.25, row.ctypes.data) == 0
-    years, months = days.astype("M8[Y]"), days.astype("M8[M]")
-    expected = [
-        years.astype(int) + 1970,
-        (months - years).astype(int) + 1,
-        (days.astype(int) + 3) % 7,
-        (times - days).astype(int) // 3600,
-        times.astype(int) + 0.25,
-    ]
-    np.testing.assert_array_equal(found, np.transpose(expected))
+    seconds, expected = moments()
+    found = np.empty_like(expected)
+    for row, second in zip(found, seconds.tolist(), strict=True):
+        assert parts(second, row.ctypes.data) == 0
+    np.testing.assert_array_equal(found, expected)
     assert parts(1e13, found.ctypes.data) == 1
 
 

@@ -35,6 +35,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
@@ -58,6 +59,10 @@ TEACHERS = {
         LogisticRegression(),
         cv=3,
     ),
+    # Knows the labels of its rows by heart, as models in context do.
+    "neighbors": make_pipeline(
+        StandardScaler(), KNeighborsClassifier(15, weights="distance")
+    ),
     "nets": make_pipeline(
         StandardScaler(),
         BaggingClassifier(MLPClassifier((128, 128), early_stopping=True), 10),
@@ -77,6 +82,7 @@ ARMS = {
     "temperature 2": ({"temperature": 2.0}, {}),
     "unfitted teacher": ({}, {}),
     "unfitted teacher, alpha 0.7": ({"alpha": 0.7}, {}),
+    "unfitted teacher, out of fold": ({"soft_labels": "out_of_fold"}, {}),
     "plain": (
         {
             "temperature": 2.0,

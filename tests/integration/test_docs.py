@@ -146,3 +146,9 @@ def test_each_page_of_the_guide_has_a_picture():
         page for page in pages if ".. figure::" in text(f"docs/guide/{page}.rst")
     ]
     assert set(pages) - set(with_picture) == {"index"}
+
+
+def test_the_chooser_names_each_parameter_once():
+    table = text("docs/guide/choosing.rst").partition(".. _parameters:")[2]
+    named = re.findall(r"``(\w+)``", table)
+    assert sorted(named) == sorted(DistilledClassifier().get_params(deep=False))

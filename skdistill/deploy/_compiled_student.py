@@ -12,15 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from skdistill.deploy._c_library import UNKNOWN, Library
 from skdistill.deploy._loaded_estimator import LoadedEstimator
 from skdistill.utils._dates import PARTS, date_parts
-from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
+from skdistill.utils._frames import check_frame, floats, is_frame, labels
 from skdistill.utils._quantile_score import quantile_score
 from skdistill.utils._underflow import underflow_is_zero
-from skdistill.utils._validation import check_not_empty
 
 # Held while a library is loaded, so that threads share one.
 _LOADING = threading.Lock()
@@ -274,12 +272,6 @@ class CompiledStudent(LoadedEstimator):
         if n_said < len(said):
             self._refuse_row(np.arange(len(said)) != n_said)
         return said
-
-    def _frame(self, X: Any) -> Any:
-        """Return a data frame with the columns of the student."""
-        validate_data(self, X, reset=False, skip_check_array=True)
-        check_not_empty(X)
-        return native(X)
 
     def _structures(self, X: Any, library: Library) -> NDArray[Any]:
         """Return rows as the code takes them, of numbers, dates and codes of levels."""

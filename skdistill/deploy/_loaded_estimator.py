@@ -10,7 +10,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skdistill.utils._validation import plain_rows
+from skdistill.utils._frames import native
+from skdistill.utils._validation import (
+    check_not_empty,
+    has_known_columns,
+    plain_rows,
+)
 
 
 class LoadedEstimator(BaseEstimator):
@@ -108,6 +113,13 @@ class LoadedEstimator(BaseEstimator):
             return self._load()
         except (ImportError, OSError, TypeError, ValueError) as error:
             raise AttributeError(f"the model cannot be loaded: {error}") from error
+
+    def _frame(self, X: Any) -> Any:
+        """Return a data frame of pandas or polars with the columns of the model."""
+        if not has_known_columns(self, X):
+            validate_data(self, X, reset=False, skip_check_array=True)
+            check_not_empty(X)
+        return native(X)
 
     def _check_array(self, X: Any, file: Any) -> NDArray[Any]:
         # validate_data takes longer for a row than the net.

@@ -8,13 +8,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import validate_data
 
 from skdistill.deploy._loaded_estimator import LoadedEstimator
 from skdistill.deploy._onnx_file import File, load
 from skdistill.utils._dates import PARTS, date_parts
-from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
-from skdistill.utils._validation import check_not_empty
+from skdistill.utils._frames import check_frame, floats, is_frame, labels
 
 # The number of rows in one call of onnxruntime. It bounds the memory, and intermediate
 # values stay in the cache.
@@ -93,9 +91,7 @@ class OnnxEstimator(LoadedEstimator):
 
     def _frame_columns(self, X: Any, file: File) -> list[NDArray[Any]]:
         """Return the columns of a data frame: floats, seconds of dates, and strings."""
-        validate_data(self, X, reset=False, skip_check_array=True)
-        check_not_empty(X)
-        X = native(X)
+        X = self._frame(X)
         kinds = file.kinds or ("float",) * file.n_features
         numeric = [i for i, kind in enumerate(kinds) if kind in ("float", "double")]
         others = [i for i, kind in enumerate(kinds) if kind == "string"]

@@ -40,9 +40,13 @@ def date_parts(X: Any, position: int, zone: str | None) -> NDArray[np.float64]:
     """
     column, name = column_at(X, position), X.columns[position]
     parts = np.full((len(column), len(PARTS)), np.nan)
-    if (column.isna() if is_pandas(X) else column.is_null()).all():
-        return parts
+
+    def is_missing() -> bool:
+        return bool((column.isna() if is_pandas(X) else column.is_null()).all())
+
     if not holds_dates(column.dtype) and kind_of(X, position) != "dates":
+        if is_missing():
+            return parts
         raise ValueError(
             f"Column {name!r} holds no dates, and dates are expected. Convert it, as "
             "by pandas.to_datetime"
@@ -50,6 +54,8 @@ def date_parts(X: Any, position: int, zone: str | None) -> NDArray[np.float64]:
     dates = as_dates(column)
     own = zone_of(dates)
     if (own is None) != (zone is None):
+        if is_missing():
+            return parts
         raise ValueError(
             f"Column {name!r} has the time zone {own}, and in fit it had {zone}. "
             "Convert it, as by dt.tz_localize or in polars by dt.replace_time_zone"

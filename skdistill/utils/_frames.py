@@ -116,8 +116,8 @@ def check_frame(X: Any) -> None:
         raise TypeError("X is a LazyFrame, which has no rows yet: pass X.collect()")
     if is_frame(X):
         names = column_names(X)
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
-        if twice:
+        if len(set(names)) < len(names):
+            twice = sorted({str(name) for name in names if names.count(name) > 1})
             raise ValueError(f"names are not unique: {twice}. Rename the columns")
 
 

@@ -341,7 +341,7 @@ def test_feature_names_must_match(make, columns, library):
 
 
 def test_array_for_a_model_of_strings():
-    with pytest.raises(TypeError, match="takes columns of strings; pass a data frame"):
+    with pytest.raises(TypeError, match="takes columns of strings or dates; pass"):
         OnnxClassifier(frame_file()).predict([[20.0, "cook"]])
 
 

@@ -128,7 +128,7 @@ def test_parts_of_dates_are_those_of_numpy_on_each_day_of_centuries(tmp_path):
     parts = library(wrapper, to=tmp_path / "wrapper.so").parts
     parts.argtypes = [ctypes.c_double, ctypes.c_void_p]
     seconds, expected = moments()
-    found = np.empty_like(expected)
+    found = np.empty(expected.shape)
     for row, second in zip(found, seconds.tolist(), strict=True):
         assert parts(second, row.ctypes.data) == 0
     np.testing.assert_array_equal(found, expected)

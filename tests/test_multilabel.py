@@ -33,7 +33,7 @@ from tests.kinds import perceptron
 pytestmark = pytest.mark.usefixtures("few_steps")
 
 # They rank these rows better than a forest does.
-pytestmark = pytest.mark.filterwarnings("ignore:the teacher looks worse than nets")
+pytestmark = pytest.mark.filterwarnings("ignore:SKD103")
 LINEAR = LogisticRegression(max_iter=1000)
 
 

@@ -186,7 +186,7 @@ def test_search_never_cuts_rows_that_are_wrapped_or_fewer(wrap, n_rows, data32, 
     assert asked == [45, n_rows, 45, n_rows, 90, n_rows]
 
 
-@pytest.mark.filterwarnings("ignore:X_transfer has as many rows as X, 60")
+@pytest.mark.filterwarnings("ignore:SKD108")
 def test_as_many_rows_as_a_fold_are_handed_on_whole(data32, asked):
     clf = quick(LogisticRegression())
 

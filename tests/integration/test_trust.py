@@ -62,7 +62,7 @@ HONEST = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:the teacher")
+@pytest.mark.filterwarnings("ignore:SKD10[13]")
 @pytest.mark.parametrize("case", HONEST)
 def test_teacher_that_knows_its_rows_by_heart_is_not_trusted(case, rows):
     X, y = rows
@@ -73,7 +73,7 @@ def test_teacher_that_knows_its_rows_by_heart_is_not_trusted(case, rows):
     assert clf.alpha_ < 0.3
 
 
-@pytest.mark.filterwarnings("ignore:the teacher")
+@pytest.mark.filterwarnings("ignore:SKD10[13]")
 def test_fitted_teacher_that_differs_from_nets_more_than_they_err_is_not_trusted(rows):
     X, y = (part[:500] for part in rows)
     clf = distilled(ByHeart().fit(X, y)).fit(X, y)
@@ -81,7 +81,7 @@ def test_fitted_teacher_that_differs_from_nets_more_than_they_err_is_not_trusted
     assert clf.alpha_ < 0.2
 
 
-@pytest.mark.filterwarnings("ignore:the teacher")
+@pytest.mark.filterwarnings("ignore:SKD10[13]")
 def test_soft_labels_that_were_made_out_of_fold_are_measured(rows):
     X, y = (part[:500] for part in rows)
     proba = soft_labels(ByHeart(), X, y, cv=3)
@@ -99,7 +99,7 @@ def test_soft_labels_that_were_made_out_of_fold_are_measured(rows):
     assert numbers.fit(X, X[:, 0], teacher_pred=X @ [1, 0.5]).alpha_ < 0.1
 
 
-@pytest.mark.filterwarnings("ignore:the soft labels are one-hot")
+@pytest.mark.filterwarnings("ignore:SKD102")
 def test_better_teacher_gets_more_trust(rows):
     X, y = rows
     linear, tree = (
@@ -235,7 +235,7 @@ def test_students_without_made_rows_ask_for_no_clones(rows, count_calls):
     store.clear()
 
 
-@pytest.mark.filterwarnings("ignore:the soft labels are one-hot")
+@pytest.mark.filterwarnings("ignore:SKD102")
 @pytest.mark.parametrize("n_rows", [2, 3, 4, 7])
 def test_few_rows_are_enough(n_rows):
     X = np.arange(2.0 * n_rows).reshape(n_rows, 2)

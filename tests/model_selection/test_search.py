@@ -236,7 +236,7 @@ class Counting(FittedTeacher):
         return np.full((len(X), 3), 1 / 3)
 
 
-@pytest.mark.filterwarnings("ignore:the teacher")
+@pytest.mark.filterwarnings("ignore:SKD10[13]")
 def test_teacher_is_asked_once_for_each_fold(data):
     teacher = type("Mine", (Counting,), {})()
     GridSearchCV(distilled(teacher), GRID, cv=2, refit=False).fit(*data)

@@ -255,10 +255,13 @@ def costs(records):
     for model, name in zip(("teacher", HONEST, "default"), NAMES, strict=True):
         columns[f"accuracy: {name}"] = means.loc[model]["accuracy"].map("{:.3f}".format)
     teacher, student = means.loc["teacher"], means.loc["default"]
-    columns["file: teacher"] = (teacher["bytes"] / 1e6).map("{:,.1f} MB".format)
-    columns["file: student"] = (student["bytes"] / 1e3).map("{:,.0f} kB".format)
-    columns["row: teacher"] = (teacher["row us"] / 1e3).map("{:,.1f} ms".format)
-    columns["row: student"] = (student["row us"] / 1e3).map("{:.2f} ms".format)
+    for title, values, form in (
+        ("file: teacher", teacher["bytes"] / 1e6, "{:,.1f} MB"),
+        ("file: student", student["bytes"] / 1e3, "{:,.0f} kB"),
+        ("row: teacher", teacher["row us"] / 1e3, "{:,.1f} ms"),
+        ("row: student", student["row us"] / 1e3, "{:.2f} ms"),
+    ):
+        columns[title] = values.map(form.format, na_action="ignore")
     return pd.DataFrame(columns).reset_index()
 
 
@@ -354,7 +357,7 @@ def summary(records):
                 "smallest": f"{100 * difference.min():+.1f} ({difference.idxmin()})",
                 "log loss smaller on": (loss[model] < 0).sum(),
                 "AUC / the teacher's": f"{(auc[model] / auc['teacher']).mean():.1%}",
-                "fit s, median": f"{seconds[model].median():.1f}",
+                "fit s, median": round(seconds[model].median(), 1),
             }
         )
     return pd.DataFrame(rows)

@@ -42,6 +42,8 @@ def main():
             for seed in range(args.first_seed, args.first_seed + args.seeds):
                 for record in target.run(data, teacher, seed, args):
                     record |= {"teacher": teacher, "data": data, "seed": seed}
+                    if args.no_times:
+                        record |= dict.fromkeys(("fit s", "row us"))
                     store(args.output, target.RECORDS, record | setting, target.KEY)
                     print(teacher, data, seed, record["model"], flush=True)
     records = pd.read_csv(args.output / "results" / f"{target.RECORDS}.csv")
@@ -64,6 +66,9 @@ def parse_args(target):
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--max-rows", type=int, default=8000, help="of training")
+    parser.add_argument(
+        "--no-times", action="store_true", help="as the machine does other work too"
+    )
     names, arms = target.TEACHERS, target.DEFAULT_ARMS
     parser.add_argument("--teachers", nargs="+", default=["blend"], choices=names)
     parser.add_argument("--arms", nargs="+", default=arms, choices=target.ARMS)

@@ -14,6 +14,7 @@ from _data import BUNDLED, FOLDER_ONLY, OPENML, QUARTERS, load
 from _measures import (
     HONEST,
     interval,
+    known,
     one_row,
     percent,
     points,
@@ -348,16 +349,18 @@ def summary(records):
     wide = gap.index[gap >= 0.01]
     rows = []
     for model, difference in accuracy.items():
+        closed = difference[wide] / gap[wide]
         rows.append(
             {
                 "model": model,
-                "gap closed (95 % interval)": percent(difference[wide] / gap[wide]),
+                "gap closed (95 % interval)": percent(closed),
+                "median": f"{closed.median():.0%}".replace("%", " %"),
                 "sets with a gap of a point": f"{len(wide)} of {len(gap)}",
                 "accuracy, difference in points": points(difference),
                 "smallest": f"{100 * difference.min():+.1f} ({difference.idxmin()})",
                 "log loss smaller on": (loss[model] < 0).sum(),
-                "AUC / the teacher's": f"{(auc[model] / auc['teacher']).mean():.1%}",
-                "fit s, median": round(seconds[model].median(), 1),
+                "AUC / the teacher's": known(auc[model] / auc["teacher"], "{:.1%}"),
+                "fit s, median": known(seconds[model], "{:.1f}", "median"),
             }
         )
     return pd.DataFrame(rows)

@@ -31,6 +31,11 @@ def interval(values, form="{:+.3f}"):
     return f"{mean} ({' to '.join(bounds)})"
 
 
+def known(values, form, mean="mean"):
+    """Return the mean of those that were measured, or nothing."""
+    return "" if values.isna().all() else form.format(values.agg(mean))
+
+
 def points(differences):
     """Return the mean of differences between shares in points, and its interval."""
     return interval(100 * differences, "{:+.1f}")

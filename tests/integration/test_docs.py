@@ -102,11 +102,12 @@ def test_both_readmes_have_the_same_code_and_table():
     assert tables[0] == tables[1] != []
 
 
-def test_the_table_of_the_readme_is_the_one_that_was_measured():
-    path = "benchmarks/results/quality_default_blend_64-64_8000_rows.csv"
+def test_the_table_of_the_readme_has_rows_of_the_one_that_was_measured():
+    path = "benchmarks/results/quality_costs_blend_64-64_8000_rows.csv"
     _, *measured = csv.reader(text(path).splitlines())
     _, _, *shown = re.findall(r"^\| (.*) \|$", text("README.md"), re.MULTILINE)
-    assert [row.split(" | ") for row in shown] == measured
+    rows = [row.split(" | ") for row in shown]
+    assert rows == [row for row in measured if row in rows] != []
 
 
 @pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md"])

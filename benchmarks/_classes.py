@@ -262,7 +262,8 @@ def costs(records):
         ("row: teacher", teacher["row us"] / 1e3, "{:,.1f} ms"),
         ("row: student", student["row us"] / 1e3, "{:.2f} ms"),
     ):
-        columns[title] = values.map(form.format, na_action="ignore")
+        if values.notna().any():
+            columns[title] = values.map(form.format)
     return pd.DataFrame(columns).reset_index()
 
 

@@ -18,7 +18,6 @@ from skdistill import DistilledRegressor, make_student
 from skdistill._students._pinball import PinballLoss
 from skdistill._targets._answer import Answer
 from skdistill._targets._quantiles import Quantiles, check_levels
-from skdistill.inspection import compare
 
 LEVELS = [0.1, 0.5, 0.9]
 
@@ -213,9 +212,3 @@ def test_numbers_without_noise_are_no_reason_for_a_warning(rows):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         distilled(alpha=1.0).fit(X, y, teacher_pred=np.tile(y[:, np.newaxis], 3))
-
-
-def test_compare_says_that_it_has_no_scores_of_quantiles(rows):
-    teacher = [QuantileRegressor(quantile=level, alpha=0) for level in LEVELS]
-    with pytest.raises(ValueError, match="no scores of quantiles"):
-        compare(distilled(teacher), *rows)

@@ -44,11 +44,11 @@ def test_rows_of_a_pair_are_prepared_and_its_labels_are_an_array(kind, series):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("in_sample", r"must be None, 'out_of_fold' or a pair .* got 'in_sample'"),
-        (True, "must be None, 'out_of_fold' or a pair"),
-        ((X,), "must be None, 'out_of_fold' or a pair"),
-        ((X, Y, Y), "must be None, 'out_of_fold' or a pair"),
-        (X, "must be None, 'out_of_fold' or a pair"),
+        ("in_sample", r"must be 'out_of_fold', None or a pair .* got 'in_sample'"),
+        (True, "must be 'out_of_fold', None or a pair"),
+        ((X,), "must be 'out_of_fold', None or a pair"),
+        ((X, Y, Y), "must be 'out_of_fold', None or a pair"),
+        (X, "must be 'out_of_fold', None or a pair"),
         ((X, Y[:3]), "4 rows and 3 labels"),
         ((X, np.linspace(0, 1, 4)), "continuous"),
         ((X, np.array([0, 1, np.nan, 1])), "NaN"),

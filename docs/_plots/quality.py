@@ -44,6 +44,6 @@ for place, (data, of_teacher) in enumerate(gap.items()):
 right.axvline(0, color=LABELS)
 right.axvline(100, color=TEACHER)
 right.set_yticks(range(len(gap)), gap.index)
-right.set(xlim=(-50, 250), xlabel="% of the gap closed, with 95 % intervals over seeds")
+right.set(xlim=(-50, 350), xlabel="% of the gap closed, with 95 % intervals over seeds")
 right.set_title("0 %: labels alone, 100 %: teacher", fontsize="medium")
 right.grid(alpha=0.3)

@@ -326,7 +326,6 @@ def choices(records):
                 "data": data,
                 "encoding": counted(default["encoding"].dropna()),
                 "teacher temperature": spread(default["teacher temperature"]),
-                "fit s": spread(default["fit s"]),
             }
         )
     return pd.DataFrame(rows)
@@ -355,7 +354,7 @@ def summary(records):
             {
                 "model": model,
                 "gap closed (95 % interval)": percent(closed),
-                "median": f"{closed.median():.0%}".replace("%", " %"),
+                "median": known(100 * closed, "{:.0f} %", "median"),
                 "sets with a gap of a point": f"{len(wide)} of {len(gap)}",
                 "accuracy, difference in points": points(difference),
                 "smallest": f"{100 * difference.min():+.1f} ({difference.idxmin()})",

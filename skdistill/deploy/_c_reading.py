@@ -140,7 +140,7 @@ def _filling(step: SimpleImputer) -> NDArray[np.float64]:
 
 # Of a fitted scaler: what it subtracts, and what it divides the difference by, or None.
 _LINES = {
-    StandardScaler: lambda step: (step.with_mean and step.mean_, step.scale_),
+    StandardScaler: lambda step: (step.mean_ if step.with_mean else None, step.scale_),
     RobustScaler: lambda step: (step.center_, step.scale_),
     MaxAbsScaler: lambda step: (None, step.scale_),
     MinMaxScaler: lambda step: (-step.min_ / step.scale_, 1 / step.scale_),

@@ -156,12 +156,9 @@ class Source:
             is_several = isinstance(self.output, LabelOutput)
             own = templates.LABEL_FUNCTION if is_several else templates.CLASS_FUNCTION
             return self._filled(templates.PROBA_FUNCTIONS + own)
-        is_sorted = isinstance(self.output, QuantileOutput)
-        said = (
-            "the quantiles, the smallest first"
-            if is_sorted
-            else ("the prediction of each target")
-        )
+        said = "the prediction of each target"
+        if isinstance(self.output, QuantileOutput):
+            said = "the quantiles, the smallest first"
         return self._filled(templates.NUMBER_FUNCTIONS, prediction=said)
 
     def _declared_names(self) -> str:

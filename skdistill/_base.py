@@ -26,8 +26,7 @@ from skdistill._progress import CallbackSupportMixin, FitTasks
 from skdistill._questions import held_out, question_of
 from skdistill._state import TrainingState, begin, unchanged_by_errors
 from skdistill._students._columns import StudentColumns, columns_of
-from skdistill._students._encoded_rows import is_large, is_preprocessor
-from skdistill._students._inputs import chooses_columns, net_input, net_rows
+from skdistill._students._inputs import chooses_columns, net_rows, plain_input
 from skdistill._students._make_student import make_student
 from skdistill._students._student import (
     net_of,
@@ -277,24 +276,25 @@ class BaseDistiller(
         check_is_fitted(self)
         return TrainingHistory.of(net_of(self.student_))
 
-    @underflow_is_zero
     def _prepared(self, X: Any) -> tuple[Any, Any]:
         """Return the net and its input."""
         if not hasattr(self, "student_"):  # the check takes longer than a small net
             check_is_fitted(self)
-        student, X = self.student_, self._columns.of(X)
+        X = self._columns.of(X)
+        rows = plain_input(self.student_, X)
+        if rows is None:
+            return self._checked_input(X)
+        return self.student_.steps[-1][1], rows
+
+    @underflow_is_zero
+    def _checked_input(self, X: Any) -> tuple[Any, Any]:
+        """Return the net and its input, for rows that need a check."""
+        student, net = self.student_, net_of(self.student_)
         named = hasattr(self, "feature_names_in_")
         n_features = getattr(self, "n_features_in_", None)  # texts have none
-        plain = None if named else plain_rows(X, n_features)
-        known = has_known_columns(self, X) or chooses_columns(student, X)
-        if plain is None and not known:
+        is_plain = not named and plain_rows(X, n_features) is not None
+        if not (is_plain or has_known_columns(self, X) or chooses_columns(student, X)):
             X = self._check_X(X, reset=False)
-        if not isinstance(student, Pipeline):
-            return student, net_input(X) if plain is None else plain
-        (_, first), (_, net) = student.steps[0], student.steps[-1]
-        is_ours = len(student) == 2 and is_preprocessor(first)
-        if plain is not None and is_ours and not is_large(first, len(plain)):
-            return net, first.transform(X)  # which is as a net takes it
         if named == is_frame(X):
             return net, net_rows(student, [X])
         with warnings.catch_warnings():  # the check of X has said so

@@ -292,7 +292,6 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         self._fit_numbers(block, y)
         return self
 
-    @underflow_is_zero
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Return the columns for the net.
 
@@ -379,7 +378,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         """
         check_frame(X)
         # What overflows is reported as infinite.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             X = validate_data(
                 self, X, reset=reset, dtype=dtype, ensure_all_finite="allow-nan"
             )
@@ -533,12 +532,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             For each categorical column, the output column of the row's level; -1 for a
             level that is not known.
         """
-        if is_frame(X):
-            return self._read_frame(X)
-        block = self._read_array(X)
-        return block, np.empty((len(block), 0), np.int32)
-
-    def _read_frame(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        if not is_frame(X):
+            block = self._read_array(X)
+            return block, np.empty((len(block), 0), np.int32)
         if not has_known_columns(self, X):
             check_frame(X)
             validate_data(self, X, reset=False, skip_check_array=True)
@@ -555,13 +551,20 @@ class TabularPreprocessor(  # type: ignore[call-arg]
                 "fit saw a data frame with columns of strings or dates; pass a data "
                 f"frame, not {type(X).__name__}"
             )
-        named = hasattr(self, "feature_names_in_")
-        rows = None if named else plain_rows(X, self.n_features_in_, self.dtype_)
-        whole = len(self.numeric_columns_) == self.n_features_in_
-        if rows is not None and whole:
+        rows = self._plain(X)
+        if rows is not None:
             return rows
         rows = self._check_array(X, self.dtype_, reset=False)
+        whole = len(self.numeric_columns_) == self.n_features_in_
         return self._imputed(rows if whole else rows[:, self.numeric_columns_])
+
+    def _plain(self, X: Any) -> NDArray[Any] | None:
+        """Return rows that need no check, as :meth:`_read` does, or else None."""
+        if hasattr(self, "feature_names_in_"):
+            return None
+        if len(self.numeric_columns_) != self.n_features_in_:
+            return None
+        return plain_rows(X, self.n_features_in_, self.dtype_)
 
     def _imputed(self, block: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(np.where(np.isnan(block), self.medians_, block))
@@ -576,42 +579,41 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         return np.array(places, np.int32).reshape(len(places), len(X)).T
 
     def _encode(
-        self, block: NDArray[Any], places: NDArray[np.int32]
+        self, block: NDArray[Any], places: NDArray[np.int32] | None = None
     ) -> NDArray[np.float32]:
         """Return the output columns, given what :meth:`_read` returns."""
         if not self.levels_ and block.size <= _BATCH_VALUES:  # faster for a row
-            return self._scaled(block).astype(np.float32, copy=False)
-        n_numbers = len(self.sources_)
+            return self._scaled(block)
+        n_numbers, n_levels = len(self.sources_), len(self.levels_)
         out = np.zeros((len(block), self._n_outputs), np.float32)
-        n_rows = _BATCH_VALUES // (n_numbers + places.shape[1]) + 1
+        n_rows = _BATCH_VALUES // (n_numbers + n_levels) + 1
         for start in range(0, len(block), n_rows):
             batch = slice(start, start + n_rows)
-            part, hot = out[batch], places[batch]
+            part = out[batch]
             part[:, :n_numbers] = self._scaled(block[batch])
-            rows, columns = np.nonzero(hot >= 0)
-            part[rows, hot[rows, columns]] = 1
+            if places is not None:
+                rows, columns = np.nonzero(places[batch] >= 0)
+                part[rows, places[batch][rows, columns]] = 1
         return out
 
-    def _scaled(self, block: NDArray[Any]) -> NDArray[Any]:
+    def _scaled(self, block: NDArray[Any]) -> NDArray[np.float32]:
         """Return the standardized values and bins of numeric columns."""
         n_numeric = len(self.numeric_columns_)
-        if n_numeric == 0:
-            return block
         has_bins = len(self.sources_) > n_numeric
         if has_bins:
             block = block.take(self.sources_, axis=1)
         # What overflows is clipped in the end.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             out = block - self.offsets_
             out /= self.scales_
-        # One after the other, as numpy is fast if all columns have the same bounds.
-        numbers = out[:, :n_numeric]
-        numbers.clip(-CLIP, CLIP, out=numbers)
-        if has_bins:
-            shares = out[:, n_numeric:]
-            shares -= 0.5
-            shares.clip(-0.5, 0.5, out=shares)
-        return out
+            # One after the other: numpy is fast if all columns have the same bounds.
+            numbers = out[:, :n_numeric]
+            numbers.clip(-CLIP, CLIP, out=numbers)
+            if has_bins:
+                shares = out[:, n_numeric:]
+                shares -= 0.5
+                shares.clip(-0.5, 0.5, out=shares)
+            return out.astype(np.float32, copy=False)
 
 
 def _in_order(levels: list[str | None]) -> list[str | None]:

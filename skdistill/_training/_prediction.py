@@ -49,19 +49,20 @@ def log_proba(net: NeuralNetClassifier, X: Any) -> Tensor:
 
 def outputs_of(net: NeuralNetClassifier, X: Any) -> Tensor:
     """Return the outputs of a net's module, float64, on the CPU."""
-    if X.shape[0] == 1:  # torch computes a single row with one thread anyhow
-        return forward(net, X).double()
+    is_stock = net.dataset is Dataset and net.iterator_valid is DataLoader
+    if is_stock and X.shape[0] == 1:  # torch computes it with one thread anyhow
+        return _evaluate(net, X).double()
     with one_thread_if_small(net.module_, X.shape[0]):
-        return forward(net, X).double()
+        if is_stock:
+            return _by_parts(net, X)
+        outputs = net.forward_iter(_of_dataset(net, X))
+        return torch.cat([first(output).cpu() for output in outputs]).double()
 
 
-def forward(net: NeuralNetClassifier, X: Any) -> Tensor:
-    """Return the outputs of a net's module in evaluation mode, on the CPU."""
-    if net.dataset is not Dataset or net.iterator_valid is not DataLoader:
-        given = _of_dataset(net, X)
-        return torch.cat([first(output).cpu() for output in net.forward_iter(given)])
+def _by_parts(net: NeuralNetClassifier, X: Any) -> Tensor:
+    """Return the outputs for rows of which a pass takes some, float64, on the CPU."""
     n_rows = max(1, _FORWARD_SIZE * X.shape[0] // max(1, n_values(X)))
-    outputs = _evaluate(net, X[:n_rows])
+    outputs = _evaluate(net, X[:n_rows]).double()
     if n_rows >= X.shape[0]:
         return outputs
     # Into one tensor: many small ones would keep the allocator from using the memory

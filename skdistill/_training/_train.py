@@ -16,8 +16,7 @@ import torch
 from sklearn.utils.parallel import delayed
 from skorch import callbacks
 
-from skdistill._students._encoded_rows import EncodedRows
-from skdistill._students._inputs import learned_rows
+from skdistill._students._inputs import EncodedRows, learned_rows
 from skdistill._students._net import WarmupDecay
 from skdistill._students._student import (
     LeftOpen,
@@ -38,8 +37,7 @@ from skdistill._training._nets import (
     stacked_outputs,
 )
 from skdistill._training._objective import Objective, default_terms
-from skdistill._training._prediction import forward
-from skdistill._training._threads import one_thread_if_small
+from skdistill._training._prediction import outputs_of
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._fingerprint import fingerprint
@@ -310,8 +308,7 @@ def _unsound(lesson: Lesson) -> ValueError | None:
     Warn if they are probabilities, and are to be logits.
     """
     net = lesson.net
-    with one_thread_if_small(net.module_, _CHECKED_ROWS):
-        outputs = forward(net, lesson.X[:_CHECKED_ROWS])
+    outputs = outputs_of(net, lesson.X[:_CHECKED_ROWS])
     if torch.isfinite(outputs).all():
         if returns_logits(net) and are_probabilities(outputs):
             warn(

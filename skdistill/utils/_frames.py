@@ -185,7 +185,8 @@ def floats(
         return np.empty((X.shape[0], 0), dtype)
     _check_numbers(X, positions)
     try:
-        with np.errstate(over="ignore"):  # what overflows is reported as infinite
+        # What overflows is reported as infinite.
+        with np.errstate(over="ignore", under="ignore"):
             if is_pandas(X):
                 block = _pandas_floats(X, positions, dtype)
             else:

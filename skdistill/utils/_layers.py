@@ -18,8 +18,10 @@ class NoFeaturesError(ValueError):
 
 def dtype_of(module: nn.Module) -> torch.dtype | None:
     """Return the precision of a module's weights, or None if it has none."""
-    floating = (p.dtype for p in module.parameters() if p.is_floating_point())
-    return next(floating, None)
+    for weight in module.parameters():
+        if weight.is_floating_point():
+            return weight.dtype
+    return None
 
 
 def as_weights(module: nn.Module, X: Any) -> Any:

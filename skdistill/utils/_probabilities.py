@@ -19,13 +19,7 @@ def returns_logits(net: Any) -> bool:
 
     A net that was loaded from a file has no criterion.
     """
-    return _criterion_of(net, nn.CrossEntropyLoss, nn.BCEWithLogitsLoss)
-
-
-def _criterion_of(net: Any, *kinds: type[nn.Module]) -> bool:
-    criterion = net.criterion_
-    criterion = getattr(criterion, "_orig_mod", criterion)  # torch.compile wraps it
-    return isinstance(criterion, kinds)
+    return _of_criterion(net) is not identity
 
 
 def nonlinearity_of(net: Any) -> Callable[[Tensor], Tensor]:
@@ -43,12 +37,16 @@ def nonlinearity_of(net: Any) -> Callable[[Tensor], Tensor]:
         the net was trained by cross-entropy, or :func:`sigmoid` if by that of several
         labels; otherwise :func:`identity`.
     """
-    if callable(net.predict_nonlinearity):
-        nonlinearity: Callable[[Tensor], Tensor] = net.predict_nonlinearity
-        return nonlinearity
-    if _criterion_of(net, nn.BCEWithLogitsLoss):
-        return sigmoid
-    return softmax if returns_logits(net) else identity
+    given = net.predict_nonlinearity
+    return given if callable(given) else _of_criterion(net)
+
+
+def _of_criterion(net: Any) -> Callable[[Tensor], Tensor]:
+    criterion = net.criterion_
+    criterion = getattr(criterion, "_orig_mod", criterion)  # torch.compile wraps it
+    if isinstance(criterion, nn.CrossEntropyLoss):
+        return softmax
+    return sigmoid if isinstance(criterion, nn.BCEWithLogitsLoss) else identity
 
 
 def to_proba(outputs: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Tensor:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 from scipy.sparse import issparse
 
 
@@ -32,4 +32,4 @@ def each(function: Callable[..., Any], *parts: Mapping[str, Any]) -> Any:
 def n_values(X: Any) -> int:
     """Return the number of values in all inputs of dense rows."""
     inputs = X.values() if is_several(X) else [X]
-    return sum(int(np.prod(getattr(one, "shape", ()))) for one in inputs)
+    return sum(math.prod(getattr(one, "shape", ())) for one in inputs)

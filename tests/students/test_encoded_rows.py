@@ -6,8 +6,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skdistill import TabularPreprocessor
-from skdistill._students import _encoded_rows
-from skdistill._students._encoded_rows import EncodedRows
+from skdistill._students import _inputs
+from skdistill._students._inputs import EncodedRows
 
 
 def array(n_rows):
@@ -31,7 +31,7 @@ def test_rows_are_those_of_the_array(library, monkeypatch):
         "polars": lambda X: pytest.importorskip("polars").from_pandas(X),
         "pyarrow": lambda X: pytest.importorskip("pyarrow").table(X),
     }[library]
-    monkeypatch.setattr(_encoded_rows, "_FRAME_ROWS", 64)
+    monkeypatch.setattr(_inputs, "_FRAME_ROWS", 64)
     parts = [make(frame(100)), make(frame(30))]
     preprocess = TabularPreprocessor(numeric="piecewise").fit(parts[0])
     rows = EncodedRows(preprocess, parts)

@@ -12,9 +12,8 @@ from sklearn.preprocessing import StandardScaler, TargetEncoder
 from skorch.dataset import Dataset
 
 from skdistill import DistilledClassifier, TabularPreprocessor, make_student
-from skdistill._students import _encoded_rows, _inputs
-from skdistill._students._encoded_rows import EncodedRows
-from skdistill._students._inputs import net_rows
+from skdistill._students import _inputs
+from skdistill._students._inputs import EncodedRows, net_rows
 from skdistill._students._student import net_of
 from skdistill._training._prediction import proba
 from skdistill._training._train import train_all
@@ -54,8 +53,8 @@ def encode_as_needed(monkeypatch):
     """Return a function that has any number of rows encoded as needed."""
 
     def begin():
-        monkeypatch.setattr(_encoded_rows, "MAX_BYTES", 0)
-        monkeypatch.setattr(_encoded_rows, "_FRAME_ROWS", 64)
+        monkeypatch.setattr(_inputs, "MAX_BYTES", 0)
+        monkeypatch.setattr(_inputs, "_FRAME_ROWS", 64)
 
     return begin
 

@@ -15,9 +15,9 @@ from torch import nn
 
 from skdistill._training import _prediction
 from skdistill._training._prediction import (
-    forward,
     is_trimmed,
     log_proba,
+    outputs_of,
     proba,
     trimmed,
 )
@@ -120,17 +120,17 @@ def test_rows_go_through_the_net_in_parts_of_bounded_size(monkeypatch, X, size):
             return super().forward(X)
 
     net = tiny_net(module=Counting(4, 3)).initialize()
-    whole = forward(net, X)
+    whole = outputs_of(net, X)
     seen.clear()
     monkeypatch.setattr(_prediction, "_FORWARD_SIZE", size)
-    torch.testing.assert_close(forward(net, X), whole)
+    assert_allclose(outputs_of(net, X), whole, rtol=1e-6, atol=1e-5)
     assert max(seen) == max(1, size // 4)
     assert sum(seen) == 90
 
 
 def test_sparse_rows_are_predicted_as_dense_ones(X):
     net = tiny_net(**NETS["logits"]).initialize()
-    assert torch.equal(forward(net, csr_matrix(X)), forward(net, X))
+    assert torch.equal(outputs_of(net, csr_matrix(X)), outputs_of(net, X))
 
 
 def test_a_dataset_of_the_persons_own_is_used(X):
@@ -142,7 +142,7 @@ def test_a_dataset_of_the_persons_own_is_used(X):
     module = TinyModule(4, 3)
     own = tiny_net(module=module, dataset=Doubled, batch_size=40).initialize()
     plain = tiny_net(module=module).initialize()
-    torch.testing.assert_close(forward(own, X), forward(plain, 2 * X))
+    assert_allclose(outputs_of(own, X), outputs_of(plain, 2 * X), rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,11 @@ def test_a_net_gets_rows_in_the_precision_of_its_weights(X, dataset, dtype):
     net = tiny_net(module=copy.deepcopy(single).to(dtype), dataset=dataset).initialize()
     with torch.no_grad():
         expected = single(torch.tensor(X))
-    assert forward(net, X).dtype == dtype
+    outputs = outputs_of(net, X)
+    assert torch.equal(outputs.to(dtype).double(), outputs)
+    assert torch.equal(outputs.float().double(), outputs) == (dtype != torch.float64)
     tolerance = 1e-5 if dtype == torch.float64 else 0.1
-    assert_allclose(forward(net, X).float(), expected, atol=tolerance, rtol=tolerance)
+    assert_allclose(outputs, expected, atol=tolerance, rtol=tolerance)
 
 
 def test_an_evaluation_step_of_the_persons_own_is_used(X):
@@ -171,7 +173,7 @@ def test_an_evaluation_step_of_the_persons_own_is_used(X):
     params = tiny_net(module=TinyModule(4, 3)).get_params(deep=False)
     own, plain = (cls(**params).initialize() for cls in (Doubling, NeuralNetClassifier))
     own.module_ = plain.module_
-    torch.testing.assert_close(forward(own, X), 2 * forward(plain, X))
+    assert_allclose(outputs_of(own, X), 2 * outputs_of(plain, X), rtol=1e-6, atol=1e-5)
 
 
 @pytest.fixture(params=[name for name in NETS if name != "tuple"])

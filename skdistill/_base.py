@@ -9,21 +9,18 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdistill._diagram import Diagram
 from skdistill._params import TeacherParams
-from skdistill._pickling import SmallFile
+from skdistill._pickling import LEFT_OUT, SmallFile
 from skdistill._progress import CallbackSupportMixin, FitTasks
-from skdistill._questions import held_out, question_of
+from skdistill._questions import Given, held_out, question_of
 from skdistill._state import TrainingState, begin, unchanged_by_errors
 from skdistill._students._columns import StudentColumns, columns_of
 from skdistill._students._inputs import chooses_columns, net_rows, plain_input
@@ -42,14 +39,16 @@ from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective
 from skdistill._training._pseudo_labels import Measured, with_pseudo_labels
 from skdistill._training._train import make_lesson, train_or_hold_back
+from skdistill._transfer._extra import AUGMENTERS
 from skdistill._transfer._honest import honest_rows
-from skdistill._transfer._question import Question
+from skdistill._transfer._question import METHODS, Question
 from skdistill._transfer._soft_labels import label
 from skdistill._transfer._transfer_set import (
     TransferSet,
     make_transfer_set,
     warn_if_incomplete,
 )
+from skdistill.losses._base import LOSSES
 from skdistill.utils._bars import progress_bar
 from skdistill.utils._frames import is_frame
 from skdistill.utils._params import is_auto
@@ -60,6 +59,7 @@ from skdistill.utils._validation import (
     check_form,
     check_not_empty,
     check_source,
+    check_weight,
     checked_inputs,
     explaining_strings,
     has_known_columns,
@@ -67,6 +67,38 @@ from skdistill.utils._validation import (
     require_target,
 )
 from skdistill.utils._warnings import warn
+
+# The constraints of the parameters that all these estimators have.
+CONSTRAINTS: dict[str, Any] = {
+    # A teacher and a student are checked in fit, which says what to do about them. So
+    # are the losses and calibrate_teacher, by the modules that know them.
+    **dict.fromkeys(("teacher", "student", *LOSSES), "no_validation"),
+    **dict.fromkeys(("calibrate_teacher", "memory"), "no_validation"),
+    "alpha": [
+        StrOptions({"auto"}),
+        Interval(Real, 0, 1, closed="both"),
+        callable,
+        LEFT_OUT,
+    ],
+    "student_columns": ["array-like", None],
+    "feature_weight": [Interval(Real, 0, None, closed="left")],
+    "relation_weight": [Interval(Real, 0, None, closed="left")],
+    "teacher_features": [str, callable, LEFT_OUT],
+    "student_layer": [str, None],
+    "soft_labels": [StrOptions(set(METHODS))],
+    "cv": ["cv_object", LEFT_OUT],
+    "teacher_weights": ["array-like", None],
+    "augmenter": [
+        StrOptions({"auto", *AUGMENTERS}),
+        HasMethods("sample"),
+        None,
+        LEFT_OUT,
+    ],
+    "pickle_teacher": ["boolean"],
+    "n_jobs": [Integral, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
 
 
 class BaseDistiller(
@@ -91,106 +123,63 @@ class BaseDistiller(
         """Return what is learned, with its names if a student has ``learned`` it."""
         raise NotImplementedError
 
-    def _learn(
-        self, answer: Answer, y: Any, sample_weight: Any, known: Any
-    ) -> NDArray[Any]:
+    def _learn(self, answer: Answer, given: Given) -> NDArray[Any]:
         """Set the names of what is learned; return those of the answer's columns."""
         raise NotImplementedError
 
     def _known(self, classes: Any) -> Any:
-        """Return what the columns of a chunk's soft labels stand for."""
-        raise NotImplementedError
+        """Return what the columns of a chunk's soft labels stand for, if known."""
 
     @underflow_is_zero
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        given: Any,
-        X_transfer: Any = None,
-        classes: ArrayLike | None = None,
-        *,
-        incremental: bool = False,
-    ) -> None:
-        """Prepare what the student is to learn, train it, and set the attributes.
-
-        ``given`` are soft labels that were computed before. ``incremental`` trains the
-        student that is there on for one epoch.
-        """
-        data = (X, y, sample_weight, given, X_transfer)
-        with FitTasks(self, X, y, incremental) as tasks, unchanged_by_errors(self):
-            lesson, state = self._prepare(
-                *data, classes, incremental=incremental, ask=tasks.label
-            )
+    def _fit(self, given: Given) -> None:
+        """Prepare what the student is to learn, train it, and set the attributes."""
+        with FitTasks(self, given) as tasks, unchanged_by_errors(self):
+            lesson, state = self._prepare(given, tasks.label)
             lesson.callbacks = tasks.train(lesson.student, lesson.net.max_epochs)
-            train_or_hold_back(self, lesson, 0 if incremental else self.verbose)
+            train_or_hold_back(self, lesson, 0 if given.incremental else self.verbose)
             self._finish(lesson, state)
 
     def _prepare(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        given: Any,
-        X_transfer: Any,
-        classes: ArrayLike | None = None,
-        *,
-        incremental: bool = False,
-        ask: Callable[[Callable[[], Answer]], Answer] = lambda label: label(),
+        self, given: Given, ask: Callable[[Callable[[], Answer]], Answer]
     ) -> tuple[Lesson, TrainingState]:
         """Check the data, ask the teacher, and return what the student is to learn."""
-        is_new = not (incremental and hasattr(self, "student_"))
+        is_new = not (given.incremental and hasattr(self, "student_"))
         if is_new:
-            self._see(y, given if classes is None else None)
-        student = self._student_to_train(is_new, incremental)
-        objective = self._objective(student, y, given, incremental)
-        check_source(self, given, X_transfer, self._target().given)
+            self._see(given.y, given.labels if given.classes is None else None)
+        student = self._student_to_train(is_new, given.incremental)
+        objective = self._objective(student, given)
+        check_source(self, given.labels, given.X_transfer, self._target().given)
         if not is_new:
             self.__dict__.update(self._columns.seen)  # a chunk has all columns
-        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=is_new)
+        given = self._checked(given, reset=is_new)
+        X, y, sample_weight = given.X, given.y, given.sample_weight
         if is_new:
             self.__dict__.pop("_columns", None)
             if self.student_columns is not None:
                 self._columns = columns_of(self, X)
         has_more = self._columns.are_fewer  # than the teacher
         state, teacher_seed, seed = begin(self, student, is_new)
-        if given is None:
-            question, held = question_of(
-                self,
-                X,
-                y,
-                sample_weight,
-                X_transfer,
-                student=student,
-                objective=objective,
-                state=state,
-                seed=teacher_seed,
-                incremental=incremental,
-            )
+        if given.labels is None:
+            about = (student, objective, state, teacher_seed)
+            question, held = question_of(self, given, *about)
             answer = ask(lambda: label(self.teacher, question))
         else:
-            known = self._known(classes) if incremental else None
-            answer = self._target().from_given(given, X, y, known)
+            known = self._known(given.classes) if given.incremental else None
+            answer = self._target().from_given(given.labels, X, y, known)
             question, held = Question(X, y, target=self._target()), None
             is_honest = self.soft_labels in ("out_of_fold", "out_of_bag")
-            if is_honest and is_auto(self.alpha) and not (has_more or incremental):
-                held = held_out(self, X, y, sample_weight, objective)
+            measures = is_auto(self.alpha) and not (has_more or given.incremental)
+            if is_honest and measures:
+                held = held_out(self, given, objective)
                 question = replace(question, held=held)
                 answer = replace(answer, honest=answer.values[question.honest])
         state.remember(answer, self.teacher)
         if is_new:
-            state.columns = self._learn(answer, y, sample_weight, classes)
+            state.columns = self._learn(answer, given)
         target = self._target(learned=True)
         answer = replace(answer, columns=state.columns)
-        rows = make_transfer_set(
-            X,
-            y,
-            answer,
-            target=target,
-            sample_weight=sample_weight,
-            extra=question.extra,
-        )
+        weighted = {"sample_weight": sample_weight, "extra": question.extra}
+        rows = make_transfer_set(X, y, answer, target=target, **weighted)
         self._warn_about(rows, objective, target)
         if held is None and rows.n_extra and y is not None:
             warn_if_incomplete(rows)
@@ -205,7 +194,7 @@ class BaseDistiller(
             state.n_honest = measured.n_honest
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
-        n = 1 if incremental else None
+        n = 1 if given.incremental else None
         look = {"total": len(rows), "unit": "row"}
         with progress_bar("encoding rows", self.verbose, **look):
             lesson = make_lesson(
@@ -315,23 +304,21 @@ class BaseDistiller(
         take_options(net_of(self.student_, task), net)
         return self.student_
 
-    def _objective(
-        self, student: Any, y: Any, given: Any, incremental: bool
-    ) -> Objective:
+    def _objective(self, student: Any, given: Given) -> Objective:
         """Return the terms of the loss, checked as far as they can be by now."""
         objective = Objective.of(self)
-        if is_auto(self.alpha) and (y is None or not self._target().measures):
+        if is_auto(self.alpha) and (given.y is None or not self._target().measures):
             objective = replace(objective, alpha=1.0)
-        elif is_auto(self.alpha) and incremental:
+        elif is_auto(self.alpha) and given.incremental:
             alpha = getattr(self, "alpha_", objective.alpha)
             objective = replace(objective, alpha=alpha)
         net = net_of(student)
         done = len(getattr(net, "history_", None) or ())
         max_epochs = net.max_epochs or 1
-        n_epochs = max(done + (1 if incremental else max_epochs), max_epochs)
-        objective.check(net, n_epochs, has_labels=y is not None)
+        n_epochs = max(done + (1 if given.incremental else max_epochs), max_epochs)
+        objective.check(net, n_epochs, has_labels=given.y is not None)
         asks = objective.feature_loss or self.teacher_features != "auto"
-        if given is not None and objective.is_hidden and asks:
+        if given.labels is not None and objective.is_hidden and asks:
             raise ValueError(
                 "feature_loss and teacher_features need a teacher to ask for features, "
                 f"and there is {self._target().given} alone: pass teacher="
@@ -376,19 +363,14 @@ class BaseDistiller(
     def _takes_tables(self) -> bool:
         return takes_tables(self.student)
 
-    def _check_data(
-        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
-    ) -> tuple[Any, NDArray[Any] | None, NDArray[np.float64] | None]:
-        X = self._check_X(X, reset=reset)
+    def _checked(self, given: Given, *, reset: bool) -> Given:
+        X, y = self._check_X(given.X, reset=reset), given.y
         if y is not None:
             y = self._target().check_y(y, X)
         elif self._fits_teacher():
             require_target(y, f"{type(self).__name__} with an unfitted teacher")
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-        return X, y, sample_weight
+        weight = check_weight(given.sample_weight, X)
+        return replace(given, X=X, y=y, sample_weight=weight)
 
     def _warn_about(
         self, rows: TransferSet, objective: Objective, target: Target
@@ -418,4 +400,5 @@ class BaseDistiller(
         allow_nan = tabular and (teacher is None or teacher.allow_nan)
         tags.input_tags.allow_nan = bool(getattr(self, "_allow_nan", allow_nan))
         tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)
+        tags.target_tags.required = not all_fitted(self.teacher)
         return tags

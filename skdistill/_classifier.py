@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from skdistill._base import BaseDistiller
+from skdistill._base import CONSTRAINTS, BaseDistiller
 from skdistill._pickling import LEFT_OUT
+from skdistill._questions import Given
 from skdistill._state import may_train_on
 from skdistill._students._student import learns_labels, net_of
 from skdistill._targets._answer import Answer
@@ -22,12 +23,11 @@ from skdistill._targets._classes import Classes
 from skdistill._targets._labels import Labels, check_indicator, may_be_classes
 from skdistill._targets._target import has_labels, of_classifier
 from skdistill._training._prediction import log_proba, proba
-from skdistill._transfer._extra import AUGMENTERS, Augmenter
-from skdistill._transfer._question import METHODS, Method
+from skdistill._transfer._extra import Augmenter
+from skdistill._transfer._question import Method
 from skdistill.losses._base import ClassLoss, FeatureLoss, RelationLoss
 from skdistill.utils._params import check_params
 from skdistill.utils._unwrap import listed
-from skdistill.utils._validation import all_fitted
 
 Calibration = Literal["auto", "out_of_fold"]
 
@@ -335,48 +335,16 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     _calibrations = get_args(Calibration)
 
     _parameter_constraints: dict = {
-        # A teacher and a student are checked in fit, which says what to do about them.
-        "teacher": "no_validation",
-        "student": "no_validation",
+        **CONSTRAINTS,
         "temperature": [
             StrOptions({"auto"}),
             Interval(Real, 0, None, closed="neither"),
             callable,
             LEFT_OUT,
         ],
-        "alpha": [
-            StrOptions({"auto"}),
-            Interval(Real, 0, 1, closed="both"),
-            callable,
-            LEFT_OUT,
-        ],
-        "student_columns": ["array-like", None],
-        # So are the losses and calibrate_teacher, by the modules that know them.
-        "loss": "no_validation",
-        "feature_loss": "no_validation",
-        "feature_weight": [Interval(Real, 0, None, closed="left")],
-        "relation_loss": "no_validation",
-        "relation_weight": [Interval(Real, 0, None, closed="left")],
-        "teacher_features": [str, callable, LEFT_OUT],
-        "student_layer": [str, None],
-        "soft_labels": [StrOptions(set(METHODS))],
-        "cv": ["cv_object", LEFT_OUT],
-        "teacher_weights": ["array-like", None],
         "classes": ["array-like", None],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
-        "augmenter": [
-            StrOptions({"auto", *AUGMENTERS}),
-            HasMethods("sample"),
-            None,
-            LEFT_OUT,
-        ],
-        "calibrate_teacher": "no_validation",
         "proba_clip": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
-        "memory": "no_validation",
-        "pickle_teacher": ["boolean"],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -493,7 +461,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         KeyboardInterrupt
             If you press Ctrl-C.
         """
-        self._fit(X, y, sample_weight, teacher_proba, X_transfer)
+        self._fit(Given(X, y, sample_weight, teacher_proba, X_transfer))
         return self
 
     @available_if(may_train_on)
@@ -554,7 +522,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
                 "the teacher has not seen, calibrate_teacher=(X_cal, y_cal)"
             )
         check_params(self)  # _fit_context leaves it out where there was a fit
-        self._fit(X, y, sample_weight, teacher_proba, classes=classes, incremental=True)
+        self._fit(Given(X, y, sample_weight, teacher_proba, None, classes, True))
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -624,16 +592,10 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             several, self.classes, self.class_weight, self.proba_clip, names
         )
 
-    def _learn(
-        self,
-        answer: Answer,
-        y: NDArray[Any] | None,
-        sample_weight: Any,
-        known: ArrayLike | None,
-    ) -> NDArray[Any]:
+    def _learn(self, answer: Answer, given: Given) -> NDArray[Any]:
         """Set ``classes_``, and return the labels of the answer's columns."""
         columns, target = self._target().reconcile(
-            answer.columns, y, known, fits_teacher=self._fits_teacher()
+            answer.columns, given.y, given.classes, fits_teacher=self._fits_teacher()
         )
         warm = hasattr(self, "student_") and net_of(self.student_).warm_start
         target.check_learnable(self.classes_ if warm else None)
@@ -654,7 +616,6 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = not all_fitted(self.teacher)
         tags.classifier_tags.multi_label = learns_labels(self.student) and all(
             map(_learns_labels, listed(self.teacher))
         )

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from skorch.callbacks import Callback
 
+from skdistill._questions import Given
+
 try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin
 except ImportError:
@@ -25,10 +27,10 @@ class FitTasks:
     below 1.9, which has no callbacks.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, incremental: bool) -> None:
-        self.estimator, self.X, self.y = estimator, X, y
+    def __init__(self, estimator: Any, given: Given) -> None:
+        self.estimator, self.X, self.y = estimator, given.X, given.y
         self.root: Any = None
-        if not incremental and getattr(estimator, "_skl_callbacks", None):
+        if not given.incremental and getattr(estimator, "_skl_callbacks", None):
             self.root = estimator._init_callback_context(max_subtasks=2)
 
     def __enter__(self) -> FitTasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -25,18 +26,41 @@ from skdistill.utils._params import is_auto
 from skdistill.utils._validation import noting
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a person passes to ``fit`` or ``partial_fit``.
+
+    Attributes
+    ----------
+    X, y, sample_weight : array-like
+        The training rows.
+    labels : array-like or None
+        Soft labels that were computed before.
+    X_transfer : array-like or None
+        Rows without labels.
+    classes : array-like or None
+        What the columns of soft labels stand for, in ``partial_fit``.
+    incremental : bool
+        Whether the rows are a chunk, which the student that is there learns for an
+        epoch.
+    """
+
+    X: Any
+    y: Any
+    sample_weight: Any
+    labels: Any
+    X_transfer: Any = None
+    classes: Any = None
+    incremental: bool = False
+
+
 def question_of(
     estimator: Any,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    X_transfer: Any,
-    *,
+    given: Given,
     student: Any,
     objective: Objective,
     state: TrainingState,
     seed: int | None,
-    incremental: bool,
 ) -> tuple[Question, NDArray[np.integer] | None]:
     """Return what to ask the teacher, and in which split nets hold a row out.
 
@@ -44,10 +68,8 @@ def question_of(
     ----------
     estimator : DistilledClassifier or DistilledRegressor
         Has checked X, y and sample_weight.
-    X, y, sample_weight : array-like
-        The training rows.
-    X_transfer : array-like or None
-        Rows without labels, as the person gave them.
+    given : Given
+        The rows. A chunk is labeled by the fitted teacher.
     student : skorch.NeuralNet or Pipeline
         The student that will learn from the answer.
     objective : Objective
@@ -56,21 +78,24 @@ def question_of(
         What earlier trainings left.
     seed : int or None
         Seeds the teachers that are fitted.
-    incremental : bool
-        Whether the rows are a chunk, which the fitted teacher labels.
     """
     augmenter = held = None
-    calibration = _calibration(estimator)
+    target, incremental = estimator._target(), given.incremental
+    calibration = resolve_calibration(
+        estimator.calibrate_teacher,
+        target,
+        partial(estimator._check_X, reset=False),
+        estimator._calibrations,
+    )
     if objective.asks_teacher and not incremental:
-        augmenter = _augmenter(estimator, X, student)
-    extra = _extra_rows(estimator, X, augmenter, X_transfer, objective)
+        augmenter = _augmenter(estimator, given.X, student)
+    extra = _extra_rows(estimator, given, augmenter, objective)
     if extra is not None:
-        held = held_out(estimator, X, y, sample_weight, objective)
-    target = estimator._target()
+        held = held_out(estimator, given, objective)
     question = Question(
-        X,
-        y,
-        target.weighted(y, sample_weight),
+        given.X,
+        given.y,
+        target.weighted(given.y, given.sample_weight),
         target=target,
         method="in_sample" if incremental else estimator.soft_labels,
         cv=None if incremental else estimator.cv,
@@ -91,28 +116,18 @@ def question_of(
 
 
 def held_out(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, objective: Objective
+    estimator: Any, given: Given, objective: Objective
 ) -> NDArray[np.integer] | None:
     """Return in which split nets hold a row out, if nets learn the labels at all.
 
     It is 0 for a row that is always learned from. Equal rows are held out together.
     """
-    target = estimator._target()
+    target, y = estimator._target(), given.y
     if y is None or not target.measures or not estimator._takes_tables():
         return None
     if objective.alpha == 1 and not is_auto(estimator.calibrate_teacher):
         return None
-    return held_rows(target, X, y, target.weighted(y, sample_weight))
-
-
-def _calibration(estimator: Any) -> Any:
-    """Return the rows that calibrate the teacher, checked."""
-    return resolve_calibration(
-        estimator.calibrate_teacher,
-        estimator._target(),
-        partial(estimator._check_X, reset=False),
-        estimator._calibrations,
-    )
+    return held_rows(target, given.X, y, target.weighted(y, given.sample_weight))
 
 
 def _feature_question(
@@ -138,16 +153,16 @@ def _augmenter(estimator: Any, X: Any, student: Any) -> Any:
 
 
 def _extra_rows(
-    estimator: Any, X: Any, augmenter: Any, X_transfer: Any, objective: Objective
+    estimator: Any, given: Given, augmenter: Any, objective: Objective
 ) -> Any:
     """Return the rows beyond the training rows, or None."""
-    extra = []
+    extra, X = [], given.X
     if augmenter is not None:
         whole = isinstance(estimator.random_state, Integral)
         seed = int(estimator.random_state) if whole else 0
         extra.append(made_rows(augmenter, X, seed, estimator.verbose))
-    if X_transfer is not None:
-        X_transfer = unwrapped_transfer(X_transfer, X)
+    if given.X_transfer is not None:
+        X_transfer = unwrapped_transfer(given.X_transfer, X)
         with noting("(X is X_transfer here.)"):
             X_transfer = estimator._check_X(X_transfer, reset=False)
         if objective.asks_teacher:

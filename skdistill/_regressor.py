@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import available_if
 
-from skdistill._base import BaseDistiller
-from skdistill._pickling import LEFT_OUT
+from skdistill._base import CONSTRAINTS, BaseDistiller
+from skdistill._questions import Given
 from skdistill._state import may_train_on
 from skdistill._students._student import net_of
 from skdistill._targets._answer import Answer
@@ -21,13 +21,12 @@ from skdistill._targets._counts import Counts
 from skdistill._targets._numbers import Numbers
 from skdistill._targets._quantiles import Quantiles, check_levels
 from skdistill._training._prediction import outputs_of
-from skdistill._transfer._extra import AUGMENTERS, Augmenter
-from skdistill._transfer._question import METHODS, Method
+from skdistill._transfer._extra import Augmenter
+from skdistill._transfer._question import Method
 from skdistill.losses import PoissonLoss
 from skdistill.losses._base import FeatureLoss, NumberLoss, RelationLoss
 from skdistill.utils._params import check_params
 from skdistill.utils._quantile_score import quantile_score
-from skdistill.utils._validation import all_fitted
 
 
 class DistilledRegressor(RegressorMixin, BaseDistiller):
@@ -227,41 +226,9 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
     n_outputs_: int
 
     _parameter_constraints: dict = {
-        # A teacher and a student are checked in fit, which says what to do about them.
-        "teacher": "no_validation",
-        "student": "no_validation",
-        "alpha": [
-            StrOptions({"auto"}),
-            Interval(Real, 0, 1, closed="both"),
-            callable,
-            LEFT_OUT,
-        ],
-        "student_columns": ["array-like", None],
-        # So are the losses and calibrate_teacher, by the modules that know them.
-        "loss": "no_validation",
-        "feature_loss": "no_validation",
-        "feature_weight": [Interval(Real, 0, None, closed="left")],
-        "relation_loss": "no_validation",
-        "relation_weight": [Interval(Real, 0, None, closed="left")],
-        "teacher_features": [str, callable, LEFT_OUT],
-        "student_layer": [str, None],
-        "soft_labels": [StrOptions(set(METHODS))],
-        "cv": ["cv_object", LEFT_OUT],
-        "teacher_weights": ["array-like", None],
+        **CONSTRAINTS,
         "quantiles": ["array-like", None],
         "extrapolation": [Interval(Real, 0, None, closed="left"), None],
-        "augmenter": [
-            StrOptions({"auto", *AUGMENTERS}),
-            HasMethods("sample"),
-            None,
-            LEFT_OUT,
-        ],
-        "calibrate_teacher": "no_validation",
-        "memory": "no_validation",
-        "pickle_teacher": ["boolean"],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -362,7 +329,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         KeyboardInterrupt
             If you press Ctrl-C.
         """
-        self._fit(X, y, sample_weight, teacher_pred, X_transfer)
+        self._fit(Given(X, y, sample_weight, teacher_pred, X_transfer))
         return self
 
     @available_if(may_train_on)
@@ -405,7 +372,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
             ones.
         """
         check_params(self)  # _fit_context leaves it out where there was a fit
-        self._fit(X, y, sample_weight, teacher_pred, incremental=True)
+        self._fit(Given(X, y, sample_weight, teacher_pred, incremental=True))
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -486,22 +453,16 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
     def link_(self) -> str:
         return self._numbers.link
 
-    def _learn(
-        self, answer: Answer, y: Any, sample_weight: Any, known: Any
-    ) -> NDArray[Any]:
+    def _learn(self, answer: Answer, given: Given) -> NDArray[Any]:
         """Set the scales of the targets, and return the numbers of the columns."""
-        columns, target = self._target().reconcile(answer.columns, y)
+        columns, target = self._target().reconcile(answer.columns, given.y)
         if not (hasattr(self, "student_") and net_of(self.student_).warm_start):
-            self._numbers = target.learned(answer.values, y, sample_weight)
-            self.n_outputs_ = len(columns)
+            learned = target.learned(answer.values, given.y, given.sample_weight)
+            self._numbers, self.n_outputs_ = learned, len(columns)
         return columns
-
-    def _known(self, classes: Any) -> None:
-        """Return what the columns of a chunk stand for: they have no names."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = not all_fitted(self.teacher)
         tags.target_tags.multi_output = True
         tags.target_tags.positive_only = any(_compare_logs(self.loss))
         return tags

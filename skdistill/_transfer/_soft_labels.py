@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
-from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
@@ -30,6 +29,7 @@ from skdistill.utils._validation import (
     check_n_features,
     check_not_empty,
     check_teacher_weights,
+    check_weight,
 )
 from skdistill.utils._warnings import warn
 
@@ -178,10 +178,7 @@ def soft_labels(
         return _by_block(block, teacher, X, y, target)
     if y is not None:
         y = target.check_y(y, X)
-    if sample_weight is not None:
-        sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+    sample_weight = check_weight(sample_weight, X)
     question = Question(
         X,
         y,

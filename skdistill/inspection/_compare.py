@@ -14,7 +14,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import validate_params
 from sklearn.utils.parallel import delayed
-from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._base import BaseDistiller
 from skdistill._pickling import LeftOut
@@ -25,7 +24,7 @@ from skdistill.inspection._models import Rows, fit_models
 from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import active, listed
-from skdistill.utils._validation import is_fitted
+from skdistill.utils._validation import check_weight, is_fitted
 
 
 @validate_params(
@@ -135,10 +134,7 @@ def compare(
     clf._see(y)
     target = clf._target()
     labels: NDArray[Any] = target.check_y(y, X)
-    if sample_weight is not None:
-        sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+    sample_weight = check_weight(sample_weight, X)
     rows, known = (X, labels, sample_weight), np.unique(labels)
     splits = _splits(cv, X, labels, target)
     rng = check_random_state(clf.random_state if random_state is None else random_state)

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.utils import check_array
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from skdistill.utils._frames import check_frame, column_names, is_frame
 from skdistill.utils._params import is_auto
@@ -185,6 +185,15 @@ def require_target(y: NDArray[Any] | None, purpose: str) -> NDArray[Any]:
     if y is None:
         raise ValueError(f"{purpose} requires y to be passed, but the target y is None")
     return y
+
+
+def check_weight(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
+    """Return the weights of rows, of which none may be negative; None if all count."""
+    if sample_weight is None:
+        return None
+    kind = {"dtype": np.float64, "ensure_non_negative": True}
+    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, X, **kind)
+    return weight
 
 
 def check_teacher_weights(

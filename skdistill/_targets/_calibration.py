@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from skdistill._targets._answer import Answer
+from skdistill._targets._columns import pairs
 
 # If a teacher is right on all rows, a lower temperature is always better.
 BOUNDS = (0.05, 20.0)
@@ -39,10 +40,13 @@ class Calibration:
         of 100 trees gives 0 for less than 1/100, so the value is half the smallest
         probability above 0 in the rows of the calibration, or in the row itself, if
         that is smaller.
+    of_labels : bool, default=False
+        Whether it is about the probabilities of labels, each of which holds or not.
     """
 
     temperature: float
     floor: float
+    of_labels: bool = False
 
     def __call__(self, answer: Answer) -> Answer:
         """Return an answer of the same teacher with calibrated probabilities."""
@@ -55,9 +59,12 @@ class Calibration:
     def _scaled(
         self, values: NDArray[np.float32], are_logits: bool
     ) -> NDArray[np.float32]:
-        logits = _with_floor(_logits(values, are_logits), self.floor)
-        log_proba = log_softmax(logits / self.temperature, axis=1)
-        return (log_proba if are_logits else np.exp(log_proba)).astype(np.float32)
+        given = pairs(values) if self.of_labels else values
+        logits = _with_floor(_logits(given, are_logits), self.floor)
+        scaled = log_softmax(logits / self.temperature, axis=1)
+        scaled = scaled if are_logits else np.exp(scaled)
+        scaled = scaled[:, 1].reshape(values.shape) if self.of_labels else scaled
+        return np.asarray(scaled, np.float32)
 
 
 def calibration_on(

@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
 
 from skdistill._targets import _columns
 from skdistill._targets._answer import Answer
+from skdistill._targets._base import BaseTarget
 from skdistill._targets._calibration import (
     BOUNDS,
     calibration_on,
@@ -42,7 +43,7 @@ _PACKAGES = ("xgboost",)
 
 
 @dataclass(frozen=True)
-class Classes:
+class Classes(BaseTarget):
     """One class of several for each row, as a target: what is learned.
 
     A target is a plain value that knows all that is particular to the labels. Another
@@ -71,13 +72,8 @@ class Classes:
     proba_clip: float | str | None = "auto"
     names: Any = None
 
-    # Whether nets that learn the labels measure how much to trust a teacher.
-    measures: ClassVar[bool] = True
     task: ClassVar[str] = "classification"
     losses_for: ClassVar[str] = "classification"  # which losses compare outputs
-    default_loss: ClassVar[str] = "kl"
-    given: ClassVar[str] = "teacher_proba"
-    dtype: ClassVar[type] = np.float32
 
     def check_y(self, y: Any, X: Any) -> NDArray[Any]:
         """Return labels as a 1-D array, one for each row of ``X``."""
@@ -479,16 +475,6 @@ class Classes:
             by_row[: len(y)] = weights[np.searchsorted(self.names, y)]
         return by_row
 
-    def with_weights_of(self, y: Any) -> Classes:
-        """Return the target with the weights of labels: each row has those of its own.
-
-        See :meth:`row_weights`.
-        """
-        return self
-
-    def output_weights(self, hard: Any) -> None:
-        """Return the weights of the outputs in each row: they are equal."""
-
     def _weights(self, names: NDArray[Any], y: Any) -> NDArray[np.float64]:
         """Return the weights of the classes; 1 for a class that has none or no rows."""
         given = self.class_weight
@@ -558,10 +544,6 @@ class Classes:
     # What outputs of a net stand for, and the loss, on tensors with a column for each
     # row, and on arrays with a row for each
 
-    def times(self, n_outputs: int) -> int:
-        """Return how many times a loss of torch the loss of a row is."""
-        return 1
-
     def compared(self, student: Any, teacher: Any, y: Any, weight: Any) -> Any:
         """Return a batch as losses compare it, a choice of one class in each row.
 
@@ -579,10 +561,6 @@ class Classes:
         This takes a small part of the time of an argmax.
         """
         return outputs.gather(1, best.unsqueeze(1)).squeeze(1) == outputs.amax(dim=1)
-
-    def slope(self, n_outputs: int) -> float:
-        """Return the factor of the gradient of :meth:`deviance`."""
-        return 1.0
 
     def mean(self, outputs: Any) -> Any:
         """Return the probabilities that outputs stand for.

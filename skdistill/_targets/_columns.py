@@ -23,6 +23,11 @@ def dense(values: Any) -> Any:
     return values.toarray() if issparse(values) else np.asarray(values)
 
 
+def pairs(proba: NDArray[Any]) -> NDArray[Any]:
+    """Return the probabilities of absence and presence, a row for each label."""
+    return np.stack([1 - proba, proba], axis=-1).reshape(-1, 2)
+
+
 def one_output(answer: Any, n_rows: int, name: str) -> NDArray[Any]:
     """Return a teacher's answer as an array, a row for each sample.
 

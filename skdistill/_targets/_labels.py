@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 )
 
 from skdistill._targets._answer import Answer
+from skdistill._targets._base import BaseTarget
 from skdistill._targets._calibration import (
     BOUNDS,
     Calibration,
@@ -28,8 +29,7 @@ from skdistill._targets._calibration import (
     matching_temperature,
 )
 from skdistill._targets._classes import Classes
-from skdistill._targets._columns import dense, resolve_clip
-from skdistill._targets._numbered import Numbered
+from skdistill._targets._columns import dense, pairs, resolve_clip
 from skdistill._targets._trust import labeled_temperature, trust
 from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import require_target
@@ -47,7 +47,7 @@ _OF_CLASSES = 1e-4
 
 
 @dataclass(frozen=True)
-class Labels(Numbered):
+class Labels(BaseTarget):
     """Several labels for each row, as a target: what is learned. See :class:`Classes`.
 
     Soft labels are the probabilities of the labels, a soft target is a row of their
@@ -72,10 +72,7 @@ class Labels(Numbered):
 
     task: ClassVar[str] = "multilabel"
     losses_for: ClassVar[str] = "classification"
-    default_loss: ClassVar[str] = "kl"
     of_columns: ClassVar[str] = "labels"
-    given: ClassVar[str] = "teacher_proba"
-    dtype: ClassVar[type] = np.float32
 
     def check_y(self, y: Any, X: Any) -> NDArray[np.int64]:
         """Return labels as an indicator matrix, a row for each of ``X``."""
@@ -165,16 +162,17 @@ class Labels(Numbered):
 
     def calibration(
         self, answer: Answer, y: NDArray[Any], sample_weight: Any = None
-    ) -> LabelCalibration:
+    ) -> Calibration:
         """Find the temperature at which the labels of rows have the smallest log loss.
 
         All labels share one. With one for each, the log loss of other rows was less by
         another 0.1 to 1 % in a trial, which is little beside what the first one gains.
         """
-        pairs = replace(answer, values=_pairs(answer.values), columns=np.arange(2))
+        both = replace(answer, values=pairs(answer.values), columns=np.arange(2))
         if sample_weight is not None:
             sample_weight = np.repeat(sample_weight, y.shape[1])
-        return LabelCalibration(calibration_on(pairs, y.ravel(), sample_weight))
+        found = calibration_on(both, y.ravel(), sample_weight)
+        return replace(found, of_labels=True)
 
     # Names
 
@@ -225,7 +223,7 @@ class Labels(Numbered):
     def _logits(self, proba: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return logits as those of two classes, of which each is clipped."""
         smallest = resolve_clip(self.proba_clip or "auto", 2)
-        absence, presence = np.moveaxis(np.maximum(_pairs(proba), smallest), -1, 0)
+        absence, presence = np.moveaxis(np.maximum(pairs(proba), smallest), -1, 0)
         logits: NDArray[Any] = np.log(presence) - np.log(absence)
         return logits.reshape(proba.shape).astype(np.float32)
 
@@ -288,18 +286,18 @@ class Labels(Numbered):
         self, logits: NDArray[np.float32], proba: NDArray[np.float32]
     ) -> float:
         """Return the temperature at which a teacher is as confident as nets."""
-        return matching_temperature(_pairs_of_logits(logits), _pairs(proba))
+        return matching_temperature(_pairs_of_logits(logits), pairs(proba))
 
     def labeled_temperature(
         self, soft: Any, hard: Any, weight: Any, suggested: float
     ) -> float:
         """Return the temperature that the labels of rows tell, near the suggested."""
-        pairs, codes, weight = _pairs_of_logits(soft), *self._flat(hard, weight)
-        return labeled_temperature(pairs, codes, weight, suggested, BOUNDS)
+        logits, codes, weight = _pairs_of_logits(soft), *self._flat(hard, weight)
+        return labeled_temperature(logits, codes, weight, suggested, BOUNDS)
 
     def trust(self, soft: Any, pseudo_labels: Any, hard: Any, weight: Any) -> float:
         """Return the share of the teacher in its best mixture with pseudo-labels."""
-        teacher, nets = _pairs(expit(soft)), _pairs(pseudo_labels)
+        teacher, nets = pairs(expit(soft)), pairs(pseudo_labels)
         return trust(teacher, nets, *self._flat(hard, weight))
 
     def _flat(
@@ -369,10 +367,6 @@ class Labels(Numbered):
         """Return the share of the labels on which student and teacher agree, by row."""
         return ((outputs > 0) == best).float().mean(dim=1)
 
-    def slope(self, n_outputs: int) -> float:
-        """Return the factor of the gradient of :meth:`deviance`."""
-        return 1.0
-
     def mean(self, outputs: Any) -> Any:
         """Return the probabilities that outputs stand for.
 
@@ -406,27 +400,6 @@ class Labels(Numbered):
     def decode(self, soft_labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return what ``predict`` returns: an indicator matrix."""
         return (soft_labels > 0.5).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class LabelCalibration:
-    """The temperature scaling of all labels. See :class:`Calibration`."""
-
-    of_pairs: Calibration
-
-    @property
-    def temperature(self) -> float:
-        return self.of_pairs.temperature
-
-    def __call__(self, answer: Answer) -> Answer:
-        """Return an answer of the same teacher with calibrated probabilities."""
-        honest = None if answer.honest is None else self._scaled(answer.honest)
-        values = self._scaled(answer.values)
-        return replace(answer, values=values, honest=honest, calibration=self)
-
-    def _scaled(self, proba: NDArray[np.float32]) -> NDArray[np.float32]:
-        pairs = self.of_pairs(Answer(_pairs(proba), np.arange(2))).values
-        return pairs[:, 1].reshape(proba.shape)
 
 
 def are_labels(y: Any) -> bool:
@@ -527,12 +500,12 @@ def _balanced(label: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def _checked_weights(given: Any, n_labels: int) -> NDArray[np.float64]:
     """Return the weights of 0 and 1 of each label; raise a ValueError for others."""
-    pairs = given if isinstance(given, list | tuple) else ()
-    sound = len(pairs) == n_labels and all(
-        isinstance(pair, dict) and pair.keys() <= {0, 1} for pair in pairs
+    parts = given if isinstance(given, list | tuple) else ()
+    sound = len(parts) == n_labels and all(
+        isinstance(one, dict) and one.keys() <= {0, 1} for one in parts
     )
     if sound:
-        weights = np.array([[pair.get(0, 1.0), pair.get(1, 1.0)] for pair in pairs])
+        weights = np.array([[one.get(0, 1.0), one.get(1, 1.0)] for one in parts])
         if (np.isfinite(weights) & (weights >= 0)).all():
             return weights
     raise ValueError(
@@ -540,11 +513,6 @@ def _checked_weights(given: Any, n_labels: int) -> NDArray[np.float64]:
         f"weights of 0 and 1 for each of the {n_labels} labels, such as "
         f"{[{0: 1, 1: 5}] * min(n_labels, 2)} of two, got {given!r:.80}"
     )
-
-
-def _pairs(proba: NDArray[Any]) -> NDArray[Any]:
-    """Return the probabilities of absence and presence, a row for each label."""
-    return np.stack([1 - proba, proba], axis=-1).reshape(-1, 2)
 
 
 def _pairs_of_logits(logits: NDArray[Any]) -> NDArray[Any]:

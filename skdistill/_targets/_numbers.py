@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from skdistill._targets._answer import Answer
-from skdistill._targets._numbered import Numbered
+from skdistill._targets._base import BaseTarget
 from skdistill._targets._trust import gaussian_trust, most_trust
 from skdistill.utils._validation import is_fitted
 from skdistill.utils._warnings import warn
@@ -32,7 +32,7 @@ _ROUNDING = 16 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
-class Numbers(Numbered):
+class Numbers(BaseTarget):
     """Numbers for each row, as a target: what is learned. See :class:`Classes`.
 
     Soft labels are the predictions of a teacher. The targets of a student are scaled:
@@ -72,10 +72,6 @@ class Numbers(Numbered):
             y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         return y
-
-    def weighted(self, y: Any, sample_weight: Any) -> Any:
-        """Return the weights of rows."""
-        return sample_weight
 
     def folds(self, cv: Any, X: Any, y: NDArray[Any]) -> list[tuple[Any, Any]]:
         """Return the training rows and the held-out rows of each fold.
@@ -240,9 +236,6 @@ class Numbers(Numbered):
             hard[: len(y)] = self._scaled(y.reshape(len(y), -1))
         return hard
 
-    def row_weights(self, soft: Any, y: Any) -> None:
-        """Return the weights of the targets of all rows: they are equal."""
-
     def trust(self, soft: Any, nets: Any, hard: Any, weight: Any) -> float:
         """Return the share of the teacher in its best mixture with nets."""
         return gaussian_trust(soft - hard, nets - hard, weight)
@@ -294,14 +287,6 @@ class Numbers(Numbered):
 
     # What outputs of a net stand for, and the loss, on tensors with a column for each
     # row, and on arrays with a row for each
-
-    def times(self, n_outputs: int) -> int:
-        """Return how many times a loss of torch the loss of a row is."""
-        return 1
-
-    def compared(self, student: Any, teacher: Any, y: Any, weight: Any) -> Any:
-        """Return a batch as losses compare it: as it is."""
-        return student, teacher, y, weight
 
     def best(self, soft: Any) -> None:
         """Return what the teacher names: there are no classes."""

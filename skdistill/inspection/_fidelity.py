@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
+from skdistill._targets._columns import pairs
 from skdistill.inspection._display import (
     BLUE,
     GRAY,
@@ -220,9 +221,7 @@ class FidelityDisplay(Display):
     def _both(self) -> list[NDArray[Any]]:
         """What teacher and student say, with a row for each choice of a class."""
         both = [self.teacher_proba, self.student_proba]
-        if not self.multilabel:
-            return both
-        return [np.stack([1 - p.ravel(), p.ravel()], axis=1) for p in both]
+        return [*map(pairs, both)] if self.multilabel else both
 
     @property
     def _agrees(self) -> NDArray[np.bool_]:

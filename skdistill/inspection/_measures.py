@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 import timeit
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -18,12 +20,10 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 from sklearn.utils import _safe_indexing
-from sklearn.utils.multiclass import unique_labels
 
-from skdistill._targets._columns import align
 from skdistill.inspection._models import Rows, names_of_columns
 from skdistill.metrics import agreement, kl_to_teacher
-from skdistill.metrics._scorer import labels_of_both, numbers_of_both, teacher_answer
+from skdistill.metrics._scorer import said_by_all
 from skdistill.utils._costs import batch_of, dumped_bytes, method_of
 from skdistill.utils._quantile_score import quantile_score
 
@@ -47,112 +47,83 @@ def scores(
     known : ndarray of shape (n_labels,)
         The labels of all rows, training rows included.
     """
+    X, y, weight = test
+    asked: dict[str, Any] = {"teacher_weights": clf.teacher_weights, "remember": False}
     task = clf._target().task
-    if task == "regression":
-        return _scores_of_numbers(clf, models, test, getattr(clf, "quantiles", None))
-    if task == "multilabel":
-        return _scores_of_labels(clf, models, test)
-    X, y, weight = test
-    labels = unique_labels(models["student"][0].classes_, known)
-    proba, columns, _ = teacher_answer(
-        models["teacher"],
-        X,
-        known,
-        classes=names_of_columns(clf),
-        teacher_weights=clf.teacher_weights,
-        remember=False,
-    )
-    said = {"teacher": (proba, columns)}
-    for name in ("labels alone", "student"):
-        [model] = models[name]
-        said[name] = model.predict_proba(X), model.classes_
-    probas = {}
-    for name, (proba, columns) in said.items():
-        aligned = align(proba, columns, labels).astype(np.float64)
+    if task == "classification":
+        asked |= {"known": [known], "classes": names_of_columns(clf)}
+    students = [*models["labels alone"], *models["student"]]
+    said, labels = said_by_all(models["teacher"], students, X, task=task, **asked)
+    measure: Callable[..., dict[str, float]] = _of_labels
+    if task == "classification":
         # log_loss expects rows that sum to 1 in double precision.
-        probas[name] = aligned / aligned.sum(axis=1, keepdims=True)
+        said = [proba / proba.sum(axis=1, keepdims=True) for proba in said]
+        measure = partial(_of_classes, labels=labels)
+    elif task == "regression":
+        measure = partial(_of_numbers, levels=getattr(clf, "quantiles", None))
+    names = ("teacher", "labels alone", "student")
+    return {
+        name: measure(y, one, said[0], sample_weight=weight)
+        for name, one in zip(names, said, strict=True)
+    }
+
+
+def _of_classes(
+    y: NDArray[Any], proba: Any, teacher: Any, *, labels: Any, **weighted: Any
+) -> dict[str, float]:
     truth = y[:, np.newaxis] == labels
-    weighted = {"sample_weight": weight}
     return {
-        name: {
-            "accuracy": accuracy_score(y, labels[proba.argmax(axis=1)], **weighted),
-            "log_loss": log_loss(y, proba, labels=labels, **weighted),
-            "brier": len(labels) * mean_squared_error(truth, proba, **weighted),
-            "agreement": agreement(probas["teacher"], proba, **weighted),
-        }
-        for name, proba in probas.items()
+        "accuracy": accuracy_score(y, labels[proba.argmax(axis=1)], **weighted),
+        "log_loss": log_loss(y, proba, labels=labels, **weighted),
+        "brier": len(labels) * mean_squared_error(truth, proba, **weighted),
+        "agreement": agreement(teacher, proba, **weighted),
     }
 
 
-def _scores_of_labels(
-    clf: Any, models: dict[str, list[Any]], test: Rows
-) -> dict[str, dict[str, float]]:
-    X, y, weight = test
-    asked = {"teacher_weights": clf.teacher_weights, "remember": False}
-    said = {}
-    for name in ("labels alone", "student"):
-        [model] = models[name]
-        teacher, said[name] = labels_of_both(models["teacher"], model, X, **asked)
-    occurs, weighted = y.any(axis=0), {"sample_weight": weight}
+def _of_labels(
+    y: NDArray[Any], proba: Any, teacher: Any, **weighted: Any
+) -> dict[str, float]:
+    occurs, precision = y.any(axis=0), np.nan
+    if occurs.any():
+        both = (y[:, occurs], proba[:, occurs])
+        precision = average_precision_score(*both, **weighted)
     return {
-        name: {
-            "average_precision": average_precision_score(
-                y[:, occurs], proba[:, occurs], **weighted
-            )
-            if occurs.any()
-            else np.nan,
-            "subset_accuracy": accuracy_score(y, proba > 0.5, **weighted),
-            # The divergence from the labels is the log loss.
-            "log_loss": kl_to_teacher(y, proba, multilabel=True, **weighted),
-            "agreement": agreement(teacher, proba, multilabel="labels", **weighted),
-        }
-        for name, proba in {"teacher": teacher, **said}.items()
+        "average_precision": precision,
+        "subset_accuracy": accuracy_score(y, proba > 0.5, **weighted),
+        # The divergence from the labels is the log loss.
+        "log_loss": kl_to_teacher(y, proba, multilabel=True, **weighted),
+        "agreement": agreement(teacher, proba, multilabel="labels", **weighted),
     }
 
 
-def _scores_of_numbers(
-    reg: Any, models: dict[str, list[Any]], test: Rows, levels: ArrayLike | None
-) -> dict[str, dict[str, float]]:
-    X, y, weight = test
-    asked = {"teacher_weights": reg.teacher_weights, "remember": False}
-    said = {}
-    for name in ("labels alone", "student"):
-        [model] = models[name]
-        teacher, said[name] = numbers_of_both(models["teacher"], model, X, **asked)
-    weighted = {"sample_weight": weight}
-
-    def of_truth(pred: NDArray[np.float64]) -> dict[str, float]:
-        if levels is not None:
-            return _scores_of_quantiles(y, pred, np.asarray(levels), weight)
-        return {
+def _of_numbers(
+    y: NDArray[Any], pred: Any, teacher: Any, *, levels: Any, **weighted: Any
+) -> dict[str, float]:
+    if levels is None:
+        scores = {
             "r2": r2_score(y, pred, **weighted),
             "rmse": root_mean_squared_error(y, pred, **weighted),
         }
-
-    return {
-        name: {
-            **of_truth(pred),
-            "rmse_to_teacher": root_mean_squared_error(teacher, pred, **weighted),
-        }
-        for name, pred in {"teacher": teacher, **said}.items()
-    }
+    else:
+        scores = _scores_of_quantiles(y, pred, np.asarray(levels), **weighted)
+    rmse = root_mean_squared_error(teacher, pred, **weighted)
+    return scores | {"rmse_to_teacher": rmse}
 
 
 def _scores_of_quantiles(
-    y: NDArray[Any], pred: NDArray[np.float64], levels: NDArray[Any], weight: Any
+    y: NDArray[Any], pred: NDArray[np.float64], levels: Any, sample_weight: Any
 ) -> dict[str, float]:
-    columns = zip(pred.T, levels, strict=True)
     losses = [
-        mean_pinball_loss(y, column, sample_weight=weight, alpha=level)
-        for column, level in columns
+        mean_pinball_loss(y, column, sample_weight=sample_weight, alpha=level)
+        for column, level in zip(pred.T, levels, strict=True)
     ]
     scores = {
-        "d2_pinball": quantile_score(y, pred, levels, weight),
+        "d2_pinball": quantile_score(y, pred, levels, sample_weight),
         "pinball": float(np.mean(losses)),
     }
     if len(levels) > 1:
         is_inside = (pred[:, 0] <= y) & (y <= pred[:, -1])
-        scores["coverage"] = float(np.average(is_inside, weights=weight))
+        scores["coverage"] = float(np.average(is_inside, weights=sample_weight))
     return scores
 
 

@@ -21,7 +21,7 @@ from skdistill._students._student import net_of, numeric_of
 from skdistill._students._student_net import ValidSplit
 from skdistill._targets._target import Target, target_of
 from skdistill._teachers._asking import fit, seeded_clone
-from skdistill.metrics._scorer import OF_BOTH
+from skdistill.metrics._scorer import said_by_all
 from skdistill.utils._params import is_auto
 from skdistill.utils._unwrap import listed, unwrapped
 from skdistill.utils._validation import all_fitted, is_fitted
@@ -58,7 +58,8 @@ def said_by_both(
     target = estimator._target() if is_ours else target_of(teacher)
     if is_ours and target.task == "classification":
         asked["classes"] = names_of_columns(estimator)
-    return target.task, *OF_BOTH[target.task](teacher, estimator, X, **asked)
+    (one, other), _ = said_by_all(teacher, [estimator], X, task=target.task, **asked)
+    return target.task, one, other
 
 
 def _teacher_of(estimator: Any) -> Any:

@@ -11,7 +11,7 @@ from scipy.special import rel_entr
 from sklearn.utils._param_validation import validate_params
 from sklearn.utils.validation import _check_sample_weight
 
-from skdistill._targets._columns import check_proba
+from skdistill._targets._columns import check_proba, pairs
 from skdistill.utils._underflow import underflow_is_zero
 
 
@@ -135,9 +135,7 @@ def kl_to_teacher(
     teacher, student = (np.asarray(p) for p in (teacher_proba, student_proba))
     _check_shapes(teacher, student, (2,))
     if multilabel:
-        both = (
-            np.stack([1 - p, p], axis=-1).reshape(-1, 2) for p in (teacher, student)
-        )
+        both = map(pairs, (teacher, student))
         n_labels = teacher.shape[1]
         if sample_weight is not None:
             sample_weight = np.repeat(sample_weight, n_labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils.multiclass import unique_labels
 
 from skdistill._targets._classes import Classes
 from skdistill._targets._columns import align
 from skdistill._targets._labels import Labels
 from skdistill._targets._numbers import Numbers
-from skdistill._targets._target import target_of
+from skdistill._targets._target import Target, target_of
 from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher
@@ -59,10 +60,11 @@ class FidelityScorer:
     ) -> float:
         """Score a fitted estimator; ``y`` is ignored."""
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        of_both, metric = OF_BOTH[target_of(self.teacher).task], self.metric
+        task, metric = target_of(self.teacher).task, self.metric
         if isinstance(metric, str):
-            metric = _metric(self.teacher, metric)
-        return float(metric(*of_both(self.teacher, estimator, X), **weight))
+            metric = _metric(task, metric)
+        said, _ = said_by_all(self.teacher, [estimator], X, task=task)
+        return float(metric(*said, **weight))
 
     def __repr__(self) -> str:
         return f"fidelity_scorer({self.teacher!r}, metric={self.metric!r})"
@@ -157,13 +159,12 @@ def fidelity_scorer(
             "with: call teacher.fit first"
         )
     if isinstance(metric, str):
-        _metric(teacher, metric)
+        _metric(target_of(teacher).task, metric)
     return FidelityScorer(teacher, metric)
 
 
-def _metric(teacher: Any, name: str) -> Callable[..., float]:
-    """Return the metric of a name, for the predictions of a teacher."""
-    task = target_of(teacher).task
+def _metric(task: str, name: str) -> Callable[..., float]:
+    """Return the metric of a name, for what is learned."""
     known = _METRICS[task]
     if name == "auto":
         return next(iter(known.values()))
@@ -172,80 +173,54 @@ def _metric(teacher: Any, name: str) -> Callable[..., float]:
     return known[name]
 
 
-def numbers_of_both(
-    teacher: Any, estimator: Any, X: Any, **asked: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what a teacher and a student, regressors both, predict.
-
-    The teacher of a student of quantiles is asked for these. See :func:`proba_of_both`
-    for the parameters.
-    """
-    _, last = unwrapped(estimator)
-    target = last._target() if hasattr(last, "_target") else Numbers()
-    answer = label(teacher, Question(X, target=target, **asked))
-    student = np.asarray(estimator.predict(X), np.float64)
-    return answer.values.reshape(student.shape), student
-
-
 @underflow_is_zero
-def labels_of_both(
-    teacher: Any, estimator: Any, X: Any, **asked: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the probabilities of several labels by a teacher and a student.
-
-    See :func:`proba_of_both` for the parameters.
-    """
-    target = Labels()
-    answer = label(teacher, Question(X, target=target, **asked))
-    student = target.plain(estimator.predict_proba(X), estimator)
-    return answer.values.astype(np.float64), student.astype(np.float64)
-
-
-@underflow_is_zero
-def proba_of_both(
-    teacher: Any, estimator: Any, X: Any, *, classes: Any = None, **asked: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the probabilities of a teacher and a student, with the same columns.
+def said_by_all(
+    teacher: Any,
+    students: Sequence[Any],
+    X: Any,
+    *,
+    task: str,
+    known: Sequence[NDArray[Any]] = (),
+    classes: Any = None,
+    **asked: Any,
+) -> tuple[list[NDArray[np.float64]], Any]:
+    """Return what a teacher and students say of rows, and the names of the columns.
 
     Parameters
     ----------
     teacher : estimator, or list of estimators
-        Fitted. Earlier soft labels of the same rows are reused.
-    estimator : classifier
+        Fitted. Earlier soft labels of the same rows are reused. That of a student of
+        quantiles is asked for these.
+    students : sequence of estimators
         Fitted.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         The rows.
+    task : {"classification", "multilabel", "regression"}
+        What they learn.
+    known : sequence of ndarray of labels, default=()
+        Further classes.
     classes : array-like or None, default=None
         The classes of the teacher's columns, if the person says so.
     **asked : dict
         Further parts of the question, such as ``teacher_weights``.
     """
-    proba, columns, target = teacher_answer(
-        teacher, X, estimator.classes_, classes=classes, **asked
-    )
-    said = ((proba, columns), (estimator.predict_proba(X), estimator.classes_))
-    teacher_proba, student_proba = (
-        align(proba, names, target.names).astype(np.float64) for proba, names in said
-    )
-    return teacher_proba, student_proba
-
-
-def teacher_answer(
-    teacher: Any, X: Any, known: NDArray[Any], *, classes: Any = None, **asked: Any
-) -> tuple[NDArray[np.float32], NDArray[Any], Classes]:
-    """Return what a teacher says of rows, the labels of the columns, and the target.
-
-    ``known`` are the labels that the student knows; see :func:`proba_of_both` for the
-    other parameters.
-    """
-    target = Classes(classes)
+    target: Target = Classes(classes)
+    if task == "regression":
+        _, last = unwrapped(students[0])
+        target = last._target() if hasattr(last, "_target") else Numbers()
+    elif task == "multilabel":
+        target = Labels()
     answer = label(teacher, Question(X, target=target, **asked))
-    return answer.proba, *target.reconcile(answer.columns, known)
-
-
-# What a teacher and a student say of rows, by the task.
-OF_BOTH: dict[str, Callable[..., Any]] = {
-    "classification": proba_of_both,
-    "multilabel": labels_of_both,
-    "regression": numbers_of_both,
-}
+    if task == "regression":
+        pred = [np.asarray(one.predict(X), np.float64) for one in students]
+        return [answer.values.reshape(pred[0].shape), *pred], None
+    said: list[Any] = [answer.proba]
+    said += [target.plain(one.predict_proba(X), one) for one in students]
+    names = answer.columns
+    if task == "classification":
+        own = [one.classes_ for one in students]
+        columns, target = target.reconcile(names, unique_labels(*own, *known))
+        names, columns_of_all = target.names, [columns, *own]
+        parts = zip(said, columns_of_all, strict=True)
+        said = [align(proba, columns, names) for proba, columns in parts]
+    return [proba.astype(np.float64) for proba in said], names

@@ -1,4 +1,4 @@
-"""What targets have in common whose columns have no names, but numbers."""
+"""What targets have in common."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ from numpy.typing import NDArray
 from skdistill._targets._answer import Answer
 
 
-class Numbered:
+class BaseTarget:
     """A target of several columns, which every teacher gives in the same order.
 
+    The columns have no names, and all count alike, unless a subclass says otherwise.
     See :class:`Classes` for the methods.
     """
 
-    columns: ClassVar[None] = None
+    columns: Any = None
+    # Whether nets that learn the labels measure how much to trust a teacher.
     measures: ClassVar[bool] = True
+    default_loss: ClassVar[str] = "kl"
+    given: ClassVar[str] = "teacher_proba"
+    dtype: ClassVar[type] = np.float32
     of_columns: ClassVar[str]  # what a column is, for errors
+
+    def weighted(self, y: Any, sample_weight: Any) -> Any:
+        """Return the weights of rows, multiplied by those of their labels."""
+        return sample_weight
 
     def are_known(self, y: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which of ``y`` a model can give: all."""
@@ -40,7 +49,7 @@ class Numbered:
         """Return the target for a teacher whose columns have no other names: itself."""
         return self
 
-    def columns_of(self, teacher: Any) -> None:
+    def columns_of(self, teacher: Any) -> Any:
         """Return what the columns of a fitted teacher stand for: it has no names."""
 
     def named(self, answer: Answer, teacher: Any) -> Answer:
@@ -68,16 +77,30 @@ class Numbered:
         """Return soft labels with a column for each target."""
         return answer.values
 
-    def incomplete(self, answer: Answer) -> None:
-        """Return None: a teacher can say anything of each column."""
+    def incomplete(self, answer: Answer) -> Any:
+        """Return what teachers say if one does not know all columns, or else None."""
 
     def with_weights_of(self, y: Any) -> Self:
         """Return the target with the weights of labels: there are none."""
         return self
 
-    def output_weights(self, hard: Any) -> NDArray[np.float32] | None:
-        """Return the weights of the columns in each row: they are equal."""
-        return None
+    def output_weights(self, hard: Any) -> Any:
+        """Return the weights of the columns in each row; None if they are equal."""
+
+    def row_weights(self, soft: Any, y: Any) -> Any:
+        """Return the weights of the labels of all rows; None if they are equal."""
+
+    def times(self, n_outputs: int) -> int:
+        """Return how many times a loss of torch the loss of a row is."""
+        return 1
+
+    def compared(self, student: Any, teacher: Any, y: Any, weight: Any) -> Any:
+        """Return a batch as losses compare it: as it is."""
+        return student, teacher, y, weight
+
+    def slope(self, n_outputs: int) -> float:
+        """Return the factor of the gradient of ``deviance``."""
+        return 1.0
 
     def means(self, hard: Any, soft: Any) -> Any:
         """Return hard targets in the shape of the soft targets."""

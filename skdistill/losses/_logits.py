@@ -71,16 +71,65 @@ class _LogitLoss(Loss):
         return z_student, z_teacher, T
 
 
-class _TemperatureLoss(_LogitLoss):
-    """Base of the losses whose only parameter is a temperature."""
+class _SoftenedLoss(_LogitLoss):
+    """Base of the losses on logits that are divided by a temperature."""
 
-    _parameter_constraints = {"temperature": [POSITIVE, None]}
+    # Whether the square of the temperature is a factor.
+    grows = True
+    _parameter_constraints: dict = {"temperature": [POSITIVE, None]}
 
     def __init__(self, temperature: float | None = None) -> None:
         self.temperature = temperature
 
+    def __call__(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        temperature: float = 1.0,
+        sample_weight: Tensor | None = None,
+    ) -> Tensor:
+        r"""Return the loss of a batch.
 
-class KLLoss(_TemperatureLoss):
+        Parameters
+        ----------
+        student : Tensor of shape (n_samples, n_classes)
+            Finite logits of the student, of any floating dtype.
+        teacher : Tensor of shape (n_samples, n_classes)
+            Logits of the teacher; log-probabilities are logits too. An entry of -inf is
+            a probability of exactly zero. No gradient flows into the teacher.
+        temperature : float, default=1.0
+            Replaces a temperature of None.
+        sample_weight : Tensor of shape (n_samples,), default=None
+            Non-negative weights, which replace the mean over the samples by
+            :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are
+            all zero is 0.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss, never negative but for rounding. It has the dtype of ``student``,
+            or float32 if that is a 16-bit type.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, if the temperature isn't positive and
+            finite, if the logits differ in shape or aren't two-dimensional or of too
+            few classes, or if ``sample_weight`` doesn't have one weight per sample.
+        """
+        z_student, z_teacher, T = self._softened(student, teacher, temperature)
+        rows = self._rows(z_student, z_teacher, sample_weight)
+        loss = weighted_mean(rows, sample_weight)
+        return _narrowed(loss * T**2 if self.grows else loss, student)
+
+    def _rows(
+        self, z_student: Tensor, z_teacher: Tensor, weight: Tensor | None
+    ) -> Tensor:
+        """Return the loss of each row, given softened logits."""
+        raise NotImplementedError
+
+
+class KLLoss(_SoftenedLoss):
     r"""Kullback-Leibler divergence of the student from the teacher.
 
     Both sides are softened by the temperature :math:`T`, with
@@ -136,44 +185,10 @@ class KLLoss(_TemperatureLoss):
     KLLoss(temperature=8.0)
     """
 
-    def __call__(
-        self,
-        student: Tensor,
-        teacher: Tensor,
-        temperature: float = 1.0,
-        sample_weight: Tensor | None = None,
+    def _rows(
+        self, z_student: Tensor, z_teacher: Tensor, weight: Tensor | None
     ) -> Tensor:
-        r"""Return the loss of a batch.
-
-        Parameters
-        ----------
-        student : Tensor of shape (n_samples, n_classes)
-            Finite logits of the student, of any floating dtype.
-        teacher : Tensor of shape (n_samples, n_classes)
-            Logits of the teacher; log-probabilities are logits too. An entry of -inf is
-            a probability of exactly zero. No gradient flows into the teacher.
-        temperature : float, default=1.0
-            Replaces a temperature of None.
-        sample_weight : Tensor of shape (n_samples,), default=None
-            Non-negative weights, which replace the mean over the samples by
-            :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are
-            all zero is 0.
-
-        Returns
-        -------
-        loss : Tensor of shape ()
-            The loss, never negative but for rounding. It has the dtype of ``student``,
-            or float32 if that is a 16-bit type.
-
-        Raises
-        ------
-        ValueError
-            If the temperature isn't positive and finite, if the logits differ in shape
-            or aren't two-dimensional, or if ``sample_weight`` doesn't have one weight
-            per sample.
-        """
-        z_student, z_teacher, T = self._softened(student, teacher, temperature)
-        return _narrowed(_tempered_kl(z_student, z_teacher, T, sample_weight), student)
+        return _softmax_kl_rows(z_student, z_teacher)
 
 
 class LogitMSELoss(_LogitLoss):
@@ -389,7 +404,7 @@ class DKDLoss(_LogitLoss):
         return (epoch + 1) / self.warmup_epochs * loss
 
 
-class DISTLoss(_LogitLoss):
+class DISTLoss(_SoftenedLoss):
     r"""Pearson correlation within samples and within classes (DIST).
 
     .. math::
@@ -429,6 +444,8 @@ class DISTLoss(_LogitLoss):
       constant almost everywhere, and only the second teaches.
     - Correlations don't shrink as the temperature grows, so :math:`T^2` isn't a
       compensation here: it raises the weight of the loss.
+    - Weights of rows also weigh the correlations of the second term, as if each row
+      were there that many times.
 
     References
     ----------
@@ -462,47 +479,13 @@ class DISTLoss(_LogitLoss):
         self.gamma = gamma
         self.temperature = temperature
 
-    def __call__(
-        self,
-        student: Tensor,
-        teacher: Tensor,
-        temperature: float = 1.0,
-        sample_weight: Tensor | None = None,
+    def _rows(
+        self, z_student: Tensor, z_teacher: Tensor, weight: Tensor | None
     ) -> Tensor:
-        """Return the loss of a batch.
-
-        Parameters
-        ----------
-        student : Tensor of shape (n_samples, n_classes)
-            Finite logits of the student, of any floating dtype.
-        teacher : Tensor of shape (n_samples, n_classes)
-            Logits of the teacher; log-probabilities are logits too. An entry of -inf is
-            a probability of exactly zero. No gradient flows into the teacher.
-        temperature : float, default=1.0
-            Replaces a temperature of None.
-        sample_weight : Tensor of shape (n_samples,), default=None
-            Non-negative weights. They weigh the mean over the samples of the first term
-            and the correlations of the second, as if each row were there that many
-            times. The loss of a batch whose weights are all zero is 0.
-
-        Returns
-        -------
-        loss : Tensor of shape ()
-            The loss, never negative. It has the dtype of ``student``, or float32 if
-            that is a 16-bit type.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, if there are fewer than two classes, or
-            if the shapes disagree.
-        """
-        z_student, z_teacher, T = self._softened(student, teacher, temperature)
         p_student, p_teacher = F.softmax(z_student, dim=1), F.softmax(z_teacher, dim=1)
         within_samples = _decorrelation(p_student, p_teacher)
-        within_classes = _decorrelation(p_student.T, p_teacher.T, sample_weight).mean()
-        rows = self.beta * within_samples + self.gamma * within_classes
-        return _narrowed(weighted_mean(rows, sample_weight) * T**2, student)
+        within_classes = _decorrelation(p_student.T, p_teacher.T, weight).mean()
+        return self.beta * within_samples + self.gamma * within_classes
 
 
 class NKDLoss(_LogitLoss):
@@ -613,7 +596,7 @@ class NKDLoss(_LogitLoss):
         return _narrowed(weighted_mean(rows, sample_weight), student)
 
 
-class StandardizedLoss(_TemperatureLoss):
+class StandardizedLoss(_LogitLoss):
     r"""Kullback-Leibler divergence on standardized logits.
 
     It is :class:`KLLoss` after each row of logits, on both sides, was brought to mean
@@ -668,7 +651,11 @@ class StandardizedLoss(_TemperatureLoss):
     >>> clf = DistilledClassifier(loss=[(StandardizedLoss(), 9.0)], alpha=0.9)
     """
 
+    _parameter_constraints: dict = {"temperature": [POSITIVE, None]}
     min_classes = 3
+
+    def __init__(self, temperature: float | None = None) -> None:
+        self.temperature = temperature
 
     def __call__(
         self,
@@ -713,11 +700,11 @@ class StandardizedLoss(_TemperatureLoss):
             deviation * _standardized(_widened(z, temperature)) / temperature
             for z in (student, teacher.detach())
         )
-        loss = _tempered_kl(z_student, z_teacher, temperature, sample_weight)
-        return _narrowed(loss, student)
+        loss = weighted_mean(_softmax_kl_rows(z_student, z_teacher), sample_weight)
+        return _narrowed(loss * temperature**2, student)
 
 
-class JSDLoss(_LogitLoss):
+class JSDLoss(_SoftenedLoss):
     r"""Generalized Jensen-Shannon divergence.
 
     .. math::
@@ -748,6 +735,10 @@ class JSDLoss(_LogitLoss):
 
     Notes
     -----
+    For ``beta`` strictly between 0 and 1, the loss is at most :math:`-\beta \log
+    \beta - (1 - \beta) \log (1 - \beta)`, which is :math:`\log 2` at 0.5. A teacher's
+    logit of -inf is refused if ``beta`` is 1.
+
     Unlike :class:`KLLoss`, this loss has no factor :math:`T^2`, so its gradient
     shrinks as the temperature grows. It also shrinks as ``beta`` nears 0 or 1, and
     jumps there.
@@ -773,56 +764,31 @@ class JSDLoss(_LogitLoss):
         "beta": [Interval(Real, 0, 1, closed="both")],
         "temperature": [POSITIVE, None],
     }
+    grows = False
 
     def __init__(self, beta: float = 0.5, temperature: float | None = None) -> None:
         self.beta = beta
         self.temperature = temperature
 
-    def __call__(
-        self,
-        student: Tensor,
-        teacher: Tensor,
-        temperature: float = 1.0,
-        sample_weight: Tensor | None = None,
+    def _rows(
+        self, z_student: Tensor, z_teacher: Tensor, weight: Tensor | None
     ) -> Tensor:
-        r"""Return the loss of a batch.
-
-        Parameters
-        ----------
-        student : Tensor of shape (n_samples, n_classes)
-            Finite logits of the student, of any floating dtype.
-        teacher : Tensor of shape (n_samples, n_classes)
-            Logits of the teacher; log-probabilities are logits too. An entry of -inf is
-            a probability of exactly zero, and refused if ``beta`` is 1. No gradient
-            flows into the teacher.
-        temperature : float, default=1.0
-            Replaces a temperature of None.
-        sample_weight : Tensor of shape (n_samples,), default=None
-            Non-negative weights, which replace the mean over the samples by
-            :math:`\sum_i w_i l_i / \sum_i w_i`. The loss of a batch whose weights are
-            all zero is 0.
-
-        Returns
-        -------
-        loss : Tensor of shape ()
-            The loss, never negative but for rounding. For ``beta`` strictly between 0
-            and 1 it is at most :math:`-\beta \log \beta - (1 - \beta) \log (1 -
-            \beta)`, which is :math:`\log 2` at 0.5. It has the dtype of ``student``, or
-            float32 if that is a 16-bit type.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, if ``beta`` is 1 and ``teacher`` isn't
-            finite, or if the shapes disagree.
-        """
-        z_student, z_teacher, _ = self._softened(student, teacher, temperature)
         if self.beta == 1:
-            _check_finite(teacher)
-        rows = _jsd_rows(
-            F.log_softmax(z_student, dim=1), F.log_softmax(z_teacher, dim=1), self.beta
+            _check_finite(z_teacher)
+        log_p_student, log_p_teacher = (
+            F.log_softmax(z, dim=1) for z in (z_student, z_teacher)
         )
-        return _narrowed(weighted_mean(rows, sample_weight), student)
+        p_teacher = log_p_teacher.exp()
+        if self.beta == 0:
+            return _kl_rows(log_p_student, p_teacher)
+        if self.beta == 1:
+            return _reverse_kl_rows(log_p_student, log_p_teacher)
+        log_mixture = torch.logaddexp(
+            log_p_teacher + math.log(self.beta), log_p_student + math.log1p(-self.beta)
+        )
+        from_teacher = _kl_rows(log_mixture, p_teacher)
+        from_student = _reverse_kl_rows(log_p_student, log_mixture)
+        return self.beta * from_teacher + (1 - self.beta) * from_student
 
 
 LOSSES["loss"] |= {
@@ -836,29 +802,8 @@ LOSSES["loss"] |= {
 }
 
 
-def _tempered_kl(
-    z_student: Tensor,
-    z_teacher: Tensor,
-    temperature: float,
-    sample_weight: Tensor | None,
-) -> Tensor:
-    """Divergence of logits that are divided by the temperature, by its square."""
-    rows = _kl_rows(F.log_softmax(z_student, dim=1), F.softmax(z_teacher, dim=1))
-    return weighted_mean(rows, sample_weight) * temperature**2
-
-
-def _jsd_rows(log_p_student: Tensor, log_p_teacher: Tensor, beta: float) -> Tensor:
-    p_teacher = log_p_teacher.exp()
-    if beta == 0:
-        return _kl_rows(log_p_student, p_teacher)
-    if beta == 1:
-        return _reverse_kl_rows(log_p_student, log_p_teacher)
-    log_mixture = torch.logaddexp(
-        log_p_teacher + math.log(beta), log_p_student + math.log1p(-beta)
-    )
-    from_teacher = _kl_rows(log_mixture, p_teacher)
-    from_student = _reverse_kl_rows(log_p_student, log_mixture)
-    return beta * from_teacher + (1 - beta) * from_student
+def _softmax_kl_rows(z_student: Tensor, z_teacher: Tensor) -> Tensor:
+    return _kl_rows(F.log_softmax(z_student, dim=1), F.softmax(z_teacher, dim=1))
 
 
 def _kl_rows(log_p_student: Tensor, p_teacher: Tensor) -> Tensor:

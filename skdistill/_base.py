@@ -183,7 +183,8 @@ class BaseDistiller(
         self._warn_about(rows, objective, target)
         if held is None and rows.n_extra and y is not None:
             warn_if_incomplete(rows)
-        rows, left_open = self._columns.of_set(rows), None
+        of, left_open = self._columns.of, None
+        rows = replace(rows, X=of(rows.X), extra=of(rows.extra))
         if held is not None:
             honest = None
             if not has_more:

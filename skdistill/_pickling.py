@@ -49,8 +49,8 @@ class LeftOut:
         self.name = name
 
     @classmethod
-    def of(cls, teacher: Any) -> LeftOut:
-        if isinstance(teacher, cls):
+    def of(cls, teacher: Any) -> LeftOut | None:
+        if isinstance(teacher, cls | None):
             return teacher
         return cls(", ".join(type(one).__name__ for one in listed(teacher)))
 
@@ -111,24 +111,18 @@ class SmallFile(BaseEstimator):
         )
 
 
-def _without_teacher(teacher: Any) -> Any:
-    return None if teacher is None else LeftOut.of(teacher)
-
-
 def _plain(value: Any) -> Any:
     """Return a parameter less the code and data of a person's own.
 
     A file with them could be large, and could be read only where their module is, and
     prediction does without.
     """
-    return value if _is_plain(value) else LeftOut(_name_of(value))
+    return value if _is_plain(value) else _left_out(value)
 
 
 def _without_rows(value: Any) -> Any:
     """Return the same of a parameter whose lists are rows, or their numbers."""
-    return (
-        LeftOut(_name_of(value)) if isinstance(value, list | tuple) else _plain(value)
-    )
+    return _plain(value) if not isinstance(value, list | tuple) else _left_out(value)
 
 
 def _plain_parts(value: Any) -> Any:
@@ -150,8 +144,8 @@ def _is_plain(value: Any) -> bool:
     return is_code or all(map(_is_plain, vars(value).values()))
 
 
-def _name_of(value: Any) -> str:
-    return str(getattr(value, "__name__", type(value).__name__))
+def _left_out(value: Any) -> LeftOut:
+    return LeftOut(str(getattr(value, "__name__", type(value).__name__)))
 
 
 def _prototype(student: Any) -> Any:
@@ -191,7 +185,7 @@ def _lacks(value: Any) -> bool:
 # What a file has in place of parameters and attributes of a fitted estimator. It has
 # the others as they are.
 _IN_A_FILE: dict[str, Callable[[Any], Any]] = {
-    "teacher": _without_teacher,
+    "teacher": LeftOut.of,
     "student": _prototype,
     "student_": _trimmed,
     **dict.fromkeys(

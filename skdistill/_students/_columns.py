@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any
 
@@ -38,10 +38,6 @@ class StudentColumns:
     def are_fewer(self) -> bool:
         """Whether there are columns that the student does not read."""
         return self.positions is not None
-
-    def of_set(self, rows: Any) -> Any:
-        """Return a transfer set whose inputs have the student's columns alone."""
-        return replace(rows, X=self.of(rows.X), extra=self.of(rows.extra))
 
     def of(self, X: Any) -> Any:
         """Return rows of the student's columns, given these, or rows of all columns.

@@ -418,8 +418,11 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         n_parts = block.shape[1] - len(numeric)
         self.numeric_columns_ = [*numeric, *range(len(kinds), len(kinds) + n_parts)]
         known = self._fewer([*map(self._known_levels, labels(X, others))])
-        by_column = zip(others, map(_in_order, known), strict=True)
-        self.levels_ = {i: some for i, some in by_column if some}
+        self.levels_ = {
+            i: sorted(some, key=lambda v: (v is None, v or ""))  # missing as the last
+            for i, some in zip(others, known, strict=True)
+            if some
+        }
         self.mixed_columns_ = [i for i in self.levels_ if are_mixed(X, i)]
         if not self.numeric_columns_ and not self.levels_:
             raise ValueError(
@@ -614,11 +617,6 @@ class TabularPreprocessor(  # type: ignore[call-arg]
                 shares -= 0.5
                 shares.clip(-0.5, 0.5, out=shares)
             return out.astype(np.float32, copy=False)
-
-
-def _in_order(levels: list[str | None]) -> list[str | None]:
-    """Return levels sorted, with missing as the last."""
-    return sorted(levels, key=lambda v: (v is None, v or ""))
 
 
 def _medians(block: NDArray[Any]) -> NDArray[Any]:

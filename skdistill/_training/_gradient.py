@@ -163,7 +163,8 @@ class OutputGradient:
     def __init__(self, targets: Targets, batch_size: int, n_batches: int = 1) -> None:
         self.batch_size, self.n_batches, self.kind = batch_size, n_batches, targets.kind
         self.temperature, self.term_weight = targets.temperature, targets.term_weight
-        self.dtype = torch.float64 if _is_high(self.temperature) else torch.float32
+        is_high = torch.as_tensor(self.temperature).max() > MAX_FLOAT32_TEMPERATURE
+        self.dtype = torch.float64 if is_high else torch.float32
         self.hard = targets.hard.T.to(self.dtype).contiguous()
         self.teacher = targets.soft.T.to(self.dtype) / self.temperature
         self.soft = self.kind.mean(self.teacher)
@@ -198,7 +199,13 @@ class OutputGradient:
         starts = range(0, factor.shape[-1], n_rows)
         steps = [slice(start, start + n_rows) for start in starts]
         return [
-            (constant[:, step], [(_of(t, step), f[..., step]) for t, f in softmaxes])
+            (
+                constant[:, step],
+                [
+                    (t[step] if isinstance(t, Tensor) else t, factor[..., step])
+                    for t, factor in softmaxes
+                ],
+            )
             for step in steps
         ]
 
@@ -253,12 +260,3 @@ class OutputGradient:
     def _sums(self, values: Tensor) -> Tensor:
         """Return the sum of each batch."""
         return values.view(-1, self.batch_size).sum(dim=1)
-
-
-def _is_high(temperature: float | Tensor) -> bool:
-    highest = temperature.max() if isinstance(temperature, Tensor) else temperature
-    return bool(highest > MAX_FLOAT32_TEMPERATURE)
-
-
-def _of(value: Any, step: slice) -> Any:
-    return value[step] if isinstance(value, Tensor) else value

@@ -136,7 +136,9 @@ class BatchLoss:
         soft_weight = _rows_of(self.soft_weight, rows, student)
         hard_weight = _rows_of(self.hard_weight, rows, student)
         shares = self._shares(soft_weight, hard_weight, len(rows))
-        weight = _heavier(soft_weight, hard_weight)
+        weight = None  # of the rows themselves: the larger of their two weights
+        if isinstance(soft_weight, Tensor) or isinstance(hard_weight, Tensor):
+            weight = torch.maximum(*map(torch.as_tensor, (soft_weight, hard_weight)))
         by_output = self.output_weight_of(rows, student.device)
         if by_output is not None:
             soft_weight, hard_weight = (
@@ -273,13 +275,6 @@ def weighted_mean(
         )
     total = weight if class_weight is None else weight * class_weight[y.long()]
     return (losses * weight).sum() / positive(total.sum())
-
-
-def _heavier(soft_weight: Tensor | float, hard_weight: Tensor | float) -> Tensor | None:
-    """Return the weights of the rows themselves: the larger of their two weights."""
-    if not isinstance(soft_weight, Tensor) and not isinstance(hard_weight, Tensor):
-        return None
-    return torch.maximum(torch.as_tensor(soft_weight), torch.as_tensor(hard_weight))
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import delayed
-from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._columns import align
@@ -216,27 +215,17 @@ def _label_folds(
     folds = [
         (_positions(train, len(y)), _positions(test, len(y))) for train, test in folds
     ]
-    if question.cv is None or isinstance(question.cv, Integral):
-        folds = _with_copies_together(folds, question.X)
+    of_rows = question.cv is None or isinstance(question.cv, Integral)
+    if of_rows and len(y) <= MAX_COMPARED and is_table(question.X):
+        # A teacher has seen a row if it has seen a copy of it.
+        firsts = Table(question.X).distinct()
+        folds = [with_copies(train, test, firsts) for train, test in folds]
     with progress_bar(_FOLDS, question.verbose, total=len(folds)) as bar:
         parts = ParallelWithBar(bar, n_jobs=question.n_jobs)(
             delayed(_label_fold)(clone(prototype), question, like, *fold)
             for fold in folds
         )
     return [fold for fold in parts if fold is not None]
-
-
-def _with_copies_together(
-    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], X: Any
-) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Return folds that hold out all copies of a row together.
-
-    A teacher has seen a row if it has seen a copy.
-    """
-    if _num_samples(X) > MAX_COMPARED or not is_table(X):
-        return folds
-    firsts = Table(X).distinct()
-    return [with_copies(train, test, firsts) for train, test in folds]
 
 
 def _label_fold(

@@ -36,13 +36,10 @@ def as_weights(module: nn.Module, X: Any) -> Any:
     dtype = dtype_of(module)
     if X.is_floating_point():
         return X if dtype is None else X.to(dtype)
-    if any(map(_looks_up, module.modules())):
+    lookups = (nn.Embedding, nn.EmbeddingBag)
+    if any(isinstance(part, lookups) for part in module.modules()):
         return X.long()
     return X.to(dtype or torch.float32)
-
-
-def _looks_up(part: nn.Module) -> bool:
-    return isinstance(part, nn.Embedding | nn.EmbeddingBag)
 
 
 class Watch:

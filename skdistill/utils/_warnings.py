@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from types import FrameType
 
 # Frames between the person's call and the place that warns: ours, and those of
 # scikit-learn's decorators, pipelines and searches.
@@ -42,7 +41,9 @@ def warn(code: str, message: str) -> None:
         The text of a UserWarning.
     """
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_between(frame):
+    while str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:
+        if frame.f_back is None:
+            break
         frame = frame.f_back
     warnings.warn_explicit(
         f"{code}: {message}",
@@ -52,7 +53,3 @@ def warn(code: str, message: str) -> None:
         module=frame.f_globals.get("__name__"),
         registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )
-
-
-def _is_between(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN

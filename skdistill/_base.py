@@ -401,5 +401,4 @@ class BaseDistiller(
         allow_nan = tabular and (teacher is None or teacher.allow_nan)
         tags.input_tags.allow_nan = bool(getattr(self, "_allow_nan", allow_nan))
         tags.input_tags.sparse = bare_net and (teacher is None or teacher.sparse)
-        tags.target_tags.required = not all_fitted(self.teacher)
         return tags

@@ -28,6 +28,7 @@ from skdistill._transfer._question import Method
 from skdistill.losses._base import ClassLoss, FeatureLoss, RelationLoss
 from skdistill.utils._params import check_params
 from skdistill.utils._unwrap import listed
+from skdistill.utils._validation import all_fitted
 
 Calibration = Literal["auto", "out_of_fold"]
 
@@ -616,6 +617,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.target_tags.required = not all_fitted(self.teacher)
         tags.classifier_tags.multi_label = learns_labels(self.student) and all(
             map(_learns_labels, listed(self.teacher))
         )

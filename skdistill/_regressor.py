@@ -27,6 +27,7 @@ from skdistill.losses import PoissonLoss
 from skdistill.losses._base import FeatureLoss, NumberLoss, RelationLoss
 from skdistill.utils._params import check_params
 from skdistill.utils._quantile_score import quantile_score
+from skdistill.utils._validation import all_fitted
 
 
 class DistilledRegressor(RegressorMixin, BaseDistiller):
@@ -463,6 +464,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.target_tags.required = not all_fitted(self.teacher)
         tags.target_tags.multi_output = True
         tags.target_tags.positive_only = any(_compare_logs(self.loss))
         return tags

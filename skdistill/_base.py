@@ -9,7 +9,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -49,6 +48,7 @@ from skdistill._transfer._transfer_set import (
     warn_if_incomplete,
 )
 from skdistill.losses._base import LOSSES
+from skdistill.utils._arrays import Array, Ints
 from skdistill.utils._bars import progress_bar
 from skdistill.utils._frames import is_frame
 from skdistill.utils._params import is_auto
@@ -123,7 +123,7 @@ class BaseDistiller(
         """Return what is learned, with its names if a student has ``learned`` it."""
         raise NotImplementedError
 
-    def _learn(self, answer: Answer, given: Given) -> NDArray[Any]:
+    def _learn(self, answer: Answer, given: Given) -> Array:
         """Set the names of what is learned; return those of the answer's columns."""
         raise NotImplementedError
 
@@ -207,7 +207,7 @@ class BaseDistiller(
         self,
         rows: TransferSet,
         student: Any,
-        held: NDArray[np.integer],
+        held: Ints,
         honest: TransferSet | None,
         seed: int,
     ) -> tuple[TransferSet, Measured]:

@@ -7,9 +7,6 @@ from functools import partial
 from numbers import Integral
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from skdistill._state import TrainingState
 from skdistill._students._student import net_of
 from skdistill._teachers._features import FeatureQuestion
@@ -21,6 +18,7 @@ from skdistill._transfer._extra import (
 )
 from skdistill._transfer._honest import held_rows
 from skdistill._transfer._question import Question, resolve_calibration
+from skdistill.utils._arrays import Ints
 from skdistill.utils._frames import stacked, with_types_of
 from skdistill.utils._params import is_auto
 from skdistill.utils._validation import noting
@@ -61,7 +59,7 @@ def question_of(
     objective: Objective,
     state: TrainingState,
     seed: int | None,
-) -> tuple[Question, NDArray[np.integer] | None]:
+) -> tuple[Question, Ints | None]:
     """Return what to ask the teacher, and in which split nets hold a row out.
 
     Parameters
@@ -115,9 +113,7 @@ def question_of(
     return question, held
 
 
-def held_out(
-    estimator: Any, given: Given, objective: Objective
-) -> NDArray[np.integer] | None:
+def held_out(estimator: Any, given: Given, objective: Objective) -> Ints | None:
     """Return in which split nets hold a row out, if nets learn the labels at all.
 
     It is 0 for a row that is always learned from. Equal rows are held out together.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
+
+from skdistill.utils._arrays import Array, Floats
 
 # How many bins all columns may have together: before 64 hidden units, their weights
 # are 64 KiB. Of quantiles, a column whose share is less than three bins gets none.
@@ -36,10 +37,10 @@ _LARGEST = float(np.finfo(np.float32).max)
 # The narrowest bin that float32 can divide by.
 _NARROWEST = float(np.finfo(np.float32).tiny)
 
-Bins = tuple[list[int], NDArray[np.float64], NDArray[np.float64]]
+Bins = tuple[list[int], Floats, Floats]
 
 
-def bins(block: NDArray[Any], n_bins: int, most: int = MAX_BINS) -> Bins:
+def bins(block: Array, n_bins: int, most: int = MAX_BINS) -> Bins:
     """Return the bins of columns: the column, the start and the width of each bin.
 
     Parameters
@@ -60,10 +61,7 @@ def bins(block: NDArray[Any], n_bins: int, most: int = MAX_BINS) -> Bins:
 
 
 def target_bins(
-    block: NDArray[Any],
-    targets: NDArray[np.floating],
-    n_bins: int,
-    most: int = MAX_BINS,
+    block: Array, targets: Floats, n_bins: int, most: int = MAX_BINS
 ) -> Bins:
     """Return bins that are narrow where targets change: target-aware bins.
 
@@ -107,9 +105,7 @@ def target_bins(
     return _as_bins(edges)
 
 
-def knots(
-    offsets: NDArray[np.float64], scales: NDArray[np.float64], bound: float
-) -> NDArray[np.float64]:
+def knots(offsets: Floats, scales: Floats, bound: float) -> Array:
     """Return between which values the outputs of a number are straight lines.
 
     They are the edges of its bins, and where it is clipped. Without bins, there are
@@ -132,7 +128,7 @@ def knots(
     return np.unique(found)
 
 
-def _splits(tree: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _splits(tree: Any) -> tuple[Array, Array, Array]:
     """Return the column, the threshold and the root of the gain of each split."""
     inner = np.flatnonzero(tree.children_left != -1)
     total = tree.weighted_n_node_samples * tree.impurity
@@ -141,9 +137,7 @@ def _splits(tree: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     return tree.feature[inner], tree.threshold[inner], np.sqrt(gains.clip(0))
 
 
-def _weighted_quantiles(
-    values: NDArray[Any], weights: NDArray[Any], n_values: int
-) -> NDArray[Any]:
+def _weighted_quantiles(values: Array, weights: Array, n_values: int) -> Array:
     """Return values that cut others into parts of equal weight."""
     order = values.argsort()
     reached = weights[order].cumsum()
@@ -151,7 +145,7 @@ def _weighted_quantiles(
     return values[order][np.searchsorted(reached, wanted)]
 
 
-def _as_bins(edges: dict[int, NDArray[np.float64]]) -> Bins:
+def _as_bins(edges: dict[int, Floats]) -> Bins:
     """Return the column, the start and the width of each bin."""
     columns = [i for i, ends in edges.items() for _ in ends[1:]]
     starts = np.concatenate([[], *(ends[:-1] for ends in edges.values())])
@@ -159,13 +153,13 @@ def _as_bins(edges: dict[int, NDArray[np.float64]]) -> Bins:
     return columns, starts, widths.clip(_NARROWEST, 1 / _NARROWEST)
 
 
-def _edges(block: NDArray[Any], n_bins: int) -> dict[int, NDArray[np.float64]]:
+def _edges(block: Array, n_bins: int) -> dict[int, Floats]:
     """Return the edges of up to ``n_bins`` bins of each column that gets two or more.
 
     The edges are values of the column, so that a column of few different values has few
     bins.
     """
-    edges = {}
+    edges: dict[int, Floats] = {}
     for i, column in enumerate(block.T):
         known = column[~np.isnan(column)]
         if len(known):
@@ -175,7 +169,7 @@ def _edges(block: NDArray[Any], n_bins: int) -> dict[int, NDArray[np.float64]]:
     return edges
 
 
-def _ends(values: NDArray[Any], n_bins: int) -> NDArray[Any]:
+def _ends(values: Array, n_bins: int) -> Array:
     """Return where bins with about as many rows each end.
 
     Most quantiles are equal where most rows have the same value, such as amounts of
@@ -193,5 +187,5 @@ def _ends(values: NDArray[Any], n_bins: int) -> NDArray[Any]:
     return ends
 
 
-def _quantiles(values: NDArray[Any], shares: NDArray[np.float64]) -> NDArray[Any]:
+def _quantiles(values: Array, shares: Floats) -> Array:
     return np.quantile(values, shares, method="inverted_cdf")

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from skdistill._students._bins import knots
+from skdistill.utils._arrays import Array, Floats
 
 # How many times as many inputs as units of a hidden layer a student has, at most. Of
 # 0.5, 1, 2 and 4 for sizes of 2 to 128 kB, half is best where classes follow from sums
@@ -84,11 +85,8 @@ class Shape:
 
 
 def stored_values(
-    offsets: NDArray[Any],
-    scales: NDArray[Any],
-    medians: NDArray[Any] | None,
-    all_knots: Sequence[NDArray[np.float64]],
-) -> dict[str, NDArray[Any]]:
+    offsets: Array, scales: Array, medians: Array | None, all_knots: Sequence[Floats]
+) -> dict[str, Array]:
     """Return the numbers that numeric columns are read with, in as few bits as will do.
 
     Parameters
@@ -112,7 +110,7 @@ def stored_values(
     return values if medians is None else values | {"medians": _narrow(medians, units)}
 
 
-def _narrow(values: NDArray[Any], units: ArrayLike) -> NDArray[Any]:
+def _narrow(values: Array, units: ArrayLike) -> Array:
     narrow = values.astype(np.float32)
     error = np.abs(narrow.astype(np.float64) - values)
     return narrow if (error <= _ROUNDING * np.asarray(units)).all() else values

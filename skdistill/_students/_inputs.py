@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_array, gen_batches
@@ -17,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from skdistill._students._student import net_of
 from skdistill._students._tabular import TabularPreprocessor
+from skdistill.utils._arrays import Array, Floats, Ints
 from skdistill.utils._frames import is_frame, native, stacked
 from skdistill.utils._several import each, is_several
 from skdistill.utils._unwrap import active
@@ -119,13 +119,7 @@ def chooses_columns(student: Any, X: Any) -> bool:
 
 
 def learned_rows(
-    student: Any,
-    X: Any,
-    y: NDArray[Any],
-    extra: Any,
-    *,
-    targets: Any = None,
-    is_fitted: bool,
+    student: Any, X: Any, y: Array, extra: Any, *, targets: Any = None, is_fitted: bool
 ) -> Any:
     """Fit the preprocessing of a student, and return rows as its net takes them.
 
@@ -207,7 +201,7 @@ class EncodedRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: Any) -> NDArray[np.float32]:
+    def __getitem__(self, rows: Any) -> Floats:
         """Return some rows, given a slice or integers from 0, or one row."""
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
@@ -223,9 +217,7 @@ def _are_large(preprocess: TabularPreprocessor, n_rows: int) -> bool:
     return n_rows * preprocess._n_outputs * EncodedRows.dtype.itemsize > MAX_BYTES
 
 
-def _read(
-    preprocess: TabularPreprocessor, X: Any
-) -> tuple[NDArray[Any], NDArray[np.int32]]:
+def _read(preprocess: TabularPreprocessor, X: Any) -> tuple[Array, Ints]:
     """Check rows, and return their numbers and the places of their levels.
 
     A data frame is read batch by batch.
@@ -241,7 +233,7 @@ def _read(
     return numbers, places
 
 
-def _taken(parts: Sequence[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:
+def _taken(parts: Sequence[Array], rows: Ints) -> Array:
     """Return some rows, counted from the first row of the first array."""
     if len(parts) == 1:
         return parts[0].take(rows, axis=0)

@@ -7,13 +7,13 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from skdistill._students._tabular import CLIP, TabularPreprocessor
+from skdistill.utils._arrays import Array
 
 
 def steps_of(
@@ -96,10 +96,7 @@ def _table(row: dict[Any, Any]) -> Any:
 
 
 def _set_scaling(
-    steps: Pipeline,
-    offsets: NDArray[Any],
-    scales: NDArray[Any],
-    ends: tuple[float, float],
+    steps: Pipeline, offsets: Array, scales: Array, ends: tuple[float, float]
 ) -> None:
     """Make fitted steps subtract, divide, and clip what is not between two ends.
 

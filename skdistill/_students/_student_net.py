@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 from skorch import (
     NeuralNet,
@@ -28,6 +27,7 @@ from skdistill._students._student import (
     settle_epochs,
     settle_layers,
 )
+from skdistill.utils._arrays import Array, Ints
 from skdistill.utils._copies import MAX_COMPARED, first_copies, with_copies
 from skdistill.utils._probabilities import sigmoid
 
@@ -145,7 +145,7 @@ class StudentNet(_Student, NeuralNetClassifier):
         :class:`DistilledClassifier` knows codes alone.
     """
 
-    labels_: NDArray[Any]
+    labels_: Array
 
     def __init__(self, **params: Any) -> None:
         own = {"criterion": nn.CrossEntropyLoss, **copy.deepcopy(DEFAULTS)}
@@ -164,7 +164,7 @@ class StudentNet(_Student, NeuralNetClassifier):
         self.labels_ = self.classes_inferred_ = labels
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Array:
         """Return the most probable label of each row."""
         codes = super().predict(X)
         return self.labels_[codes] if hasattr(self, "labels_") else codes
@@ -188,7 +188,7 @@ class LabelsNet(_Student, NeuralNetClassifier):
             self._settle(X, np.shape(y)[1])
         return super().fit(X, np.asarray(y, np.float32), **fit_params)
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
+    def predict(self, X: Any) -> Ints:
         """Return an indicator matrix."""
         return (self.predict_proba(X) > 0.5).astype(np.int64)
 
@@ -229,7 +229,7 @@ class RegressionNet(_Student, NeuralNetRegressor):
         self.scaler_, self.n_dims_ = scaler, targets.ndim
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Array:
         """Return the targets of each row."""
         scaled = super().predict(X)
         if not hasattr(self, "scaler_"):

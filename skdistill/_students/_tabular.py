@@ -33,6 +33,7 @@ from sklearn.utils.validation import (
 )
 
 from skdistill._students._bins import MAX_BINS, MIN_BINS, bins, target_bins
+from skdistill.utils._arrays import Array, Floats, Ints
 from skdistill.utils._dates import PARTS, as_dates, date_parts, zone_of
 from skdistill.utils._frames import (
     are_mixed,
@@ -371,7 +372,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _check_array(self, X: Any, dtype: Any, *, reset: bool) -> NDArray[Any]:
+    def _check_array(self, X: Any, dtype: Any, *, reset: bool) -> Array:
         """Return X as an array of a dtype, or of one of a list of dtypes.
 
         Numbers may be missing, but not beyond the range of float32.
@@ -386,7 +387,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             assert_all_finite(narrow, allow_nan=True, input_name="X")
         return X
 
-    def _fit_numbers(self, block: NDArray[Any], targets: Any) -> None:
+    def _fit_numbers(self, block: Array, targets: Any) -> None:
         """Learn from the numeric columns what their outputs are computed with."""
         self.medians_ = _medians(block)
         offsets, scales = _means_and_scales(block, self.medians_)
@@ -403,10 +404,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             offsets = np.concatenate([offsets, starts])
             scales = np.concatenate([scales, widths])
         self.sources_ = np.array(sources, dtype=np.intp)
-        self.offsets_: NDArray[Any] = offsets.astype(self.dtype_)
-        self.scales_: NDArray[Any] = scales.astype(self.dtype_)
+        self.offsets_: Array = offsets.astype(self.dtype_)
+        self.scales_: Array = scales.astype(self.dtype_)
 
-    def _fit_columns(self, X: Any) -> NDArray[np.float64]:
+    def _fit_columns(self, X: Any) -> Floats:
         """Learn the kinds and levels of the columns; return the numeric columns."""
         kinds = [kind_of(X, i) for i in range(X.shape[1])]
         numeric, others, dates = (
@@ -445,7 +446,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
                 dates[i] = (zone, used)
         return dates
 
-    def _read_dates(self, X: Any) -> list[NDArray[np.float64]]:
+    def _read_dates(self, X: Any) -> list[Floats]:
         """Return the parts of each column of dates."""
         return [
             date_parts(X, i, zone)[:, [PARTS.index(part) for part in used]]
@@ -502,9 +503,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         n_others = n_numeric + sum(map(len, self.levels_.values()))
         return min(MAX_BINS, max(0, self.max_outputs - n_others))
 
-    def encoding_of(
-        self, number: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    def encoding_of(self, number: int) -> tuple[Array, Array, float]:
         """Return the offsets and scales of a numeric column, and where it is clipped.
 
         The first are those of its standardized value, the others those of its bins.
@@ -524,7 +523,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     def _n_outputs(self) -> int:
         return len(self.sources_) + sum(map(len, self.levels_.values()))
 
-    def _read(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    def _read(self, X: Any) -> tuple[Array, Ints]:
         """Check rows, and return what their outputs are computed from.
 
         Returns
@@ -548,7 +547,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             block = np.hstack([block, *self._read_dates(X)])
         return self._imputed(block), self._places(X)
 
-    def _read_array(self, X: Any) -> NDArray[Any]:
+    def _read_array(self, X: Any) -> Array:
         if self.levels_ or self.dates_:
             raise TypeError(
                 "fit saw a data frame with columns of strings or dates; pass a data "
@@ -561,7 +560,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         whole = len(self.numeric_columns_) == self.n_features_in_
         return self._imputed(rows if whole else rows[:, self.numeric_columns_])
 
-    def _plain(self, X: Any) -> NDArray[Any] | None:
+    def _plain(self, X: Any) -> Array | None:
         """Return rows that need no check, as :meth:`_read` does, or else None."""
         if hasattr(self, "feature_names_in_"):
             return None
@@ -569,10 +568,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             return None
         return plain_rows(X, self.n_features_in_, self.dtype_)
 
-    def _imputed(self, block: NDArray[Any]) -> NDArray[Any]:
+    def _imputed(self, block: Array) -> Array:
         return np.ascontiguousarray(np.where(np.isnan(block), self.medians_, block))
 
-    def _places(self, X: Any) -> NDArray[np.int32]:
+    def _places(self, X: Any) -> Ints:
         places, first = [], len(self.sources_)
         strings = labels(X, list(self.levels_))
         for known, column in zip(self.levels_.values(), strings, strict=True):
@@ -581,9 +580,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             first += len(known)
         return np.array(places, np.int32).reshape(len(places), len(X)).T
 
-    def _encode(
-        self, block: NDArray[Any], places: NDArray[np.int32] | None = None
-    ) -> NDArray[np.float32]:
+    def _encode(self, block: Array, places: Ints | None = None) -> Floats:
         """Return the output columns, given what :meth:`_read` returns."""
         if not self.levels_ and block.size <= _BATCH_VALUES:  # faster for a row
             return self._scaled(block)
@@ -599,7 +596,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
                 part[rows, places[batch][rows, columns]] = 1
         return out
 
-    def _scaled(self, block: NDArray[Any]) -> NDArray[np.float32]:
+    def _scaled(self, block: Array) -> Floats:
         """Return the standardized values and bins of numeric columns."""
         n_numeric = len(self.numeric_columns_)
         has_bins = len(self.sources_) > n_numeric
@@ -619,16 +616,14 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             return out.astype(np.float32, copy=False)
 
 
-def _medians(block: NDArray[Any]) -> NDArray[Any]:
+def _medians(block: Array) -> Array:
     """Return the medians of columns; 0 where all of a column is missing."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
         return np.nan_to_num(np.nanmedian(block, axis=0))
 
 
-def _means_and_scales(
-    block: NDArray[Any], medians: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _means_and_scales(block: Array, medians: Array) -> tuple[Floats, Floats]:
     """Return the means and standard deviations of columns.
 
     Medians count in place of missing values. The scale of a constant column is 1.

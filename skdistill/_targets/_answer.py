@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from skdistill.utils._arrays import Array, Bools, Floats
 from skdistill.utils._unwrap import listed
 
 
@@ -42,29 +42,29 @@ class Answer:
         classes. Their columns are the same.
     """
 
-    values: NDArray[Any]
-    columns: NDArray[Any]
+    values: Array
+    columns: Array
     are_logits: bool = False
-    features: NDArray[np.float32] | None = None
+    features: Floats | None = None
     reduction: Any = None
     calibration: Any = None
-    honest: NDArray[Any] | None = None
+    honest: Array | None = None
     teacher: Any = None
-    knows: NDArray[np.bool_] | None = None
+    knows: Bools | None = None
     parts: tuple[tuple[float, Answer], ...] = ()
 
     @property
-    def proba(self) -> NDArray[Any]:
+    def proba(self) -> Array:
         return np.exp(self.values) if self.are_logits else self.values
 
     @property
-    def honest_proba(self) -> NDArray[Any] | None:
+    def honest_proba(self) -> Array | None:
         if self.honest is None or not self.are_logits:
             return self.honest
         return np.exp(self.honest)
 
     @property
-    def known_columns(self) -> NDArray[Any]:
+    def known_columns(self) -> Array:
         """The columns of what the teacher knows."""
         return self.columns if self.knows is None else self.columns[self.knows]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skdistill._targets._answer import Answer
+from skdistill.utils._arrays import Array, Bools
 
 
 class BaseTarget:
@@ -30,18 +30,18 @@ class BaseTarget:
         """Return the weights of rows, multiplied by those of their labels."""
         return sample_weight
 
-    def are_known(self, y: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+    def are_known(self, y: Array, labels: Array) -> Bools:
         """Tell which of ``y`` a model can give: all."""
         return np.ones(len(y), bool)
 
-    def check_fittable(self, y: NDArray[Any]) -> None:
+    def check_fittable(self, y: Array) -> None:
         """Do nothing: a teacher can be fitted on all targets."""
 
-    def is_fittable(self, y: NDArray[Any]) -> bool:
+    def is_fittable(self, y: Array) -> bool:
         """Tell whether a teacher can be fitted on ``y``: always."""
         return True
 
-    def to_fit(self, teacher: Any, y: NDArray[Any]) -> Any:
+    def to_fit(self, teacher: Any, y: Array) -> Any:
         """Return a teacher that can be fitted on ``y``: itself."""
         return teacher
 
@@ -56,7 +56,7 @@ class BaseTarget:
         """Return the answer of such a teacher: its columns are numbered."""
         return answer
 
-    def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:
+    def average(self, answers: Sequence[Answer], weights: Array) -> Answer:
         """Return the average of the answers of several teachers."""
         widths = [answer.values.shape[1] for answer in answers]
         if len(set(widths)) > 1:
@@ -73,7 +73,7 @@ class BaseTarget:
 
         return Answer(mean("values"), answers[0].columns, honest=mean("honest"))
 
-    def aligned(self, answer: Answer) -> NDArray[Any]:
+    def aligned(self, answer: Answer) -> Array:
         """Return soft labels with a column for each target."""
         return answer.values
 

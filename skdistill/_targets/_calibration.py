@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._columns import pairs
+from skdistill.utils._arrays import Array, Floats
 
 # If a teacher is right on all rows, a lower temperature is always better.
 BOUNDS = (0.05, 20.0)
@@ -56,9 +56,7 @@ class Calibration:
         values = self._scaled(answer.values, answer.are_logits)
         return replace(answer, values=values, honest=honest, calibration=self)
 
-    def _scaled(
-        self, values: NDArray[np.float32], are_logits: bool
-    ) -> NDArray[np.float32]:
+    def _scaled(self, values: Floats, are_logits: bool) -> Floats:
         given = pairs(values) if self.of_labels else values
         logits = _with_floor(_logits(given, are_logits), self.floor)
         scaled = log_softmax(logits / self.temperature, axis=1)
@@ -68,7 +66,7 @@ class Calibration:
 
 
 def calibration_on(
-    answer: Answer, y: NDArray[Any], sample_weight: ArrayLike | None = None
+    answer: Answer, y: Array, sample_weight: ArrayLike | None = None
 ) -> Calibration:
     """Find the temperature at which the labels of rows have the smallest log loss.
 
@@ -103,16 +101,14 @@ def calibration_on(
     column = {label: number for number, label in enumerate(answer.columns.tolist())}
     target = np.array([column[label] for label in y[counts].tolist()])[:, np.newaxis]
 
-    def log_loss(log_proba: NDArray[np.float64]) -> float:
+    def log_loss(log_proba: Floats) -> float:
         of_label = np.take_along_axis(log_proba, target, axis=1)[:, 0]
         return -float(np.average(of_label, weights=weight[counts]))
 
     return Calibration(_best_temperature(logits, log_loss), floor)
 
 
-def matching_temperature(
-    logits: NDArray[np.float32], proba: NDArray[np.float32]
-) -> float:
+def matching_temperature(logits: Floats, proba: Floats) -> float:
     """Return the temperature at which a teacher is as confident as another model.
 
     It is meant for rows without labels. On the training rows a teacher is more
@@ -130,16 +126,14 @@ def matching_temperature(
         The probabilities of the other model.
     """
 
-    def cross_entropy(log_proba: NDArray[np.float64]) -> float:
+    def cross_entropy(log_proba: Floats) -> float:
         return -float(np.vdot(proba, log_proba)) / len(proba)
 
     found = _best_temperature(logits.astype(np.float64), cross_entropy)
     return float(np.clip(found / _EXCESS, *_MATCHED_BOUNDS))
 
 
-def _best_temperature(
-    logits: NDArray[np.float64], loss: Callable[[NDArray[np.float64]], float]
-) -> float:
+def _best_temperature(logits: Floats, loss: Callable[[Floats], float]) -> float:
     """Return the temperature at which log-probabilities have the smallest loss."""
     found = minimize_scalar(
         lambda log: loss(log_softmax(logits / np.exp(log), axis=1)),
@@ -149,7 +143,7 @@ def _best_temperature(
     return float(np.exp(found.x))
 
 
-def _logits(values: NDArray[np.float32], are_logits: bool) -> NDArray[np.float64]:
+def _logits(values: Floats, are_logits: bool) -> Floats:
     logits = values.astype(np.float64)
     if are_logits:
         return logits
@@ -157,12 +151,12 @@ def _logits(values: NDArray[np.float32], are_logits: bool) -> NDArray[np.float64
         return np.log(logits)
 
 
-def _smallest(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smallest(logits: Floats) -> Floats:
     """Return the smallest finite logit of each row, as a column."""
     return logits.min(axis=1, keepdims=True, where=np.isfinite(logits), initial=0.0)
 
 
-def _with_floor(logits: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+def _with_floor(logits: Floats, floor: float) -> Floats:
     """Replace the logarithms of 0, and keep the order of the classes in a row."""
     floors = np.minimum(floor, _smallest(logits) - _LOG_2)
     return np.where(np.isneginf(logits), floors, logits)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import softmax
 from sklearn import model_selection
 from sklearn.base import BaseEstimator, is_regressor
@@ -34,6 +34,7 @@ from skdistill._targets._incomplete import Incomplete, Part
 from skdistill._targets._on_codes import OnCodes
 from skdistill._targets._trust import labeled_temperature, most_trust, trust
 from skdistill._targets._uninformative import warn_if_uninformative
+from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._frames import column_names, is_frame
 from skdistill.utils._unwrap import innermost
 from skdistill.utils._validation import is_fitted, require_target
@@ -75,7 +76,7 @@ class Classes(BaseTarget):
     task: ClassVar[str] = "classification"
     losses_for: ClassVar[str] = "classification"  # which losses compare outputs
 
-    def check_y(self, y: Any, X: Any) -> NDArray[Any]:
+    def check_y(self, y: Any, X: Any) -> Array:
         """Return labels as a 1-D array, one for each row of ``X``."""
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
@@ -83,11 +84,11 @@ class Classes(BaseTarget):
         check_consistent_length(X, y)
         return y
 
-    def are_known(self, y: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+    def are_known(self, y: Array, labels: Array) -> Bools:
         """Tell which of ``y`` can be given by a model that was fitted on ``labels``."""
         return np.isin(y, labels)
 
-    def weighted(self, y: NDArray[Any] | None, sample_weight: Any) -> Any:
+    def weighted(self, y: Array | None, sample_weight: Any) -> Any:
         """Return the weights of rows, multiplied by those of their labels."""
         if y is None or self.class_weight is None:
             return sample_weight
@@ -95,7 +96,7 @@ class Classes(BaseTarget):
         by_row = self._weights(names, y)[np.searchsorted(names, y)]
         return by_row if sample_weight is None else by_row * sample_weight
 
-    def folds(self, cv: Any, X: Any, y: NDArray[Any]) -> list[tuple[Any, Any]]:
+    def folds(self, cv: Any, X: Any, y: Array) -> list[tuple[Any, Any]]:
         """Return the training rows and the held-out rows of each fold.
 
         Folds are stratified. A class may have fewer rows than there are folds.
@@ -110,7 +111,7 @@ class Classes(BaseTarget):
             splitter = model_selection.check_cv(cv, y, classifier=True)
             return list(splitter.split(X, y))
 
-    def hold_out(self, y: NDArray[Any], size: int) -> NDArray[np.bool_]:
+    def hold_out(self, y: Array, size: int) -> Bools:
         """Return which rows nets that learn the labels hold out, always the same.
 
         Rows are stratified if that is possible. If not, the others have at least one
@@ -130,7 +131,7 @@ class Classes(BaseTarget):
 
     # Teachers
 
-    def check_teacher(self, teacher: Any, y: NDArray[Any] | None = None) -> None:
+    def check_teacher(self, teacher: Any, y: Array | None = None) -> None:
         """Raise a TypeError for what cannot be a teacher.
 
         Raise a ValueError if ``columns`` are malformed, or leave out a class of ``y``.
@@ -164,7 +165,7 @@ class Classes(BaseTarget):
             return
         raise TypeError(f"teacher {problem}")
 
-    def _check_left_out(self, teacher: Any, y: NDArray[Any] | None) -> None:
+    def _check_left_out(self, teacher: Any, y: Array | None) -> None:
         if y is None or not is_fitted(teacher) or not self._are_some_of(teacher):
             return
         if others := np.setdiff1d(y, self.columns).tolist():
@@ -180,7 +181,7 @@ class Classes(BaseTarget):
         given = np.asarray(getattr(teacher, "classes_", ())).tolist()
         return set(np.asarray(self.columns).tolist()) < set(given)
 
-    def check_fittable(self, y: NDArray[Any]) -> None:
+    def check_fittable(self, y: Array) -> None:
         """Raise a ValueError if no teacher can be fitted on ``y``."""
         if not self.is_fittable(y):
             raise ValueError(
@@ -188,15 +189,15 @@ class Classes(BaseTarget):
                 f"{y[:1].tolist()[0]!r}"
             )
 
-    def is_fittable(self, y: NDArray[Any]) -> bool:
+    def is_fittable(self, y: Array) -> bool:
         """Tell whether a teacher can be fitted on ``y``."""
         return len(np.unique(y)) > 1
 
-    def describe(self, y: NDArray[Any]) -> str:
+    def describe(self, y: Array) -> str:
         """Describe ``y``, for an error of a teacher's ``fit``."""
         return f"{len(np.unique(y))} classes"
 
-    def to_fit(self, teacher: Any, y: NDArray[Any]) -> Any:
+    def to_fit(self, teacher: Any, y: Array) -> Any:
         """Return a teacher, or a wrapper of it that can be fitted on ``y``."""
         package = type(innermost(teacher)).__module__.partition(".")[0]
         codes = list(range(len(np.unique(y))))
@@ -209,7 +210,7 @@ class Classes(BaseTarget):
             return teacher.predict_log_proba(X)
         return teacher.predict_proba(X)
 
-    def plain(self, said: Any, teacher: Any) -> NDArray[Any]:
+    def plain(self, said: Any, teacher: Any) -> Array:
         """Return what :meth:`ask` returned as an array, a row for each row."""
         return np.asarray(said)
 
@@ -236,7 +237,7 @@ class Classes(BaseTarget):
         """Return the target for a teacher whose columns are its own classes."""
         return replace(self, columns=None)
 
-    def columns_of(self, teacher: Any) -> NDArray[Any]:
+    def columns_of(self, teacher: Any) -> Array:
         """Return what the columns of a teacher stand for that was fitted before."""
         if self.columns is not None:
             return np.asarray(self.columns)
@@ -261,7 +262,7 @@ class Classes(BaseTarget):
                 f"gives {n_columns} columns: name all of them, or some of its classes_"
             )
 
-        def some(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        def some(values: Floats) -> Floats:
             given = np.asarray(teacher.classes_)
             return _columns.some_of(values, given, columns, answer.are_logits)
 
@@ -273,7 +274,7 @@ class Classes(BaseTarget):
             answer, values=some(answer.values), columns=columns, honest=honest
         )
 
-    def out_of_bag(self, forest: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def out_of_bag(self, forest: Any) -> tuple[Floats, Bools]:
         """Return the out-of-bag soft labels of a forest, and which rows have none."""
         proba = np.nan_to_num(forest.oob_decision_function_).astype(np.float32)
         return proba, proba.sum(axis=1) < 0.5
@@ -312,7 +313,7 @@ class Classes(BaseTarget):
             proba = proba[:, order]
         return Answer(_columns.check_proba(proba, "teacher_proba"), columns)
 
-    def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:
+    def average(self, answers: Sequence[Answer], weights: Array) -> Answer:
         """Return the average of the answers of several teachers."""
         columns = [answer.columns for answer in answers]
         try:
@@ -351,7 +352,7 @@ class Classes(BaseTarget):
 
     def reconcile(
         self, columns: Any, y: Any, known: Any = None, fits_teacher: bool = False
-    ) -> tuple[NDArray[Any], Classes]:
+    ) -> tuple[Array, Classes]:
         """Name the columns of an answer as ``y`` does, and find all names.
 
         Parameters
@@ -382,7 +383,7 @@ class Classes(BaseTarget):
             _, names = _columns.reconcile(np.asarray(self.columns), y)
         return columns, replace(self, names=names)
 
-    def check_learnable(self, previous: NDArray[Any] | None) -> None:
+    def check_learnable(self, previous: Array | None) -> None:
         """Raise a ValueError if no student can learn the target.
 
         ``previous`` are the names that a student with warm_start knows.
@@ -400,11 +401,11 @@ class Classes(BaseTarget):
 
     # The targets of a student
 
-    def aligned(self, answer: Answer) -> NDArray[np.float32]:
+    def aligned(self, answer: Answer) -> Floats:
         """Return soft labels with a column for each name."""
         return align(answer.proba, answer.columns, self.names)
 
-    def clipped(self, soft_labels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def clipped(self, soft_labels: Floats) -> Floats:
         """Return soft labels that are not below ``proba_clip``."""
         if self.proba_clip is None:
             return soft_labels
@@ -412,7 +413,7 @@ class Classes(BaseTarget):
         proba /= proba.sum(axis=1, keepdims=True)
         return proba
 
-    def soft(self, answer: Answer) -> NDArray[np.float32]:
+    def soft(self, answer: Answer) -> Floats:
         """Return the soft targets: logits, float32 of shape (n_samples, n_classes).
 
         They are log(clip(p)) for a teacher that gives probabilities. The logits of a
@@ -445,9 +446,7 @@ class Classes(BaseTarget):
     def _smallest(self) -> float:
         return _columns.resolve_clip(self.proba_clip or "auto", len(self.names))
 
-    def hard(
-        self, soft: NDArray[np.float32], y: NDArray[Any] | None
-    ) -> NDArray[np.int64]:
+    def hard(self, soft: Floats, y: Array | None) -> Ints:
         """Return the hard targets. Rows without a label have the likeliest class."""
         hard = soft.argmax(axis=1)
         if y is None:
@@ -460,9 +459,7 @@ class Classes(BaseTarget):
         hard[: len(y)] = np.searchsorted(self.names, y)
         return hard
 
-    def row_weights(
-        self, soft: NDArray[np.float32], y: NDArray[Any] | None
-    ) -> NDArray[np.float64] | None:
+    def row_weights(self, soft: Floats, y: Array | None) -> Floats | None:
         """Return the weights of the labels of all rows; None if they are equal.
 
         A row without a label has the expected weight by its soft target.
@@ -470,12 +467,12 @@ class Classes(BaseTarget):
         if self.class_weight is None:
             return None
         weights = self._weights(self.names, y)
-        by_row: NDArray[np.float64] = softmax(soft, axis=1) @ weights
+        by_row: Floats = softmax(soft, axis=1) @ weights
         if y is not None:
             by_row[: len(y)] = weights[np.searchsorted(self.names, y)]
         return by_row
 
-    def _weights(self, names: NDArray[Any], y: Any) -> NDArray[np.float64]:
+    def _weights(self, names: Array, y: Any) -> Floats:
         """Return the weights of the classes; 1 for a class that has none or no rows."""
         given = self.class_weight
         if isinstance(given, str):
@@ -584,20 +581,18 @@ class Classes(BaseTarget):
         """
         return soft - soft.mean(dim=1, keepdim=True)
 
-    def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+    def expected(self, outputs: Array) -> Floats:
         """Return the probabilities that outputs, or soft targets, stand for."""
         return softmax(outputs, axis=1).astype(np.float32)
 
-    def losses(
-        self, said: NDArray[np.float32], hard: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def losses(self, said: Floats, hard: Ints) -> Floats:
         """Return the loss of each row of what nets say."""
         of_label = said[np.arange(len(hard)), hard]
-        losses: NDArray[np.float64] = -np.log(np.maximum(of_label, 1e-30))
+        losses: Floats = -np.log(np.maximum(of_label, 1e-30))
         return losses
 
     # The outputs of a student
 
-    def decode(self, soft_labels: NDArray[Any]) -> Any:
+    def decode(self, soft_labels: Array) -> Any:
         """Return what ``predict`` returns."""
         return self.names[soft_labels.argmax(axis=1)]

@@ -6,10 +6,12 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from scipy.special import log_softmax
 from sklearn.utils.multiclass import unique_labels
+
+from skdistill.utils._arrays import Array, Floats
 
 # Rows of probabilities may miss 1 by the rounding of half precision.
 _SUM_TOLERANCE = 1e-2
@@ -23,12 +25,12 @@ def dense(values: Any) -> Any:
     return values.toarray() if issparse(values) else np.asarray(values)
 
 
-def pairs(proba: NDArray[Any]) -> NDArray[Any]:
+def pairs(proba: Array) -> Array:
     """Return the probabilities of absence and presence, a row for each label."""
     return np.stack([1 - proba, proba], axis=-1).reshape(-1, 2)
 
 
-def one_output(answer: Any, n_rows: int, name: str) -> NDArray[Any]:
+def one_output(answer: Any, n_rows: int, name: str) -> Array:
     """Return a teacher's answer as an array, a row for each sample.
 
     Raise a ValueError if the answer has another shape, as that to several labels a row.
@@ -44,7 +46,7 @@ def one_output(answer: Any, n_rows: int, name: str) -> NDArray[Any]:
     return values
 
 
-def check_log_proba(log_proba: ArrayLike, name: str) -> NDArray[np.float32]:
+def check_log_proba(log_proba: ArrayLike, name: str) -> Floats:
     """Return rows of log-probabilities as float32; -inf is a probability of zero."""
     values = np.asarray(log_proba, dtype=np.float32)
     if np.isnan(values).any() or np.isposinf(values).any():
@@ -52,7 +54,7 @@ def check_log_proba(log_proba: ArrayLike, name: str) -> NDArray[np.float32]:
     return values
 
 
-def check_proba(proba: ArrayLike, name: str) -> NDArray[np.float32]:
+def check_proba(proba: ArrayLike, name: str) -> Floats:
     """Return rows of probabilities as float32, or say what is wrong with them."""
     if np.iscomplexobj(proba):
         raise ValueError(f"{name} contains complex numbers")
@@ -93,7 +95,7 @@ def resolve_clip(proba_clip: float | str, n_classes: int) -> float:
     return (lost / max(n_classes - 1, 1)) ** 2
 
 
-def check_classes(classes: Any) -> NDArray[Any]:
+def check_classes(classes: Any) -> Array:
     """Return the labels of columns as an array; each is there once."""
     labels = np.array(None)
     if not isinstance(classes, str):
@@ -123,12 +125,7 @@ def _is_missing(label: Any) -> bool:
         return True
 
 
-def align(
-    values: NDArray[np.float32],
-    columns: NDArray[Any],
-    classes: NDArray[Any],
-    fill: float = 0.0,
-) -> NDArray[np.float32]:
+def align(values: Floats, columns: Array, classes: Array, fill: float = 0.0) -> Floats:
     """Bring columns into the order of ``classes``; ``fill`` those that are lacking."""
     if np.array_equal(columns, classes):
         return values
@@ -140,12 +137,7 @@ def align(
     return aligned
 
 
-def some_of(
-    values: NDArray[np.float32],
-    columns: NDArray[Any],
-    classes: NDArray[Any],
-    are_logits: bool,
-) -> NDArray[np.float32]:
+def some_of(values: Floats, columns: Array, classes: Array, are_logits: bool) -> Floats:
     """Return the columns of some classes, whose probabilities sum to 1 in each row."""
     some = align(values, columns, classes)
     if are_logits:
@@ -156,7 +148,7 @@ def some_of(
     return np.divide(some, total, out=alike, where=total != 0)
 
 
-def order_by_name(names: list[Any], classes: NDArray[Any], source: str) -> list[int]:
+def order_by_name(names: list[Any], classes: Array, source: str) -> list[int]:
     """Return the position of the column of each class in the data frame of a source."""
     positions = list(range(len(names)))
     # pandas and polars give these names to columns without names.
@@ -171,9 +163,7 @@ def order_by_name(names: list[Any], classes: NDArray[Any], source: str) -> list[
     return [found.index(name) for name in wanted]
 
 
-def reconcile(
-    columns: NDArray[Any], y: NDArray[Any] | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def reconcile(columns: Array, y: Array | None) -> tuple[Array, Array]:
     """Name a teacher's columns as ``y`` does, and return all classes of both, sorted.
 
     Meta-estimators such as VotingClassifier replace the labels by codes 0..K-1. If

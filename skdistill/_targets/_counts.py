@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbers import Numbers
 from skdistill._targets._trust import gaussian_trust
+from skdistill.utils._arrays import Array, Floats
 
 # Smaller predictions of a teacher, as shares of the mean, count as this one: the
 # leaves of a tree may predict 0, which has no logarithm.
@@ -31,7 +32,7 @@ class Counts(Numbers):
     default_loss: ClassVar[str] = "poisson"
     link: ClassVar[str] = "log"
 
-    def check_y(self, y: Any, X: Any) -> NDArray[np.float64]:
+    def check_y(self, y: Any, X: Any) -> Floats:
         """Return targets from 0 on, a row for each of ``X``."""
         y = super().check_y(y, X)
         _check_not_negative(y, "y")
@@ -51,9 +52,7 @@ class Counts(Numbers):
         _check_not_negative(answer.values, "teacher_pred")
         return answer
 
-    def learned(
-        self, values: NDArray[Any], y: NDArray[Any] | None, weight: Any
-    ) -> Numbers:
+    def learned(self, values: Array, y: Array | None, weight: Any) -> Numbers:
         """Return the target with the means of what a student learns."""
         found = super().learned(values, y, weight)
         mean, bounds = found.location, found.bounds
@@ -62,13 +61,11 @@ class Counts(Numbers):
         scale = np.where(mean > 0, mean, 1.0)
         return replace(found, location=0 * mean, scale=scale, bounds=bounds)
 
-    def soft(self, answer: Answer) -> NDArray[np.float32]:
+    def soft(self, answer: Answer) -> Floats:
         """Return the soft targets: logarithms, of shape (n_samples, n_targets)."""
         return np.log(np.maximum(super().soft(answer), _SMALLEST))
 
-    def hard(
-        self, soft: NDArray[np.float32], y: NDArray[Any] | None
-    ) -> NDArray[np.float32]:
+    def hard(self, soft: Floats, y: Array | None) -> Floats:
         """Return the hard targets; those of rows without any are the teacher's."""
         return super().hard(np.exp(soft), y)
 
@@ -109,26 +106,24 @@ class Counts(Numbers):
         known = target.xlogy(target) - target
         return (outputs.exp() - target * outputs + known) / len(outputs)
 
-    def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+    def expected(self, outputs: Array) -> Floats:
         """Return the scaled numbers that outputs, or soft targets, stand for."""
         with np.errstate(over="ignore"):
             return np.exp(outputs).astype(np.float32)
 
-    def losses(
-        self, said: NDArray[np.float32], hard: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
+    def losses(self, said: Floats, hard: Floats) -> Floats:
         """Return the loss of each row of what nets say."""
         mean, y = np.maximum(said, _SMALLEST).astype(np.float64), hard.astype(float)
-        losses: NDArray[np.float64] = (xlogy(y, y / mean) - y + mean).mean(axis=1)
+        losses: Floats = (xlogy(y, y / mean) - y + mean).mean(axis=1)
         return losses
 
-    def decode(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def decode(self, outputs: Array) -> Array:
         """Return what ``predict`` returns."""
         with np.errstate(over="ignore"):
             return super().decode(np.exp(outputs))
 
 
-def _check_not_negative(values: NDArray[Any], name: str) -> None:
+def _check_not_negative(values: Array, name: str) -> None:
     if values.min(initial=0) < 0:
         raise ValueError(
             f"{name} has the value {values.min():.3g}, and loss='poisson' is for "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from skdistill.utils._arrays import Array, Bools, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,10 @@ class Part:
     """
 
     weight: float
-    proba: NDArray[np.float32]
-    knows: NDArray[np.bool_]
+    proba: Floats
+    knows: Bools
 
-    def completed(
-        self, rows: NDArray[np.intp], labels: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def completed(self, rows: Ints, labels: Floats) -> Floats:
         """Return the probabilities of rows, of all classes."""
         said = np.where(self.knows, self.proba[rows], 0)
         total = said.sum(axis=1, keepdims=True)
@@ -38,7 +36,7 @@ class Part:
         said = np.where(total == 0, self.knows / self.knows.sum(), said)
         said = said / np.where(total == 0, 1, total)
         known = labels[:, self.knows].sum(axis=1, keepdims=True)
-        both: NDArray[np.float32] = np.where(self.knows, known * said, labels)
+        both: Floats = np.where(self.knows, known * said, labels)
         return both
 
 
@@ -62,9 +60,7 @@ class Incomplete:
     parts: Sequence[Part]
     floor: np.float32
 
-    def completed(
-        self, rows: NDArray[np.intp], labels: NDArray[Any]
-    ) -> NDArray[np.float32]:
+    def completed(self, rows: Ints, labels: Array) -> Floats:
         """Return the logits of the mean of the teachers, with the classes they lack.
 
         Parameters

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, xlogy
 from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -31,6 +31,7 @@ from skdistill._targets._calibration import (
 from skdistill._targets._classes import Classes
 from skdistill._targets._columns import dense, pairs, resolve_clip
 from skdistill._targets._trust import labeled_temperature, trust
+from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import require_target
 from skdistill.utils._warnings import warn
@@ -74,7 +75,7 @@ class Labels(BaseTarget):
     losses_for: ClassVar[str] = "classification"
     of_columns: ClassVar[str] = "labels"
 
-    def check_y(self, y: Any, X: Any) -> NDArray[np.int64]:
+    def check_y(self, y: Any, X: Any) -> Ints:
         """Return labels as an indicator matrix, a row for each of ``X``."""
         y = check_indicator(y)
         check_consistent_length(X, y)
@@ -87,7 +88,7 @@ class Labels(BaseTarget):
         by_row = self.with_weights_of(y).row_weights(y, y)
         return by_row if sample_weight is None else by_row * sample_weight
 
-    def folds(self, cv: Any, X: Any, y: NDArray[Any]) -> list[tuple[Any, Any]]:
+    def folds(self, cv: Any, X: Any, y: Array) -> list[tuple[Any, Any]]:
         """Return the training rows and the held-out rows of each fold.
 
         Those of an int are stratified by the rarest label of a row.
@@ -95,7 +96,7 @@ class Labels(BaseTarget):
         by_rows = cv is None or isinstance(cv, int | np.integer)
         return Classes().folds(cv, X, _rarest(y) if by_rows else y)
 
-    def hold_out(self, y: NDArray[Any], size: int) -> NDArray[np.bool_]:
+    def hold_out(self, y: Array, size: int) -> Bools:
         """Return which rows nets that learn the labels hold out, always the same."""
         return Classes().hold_out(_rarest(y), size)
 
@@ -110,7 +111,7 @@ class Labels(BaseTarget):
                 "labels: pass MultiOutputClassifier(StackingClassifier(...))"
             )
 
-    def describe(self, y: NDArray[Any]) -> str:
+    def describe(self, y: Array) -> str:
         """Describe ``y``, for an error of a teacher's ``fit``."""
         constant = np.flatnonzero((y == y[0]).all(axis=0)).tolist()
         if not constant:
@@ -128,7 +129,7 @@ class Labels(BaseTarget):
             )
         return said
 
-    def plain(self, said: Any, teacher: Any) -> NDArray[Any]:
+    def plain(self, said: Any, teacher: Any) -> Array:
         """Return what :meth:`ask` returned as an array, a row for each row."""
         if not isinstance(said, list):
             return dense(said)
@@ -147,7 +148,7 @@ class Labels(BaseTarget):
             ) from error
         return _as_answer(values, n_rows, name)
 
-    def out_of_bag(self, forest: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def out_of_bag(self, forest: Any) -> tuple[Floats, Bools]:
         """Return the out-of-bag soft labels of a forest, and which rows have none."""
         proba = np.nan_to_num(forest.oob_decision_function_).astype(np.float32)
         return proba[:, 1], proba.sum(axis=1).min(axis=1) < 0.5
@@ -161,7 +162,7 @@ class Labels(BaseTarget):
         return answer
 
     def calibration(
-        self, answer: Answer, y: NDArray[Any], sample_weight: Any = None
+        self, answer: Answer, y: Array, sample_weight: Any = None
     ) -> Calibration:
         """Find the temperature at which the labels of rows have the smallest log loss.
 
@@ -178,7 +179,7 @@ class Labels(BaseTarget):
 
     def reconcile(
         self, columns: Any, y: Any, known: Any = None, fits_teacher: bool = False
-    ) -> tuple[NDArray[Any], Labels]:
+    ) -> tuple[Array, Labels]:
         """Give the labels numbers; raise a ValueError if an answer has others."""
         if y is None:
             return columns, replace(self, names=columns)
@@ -191,7 +192,7 @@ class Labels(BaseTarget):
                 )
         return names, replace(self, names=names)
 
-    def check_learnable(self, previous: NDArray[Any] | None) -> None:
+    def check_learnable(self, previous: Array | None) -> None:
         """Raise a ValueError if a student with warm_start knows other labels."""
         if previous is not None and len(previous) != len(self.names):
             raise ValueError(
@@ -201,35 +202,33 @@ class Labels(BaseTarget):
 
     # The targets of a student
 
-    def clipped(self, soft_labels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def clipped(self, soft_labels: Floats) -> Floats:
         """Return soft labels that are not nearer to 0 and 1 than ``proba_clip``."""
         if self.proba_clip is None:
             return soft_labels
-        proba: NDArray[np.float32] = expit(self._logits(soft_labels))
+        proba: Floats = expit(self._logits(soft_labels))
         return proba
 
-    def soft(self, answer: Answer) -> NDArray[np.float32]:
+    def soft(self, answer: Answer) -> Floats:
         """Return the soft targets: logits, float32 of shape (n_samples, n_labels)."""
         self._check_width(answer.values)
         return self._logits(answer.values)
 
-    def _check_width(self, values: NDArray[Any]) -> None:
+    def _check_width(self, values: Array) -> None:
         if values.shape[1] != len(self.names):
             raise ValueError(
                 f"there are {values.shape[1]} labels, and the student has learned "
                 f"{len(self.names)}: fit a new one"
             )
 
-    def _logits(self, proba: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _logits(self, proba: Floats) -> Floats:
         """Return logits as those of two classes, of which each is clipped."""
         smallest = resolve_clip(self.proba_clip or "auto", 2)
         absence, presence = np.moveaxis(np.maximum(pairs(proba), smallest), -1, 0)
-        logits: NDArray[Any] = np.log(presence) - np.log(absence)
+        logits: Array = np.log(presence) - np.log(absence)
         return logits.reshape(proba.shape).astype(np.float32)
 
-    def hard(
-        self, soft: NDArray[np.float32], y: NDArray[Any] | None
-    ) -> NDArray[np.float32]:
+    def hard(self, soft: Floats, y: Array | None) -> Floats:
         """Return the hard targets. Rows without any have what the teacher names."""
         hard = (soft > 0).astype(np.float32)
         if y is not None:
@@ -237,7 +236,7 @@ class Labels(BaseTarget):
             hard[: len(y)] = y
         return hard
 
-    def with_weights_of(self, y: NDArray[Any] | None) -> Labels:
+    def with_weights_of(self, y: Array | None) -> Labels:
         """Return the target with the weights of labels that "balanced" stands for."""
         given = self.class_weight
         if given is None or isinstance(given, np.ndarray):
@@ -250,9 +249,7 @@ class Labels(BaseTarget):
             weights = _checked_weights(given, n_labels)
         return replace(self, class_weight=weights.T)
 
-    def row_weights(
-        self, soft: NDArray[np.float32], y: NDArray[Any] | None
-    ) -> NDArray[np.float64] | None:
+    def row_weights(self, soft: Floats, y: Array | None) -> Floats | None:
         """Return the mean weight of the labels of each row; None if all are equal.
 
         A label that nobody has given has the expected weight by its soft target.
@@ -262,10 +259,10 @@ class Labels(BaseTarget):
         hard = expit(soft).astype(np.float64)
         if y is not None:
             hard[: len(y)] = y
-        by_row: NDArray[np.float64] = self._weights(hard).mean(axis=1)
+        by_row: Floats = self._weights(hard).mean(axis=1)
         return by_row
 
-    def output_weights(self, hard: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def output_weights(self, hard: Floats) -> Floats | None:
         """Return the weights of the labels of a row, relative to their mean.
 
         None if all are equal.
@@ -277,14 +274,12 @@ class Labels(BaseTarget):
         ones = np.ones_like(weights)
         return np.divide(weights, mean, out=ones, where=mean > 0).astype(np.float32)
 
-    def _weights(self, hard: NDArray[Any]) -> NDArray[np.float64]:
+    def _weights(self, hard: Array) -> Floats:
         absence, presence = self.class_weight
-        weights: NDArray[np.float64] = (1 - hard) * absence + hard * presence
+        weights: Floats = (1 - hard) * absence + hard * presence
         return weights
 
-    def matching_temperature(
-        self, logits: NDArray[np.float32], proba: NDArray[np.float32]
-    ) -> float:
+    def matching_temperature(self, logits: Floats, proba: Floats) -> float:
         """Return the temperature at which a teacher is as confident as nets."""
         return matching_temperature(_pairs_of_logits(logits), pairs(proba))
 
@@ -300,9 +295,7 @@ class Labels(BaseTarget):
         teacher, nets = pairs(expit(soft)), pairs(pseudo_labels)
         return trust(teacher, nets, *self._flat(hard, weight))
 
-    def _flat(
-        self, hard: NDArray[np.float32], weight: NDArray[Any]
-    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    def _flat(self, hard: Floats, weight: Array) -> tuple[Ints, Array]:
         """Return the class of each label of each row, and its weight."""
         flat = np.repeat(weight, hard.shape[1])
         by_output = self.output_weights(hard)
@@ -378,13 +371,11 @@ class Labels(BaseTarget):
         """Return the cross-entropy of each label."""
         return outputs.logaddexp(0 * outputs) - target * outputs
 
-    def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+    def expected(self, outputs: Array) -> Floats:
         """Return the probabilities that outputs, or soft targets, stand for."""
         return np.asarray(expit(outputs), np.float32)
 
-    def losses(
-        self, said: NDArray[np.float32], hard: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
+    def losses(self, said: Floats, hard: Floats) -> Floats:
         """Return the loss of each row of what nets say."""
         presence, absence = (
             np.maximum(p.astype(np.float64), 1e-30) for p in (said, 1 - said)
@@ -392,12 +383,12 @@ class Labels(BaseTarget):
         losses = -xlogy(hard, presence) - xlogy(1 - hard, absence)
         if (weights := self.output_weights(hard)) is not None:
             losses *= weights
-        total: NDArray[np.float64] = losses.sum(axis=1)
+        total: Floats = losses.sum(axis=1)
         return total
 
     # The outputs of a student
 
-    def decode(self, soft_labels: NDArray[Any]) -> NDArray[np.int64]:
+    def decode(self, soft_labels: Array) -> Ints:
         """Return what ``predict`` returns: an indicator matrix."""
         return (soft_labels > 0.5).astype(np.int64)
 
@@ -411,7 +402,7 @@ def are_labels(y: Any) -> bool:
     return len(shape) == 2 and shape[1] > 1
 
 
-def check_indicator(y: Any) -> NDArray[np.int64]:
+def check_indicator(y: Any) -> Ints:
     """Return an indicator matrix of int64; raise a ValueError for anything else."""
     y = dense(y)
     assert_all_finite(y, input_name="y")
@@ -469,14 +460,14 @@ def _warn_of_chance(
         )
 
 
-def _rarest(y: NDArray[Any]) -> NDArray[np.intp]:
+def _rarest(y: Array) -> Ints:
     """Return the rarest label of each row, by its number; -1 where there is none."""
     order = y.sum(axis=0).argsort(kind="stable")
     first = y[:, order].argmax(axis=1)
     return np.where(y.any(axis=1), order[first], -1)
 
 
-def _of_label(proba: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
+def _of_label(proba: Array, classes: Array) -> Array:
     """Return how likely a label is, given the probabilities of its classes.
 
     There is one class if the label was the same in all rows.
@@ -491,14 +482,14 @@ def _of_label(proba: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
     return proba @ (classes == 1)
 
 
-def _balanced(label: NDArray[np.int64]) -> NDArray[np.float64]:
+def _balanced(label: Ints) -> Floats:
     """Return the weights with which both values of a label count as much."""
     present, weights = np.unique(label), np.ones(2)
     weights[present] = compute_class_weight("balanced", classes=present, y=label)
     return weights
 
 
-def _checked_weights(given: Any, n_labels: int) -> NDArray[np.float64]:
+def _checked_weights(given: Any, n_labels: int) -> Floats:
     """Return the weights of 0 and 1 of each label; raise a ValueError for others."""
     parts = given if isinstance(given, list | tuple) else ()
     sound = len(parts) == n_labels and all(
@@ -515,7 +506,7 @@ def _checked_weights(given: Any, n_labels: int) -> NDArray[np.float64]:
     )
 
 
-def _pairs_of_logits(logits: NDArray[Any]) -> NDArray[Any]:
+def _pairs_of_logits(logits: Array) -> Array:
     return np.stack([0 * logits, logits], axis=-1).reshape(-1, 2)
 
 

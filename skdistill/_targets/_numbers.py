@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, check_cv
@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 from skdistill._targets._answer import Answer
 from skdistill._targets._base import BaseTarget
 from skdistill._targets._trust import gaussian_trust, most_trust
+from skdistill.utils._arrays import Array, Bools, Floats
 from skdistill.utils._validation import is_fitted
 from skdistill.utils._warnings import warn
 
@@ -65,7 +66,7 @@ class Numbers(BaseTarget):
     given: ClassVar[str] = "teacher_pred"
     dtype: ClassVar[type] = np.float64
 
-    def check_y(self, y: Any, X: Any) -> NDArray[np.float64]:
+    def check_y(self, y: Any, X: Any) -> Floats:
         """Return targets as a 1-D or 2-D array, a row for each of ``X``."""
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         if y.ndim == 2 and y.shape[1] == 1:
@@ -73,7 +74,7 @@ class Numbers(BaseTarget):
         check_consistent_length(X, y)
         return y
 
-    def folds(self, cv: Any, X: Any, y: NDArray[Any]) -> list[tuple[Any, Any]]:
+    def folds(self, cv: Any, X: Any, y: Array) -> list[tuple[Any, Any]]:
         """Return the training rows and the held-out rows of each fold.
 
         Rows of an int are shuffled, as tables are often sorted by what is predicted.
@@ -83,7 +84,7 @@ class Numbers(BaseTarget):
             cv = KFold(n_splits, shuffle=True, random_state=0)
         return list(check_cv(cv, y).split(X, y))
 
-    def hold_out(self, y: NDArray[Any], size: int) -> NDArray[np.bool_]:
+    def hold_out(self, y: Array, size: int) -> Bools:
         """Return which rows nets that learn the targets hold out, always the same."""
         is_held = np.zeros(len(y), bool)
         is_held[np.random.RandomState(0).choice(len(y), size, replace=False)] = True
@@ -116,7 +117,7 @@ class Numbers(BaseTarget):
             return
         raise TypeError(f"teacher {problem}")
 
-    def describe(self, y: NDArray[Any]) -> str:
+    def describe(self, y: Array) -> str:
         """Describe ``y``, for an error of a teacher's ``fit``."""
         if y.ndim == 1:
             return "a target"
@@ -129,7 +130,7 @@ class Numbers(BaseTarget):
         """Return what a fitted teacher says of some rows."""
         return teacher.predict(X)
 
-    def plain(self, said: Any, teacher: Any) -> NDArray[Any]:
+    def plain(self, said: Any, teacher: Any) -> Array:
         """Return what :meth:`ask` returned as an array, a row for each row."""
         said = np.asarray(said)
         return said.reshape(len(said), -1)
@@ -138,7 +139,7 @@ class Numbers(BaseTarget):
         """Return what :meth:`ask` returned, checked."""
         return _as_answer(said, n_rows, f"teacher {type(teacher).__name__}")
 
-    def out_of_bag(self, forest: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def out_of_bag(self, forest: Any) -> tuple[Floats, Bools]:
         """Return the out-of-bag predictions of a forest, and which rows have none."""
         values = np.nan_to_num(forest.oob_prediction_.astype(np.float64))
         values = values.reshape(len(values), -1)
@@ -166,7 +167,7 @@ class Numbers(BaseTarget):
 
     def reconcile(
         self, columns: Any, y: Any, known: Any = None, fits_teacher: bool = False
-    ) -> tuple[NDArray[Any], Numbers]:
+    ) -> tuple[Array, Numbers]:
         """Give the targets numbers; raise a ValueError if an answer has others."""
         if y is None:
             return columns, replace(self, names=columns)
@@ -179,9 +180,7 @@ class Numbers(BaseTarget):
         names = np.arange(n_targets)
         return names, replace(self, names=names)
 
-    def learned(
-        self, values: NDArray[Any], y: NDArray[Any] | None, weight: Any
-    ) -> Numbers:
+    def learned(self, values: Array, y: Array | None, weight: Any) -> Numbers:
         """Return the target with the scales of what a student learns.
 
         These are those of ``y``, if there is one, and otherwise those of the values
@@ -219,19 +218,17 @@ class Numbers(BaseTarget):
 
     # The targets of a student
 
-    def clipped(self, soft_labels: NDArray[Any]) -> NDArray[Any]:
+    def clipped(self, soft_labels: Array) -> Array:
         """Return soft labels: numbers have no bound."""
         return soft_labels
 
-    def soft(self, answer: Answer) -> NDArray[np.float32]:
+    def soft(self, answer: Answer) -> Floats:
         """Return the soft targets, scaled, float32 of shape (n_samples, n_targets)."""
         return self._scaled(answer.values)
 
-    def hard(
-        self, soft: NDArray[np.float32], y: NDArray[Any] | None
-    ) -> NDArray[np.float32]:
+    def hard(self, soft: Floats, y: Array | None) -> Floats:
         """Return the hard targets, scaled; those of rows without any are the soft."""
-        hard: NDArray[np.float32] = soft.copy()
+        hard: Floats = soft.copy()
         if y is not None:
             hard[: len(y)] = self._scaled(y.reshape(len(y), -1))
         return hard
@@ -257,7 +254,7 @@ class Numbers(BaseTarget):
         """
         error = np.average(self.losses(nets, hard), weights=weight)
         difference = self.losses(soft_extra, nets_extra).mean()
-        return most_trust(error, difference)
+        return most_trust(float(error), float(difference))
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool
@@ -276,13 +273,13 @@ class Numbers(BaseTarget):
             )
             warn("SKD101", f"the R2 of the teacher on (X, y) is {score:.3f}: {reason}")
 
-    def _scaled(self, values: NDArray[Any]) -> NDArray[np.float32]:
+    def _scaled(self, values: Array) -> Floats:
         if values.shape[1] != len(self.location):
             raise ValueError(
                 f"there are {values.shape[1]} targets, and the student has learned "
                 f"{len(self.location)}: fit a new one"
             )
-        scaled: NDArray[Any] = (values - self.location) / self.scale
+        scaled: Array = (values - self.location) / self.scale
         return scaled.astype(np.float32)
 
     # What outputs of a net stand for, and the loss, on tensors with a column for each
@@ -310,19 +307,17 @@ class Numbers(BaseTarget):
         """Return the squared error of each target, divided by their number."""
         return (outputs - target) ** 2 / len(outputs)
 
-    def expected(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+    def expected(self, outputs: Array) -> Floats:
         """Return the scaled numbers that outputs, or soft targets, stand for."""
         return outputs.astype(np.float32)
 
-    def losses(
-        self, said: NDArray[np.float32], hard: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
+    def losses(self, said: Floats, hard: Floats) -> Floats:
         """Return the loss of each row of what nets say."""
         return ((said - hard) ** 2).mean(axis=1, dtype=np.float64)
 
     # The outputs of a student
 
-    def decode(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def decode(self, outputs: Array) -> Array:
         """Return what ``predict`` returns."""
         y = outputs * self.scale + self.location
         if self.bounds is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+
+from skdistill.utils._arrays import Array
 
 
 class OnCodes(ClassifierMixin, BaseEstimator):
@@ -26,7 +27,7 @@ class OnCodes(ClassifierMixin, BaseEstimator):
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
-    def fit(self, X: Any, y: NDArray[Any], **fit_params: Any) -> OnCodes:
+    def fit(self, X: Any, y: Array, **fit_params: Any) -> OnCodes:
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.estimator.fit(X, codes, **fit_params)
         return self

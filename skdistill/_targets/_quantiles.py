@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbers import Numbers
+from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._warnings import warn
 
@@ -41,7 +42,7 @@ class Quantiles(Numbers):
 
     measures: ClassVar[bool] = False
 
-    def check_y(self, y: Any, X: Any) -> NDArray[np.float64]:
+    def check_y(self, y: Any, X: Any) -> Floats:
         """Return the numbers as a 1-D array, one for each row of ``X``."""
         y = super().check_y(y, X)
         if y.ndim > 1:
@@ -67,7 +68,7 @@ class Quantiles(Numbers):
             "and none of quantiles: use soft_labels='out_of_fold' or 'in_sample'"
         )
 
-    def average(self, answers: Sequence[Answer], weights: NDArray[Any]) -> Answer:
+    def average(self, answers: Sequence[Answer], weights: Array) -> Answer:
         """Return the answers of a teacher for each quantile side by side.
 
         Those of teachers of all quantiles are averaged.
@@ -80,7 +81,7 @@ class Quantiles(Numbers):
 
     def reconcile(
         self, columns: Any, y: Any, known: Any = None, fits_teacher: bool = False
-    ) -> tuple[NDArray[Any], Quantiles]:
+    ) -> tuple[Array, Quantiles]:
         """Give the quantiles numbers; raise a ValueError if an answer has others."""
         names = np.arange(len(self.levels))
         if columns is not None and len(columns) != len(names):
@@ -97,19 +98,15 @@ class Quantiles(Numbers):
         """Return precomputed quantiles, checked."""
         return super().from_given(teacher_pred, X, None, known)
 
-    def learned(
-        self, values: NDArray[Any], y: NDArray[Any] | None, weight: Any
-    ) -> Numbers:
+    def learned(self, values: Array, y: Array | None, weight: Any) -> Numbers:
         """Return the target with one scale for all quantiles, that of ``y``."""
         return super().learned(values, self._tiled(y), weight)
 
-    def hard(
-        self, soft: NDArray[np.float32], y: NDArray[Any] | None
-    ) -> NDArray[np.float32]:
+    def hard(self, soft: Floats, y: Array | None) -> Floats:
         """Return the hard targets, scaled: the number, once for each quantile."""
         return super().hard(soft, self._tiled(y))
 
-    def _tiled(self, y: NDArray[Any] | None) -> NDArray[Any] | None:
+    def _tiled(self, y: Array | None) -> Array | None:
         """Return the numbers with a column for each quantile."""
         return None if y is None else np.tile(y[:, np.newaxis], len(self.levels))
 
@@ -135,7 +132,7 @@ class Quantiles(Numbers):
                 "its columns are in another order",
             )
 
-    def decode(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def decode(self, outputs: Array) -> Array:
         """Return what ``predict`` returns: a column for each quantile, in order."""
         return np.sort(super().decode(outputs).reshape(outputs.shape), axis=1)
 

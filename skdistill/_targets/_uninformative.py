@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from skdistill.utils._arrays import Array, Floats, Ints
 from skdistill.utils._warnings import warn
 
 # A teacher that is wrong on most rows is suspicious if its recall is less than this
@@ -20,13 +18,13 @@ _SAYS_OTHERS = 0.1
 
 
 def warn_if_uninformative(
-    logits: NDArray[np.float32],
-    codes: NDArray[np.int64],
+    logits: Floats,
+    codes: Ints,
     *,
-    weight: NDArray[np.float32] | None = None,
+    weight: Floats | None = None,
     fitted_here: bool = False,
     alone: bool = True,
-    found: NDArray[Any] | None = None,
+    found: Array | None = None,
 ) -> None:
     """Warn if soft labels are no better than chance, or add nothing to the labels.
 
@@ -85,7 +83,7 @@ def warn_if_uninformative(
         )
 
 
-def _refuse_groups(logits: NDArray[np.float32], found: NDArray[Any]) -> None:
+def _refuse_groups(logits: Floats, found: Array) -> None:
     """Raise a ValueError if the labels 0 and 1 seem to stand for groups of classes.
 
     Then the teacher often names other classes.
@@ -101,9 +99,7 @@ def _refuse_groups(logits: NDArray[np.float32], found: NDArray[Any]) -> None:
         )
 
 
-def _is_suspicious(
-    recall: float, chance: float, accuracy: float, counts: NDArray[np.intp]
-) -> bool:
+def _is_suspicious(recall: float, chance: float, accuracy: float, counts: Ints) -> bool:
     """Tell whether a teacher is too inaccurate for rows like its training rows."""
     error = np.sqrt(np.sum(chance * (1 - chance) / counts)) / len(counts)
     # Few rows are little evidence: a recall far above chance raises no suspicion.

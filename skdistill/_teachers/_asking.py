@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -17,6 +17,7 @@ from sklearn.utils.validation import _num_samples, has_fit_parameter
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._target import Target
+from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._bars import progress_bar
 from skdistill.utils._several import each, is_several, n_values
 from skdistill.utils._unwrap import innermost, last_step
@@ -65,7 +66,7 @@ def ask(teacher: Any, X: Any, verbose: int = 0, *, target: Target) -> Answer:
 def fit(
     teacher: Any,
     X: Any,
-    y: NDArray[Any] | None,
+    y: Array | None,
     sample_weight: ArrayLike | None,
     seed: int | None = None,
     *,
@@ -126,11 +127,7 @@ def _generators(teacher: Any, seed: int | None) -> AbstractContextManager[None]:
 
 
 def average(
-    teachers: list[Any],
-    answers: list[Answer],
-    weights: NDArray[np.float64],
-    *,
-    target: Target,
+    teachers: list[Any], answers: list[Answer], weights: Floats, *, target: Target
 ) -> Answer:
     """Average the answers of several teachers; put their features side by side."""
     fitted = [

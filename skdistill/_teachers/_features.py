@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from scipy.sparse import csr_matrix, issparse, vstack
 from sklearn.decomposition import TruncatedSVD
@@ -22,6 +21,7 @@ from sklearn.utils.validation import _num_samples
 from skdistill._targets._on_codes import OnCodes
 from skdistill._teachers._torch import TorchTeacher
 from skdistill.utils._activations import ACTIVATIONS
+from skdistill.utils._arrays import Array, Floats, Ints
 from skdistill.utils._frames import is_frame
 from skdistill.utils._layers import NoFeaturesError, Watch
 from skdistill.utils._seeding import seeded
@@ -63,7 +63,7 @@ class FeatureQuestion:
 
     def __call__(
         self, teacher: Any, X: Any
-    ) -> tuple[NDArray[np.float32] | None, LeafReduction | None]:
+    ) -> tuple[Floats | None, LeafReduction | None]:
         try:
             return teacher_features(teacher, X, self.how, self.reduction)
         except NoFeaturesError:
@@ -77,9 +77,7 @@ class FeatureQuestion:
             return self
         return replace(self, reduction=self.reduction[number])
 
-    def held_out(
-        self, teacher: Any, X_train: Any, X_test: Any, like: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def held_out(self, teacher: Any, X_train: Any, X_test: Any, like: Floats) -> Floats:
         """Return the features of ``X_test``, turned as those of ``X_train``.
 
         Two fits of one estimator have their hidden units and leaves in different
@@ -96,13 +94,13 @@ class FeatureQuestion:
             )
         center, target = seen.mean(axis=0), like.mean(axis=0)
         rotation, _ = orthogonal_procrustes(seen - center, like - target)
-        turned: NDArray[np.float32] = (unseen - center) @ rotation + target
+        turned: Floats = (unseen - center) @ rotation + target
         return turned.astype(np.float32)
 
 
 def teacher_features(
     teacher: Any, X: Any, how: Any, reduction: LeafReduction | None = None
-) -> tuple[NDArray[np.float32], LeafReduction | None]:
+) -> tuple[Floats, LeafReduction | None]:
     """Return the features of a fitted teacher, and how its leaves were reduced.
 
     Parameters
@@ -186,7 +184,7 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
     return leaves
 
 
-def _of_mlp(mlp: MLPClassifier, X: Any) -> NDArray[Any]:
+def _of_mlp(mlp: MLPClassifier, X: Any) -> Array:
     """Return the activations of the last hidden layer."""
     hidden = check_array(X, accept_sparse="csr")
     activation = ACTIVATIONS[mlp.activation]()
@@ -196,7 +194,7 @@ def _of_mlp(mlp: MLPClassifier, X: Any) -> NDArray[Any]:
     return np.asarray(hidden)
 
 
-def _of_module(module: Any, X: Any, layer: str | None) -> NDArray[Any]:
+def _of_module(module: Any, X: Any, layer: str | None) -> Array:
     """Return the output of a layer of a module that is itself a classifier."""
     watch = Watch(module, layer, "the teacher", "teacher_features")
     with watch:
@@ -204,7 +202,7 @@ def _of_module(module: Any, X: Any, layer: str | None) -> NDArray[Any]:
     return watch.take(_num_samples(X)).detach().cpu().float().numpy()
 
 
-def _of_net(net: Any, X: Any, layer: str | None) -> NDArray[Any]:
+def _of_net(net: Any, X: Any, layer: str | None) -> Array:
     """Return the output of a layer of a skorch net."""
     watch = Watch(net.module_, layer, "the teacher", "teacher_features")
     parts = []
@@ -240,7 +238,7 @@ class LeafReduction:
         self.scale = np.sqrt(mean_square * n_components / N_LEAF_FEATURES)
         return self
 
-    def transform(self, leaves: Leaves) -> NDArray[np.float32]:
+    def transform(self, leaves: Leaves) -> Floats:
         """Return features of shape (n_samples, N_LEAF_FEATURES).
 
         Their mean square is 1 over the rows of ``fit``.
@@ -254,7 +252,7 @@ class LeafReduction:
 class Leaves:
     """The leaf of each row in each tree: integers of shape (n_samples, n_trees)."""
 
-    numbers: NDArray[np.int64]
+    numbers: Ints
 
     def hashed(self) -> csr_matrix:
         """Return the leaves as one-hot columns, each under a random sign."""
@@ -263,7 +261,7 @@ class Leaves:
         return vstack([self._hashed(self.numbers[rows]) for rows in batches], "csr")
 
     @staticmethod
-    def _hashed(numbers: NDArray[np.int64]) -> csr_matrix:
+    def _hashed(numbers: Ints) -> csr_matrix:
         n_samples, n_trees = numbers.shape
         trees = np.arange(n_trees, dtype=np.uint64)
         mixed = numbers.astype(np.uint64) * _HASH_FACTORS[0]
@@ -295,7 +293,7 @@ def leaves_of(teacher: Any, X: Any) -> Leaves | None:
     return Leaves(numbers.reshape(len(numbers), -1).astype(np.int64))
 
 
-def _leaf_values(teacher: Any, X: Any) -> NDArray[np.int64]:
+def _leaf_values(teacher: Any, X: Any) -> Ints:
     """Return the value that each leaf adds, as this class does not number leaves."""
     stages = [np.reshape(z, (len(z), -1)) for z in teacher.staged_decision_function(X)]
     added = np.diff(np.stack(stages), axis=0, prepend=0.0)

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score, r2_score
@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skdistill._targets._columns import check_classes
+from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._layers import NoFeaturesError, Watch, as_weights
 from skdistill.utils._locks import ForkSafeLock
 from skdistill.utils._params import check_params
@@ -121,7 +122,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         return self
 
     @property
-    def classes_(self) -> NDArray[Any]:
+    def classes_(self) -> Array:
         if not _has_classes(self):
             raise AttributeError(f"output={self.output!r} has no classes")
         return check_classes(self.classes)
@@ -152,7 +153,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
     @available_if(_has_classes)
     @underflow_is_zero
-    def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_log_proba(self, X: ArrayLike) -> Floats:
         """Return the logarithm of the probability of each class.
 
         If the module returns logits, the logarithms of very small probabilities are
@@ -176,7 +177,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
     @available_if(_has_proba)
     @underflow_is_zero
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: ArrayLike) -> Floats:
         """Return the probability of each class.
 
         Parameters
@@ -195,7 +196,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
             return expit(outputs)
         return softmax(outputs, axis=1) if self.output == "logits" else outputs
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> Array:
         """Return the most probable class, or the numbers, of each row.
 
         Parameters
@@ -246,9 +247,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         return tags
 
     @underflow_is_zero
-    def hidden_features(
-        self, X: ArrayLike, layer: str | None = None
-    ) -> NDArray[np.float64]:
+    def hidden_features(self, X: ArrayLike, layer: str | None = None) -> Floats:
         """Return the output of a layer of the module.
 
         Parameters
@@ -285,7 +284,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
 
         return np.concatenate(_ask_module(self.module, rows, self.batch_size, ask))
 
-    def _outputs(self, X: Any) -> NDArray[np.float64]:
+    def _outputs(self, X: Any) -> Floats:
         check_params(self)
         X = _checked(X)
         if isinstance(self.module, torch.nn.Module):
@@ -354,11 +353,8 @@ def _call_module(module: Callable[..., Any], batch: Any) -> Any:
 
 
 def _ask_module(
-    module: torch.nn.Module,
-    X: Any,
-    batch_size: int,
-    ask: Callable[[Any], Any],
-) -> list[NDArray[Any]]:
+    module: torch.nn.Module, X: Any, batch_size: int, ask: Callable[[Any], Any]
+) -> list[Array]:
     """Call the module in batches, and restore its training mode afterwards.
 
     Only one thread at a time does so, because a second one would read and restore the
@@ -385,7 +381,7 @@ def _as_tensor(batch: Any, device: torch.device) -> Any:
     return torch.tensor(batch.copy(), device=device)
 
 
-def _to_numpy(output: Any) -> NDArray[Any]:
+def _to_numpy(output: Any) -> Array:
     if isinstance(output, torch.Tensor):
         return output.detach().double().cpu().numpy()
     return np.asarray(output)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -14,6 +13,7 @@ from sklearn.ensemble import (
 )
 
 from skdistill._targets._target import Target
+from skdistill.utils._arrays import Floats, Ints
 
 _FORESTS = (
     ExtraTreesClassifier,
@@ -26,9 +26,7 @@ _FORESTS = (
 _CHECKED_TREES = 3
 
 
-def unseen_labels(
-    teacher: Any, X: Any, rows: NDArray[np.intp], target: Target
-) -> NDArray[np.floating] | None:
+def unseen_labels(teacher: Any, X: Any, rows: Ints, target: Target) -> Floats | None:
     """Return the soft labels of rows by trees that were not fitted on them.
 
     Parameters
@@ -71,11 +69,11 @@ def unseen_labels(
     if not times.any():
         return None
     with np.errstate(invalid="ignore"):
-        labels: NDArray[np.floating] = (total / times).astype(target.dtype)
+        labels: Floats = (total / times).astype(target.dtype)
     return labels
 
 
-def _has_seen(tree: Any, sample: NDArray[np.intp], X: NDArray[np.float32]) -> bool:
+def _has_seen(tree: Any, sample: Ints, X: Floats) -> bool:
     """Tell whether a tree was fitted on a sample of rows: its leaves hold as many."""
     distinct = np.unique(sample)
     if distinct[-1] >= len(X) or X.shape[1] != tree.n_features_in_:

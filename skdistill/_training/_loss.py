@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from skdistill._training._learned import LearnedLosses
 from skdistill._training._objective import Objective, Term
 from skdistill._transfer._transfer_set import TransferSet
+from skdistill.utils._arrays import Floats
 
 
 class BatchLoss:
@@ -290,7 +290,7 @@ def positive(total: Tensor) -> Tensor:
     return total.clamp(min=torch.finfo(total.dtype).tiny)
 
 
-def _tensor(weight: NDArray[np.float32] | float) -> Tensor | float:
+def _tensor(weight: Floats | float) -> Tensor | float:
     return torch.tensor(weight) if isinstance(weight, np.ndarray) else float(weight)
 
 

@@ -9,7 +9,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import delayed
@@ -27,6 +26,7 @@ from skdistill._teachers._asking import (
 from skdistill._teachers._unseen import unseen_labels
 from skdistill._transfer._question import Question
 from skdistill.augmentation._table import Table, is_table
+from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._bars import ParallelWithBar, progress_bar, shown
 from skdistill.utils._copies import MAX_COMPARED, with_copies
 from skdistill.utils._unwrap import last_step
@@ -87,7 +87,7 @@ def _by_clones(teacher: Any, question: Question) -> Answer:
     prototype = seeded_clone(teacher, question.random_state)
     names = question.target.names
     shape = (len(question.y), len(names))
-    values: NDArray[Any] = np.full(shape, np.nan, question.target.dtype)
+    values: Array = np.full(shape, np.nan, question.target.dtype)
     splits = list(range(1, 1 + question.held.max()))
     for split in shown(splits, _FOLDS, question.verbose):
         is_held = question.held == split
@@ -179,10 +179,10 @@ _ANSWERS: dict[str, Callable[[Any, Question], Answer]] = {
 class _Fold:
     """The answer of a clone, fitted on the other folds, for the rows of one fold."""
 
-    rows: NDArray[np.intp]
-    values: NDArray[Any]
+    rows: Ints
+    values: Array
     # Whether the clone can give the label of a row.
-    known: NDArray[np.bool_]
+    known: Bools
     features: Any
 
 
@@ -205,7 +205,7 @@ def _prototype(teacher: Any, question: Question, name: str, way_out: str) -> Any
 
 
 def _label_folds(
-    prototype: Any, question: Question, like: NDArray[np.float32] | None = None
+    prototype: Any, question: Question, like: Floats | None = None
 ) -> list[_Fold]:
     """Label each fold by a clone that is fitted on the others."""
     y = question.y
@@ -229,11 +229,7 @@ def _label_folds(
 
 
 def _label_fold(
-    teacher: Any,
-    question: Question,
-    like: NDArray[np.float32] | None,
-    train: NDArray[np.intp],
-    test: NDArray[np.intp],
+    teacher: Any, question: Question, like: Floats | None, train: Ints, test: Ints
 ) -> _Fold | None:
     """Fit on ``train``, and ask for ``test``, with features that resemble ``like``.
 
@@ -255,9 +251,7 @@ def _label_fold(
     return _Fold(test, values, target.are_known(y[test], y[train]), features)
 
 
-def _held_out(
-    parts: list[_Fold], question: Question
-) -> tuple[Answer, NDArray[np.bool_]]:
+def _held_out(parts: list[_Fold], question: Question) -> tuple[Answer, Bools]:
     """Return the soft labels of held-out rows, and which rows have none."""
     said = [(fold.rows[fold.known], fold.values[fold.known]) for fold in parts]
     names = question.target.names
@@ -265,9 +259,7 @@ def _held_out(
     return Answer(values, names), never
 
 
-def _unseen(
-    answer: Answer, never: NDArray[np.bool_], question: Question
-) -> NDArray[np.float32] | None:
+def _unseen(answer: Answer, never: Bools, question: Question) -> Floats | None:
     """Return the soft labels of the held rows, NaN where no clone labels them."""
     if question.held is None:
         return None
@@ -275,8 +267,8 @@ def _unseen(
 
 
 def _mean(
-    parts: list[tuple[NDArray[np.intp], NDArray[Any]]], shape: tuple[int, int]
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    parts: list[tuple[Ints, Array]], shape: tuple[int, int]
+) -> tuple[Array, Bools]:
     """Return the mean values of each row over all parts, and which rows have none."""
     dtype = np.result_type(np.float32, *(values.dtype for _, values in parts))
     total, times = np.zeros(shape, dtype), np.zeros(shape[0], np.float32)
@@ -304,9 +296,7 @@ def _calibration_out_of_fold(
     return calibration, None if unseen is None else replace(answer, values=unseen)
 
 
-def _calibration_on_held_out(
-    answer: Answer, held: NDArray[np.bool_], question: Question
-) -> Any:
+def _calibration_on_held_out(answer: Answer, held: Bools, question: Question) -> Any:
     """Calibrate on the rows that are labeled by a clone that was not fitted on them."""
     weight = question.sample_weight
     weight = None if weight is None else np.asarray(weight)[held]
@@ -363,9 +353,7 @@ def _on_extra(whole: Any, answer: Answer, question: Question) -> Answer:
     return replace(more, features=features)
 
 
-def _fall_back(
-    answer: Answer, rows: NDArray[np.bool_], whole: Any, question: Question
-) -> None:
+def _fall_back(answer: Answer, rows: Bools, whole: Any, question: Question) -> None:
     """Let the teacher that saw all rows label ``rows`` of the answer, in place."""
     where = np.flatnonzero(rows)
     if len(where):
@@ -374,7 +362,7 @@ def _fall_back(
         answer.values[where] = target.aligned(said)
 
 
-def _positions(part: Any, n_rows: int) -> NDArray[np.intp]:
+def _positions(part: Any, n_rows: int) -> Ints:
     """Return the row numbers of one part of a fold, which may be given as a mask."""
     given, rows = np.asarray(part), np.arange(n_rows)
     if given.dtype == bool and given.shape == (n_rows,):

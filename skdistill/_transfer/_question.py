@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._target import Target
+from skdistill.utils._arrays import Ints
 from skdistill.utils._params import is_auto
 from skdistill.utils._validation import check_not_empty, is_fitted
 
@@ -98,7 +99,7 @@ class Question:
         return self.uses_folds or not self.is_labeled_by(teacher)
 
     @property
-    def honest(self) -> NDArray[np.intp]:
+    def honest(self) -> Ints:
         """The numbers of the honest rows."""
         return np.flatnonzero(self.held)
 

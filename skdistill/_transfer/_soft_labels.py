@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
@@ -21,6 +21,7 @@ from skdistill._teachers._asking import average
 from skdistill._transfer._methods import answer_of
 from skdistill._transfer._question import METHODS, Method, Question, resolve_calibration
 from skdistill._transfer._store import remembered
+from skdistill.utils._arrays import Floats
 from skdistill.utils._fingerprint import Fingerprint, fingerprint
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import listed
@@ -66,7 +67,7 @@ def soft_labels(
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
-) -> NDArray[np.float32]:
+) -> Floats:
     """Compute a teacher's soft labels of ``X``.
 
     Soft labels that were computed earlier in the same process are reused if nothing

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
@@ -14,6 +13,7 @@ from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
 from skdistill._targets._incomplete import Incomplete
 from skdistill._targets._target import Target
+from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._warnings import warn
 
 
@@ -54,13 +54,13 @@ class TransferSet:
     """
 
     X: Any
-    soft: NDArray[np.float32]
-    hard: NDArray[Any]
-    soft_weight: NDArray[np.float32] | float = 1.0
-    hard_weight: NDArray[np.float32] | float = 1.0
-    features: NDArray[np.float32] | None = None
+    soft: Floats
+    hard: Array
+    soft_weight: Floats | float = 1.0
+    hard_weight: Floats | float = 1.0
+    features: Floats | None = None
     extra: Any = None
-    pseudo_labels: NDArray[np.float32] | None = None
+    pseudo_labels: Floats | None = None
     target: Target = field(default_factory=Classes)
     incomplete: Incomplete | None = None
 
@@ -73,13 +73,13 @@ class TransferSet:
         return bool(np.any(self.hard_weight))
 
     @property
-    def taught(self) -> NDArray[np.bool_]:
+    def taught(self) -> Bools:
         """The rows of which both targets have a weight above 0."""
         both = np.multiply(self.soft_weight, self.hard_weight) > 0
         return np.broadcast_to(both, len(self))
 
     @property
-    def weight_of_labels(self) -> NDArray[np.float32]:
+    def weight_of_labels(self) -> Floats:
         """The weight of the hard target of each row."""
         return np.broadcast_to(np.float32(self.hard_weight), len(self))
 
@@ -96,7 +96,7 @@ class TransferSet:
         """Return the rows of X alone."""
         return self._with_targets_of(slice(_num_samples(self.X)), self.X)
 
-    def part(self, rows: NDArray[np.intp]) -> TransferSet:
+    def part(self, rows: Ints) -> TransferSet:
         """Return some of the rows of X, by their numbers."""
         return self._with_targets_of(rows, _safe_indexing(self.X, rows))
 
@@ -108,15 +108,13 @@ class TransferSet:
         }
         return TransferSet(X, **parts, target=self.target)
 
-    def soft_of(
-        self, rows: NDArray[np.intp], labels: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def soft_of(self, rows: Ints, labels: Floats) -> Floats:
         """Return the soft targets of rows, whose labels tell what teachers cannot."""
         if self.incomplete is None:
             return self.soft[rows]
         return self.incomplete.completed(rows, labels)
 
-    def completed(self, labels: NDArray[np.float32]) -> TransferSet:
+    def completed(self, labels: Floats) -> TransferSet:
         """Return the same with what labels of the extra rows tell of their classes."""
         if self.incomplete is None:
             return self
@@ -130,7 +128,7 @@ class TransferSet:
         weight = np.multiply(self.soft_weight, ratio).astype(np.float32)
         return replace(self, soft=soft, soft_weight=weight)
 
-    def with_pseudo_labels(self, proba: NDArray[np.float32]) -> TransferSet:
+    def with_pseudo_labels(self, proba: Floats) -> TransferSet:
         """Return the same with hard targets for the extra rows.
 
         Those of numbers are numbers as well. Positions of classes are not: those
@@ -146,11 +144,11 @@ class TransferSet:
 
 def make_transfer_set(
     X: Any,
-    y: NDArray[Any] | None,
+    y: Array | None,
     answer: Answer,
     *,
     target: Target,
-    sample_weight: NDArray[np.float64] | None = None,
+    sample_weight: Floats | None = None,
     extra: Any = None,
 ) -> TransferSet:
     """Bring rows, their labels and a teacher's answer together.
@@ -232,7 +230,7 @@ def _padded(weight: Any, n_own: int, extra_weight: Any, n_rows: int) -> Any:
     )
 
 
-def _with_mean_one(weight: NDArray[np.float64]) -> NDArray[np.float32]:
+def _with_mean_one(weight: Floats) -> Floats:
     """Scale weights, of any size, so that float32 holds them and their sums."""
     largest = weight.max()
     if largest > 0:

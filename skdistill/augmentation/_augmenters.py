@@ -6,13 +6,13 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from skdistill.augmentation._table import Table
+from skdistill.utils._arrays import Floats, Ints
 from skdistill.utils._frames import stacked
 from skdistill.utils._params import check_params
 from skdistill.utils._underflow import underflow_is_zero
@@ -230,7 +230,7 @@ class Mixture(_Augmenter):
 
 def _drawn(
     augmenter: _Augmenter, X: Any, n_rows: int, rng: np.random.RandomState
-) -> tuple[Table, NDArray[np.intp]]:
+) -> tuple[Table, Ints]:
     """Return ``X`` as a table, and the rows that the new rows are made from."""
     with noting(
         f"(Raised by the augmenter {type(augmenter).__name__}, which takes dense "
@@ -242,11 +242,8 @@ def _drawn(
 
 
 def _nearest(
-    places: NDArray[np.float32],
-    distinct: NDArray[np.intp],
-    rows: NDArray[np.intp],
-    rng: np.random.RandomState,
-) -> NDArray[np.intp]:
+    places: Floats, distinct: Ints, rows: Ints, rng: np.random.RandomState
+) -> Ints:
     """Return for some rows the nearest ones that differ from them, in a sample."""
     _, pool = np.unique(distinct, return_index=True)
     pool.sort()
@@ -259,5 +256,5 @@ def _nearest(
     found = pool[search.kneighbors(places[rows], return_distance=False)]
     # A row of the pool, or its like, finds itself first.
     is_like = distinct[found[:, 0]] == distinct[rows]
-    near: NDArray[np.intp] = np.where(is_like, found[:, 1], found[:, 0])[repeats]
+    near: Ints = np.where(is_like, found[:, 1], found[:, 0])[repeats]
     return near

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
+from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._copies import first_copies
 from skdistill.utils._dates import as_dates, clock, dates_like
 from skdistill.utils._frames import column_at, holds_dates, is_frame, is_pandas
@@ -41,13 +42,13 @@ class Column:
         dates, so that dates without times stay dates. None if there are no dates.
     """
 
-    numbers: NDArray[np.float64]
+    numbers: Floats
     kind: str
     first: Any = None
     step: Any = None
 
     @classmethod
-    def of_numbers(cls, numbers: NDArray[np.float64]) -> Column:
+    def of_numbers(cls, numbers: Floats) -> Column:
         """Return a column of numbers, whose kind follows from the values."""
         numbers = numbers.astype(np.float64)
         numbers[~np.isfinite(numbers)] = np.nan
@@ -78,7 +79,7 @@ class Column:
         numbers = [codes.setdefault(_hashable(v), len(codes)) for v in values]
         return cls(np.array(numbers, dtype=np.float64), "levels")
 
-    def embedded(self, rng: np.random.RandomState) -> NDArray[np.float32]:
+    def embedded(self, rng: np.random.RandomState) -> Floats:
         """Return coordinates of the values, for distances between rows.
 
         Numbers are standardized, with the mean in place of missing ones. Different
@@ -95,12 +96,10 @@ class Column:
         standard = np.where(there, (self.numbers - mean) / scale, 0.0)
         return standard[:, np.newaxis].astype(np.float32)
 
-    def drawn(
-        self, numbers: NDArray[np.float64], where: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    def drawn(self, numbers: Floats, where: Bools) -> tuple[Bools, Array]:
         """Return a mask of the numbers to use, and their values within the range."""
         where = where & np.isfinite(numbers)
-        values: NDArray[Any] = np.clip(
+        values: Array = np.clip(
             numbers[where], np.nanmin(self.numbers), np.nanmax(self.numbers)
         )
         if self.kind == "integer":
@@ -135,20 +134,15 @@ class Table:
     def __len__(self) -> int:
         return int(self.X.shape[0])
 
-    def distinct(self) -> NDArray[np.intp]:
+    def distinct(self) -> Ints:
         """Return for each row the number of the first that is equal or nearly so."""
         return first_copies(self.embedded(np.random.RandomState(0)))
 
-    def embedded(self, rng: np.random.RandomState) -> NDArray[np.float32]:
+    def embedded(self, rng: np.random.RandomState) -> Floats:
         """Return coordinates of the rows: similar rows are near each other."""
         return np.concatenate([c.embedded(rng) for c in self.columns], axis=1)
 
-    def rebuilt(
-        self,
-        sources: NDArray[np.intp],
-        numbers: NDArray[np.float64],
-        where: NDArray[np.bool_],
-    ) -> Any:
+    def rebuilt(self, sources: Ints, numbers: Floats, where: Bools) -> Any:
         """Return new rows of the same columns and dtypes.
 
         Parameters
@@ -176,13 +170,7 @@ class Table:
             return frame
         return type(self.given).from_pandas(frame, self.given.schema, False)
 
-    def _column(
-        self,
-        position: int,
-        rows: NDArray[np.intp],
-        where: NDArray[np.bool_],
-        values: NDArray[Any],
-    ) -> Any:
+    def _column(self, position: int, rows: Ints, where: Bools, values: Array) -> Any:
         """Return a column at ``rows``, with ``values`` where ``where`` is True."""
         are_dates = values.dtype.kind == "M"
         if not self.is_frame:

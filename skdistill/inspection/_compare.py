@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
@@ -21,6 +21,7 @@ from skdistill._targets._target import Target
 from skdistill.inspection._comparison import Comparison
 from skdistill.inspection._measures import costs, scores
 from skdistill.inspection._models import Rows, fit_models
+from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import active, listed
@@ -133,7 +134,7 @@ def compare(
     clf = clone(clf)
     clf._see(y)
     target = clf._target()
-    labels: NDArray[Any] = target.check_y(y, X)
+    labels: Array = target.check_y(y, X)
     sample_weight = check_weight(sample_weight, X)
     rows, known = (X, labels, sample_weight), np.unique(labels)
     splits = _splits(cv, X, labels, target)
@@ -181,7 +182,7 @@ def _check_teachers(clf: BaseDistiller) -> None:
         clf._target().without_columns().check_teacher(teacher)
 
 
-def _splits(cv: Any, X: Any, y: NDArray[Any], target: Target) -> list[Any]:
+def _splits(cv: Any, X: Any, y: Array, target: Target) -> list[Any]:
     if target.task == "classification":
         splits = list(check_cv(cv, y, classifier=True).split(X, y))
     else:
@@ -204,7 +205,7 @@ def _on_split(
     steps: list[Any],
     train: Rows,
     test: Rows,
-    known: NDArray[Any],
+    known: Array,
     seed: int,
 ) -> tuple[dict[str, dict[str, float]], list[float]]:
     """Return the metrics of each model, and how much the teacher was trusted.
@@ -230,7 +231,7 @@ def _on_split(
 
 def _joined(
     records: Sequence[dict[str, dict[str, float]]],
-) -> dict[str, dict[str, NDArray[np.float64]]]:
+) -> dict[str, dict[str, Floats]]:
     return {
         model: {
             metric: np.array([record[model][metric] for record in records])

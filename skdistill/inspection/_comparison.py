@@ -8,10 +8,10 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t
 
 from skdistill.metrics import gap_closed
+from skdistill.utils._arrays import Floats
 from skdistill.utils._optional import require
 from skdistill.utils._text import aligned, html_table
 
@@ -161,11 +161,11 @@ class Comparison:
        Learning 52, 2003. https://doi.org/10.1023/A:1024068626366
     """
 
-    results: dict[str, dict[str, NDArray[np.float64]]]
+    results: dict[str, dict[str, Floats]]
     test_share: float
     has_fitted_teacher: bool
-    alpha: NDArray[np.float64]
-    n_honest_rows: NDArray[np.float64]
+    alpha: Floats
+    n_honest_rows: Floats
 
     @property
     def gap_closed(self) -> dict[str, tuple[float, float]]:
@@ -244,17 +244,17 @@ class Comparison:
     def _n_splits(self) -> int:
         return len(self.results["student"]["bytes"])
 
-    def _spread(self, values: NDArray[np.float64]) -> tuple[float, float]:
+    def _spread(self, values: Floats) -> tuple[float, float]:
         """Return the mean over splits, and its corrected standard error."""
         factor = 1 / self._n_splits + self.test_share
         return float(values.mean()), float(np.sqrt(factor * values.var(ddof=1)))
 
-    def _ahead(self, model: str, metric: str) -> NDArray[np.float64]:
+    def _ahead(self, model: str, metric: str) -> Floats:
         """Return by how much a model is better than the net trained on labels alone."""
         own, other = (self.results[name][metric] for name in (model, "labels alone"))
         return _SIGNS[metric] * (own - other)
 
-    def _sign(self, differences: NDArray[np.float64]) -> int:
+    def _sign(self, differences: Floats) -> int:
         """Return 1 or -1 where the mean is clearly above or below 0, else 0."""
         mean, error = self._spread(differences)
         bound = t.ppf(1 - _LEVEL, self._n_splits - 1) * error
@@ -319,7 +319,7 @@ class Comparison:
             "alone"
         )
 
-    def _shown(self, differences: NDArray[np.float64]) -> tuple[float, str]:
+    def _shown(self, differences: Floats) -> tuple[float, str]:
         """Return the mean, and its size in hundredths, with an error if it tells."""
         mean, error = self._spread(differences)
         size = f"{100 * abs(mean):.1f}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
 from skdistill._targets._columns import pairs
@@ -20,6 +20,7 @@ from skdistill.inspection._display import (
 )
 from skdistill.inspection._models import said_by_both
 from skdistill.metrics import kl_to_teacher
+from skdistill.utils._arrays import Array, Bools
 
 _Kind = Literal["probability", "agreement"]
 
@@ -69,8 +70,8 @@ class FidelityDisplay(Display):
     Teacher and student predict the same class for 9... % of 75 rows. ...
     """
 
-    teacher_proba: NDArray[Any]
-    student_proba: NDArray[Any]
+    teacher_proba: Array
+    student_proba: Array
     multilabel: bool = False
 
     @classmethod
@@ -218,13 +219,13 @@ class FidelityDisplay(Display):
         )
 
     @property
-    def _both(self) -> list[NDArray[Any]]:
+    def _both(self) -> list[Array]:
         """What teacher and student say, with a row for each choice of a class."""
         both = [self.teacher_proba, self.student_proba]
         return [*map(pairs, both)] if self.multilabel else both
 
     @property
-    def _agrees(self) -> NDArray[np.bool_]:
+    def _agrees(self) -> Bools:
         teacher, student = self._both
         return np.asarray(teacher.argmax(axis=1) == student.argmax(axis=1))
 

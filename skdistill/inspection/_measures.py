@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -24,6 +23,7 @@ from sklearn.utils import _safe_indexing
 from skdistill.inspection._models import Rows, names_of_columns
 from skdistill.metrics import agreement, kl_to_teacher
 from skdistill.metrics._scorer import said_by_all
+from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._costs import batch_of, dumped_bytes, method_of
 from skdistill.utils._quantile_score import quantile_score
 
@@ -32,7 +32,7 @@ _ROW_CALLS, _BATCH_CALLS = 20, 5
 
 
 def scores(
-    clf: Any, models: dict[str, list[Any]], test: Rows, known: NDArray[Any]
+    clf: Any, models: dict[str, list[Any]], test: Rows, known: Array
 ) -> dict[str, dict[str, float]]:
     """Return the scores of each model.
 
@@ -69,7 +69,7 @@ def scores(
 
 
 def _of_classes(
-    y: NDArray[Any], proba: Any, teacher: Any, *, labels: Any, **weighted: Any
+    y: Array, proba: Any, teacher: Any, *, labels: Any, **weighted: Any
 ) -> dict[str, float]:
     truth = y[:, np.newaxis] == labels
     return {
@@ -80,9 +80,7 @@ def _of_classes(
     }
 
 
-def _of_labels(
-    y: NDArray[Any], proba: Any, teacher: Any, **weighted: Any
-) -> dict[str, float]:
+def _of_labels(y: Array, proba: Any, teacher: Any, **weighted: Any) -> dict[str, float]:
     occurs, precision = y.any(axis=0), np.nan
     if occurs.any():
         both = (y[:, occurs], proba[:, occurs])
@@ -97,7 +95,7 @@ def _of_labels(
 
 
 def _of_numbers(
-    y: NDArray[Any], pred: Any, teacher: Any, *, levels: Any, **weighted: Any
+    y: Array, pred: Any, teacher: Any, *, levels: Any, **weighted: Any
 ) -> dict[str, float]:
     if levels is None:
         scores = {
@@ -111,7 +109,7 @@ def _of_numbers(
 
 
 def _scores_of_quantiles(
-    y: NDArray[Any], pred: NDArray[np.float64], levels: Any, sample_weight: Any
+    y: Array, pred: Floats, levels: Any, sample_weight: Any
 ) -> dict[str, float]:
     losses = [
         mean_pinball_loss(y, column, sample_weight=sample_weight, alpha=level)

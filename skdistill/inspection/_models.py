@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from skorch.callbacks import EarlyStopping
@@ -22,12 +21,13 @@ from skdistill._students._student_net import ValidSplit
 from skdistill._targets._target import Target, target_of
 from skdistill._teachers._asking import fit, seeded_clone
 from skdistill.metrics._scorer import said_by_all
+from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._params import is_auto
 from skdistill.utils._unwrap import listed, unwrapped
 from skdistill.utils._validation import all_fitted, is_fitted
 
 # The rows, their labels, and their weights or None.
-Rows = tuple[Any, NDArray[Any], Any]
+Rows = tuple[Any, Array, Any]
 
 # The share of the rows that the net on labels alone holds out to find its best epoch,
 # and the number of epochs that it waits for a better one.
@@ -41,7 +41,7 @@ def names_of_columns(clf: Any) -> Any:
 
 def said_by_both(
     estimator: Any, X: Any, teacher: Any = None
-) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[str, Floats, Floats]:
     """Return the task of a student, and what its teacher and it say of rows.
 
     A teacher that is passed gets the rows as they are. That of the estimator gets what
@@ -137,7 +137,7 @@ def _fit_teachers(teachers: list[Any], train: Rows, target: Target) -> float:
     return sum(seconds) if seconds else np.nan
 
 
-def _twin(clf: Any, y: NDArray[Any], seed: int) -> Any:
+def _twin(clf: Any, y: Array, seed: int) -> Any:
     """Return the net of a fitted student, to be trained on labels alone.
 
     The net keeps its best epoch. If the student chose its encoding of numbers in
@@ -173,7 +173,7 @@ def _twin(clf: Any, y: NDArray[Any], seed: int) -> Any:
     return twin
 
 
-def _given(student: Any, y: NDArray[Any]) -> NDArray[np.float64]:
+def _given(student: Any, y: Array) -> Floats:
     """Return the labels as soft labels; one-hot ones would cause a warning."""
     task = student._target().task
     if task == "regression":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import is_regressor
 from sklearn.metrics import check_scoring
 
@@ -20,6 +20,7 @@ from skdistill.inspection._display import (
     check_option,
 )
 from skdistill.metrics import latency_scorer, size_scorer
+from skdistill.utils._arrays import Bools, Floats
 from skdistill.utils._unwrap import listed, unwrapped
 
 _Cost = Literal["bytes", "row_us"]
@@ -77,8 +78,8 @@ class ParetoDisplay(Display):
     ['teacher', 'student']
     """
 
-    scores: NDArray[np.float64]
-    costs: NDArray[np.float64]
+    scores: Floats
+    costs: Floats
     names: list[str] | None = None
     groups: list[str] | None = None
     score_name: str = "score"
@@ -232,7 +233,7 @@ class ParetoDisplay(Display):
         return self
 
     @property
-    def on_front(self) -> NDArray[np.bool_]:
+    def on_front(self) -> Bools:
         """A mask of the models that no other model beats."""
         cheaper = self.costs[:, np.newaxis] <= self.costs
         better = self.scores[:, np.newaxis] >= self.scores

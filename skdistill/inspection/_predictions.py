@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.utils import check_array, check_consistent_length
 
 from skdistill.inspection._display import BLUE, GRAY, Display
 from skdistill.inspection._models import said_by_both
+from skdistill.utils._arrays import Floats
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -55,8 +56,8 @@ class PredictionDisplay(Display):
     The student explains ... % of the variance of the teacher's predictions ...
     """
 
-    teacher_pred: NDArray[np.float64]
-    student_pred: NDArray[np.float64]
+    teacher_pred: Floats
+    student_pred: Floats
 
     @classmethod
     def from_estimator(

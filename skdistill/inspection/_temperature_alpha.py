@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import sem
 
 from skdistill.inspection._display import VERMILION, Display, legend_above
+from skdistill.utils._arrays import Bools, Floats
 
 _NAMES = ("temperature", "alpha")
 
@@ -65,7 +65,7 @@ class TemperatureAlphaDisplay(Display):
 
     temperatures: list[Any]
     alphas: list[Any]
-    scores: NDArray[np.float64]
+    scores: Floats
     error: float
     metric: str = "score"
 
@@ -167,7 +167,7 @@ class TemperatureAlphaDisplay(Display):
         return int(row), int(column)
 
     @property
-    def near_cells(self) -> NDArray[np.bool_]:
+    def near_cells(self) -> Bools:
         """A mask of the other cells within one standard error of the best one."""
         near = self.scores >= self.scores[self.best_cell] - self.error
         near[self.best_cell] = False

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.utils._param_validation import StrOptions, validate_params
@@ -21,6 +21,7 @@ from skdistill._targets._target import Target, target_of
 from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher
+from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import unwrapped
 from skdistill.utils._validation import all_fitted
@@ -180,10 +181,10 @@ def said_by_all(
     X: Any,
     *,
     task: str,
-    known: Sequence[NDArray[Any]] = (),
+    known: Sequence[Array] = (),
     classes: Any = None,
     **asked: Any,
-) -> tuple[list[NDArray[np.float64]], Any]:
+) -> tuple[list[Floats], Any]:
     """Return what a teacher and students say of rows, and the names of the columns.
 
     Parameters

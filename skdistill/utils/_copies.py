@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from skdistill.utils._arrays import Floats, Ints
 
 # Rows are nearly equal whose coordinates, in standard deviations, have as many equal
 # decimals.
@@ -13,7 +14,7 @@ _DIGITS = 5
 MAX_COMPARED = 100_000
 
 
-def first_copies(places: NDArray[np.floating]) -> NDArray[np.intp]:
+def first_copies(places: Floats) -> Ints:
     """Return for each row the number of the first row that is equal or nearly so.
 
     Parameters
@@ -28,13 +29,11 @@ def first_copies(places: NDArray[np.floating]) -> NDArray[np.intp]:
     for column in places.T:
         products += column.round(_DIGITS) * rng.standard_normal()
     _, firsts, found = np.unique(products, return_index=True, return_inverse=True)
-    copies: NDArray[np.intp] = firsts[found]
+    copies: Ints = firsts[found]
     return copies
 
 
-def with_copies(
-    train: NDArray[np.intp], held: NDArray[np.intp], firsts: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def with_copies(train: Ints, held: Ints, firsts: Ints) -> tuple[Ints, Ints]:
     """Return a split of all rows that holds out a row if it did so with its first copy.
 
     It is the same if all rows are different, or if either side would be empty.

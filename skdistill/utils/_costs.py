@@ -10,11 +10,11 @@ from typing import Any
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples
 
+from skdistill.utils._arrays import Floats
 from skdistill.utils._validation import is_fitted
 
 # The seconds that calls are timed for a median.
@@ -88,7 +88,7 @@ def median_microseconds(call: Callable[[Any], Any], arguments: Sequence[Any]) ->
 
 def microseconds(
     call: Callable[[Any], Any], arguments: Sequence[Any], seconds: float
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return the times of calls with one argument after the other, after a warm-up."""
     for duration, least in ((seconds / 10, 1), (seconds, _MIN_CALLS)):
         times: list[int] = []

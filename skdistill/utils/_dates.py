@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdistill.utils._arrays import Floats
 from skdistill.utils._frames import column_at, holds_dates, is_pandas, kind_of
 
 # The numbers that stand for a date: most of those of skrub's DatetimeEncoder.
 PARTS = ("year", "month", "weekday", "hour", "total_seconds")
 
 
-def date_parts(X: Any, position: int, zone: str | None) -> NDArray[np.float64]:
+def date_parts(X: Any, position: int, zone: str | None) -> Floats:
     """Return a column of dates as numbers.
 
     Parameters
@@ -108,7 +109,7 @@ def _index(values: Any) -> Any:
     return import_module("pandas").DatetimeIndex(values)
 
 
-def _parts(times: NDArray[np.datetime64]) -> NDArray[np.float64]:
+def _parts(times: NDArray[np.datetime64]) -> Floats:
     years, months, days = (times.astype(f"M8[{unit}]") for unit in "YMD")
     numbers = (
         years.astype(int) + 1970,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
+from skdistill.utils._arrays import Array
 from skdistill.utils._several import each, is_several
 
 # The types of values that make an object column a column of numbers.
@@ -154,7 +155,7 @@ def are_mixed(X: Any, position: int) -> bool:
 
 def floats(
     X: Any, positions: list[int], *, allow_nan: bool = True, dtype: type = np.float64
-) -> NDArray[Any]:
+) -> Array:
     """Return columns of numbers as one block.
 
     Parameters
@@ -220,7 +221,7 @@ def labels(X: Any, positions: list[int]) -> list[list[str | None]]:
     ]
 
 
-def _pandas_floats(X: Any, positions: list[int], dtype: type) -> NDArray[Any]:
+def _pandas_floats(X: Any, positions: list[int], dtype: type) -> Array:
     all_numeric = len(positions) == X.shape[1]
     if all_numeric or len(X) > _FEW_ROWS:
         frame = X if all_numeric else X.iloc[:, positions]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.metrics import d2_pinball_score
+
+from skdistill.utils._arrays import Floats
 
 
 def quantile_score(
-    y: ArrayLike, said: NDArray[np.floating], levels: ArrayLike, sample_weight: Any
+    y: ArrayLike, said: Floats, levels: ArrayLike, sample_weight: Any
 ) -> float:
     """Return the mean D2 of quantiles: 1 is best, and 0 is a constant.
 

@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
+from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._frames import check_frame, column_names, is_frame
 from skdistill.utils._params import is_auto
 from skdistill.utils._several import each, is_several
@@ -65,7 +66,7 @@ def fitted_teachers(estimator: Any) -> list[Any]:
 
 def plain_rows(
     X: Any, n_features: int | None = None, dtype: type = np.float32
-) -> NDArray[Any] | None:
+) -> Array | None:
     """Return ``X`` in a dtype if it is a plain array of finite numbers, or else None.
 
     Other rows need scikit-learn's validation, which takes longer for a row than a small
@@ -76,7 +77,7 @@ def plain_rows(
     if X.ndim != 2 or not X.size or n_features not in (None, X.shape[1]):
         return None
     with np.errstate(over="ignore", under="ignore"):
-        rows: NDArray[Any] = np.ascontiguousarray(X, dtype=dtype)
+        rows: Array = np.ascontiguousarray(X, dtype=dtype)
     # Of all ways to find NaN and infinity, this takes least time for a row.
     return rows if np.vdot(rows, rows) < _SAFE_SQUARES else None
 
@@ -181,24 +182,22 @@ def explaining_strings() -> Iterator[None]:
         ) from error
 
 
-def require_target(y: NDArray[Any] | None, purpose: str) -> NDArray[Any]:
+def require_target(y: Array | None, purpose: str) -> Array:
     if y is None:
         raise ValueError(f"{purpose} requires y to be passed, but the target y is None")
     return y
 
 
-def check_weight(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
+def check_weight(sample_weight: Any, X: Any) -> Floats | None:
     """Return the weights of rows, of which none may be negative; None if all count."""
     if sample_weight is None:
         return None
     kind = {"dtype": np.float64, "ensure_non_negative": True}
-    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, X, **kind)
+    weight: Floats = _check_sample_weight(sample_weight, X, **kind)
     return weight
 
 
-def check_teacher_weights(
-    teacher_weights: ArrayLike | None, n_teachers: int
-) -> NDArray[np.float64]:
+def check_teacher_weights(teacher_weights: ArrayLike | None, n_teachers: int) -> Floats:
     if n_teachers == 0:
         raise ValueError("the list of teachers is empty")
     if teacher_weights is None:

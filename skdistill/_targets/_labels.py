@@ -31,6 +31,7 @@ from skdistill._targets._calibration import (
 from skdistill._targets._classes import Classes
 from skdistill._targets._columns import dense, pairs, resolve_clip
 from skdistill._targets._trust import labeled_temperature, trust
+from skdistill._targets._uninformative import reason_of
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import require_target
@@ -446,17 +447,10 @@ def _warn_of_chance(
     """Warn if a teacher does not rank the rows with a label above the others."""
     area = float(roc_auc_score(hard, soft, average="macro"))
     if area < _SUSPICIOUS:
-        reason = (
-            "it has learned little from these rows. Try another teacher"
-            if fitted_here
-            else "it was probably fitted on features prepared in another way, or the "
-            "labels or the rows of teacher_proba are in another order. A teacher gets "
-            "the X given to fit as it is"
-        )
         warn(
             "SKD101",
             f"the teacher's area under the ROC curve on (X, y) is {area:.3f} in the "
-            f"mean of the labels, and 0.5 is chance: {reason}",
+            f"mean of the labels, and 0.5 is chance: {reason_of(fitted_here)}",
         )
 
 

@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 from skdistill._targets._answer import Answer
 from skdistill._targets._base import BaseTarget
 from skdistill._targets._trust import gaussian_trust, most_trust
+from skdistill._targets._uninformative import reason_of
 from skdistill.utils._arrays import Array, Bools, Floats
 from skdistill.utils._validation import is_fitted
 from skdistill.utils._warnings import warn
@@ -264,13 +265,8 @@ class Numbers(BaseTarget):
             return
         score = r2_score(hard, soft, sample_weight=weight)
         if score < _SUSPICIOUS:
-            reason = (
-                "it has learned little from these rows. Try another teacher"
-                if how.get("fitted_here")
-                else "it was probably fitted on features prepared in another way, on "
-                "targets of another scale, or the rows of teacher_pred are in another "
-                "order. A teacher gets the X given to fit as it is"
-            )
+            rows = "on targets of another scale, or the rows of teacher_pred"
+            reason = reason_of(how.get("fitted_here", False), rows)
             warn("SKD101", f"the R2 of the teacher on (X, y) is {score:.3f}: {reason}")
 
     def _scaled(self, values: Array) -> Floats:

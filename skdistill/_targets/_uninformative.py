@@ -61,14 +61,8 @@ def warn_if_uninformative(
     if _is_suspicious(recall, chance, right.mean(), counts):
         if found is not None and present.tolist() == [0, 1]:
             _refuse_groups(logits, found)
-        reason = (
-            "it has learned little from these rows. Try another teacher, or "
-            "class_weight='balanced' if a class is rare"
-            if fitted_here
-            else "it was probably fitted on features prepared in another way, or the "
-            "labels or the rows of teacher_proba are in another order. A teacher gets "
-            "the X given to fit as it is"
-        )
+        way_out = ", or class_weight='balanced' if a class is rare"
+        reason = reason_of(fitted_here, way_out=way_out)
         warn(
             "SKD101",
             f"the teacher's {kind} accuracy on (X, y) is {recall:.3f}, near the "
@@ -81,6 +75,20 @@ def warn_if_uninformative(
             "the soft labels are one-hot and equal to y, so that they add nothing: use "
             "soft_labels='out_of_fold' or 'out_of_bag', or other rows",
         )
+
+
+def reason_of(
+    fitted_here: bool,
+    rows: str = "or the labels or the rows of teacher_proba",
+    way_out: str = "",
+) -> str:
+    """Return why a teacher may be no better than chance, for warnings."""
+    if fitted_here:
+        return f"it has learned little from these rows. Try another teacher{way_out}"
+    return (
+        f"it was probably fitted on features prepared in another way, {rows} are in "
+        "another order. A teacher gets the X given to fit as it is"
+    )
 
 
 def _refuse_groups(logits: Floats, found: Array) -> None:

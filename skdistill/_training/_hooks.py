@@ -8,6 +8,7 @@ they would by themselves, and the mixin adds the teacher's terms to the loss.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -120,19 +121,12 @@ class DistillingMixin(_Net):
 
     @property
     def _default_callbacks(self) -> list[Any]:
-        parts = [
-            (
-                f"{phase}_{part}",
-                PassthroughScoring(
-                    f"{phase}_{part}",
-                    lower_is_better=None,
-                    on_train=phase == "train",
-                ),
-            )
-            for phase in ("train", "valid")
-            for part in _PARTS
-        ]
-        return super()._default_callbacks + parts
+        found = list(super()._default_callbacks)
+        for phase, part in itertools.product(("train", "valid"), _PARTS):
+            name, how = f"{phase}_{part}", {"on_train": phase == "train"}
+            scoring = PassthroughScoring(name, lower_is_better=None, **how)
+            found.append((name, scoring))
+        return found
 
     def initialize_criterion(self) -> Any:
         super().initialize_criterion()
@@ -148,16 +142,16 @@ class DistillingMixin(_Net):
                 )
         return self
 
+    def new_watch_(self) -> Watch:
+        """Return what keeps the student's features of a pass."""
+        layer = self.distillation_.loss.objective.student_layer
+        return Watch(self.module_, layer, "the student", "student_layer")
+
     def features_of_example_(self) -> Tensor:
         """Return the student's features of some rows."""
         loader = super().get_iterator(super().get_dataset(self.distillation_.example))
         self.module_.eval()
-        watch = Watch(
-            self.module_,
-            self.distillation_.loss.objective.student_layer,
-            "the student",
-            "student_layer",
-        )
+        watch = self.new_watch_()
         # The student's own random numbers are the same with and without.
         with torch.random.fork_rng(), torch.no_grad(), watch:
             outputs = first(self.infer(next(iter(loader))[0]))
@@ -176,8 +170,7 @@ class DistillingMixin(_Net):
             self.check_optimizer_()
             loss.train_with(self.learned_losses_)
         if loss.objective.is_hidden:
-            layer = loss.objective.student_layer
-            self.watch_ = Watch(self.module_, layer, "the student", "student_layer")
+            self.watch_ = self.new_watch_()
 
     def check_optimizer_(self) -> None:
         """Raise where the person's optimizer would not train what losses learn."""

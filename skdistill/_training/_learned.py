@@ -55,7 +55,7 @@ class LearnedLosses(nn.Module):
         module = self.losses[term.place]
         parameter = next(module.parameters(), None)
         dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
-        return as_loss(term.place.rpartition("_")[0], module), dtype
+        return as_loss(term.parameter, module), dtype
 
     def suits(self, objective: Objective, targets: Tensor) -> bool:
         """Tell whether a training can go on with these modules."""
@@ -88,9 +88,8 @@ def _new_module(term: Term, widths: tuple[int, int]) -> nn.Module:
     with torch.random.fork_rng():
         module = term.loss.learned(*widths)
     if not isinstance(module, nn.Module):
-        parameter = term.place.rpartition("_")[0]
         raise TypeError(
-            f"learned() of {parameter} {term.loss.name} must return a "
+            f"learned() of {term.parameter} {term.loss.name} must return a "
             f"torch.nn.Module, got {type(module).__name__}"
         )
     return module

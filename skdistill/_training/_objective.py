@@ -41,6 +41,11 @@ class Term:
     weight: float
     place: str
 
+    @property
+    def parameter(self) -> str:
+        """The parameter of the estimator that holds the loss."""
+        return self.place.rpartition("_")[0]
+
     def __call__(
         self, loss: Loss, student: Tensor, teacher: Tensor, **offered: Any
     ) -> Tensor:
@@ -64,9 +69,8 @@ class Term:
             got = type(value).__name__
             if isinstance(value, Tensor):
                 got = f"{got} of shape {tuple(value.shape)}"
-            parameter = self.place.rpartition("_")[0]
             raise TypeError(
-                f"{parameter} {loss.name} must return a scalar tensor, got {got}"
+                f"{self.parameter} {loss.name} must return a scalar tensor, got {got}"
             )
         # A product with 1 changes nothing, and takes time in both directions.
         return value if self.weight == 1 else self.weight * value
@@ -98,18 +102,18 @@ class Objective:
         terms = {
             name: terms_of(name, getattr(estimator, name), task) for name in LOSSES
         }
+        weights = {}
         for family in ("feature", "relation"):
-            weight = getattr(estimator, f"{family}_weight")
-            if not _is_weight(weight):
-                raise _weight_error(f"{family}_weight", weight)
-            if weight == 0:
+            name = f"{family}_weight"
+            weights[name] = _checked_weight(name, getattr(estimator, name))
+            if weights[name] == 0:
                 terms[f"{family}_loss"] = ()
         return cls(
             1.0 if is_auto(estimator.temperature) else estimator.temperature,
             USUAL if is_auto(estimator.alpha) else estimator.alpha,
             **terms,
-            feature_weight=float(estimator.feature_weight),
-            relation_weight=float(estimator.relation_weight),
+            feature_weight=weights["feature_weight"],
+            relation_weight=weights["relation_weight"],
             student_layer=estimator.student_layer,
         )
 
@@ -182,10 +186,9 @@ class Objective:
         custom = "batch_sampler" in given or not isinstance(batch_size, int)
         for term in (*self.feature_loss, *self.relation_loss):
             if not custom and 0 < batch_size < term.loss.min_rows:
-                parameter = term.place.rpartition("_")[0]
                 raise ValueError(
-                    f"{parameter} {term.loss.name} compares the rows of a batch, and "
-                    f"the student's batch_size is {batch_size}: it takes "
+                    f"{term.parameter} {term.loss.name} compares the rows of a batch, "
+                    f"and the student's batch_size is {batch_size}: it takes "
                     f"{term.loss.min_rows}, better 64 or more"
                 )
 
@@ -229,9 +232,8 @@ def _pairs(parameter: str, spec: Any) -> Iterator[tuple[Any, float]]:
                 f"[('{next(iter(LOSSES[parameter]))}', 0.5)], got {pair!r}"
             )
         loss, weight = pair
-        if not _is_weight(weight):
-            raise _weight_error(f"the weight of {loss!r} in {parameter}", weight)
-        yield loss, float(weight)
+        name = f"the weight of {loss!r} in {parameter}"
+        yield loss, _checked_weight(name, weight)
 
 
 def _check_schedule(name: str, value: Any) -> None:
@@ -248,9 +250,7 @@ def _check_schedule(name: str, value: Any) -> None:
         ) from error
 
 
-def _is_weight(weight: Any) -> bool:
-    return isinstance(weight, Real) and 0 <= float(weight) < math.inf
-
-
-def _weight_error(name: str, weight: Any) -> ValueError:
-    return ValueError(f"{name} must be a finite number from 0 on, got {weight!r}")
+def _checked_weight(name: str, weight: Any) -> float:
+    if isinstance(weight, Real) and 0 <= float(weight) < math.inf:
+        return float(weight)
+    raise ValueError(f"{name} must be a finite number from 0 on, got {weight!r}")

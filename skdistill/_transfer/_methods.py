@@ -27,7 +27,7 @@ from skdistill._teachers._unseen import unseen_labels
 from skdistill._transfer._question import Question
 from skdistill.augmentation._table import Table, is_table
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
-from skdistill.utils._bars import ParallelWithBar, progress_bar, shown
+from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._copies import MAX_COMPARED, with_copies
 from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import is_fitted, require_target
@@ -89,12 +89,14 @@ def _by_clones(teacher: Any, question: Question) -> Answer:
     shape = (len(question.y), len(names))
     values: Array = np.full(shape, np.nan, question.target.dtype)
     splits = list(range(1, 1 + question.held.max()))
-    for split in shown(splits, _FOLDS, question.verbose):
-        is_held = question.held == split
-        rows = (np.flatnonzero(part) for part in (~is_held, is_held))
-        fold = _label_fold(clone(prototype), question, None, *rows)
-        if fold is not None:
-            values[fold.rows[fold.known]] = fold.values[fold.known]
+    with progress_bar(_FOLDS, question.verbose, total=len(splits)) as bar:
+        for split in splits:
+            is_held = question.held == split
+            rows = (np.flatnonzero(part) for part in (~is_held, is_held))
+            fold = _label_fold(clone(prototype), question, None, *rows)
+            if fold is not None:
+                values[fold.rows[fold.known]] = fold.values[fold.known]
+            bar.update()
     return Answer(values[question.honest], names)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from time import time
@@ -47,14 +47,6 @@ def progress_bar(title: str, verbose: int, **look: Any) -> Iterator[Any]:
         done.set()
         thread.join()
         bar.close()
-
-
-def shown(rows: list[Any], title: str, verbose: int) -> Iterable[Any]:
-    """Yield ``rows``, with a bar over them if ``verbose`` is not 0."""
-    with progress_bar(title, verbose, total=len(rows)) as bar:
-        for row in rows:
-            yield row
-            bar.update()
 
 
 class ParallelWithBar(Parallel):

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdistill.utils._arrays import Floats
-from skdistill.utils._frames import column_at, holds_dates, is_pandas, kind_of
+from skdistill.utils._frames import (
+    column_at,
+    holds_dates,
+    is_pandas,
+    kind_of,
+    zone_of_type,
+)
 
 # The numbers that stand for a date: most of those of skrub's DatetimeEncoder.
 PARTS = ("year", "month", "weekday", "hour", "total_seconds")
@@ -77,7 +83,7 @@ def as_dates(column: Any) -> Any:
 
 def zone_of(dates: Any) -> str | None:
     """Return the time zone of dates, or None if they have none."""
-    zone = getattr(dates.dtype, "tz", getattr(dates.dtype, "time_zone", None))
+    zone = zone_of_type(dates.dtype)
     return None if zone is None else str(zone)
 
 

@@ -95,7 +95,7 @@ def with_types_of(like: Any, X: Any, name: str) -> Any:
             continue
         error: Exception | None = None
         try:
-            if (_zone(given) is None) == (_zone(wanted) is None):
+            if (zone_of_type(given) is None) == (zone_of_type(wanted) is None):
                 known = _known(X, column)
                 cast = _cast(known, column, wanted)
                 if not len(known) or _cast(cast, column, given).equals(known):
@@ -330,7 +330,7 @@ def _are_numbers(*types: Any) -> bool:
     )
 
 
-def _zone(dtype: Any) -> Any:
+def zone_of_type(dtype: Any) -> Any:
     """Return the time zone of a type of dates; None if it has none."""
     return getattr(dtype, "tz", getattr(dtype, "time_zone", None))
 

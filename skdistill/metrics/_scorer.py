@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.utils._param_validation import StrOptions, validate_params
-from sklearn.utils.multiclass import unique_labels
 
 from skdistill._targets._classes import Classes
 from skdistill._targets._columns import align
@@ -220,7 +219,7 @@ def said_by_all(
     names = answer.columns
     if task == "classification":
         own = [one.classes_ for one in students]
-        columns, target = target.reconcile(names, unique_labels(*own, *known))
+        columns, target = target.reconcile(names, np.concatenate([*own, *known]))
         names, columns_of_all = target.names, [columns, *own]
         parts = zip(said, columns_of_all, strict=True)
         said = [align(proba, columns, names) for proba, columns in parts]

@@ -77,13 +77,8 @@ class Answer:
 
     @property
     def nbytes(self) -> int:
-        held = [
-            self.values,
-            self.columns,
-            self.features,
-            self.honest,
-            *listed(self.reduction),
-        ]
+        arrays = (self.values, self.columns, self.features, self.honest)
+        held = (*arrays, *listed(self.reduction))
         return sum(part.nbytes for part in held if part is not None)
 
     def to_keep(self) -> Answer:

@@ -40,13 +40,7 @@ _WHILE_TRAINING = ("distillation_", "batch_", "watch_")
 # What callbacks of skorch monitor by default, of rows that are held out.
 _OF_HELD_OUT = ("valid_loss", "valid_loss_best", "valid_acc", "valid_acc_best")
 
-_PARTS = (
-    "loss_soft",
-    "loss_hard",
-    "loss_feature",
-    "loss_relation",
-    "agreement",
-)
+_PARTS = ("loss_soft", "loss_hard", "loss_feature", "loss_relation", "agreement")
 
 
 @dataclass
@@ -377,10 +371,8 @@ def check_finite(net: Any, values: dict[str, float]) -> None:
 
 def check_outputs(net: Any, outputs: Tensor) -> None:
     """Raise if the outputs are not one column for each class, or each target."""
-    n_outputs, has_classes = (
-        net.distillation_.n_outputs,
-        isinstance(net, NeuralNetClassifier),
-    )
+    n_outputs = net.distillation_.n_outputs
+    has_classes = isinstance(net, NeuralNetClassifier)
     if outputs.ndim != 2 or outputs.shape[1] != n_outputs:
         of, name = ("class", "n_classes") if has_classes else ("target", "n_outputs")
         raise ValueError(

@@ -189,7 +189,8 @@ class BaseDistiller(
             honest = None
             if not has_more:
                 honest = honest_rows(question, answer, target, sample_weight)
-            rows, measured = self._measured(rows, student, held, honest, seed)
+            parts = (held, honest, question.n_made)
+            rows, measured = self._measured(rows, student, *parts, seed)
             left_open = measured.left_open
             state.temperature = measured.temperature or state.temperature
             state.n_honest = measured.n_honest
@@ -209,6 +210,7 @@ class BaseDistiller(
         student: Any,
         held: Ints,
         honest: TransferSet | None,
+        n_made: int,
         seed: int,
     ) -> tuple[TransferSet, Measured]:
         """Let nets learn the labels, and return what they tell of teacher and student.
@@ -220,6 +222,7 @@ class BaseDistiller(
             make_student(task=rows.target.task, early_stopping=True),
             held=held,
             honest=honest,
+            n_made=n_made,
             numeric=numeric_of(student),
             alpha=float(self.alpha) if isinstance(self.alpha, Real) else None,
             max_epochs=net_of(student).max_epochs,

@@ -7,6 +7,8 @@ from functools import partial
 from numbers import Integral
 from typing import Any
 
+from sklearn.utils.validation import _num_samples
+
 from skdistill._state import TrainingState
 from skdistill._students._student import net_of
 from skdistill._teachers._features import FeatureQuestion
@@ -88,7 +90,7 @@ def question_of(
     if objective.asks_teacher and not incremental:
         augmenter = _augmenter(estimator, given.X, student)
     extra = _extra_rows(estimator, given, augmenter, objective)
-    if extra is not None:
+    if extra:
         held = held_out(estimator, given, objective)
     question = Question(
         given.X,
@@ -103,7 +105,8 @@ def question_of(
         calibration=calibration,
         # A teacher that reads more columns than the nets cannot be compared with them.
         held=None if estimator._columns.are_fewer else held,
-        extra=extra,
+        extra=stacked(extra) if extra else None,
+        n_made=0 if augmenter is None else _num_samples(extra[0]),
         augmenter=augmenter,
         memory=estimator.memory,
         remember=not incremental,
@@ -150,8 +153,8 @@ def _augmenter(estimator: Any, X: Any, student: Any) -> Any:
 
 def _extra_rows(
     estimator: Any, given: Given, augmenter: Any, objective: Objective
-) -> Any:
-    """Return the rows beyond the training rows, or None."""
+) -> list[Any]:
+    """Return rows beyond the training rows: made ones first, and then real ones."""
     extra, X = [], given.X
     if augmenter is not None:
         whole = isinstance(estimator.random_state, Integral)
@@ -163,4 +166,4 @@ def _extra_rows(
             X_transfer = estimator._check_X(X_transfer, reset=False)
         if objective.asks_teacher:
             extra.append(with_types_of(X, X_transfer, "X_transfer"))
-    return stacked(extra) if extra else None
+    return extra

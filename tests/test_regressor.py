@@ -26,6 +26,7 @@ from skorch import NeuralNetRegressor
 from torch import nn
 
 from skdistill import DistilledRegressor, make_student
+from skdistill.augmentation import MUNGE
 from skdistill.losses import (
     AbsoluteErrorLoss,
     HuberLoss,
@@ -348,6 +349,39 @@ def test_rows_never_out_of_bag_are_labeled_by_the_whole_forest(table):
     scaled = (expected - y.mean()) / y.std()
     assert in_all.any()
     np.testing.assert_allclose(seen.teacher[0][:, 0], scaled, rtol=1e-4, atol=1e-5)
+
+
+class OfEvenRows(RegressorMixin, BaseEstimator):
+    """A teacher that is right where the sum of a row of bits is even."""
+
+    def fit(self, X, y):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X):
+        return X[:, :8] @ np.arange(8.0) + 100 * (X.sum(axis=1) % 2)
+
+
+@pytest.fixture(scope="module")
+def even_rows():
+    X = np.random.default_rng(0).integers(0, 2, (500, 9)).astype(float)
+    X[:, 8] = X[:, :8].sum(axis=1) % 2
+    return X
+
+
+def test_made_rows_unlike_real_ones_do_not_teach(even_rows):
+    teacher = OfEvenRows()
+    y = teacher.predict(even_rows)
+    reg = distilled(teacher, augmenter=MUNGE()).fit(even_rows, y)
+    assert np.abs(reg.predict(even_rows) - y).mean() < 1
+
+
+def test_given_rows_teach_also_where_they_are_unlike_the_others(even_rows):
+    teacher, others = OfEvenRows(), even_rows[:300].copy()
+    others[:, 0] = 1 - others[:, 0]
+    reg = distilled(teacher, alpha=1.0)
+    reg.fit(even_rows, teacher.predict(even_rows), X_transfer=others)
+    assert reg.predict(others).mean() > 30  # 14 where they do not
 
 
 def test_predictions_stay_near_the_range_of_the_targets(table):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from skdistill._targets._answer import Answer
-from skdistill.utils._arrays import Array, Bools
+from skdistill.utils._arrays import Array, Bools, Ints
 
 
 class BaseTarget:
@@ -89,6 +89,10 @@ class BaseTarget:
 
     def row_weights(self, soft: Any, y: Any) -> Any:
         """Return the weights of the labels of all rows; None if they are equal."""
+
+    def far_apart(self, *said: Any) -> Ints:
+        """Return made rows that are unlike real ones: probabilities do not tell."""
+        return np.arange(0)
 
     def times(self, n_outputs: int) -> int:
         """Return how many times a loss of torch the loss of a row is."""

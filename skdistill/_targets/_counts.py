@@ -12,7 +12,7 @@ from scipy.special import xlogy
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbers import Numbers
 from skdistill._targets._trust import gaussian_trust
-from skdistill.utils._arrays import Array, Floats
+from skdistill.utils._arrays import Array, Floats, Ints
 
 # Smaller predictions of a teacher, as shares of the mean, count as this one: the
 # leaves of a tree may predict 0, which has no logarithm.
@@ -86,6 +86,10 @@ class Counts(Numbers):
         """Return a bound of the trust in a teacher of which no honest row is known."""
         said = np.exp(soft_extra)
         return super().most_trust(nets, hard, weight, said, nets_extra)
+
+    def far_apart(self, soft: Any, nets: Any, soft_made: Any, nets_made: Any) -> Ints:
+        """Return the made rows that are unlike real ones, by their numbers."""
+        return super().far_apart(np.exp(soft), nets, np.exp(soft_made), nets_made)
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool

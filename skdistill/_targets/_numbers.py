@@ -21,7 +21,7 @@ from skdistill._targets._answer import Answer
 from skdistill._targets._base import BaseTarget
 from skdistill._targets._trust import gaussian_trust, most_trust
 from skdistill._targets._uninformative import reason_of
-from skdistill.utils._arrays import Array, Bools, Floats
+from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._validation import is_fitted
 from skdistill.utils._warnings import warn
 
@@ -31,6 +31,11 @@ _SUSPICIOUS = 0.05
 # The smallest share of the magnitude of a target that its spread has to be: less is
 # rounding.
 _ROUNDING = 16 * np.finfo(np.float64).eps
+
+
+# A made row is left out if teacher and nets differ more than in this share of the
+# honest rows. If these are fewer than so many, they cannot tell it.
+_USUAL_SHARE, _ENOUGH_HONEST = 0.99, 50
 
 
 @dataclass(frozen=True)
@@ -256,6 +261,25 @@ class Numbers(BaseTarget):
         error = np.average(self.losses(nets, hard), weights=weight)
         difference = self.losses(soft_extra, nets_extra).mean()
         return most_trust(float(error), float(difference))
+
+    def far_apart(self, soft: Any, nets: Any, soft_made: Any, nets_made: Any) -> Ints:
+        """Return the made rows that are unlike real ones, by their numbers.
+
+        These are rows of which teacher and nets say more different numbers than of 99 %
+        of the honest rows. Beyond the data, a Gaussian process or a polynomial may say
+        anything, and a squared error has no bound.
+
+        Parameters
+        ----------
+        soft, nets : ndarray of shape (n_honest, n_targets)
+            What the teacher and the nets say of rows that neither has seen.
+        soft_made, nets_made : ndarray of shape (n_made, n_targets)
+            The same of made rows.
+        """
+        if len(soft) < _ENOUGH_HONEST:
+            return np.arange(0)
+        usual = np.quantile(self.losses(soft, nets), _USUAL_SHARE)
+        return np.flatnonzero(self.losses(soft_made, nets_made) > usual)
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool

@@ -158,6 +158,7 @@ def with_pseudo_labels(
     *,
     held: NDArray[np.integer],
     honest: TransferSet | None,
+    n_made: int = 0,
     numeric: Any = "auto",
     alpha: float | None = None,
     max_epochs: int | None = None,
@@ -189,6 +190,8 @@ def with_pseudo_labels(
         teacher has seen a row. Without inputs, they are the rows that are ``held``.
         None if the teacher reads more columns than the nets: their labels would then
         credit it with what a student of the nets' columns cannot learn.
+    n_made : int, default=0
+        How many of the extra rows were made of others. They come first.
     numeric : object, default="auto"
         How the student that is to learn from these rows encodes numbers. Anything but
         "standard" and "piecewise" leaves it open.
@@ -247,7 +250,10 @@ def with_pseudo_labels(
         said = target.expected(rows.soft[n_own:])
         trust = USUAL * explained(said, labels.labels)
     elif len(unseen):
-        trust = target.trust(soft, labels.honest[unseen], hard, weight)
+        nets = labels.honest[unseen]
+        trust = target.trust(soft, nets, hard, weight)
+        made = rows.soft[n_own:][:n_made], labels.labels[:n_made]
+        rows = rows.without_extra(target.far_apart(soft, nets, *made))
     else:
         seen = given.soft_of(np.flatnonzero(held), labels.honest)
         trust = _most_trust(rows, seen / np.float32(temperature or 1), honest, labels)

@@ -54,6 +54,8 @@ class Question:
     extra : array-like, or None
         Further rows, without labels, which a teacher that was fitted on all rows
         labels. The answer has them below those of X.
+    n_made : int
+        How many of these an augmenter has made. They are the first of them.
     augmenter : object or None
         The maker of some of these rows, for errors.
     memory : None, str, path or joblib.Memory
@@ -76,6 +78,7 @@ class Question:
     calibration: Any = None
     held: Any = None
     extra: Any = None
+    n_made: int = 0
     augmenter: Any = None
     memory: Any = None
     remember: bool = True

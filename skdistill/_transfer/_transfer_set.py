@@ -108,6 +108,20 @@ class TransferSet:
         }
         return TransferSet(X, **parts, target=self.target)
 
+    def without_extra(self, rows: Ints) -> TransferSet:
+        """Return the same without some of the extra rows, by their numbers there."""
+        if len(rows) == 0:
+            return self
+        n_own = len(self) - self.n_extra
+        kept = np.delete(np.arange(self.n_extra), rows)
+        numbers = np.concatenate([np.arange(n_own), n_own + kept])
+        labels = self.pseudo_labels
+        return replace(
+            self._with_targets_of(numbers, self.X),
+            extra=_safe_indexing(self.extra, kept),
+            pseudo_labels=None if labels is None else labels[kept],
+        )
+
     def soft_of(self, rows: Ints, labels: Floats) -> Floats:
         """Return the soft targets of rows, whose labels tell what teachers cannot."""
         if self.incomplete is None:

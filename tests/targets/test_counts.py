@@ -133,6 +133,15 @@ def test_trust_is_the_share_of_the_best_mixture():
     assert Counts().most_trust(np.exp(good), y, weight, far, np.exp(good)) < 0.1
 
 
+def test_made_rows_of_which_teacher_and_nets_disagree_more_than_usual_are_named():
+    rng = np.random.default_rng(0)
+    soft = rng.normal(size=(100, 1))
+    nets = np.exp(soft + 0.1 * rng.normal(size=(100, 1)))
+    made = soft + np.where(np.arange(100) < 5, 3.0, 0.0)[:, np.newaxis]
+    found = Counts().far_apart(soft, nets, made, np.exp(soft))
+    assert found.tolist() == [0, 1, 2, 3, 4]
+
+
 def test_leaves_of_zeros_teach_and_negative_predictions_do_not(table):
     X, y, _ = table
     zeros = np.where(y > 2, y, 0.0)

@@ -98,6 +98,16 @@ def test_a_teacher_far_from_the_nets_is_trusted_less():
     assert_allclose(far, USUAL * np.array([1, 1 / 16, 1e-4]))
 
 
+def test_made_rows_of_which_teacher_and_nets_disagree_more_than_usual_are_named():
+    rng = np.random.default_rng(0)
+    nets = rng.normal(size=(100, 2))
+    soft = nets + 0.1 * rng.normal(size=(100, 2))
+    made = nets + np.where(np.arange(100) % 10 == 3, 2.0, 0.0)[:, np.newaxis]
+    found = Numbers().far_apart(soft, nets, made, nets)
+    assert found.tolist() == list(range(3, 100, 10))
+    assert len(Numbers().far_apart(soft[:20], nets[:20], made, nets)) == 0
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [

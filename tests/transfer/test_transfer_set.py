@@ -1,5 +1,7 @@
 """The rows that a student learns from: two targets each, and a weight for both."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -51,6 +53,22 @@ def test_some_rows_keep_their_targets(kind):
     for name in ("soft", "hard", "soft_weight", "hard_weight"):
         assert_array_equal(getattr(some, name), getattr(made, name)[[1, 3]])
     assert (len(some), some.extra) == (2, None)
+
+
+@pytest.mark.parametrize("kind", [np.array, pd.DataFrame, pl.DataFrame, arrow])
+@pytest.mark.parametrize("weight", [None, np.array([1.0, 3.0])])
+def test_further_rows_can_be_left_out(kind, weight):
+    made = rows(y=Y[:2], X=kind(X[:2]), extra=kind(X[2:]), sample_weight=weight)
+    made = replace(made, features=X).with_pseudo_labels(np.eye(3)[:2])
+    rest = made.without_extra(np.array([0]))
+
+    assert type(rest.extra) is type(made.extra)
+    assert_array_equal(np.asarray(rest.extra), X[3:])
+    assert_array_equal(rest.pseudo_labels, [[0, 1, 0]])
+    for name in ("soft", "hard", "hard_weight", "features"):
+        assert_array_equal(getattr(rest, name), getattr(made, name)[[0, 1, 3]])
+    assert (len(rest), rest.n_extra) == (3, 1)
+    assert made.without_extra(np.arange(0)) is made
 
 
 def test_all_rows_weigh_the_same_without_weights():

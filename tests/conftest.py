@@ -198,13 +198,15 @@ def begun():
     return Begun
 
 
-@pytest.fixture
-def few_steps(monkeypatch):
-    """Train the nets that learn the labels for few steps, also on small tables.
+@pytest.fixture(autouse=True)
+def few_steps(request, monkeypatch):
+    """Train for fewer steps on small tables, above all the nets that learn the labels.
 
-    A student that sets ``max_epochs`` is not changed.
+    A student that sets ``max_epochs`` is not changed, nor is a test with the mark
+    ``all_steps``.
     """
-    monkeypatch.setattr("skdistill._students._student._MIN_STEPS", 100)
+    if not request.node.get_closest_marker("all_steps"):
+        monkeypatch.setattr("skdistill._students._student._MIN_STEPS", 100)
 
 
 @pytest.fixture(autouse=True)

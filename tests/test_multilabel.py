@@ -30,8 +30,6 @@ from skdistill.losses import JSDLoss, KLLoss
 from tests.conftest import LIBRARIES, TinyModule
 from tests.kinds import perceptron
 
-pytestmark = pytest.mark.usefixtures("few_steps")
-
 # They rank these rows better than a forest does.
 pytestmark = pytest.mark.filterwarnings("ignore:SKD103")
 LINEAR = LogisticRegression(max_iter=1000)

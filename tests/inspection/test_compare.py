@@ -42,8 +42,6 @@ from skdistill.inspection import _measures, compare
 from tests.conftest import small_student, table, tiny_net
 from tests.kinds import WithoutFit, small_forest
 
-pytestmark = pytest.mark.usefixtures("few_steps")
-
 MODELS = ["teacher", "labels alone", "student"]
 SCORES = ["accuracy", "log_loss", "brier", "agreement"]
 COSTS = ["bytes", "row_us", "batch_ms", "fit_s"]

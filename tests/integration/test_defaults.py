@@ -11,6 +11,8 @@ from skdistill._students._student import net_of
 from skdistill.augmentation import MUNGE
 from tests.conftest import tiny_net
 
+pytestmark = pytest.mark.all_steps
+
 N_ROWS = 200
 
 

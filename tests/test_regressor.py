@@ -94,6 +94,7 @@ class Constant(RegressorMixin, BaseEstimator):
         return np.tile(self.says, (len(X), 1))[:, 0 if np.ndim(self.says) == 0 else ...]
 
 
+@pytest.mark.all_steps
 @pytest.mark.filterwarnings("ignore:SKD103")
 def test_default_student_learns_what_a_smooth_function_is(table):
     X, y = table

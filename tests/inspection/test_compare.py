@@ -209,14 +209,6 @@ def test_each_split_has_a_seed_of_its_own(data):
     assert np.ptp(results["student"]["log_loss"]) > 0
 
 
-def test_parallel_processes_score_the_same(data, forest):
-    clf = distilled(forest).fit(*data)
-    student = clf.student_
-    one = compare(clf, *data, cv=2)
-    assert scores(compare(clf, *data, cv=2, n_jobs=2)) == scores(one)
-    assert clf.student_ is student
-
-
 # Teachers
 
 

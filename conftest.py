@@ -10,6 +10,9 @@ from skdistill.deploy import _to_onnx
 def doctests_are_quick(request, monkeypatch):
     """Time few calls in a doctest, and start no processes: none shows the times."""
     if isinstance(request.node, pytest.DoctestItem):
+        nothing = {"start_s": None, "peak_mb": None}
+        new_process = "skdistill.deploy._footprint._in_new_process"
+        monkeypatch.setattr(new_process, lambda *args: (nothing, None))
         monkeypatch.setattr("skdistill.deploy._footprint._ROW_SECONDS", 0)
         monkeypatch.setattr("skdistill.utils._costs._MEDIAN_SECONDS", 0)
         monkeypatch.setattr("skdistill.inspection._measures._ROW_CALLS", 3)

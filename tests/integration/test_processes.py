@@ -70,9 +70,13 @@ class Fragile(TinyModule):
     """Ends every process but one."""
 
     def __init__(self, home, n_features=2, n_classes=2):
-        if os.getpid() != home:
-            os._exit(1)
         super().__init__(n_features, n_classes)
+        self.home = home
+
+    def forward(self, X):
+        if os.getpid() != self.home:
+            os._exit(1)
+        return super().forward(X)
 
 
 def test_a_process_that_dies_ends_the_search(data, forest):

@@ -22,6 +22,11 @@ from skdistill._transfer._store import store
 # More threads only slow down nets of this size, above all where tests run in parallel.
 torch.set_num_threads(1)
 
+# To seed a GPU that is not there, torch keeps the stack of the call, which takes as long
+# as a step of a small net, and there are many such calls.
+if not torch.cuda.is_available():
+    torch.cuda.manual_seed_all = torch.xpu.manual_seed_all = lambda seed: None
+
 # The cases that hypothesis tries are the same in each run, but for `make fuzz`.
 every_case = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("fixed", derandomize=True, max_examples=15, **every_case)

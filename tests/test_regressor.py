@@ -94,7 +94,6 @@ class Constant(RegressorMixin, BaseEstimator):
         return np.tile(self.says, (len(X), 1))[:, 0 if np.ndim(self.says) == 0 else ...]
 
 
-@pytest.mark.all_steps
 @pytest.mark.filterwarnings("ignore:SKD103")
 def test_default_student_learns_what_a_smooth_function_is(table):
     X, y = table
@@ -105,6 +104,7 @@ def test_default_student_learns_what_a_smooth_function_is(table):
     assert reg.predict(X).dtype == np.float64
 
 
+@pytest.mark.all_steps
 def test_nothing_depends_on_the_unit_of_the_targets(table):
     X, y = table
     reg = DistilledRegressor(KNeighborsRegressor(), student(), random_state=0)
@@ -272,6 +272,7 @@ def honest_trust(reg, X, y):
     return reg.set_params(augmenter="auto").fit(X, y).alpha_
 
 
+@pytest.mark.all_steps
 def test_trust_is_measured_out_of_fold_out_of_bag_and_by_unseen_trees(table):
     X, y = table
     forest = RandomForestRegressor(30, random_state=0)

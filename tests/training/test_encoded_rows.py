@@ -1,5 +1,6 @@
 """Rows that are encoded as they are needed do the same as an array of all of them."""
 
+import itertools
 import tracemalloc
 
 import numpy as np
@@ -22,7 +23,7 @@ from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import tiny_net
 from tests.training.conftest import Listens, assert_same_weights, lesson_of, train
 
-N_OWN, N_EXTRA = 400, 150
+N_OWN, N_EXTRA = 200, 80
 
 
 def array(n_rows, seed=0):
@@ -87,11 +88,17 @@ def student(**params):
 
 # Training
 
+EACH_WAY = [(array, *way) for way in itertools.product([False, True], repeat=3)]
+OTHER_KINDS = [
+    (kind, *way)
+    for kind in (frame, polars_frame, arrow_table)
+    for way in [(False, True, True), (True, False, False)]
+]
 
-@pytest.mark.parametrize("has_extra", [False, True], ids=["own", "extra"])
-@pytest.mark.parametrize("stops", [False, True], ids=["all", "early stopping"])
-@pytest.mark.parametrize("listens", [False, True], ids=["fast", "skorch"])
-@KINDS
+
+@pytest.mark.parametrize(
+    ("kind", "listens", "stops", "has_extra"), EACH_WAY + OTHER_KINDS
+)
 def test_weights_are_those_that_the_array_gives(
     kind, listens, stops, has_extra, encode_as_needed, made
 ):
@@ -156,7 +163,7 @@ def test_rows_that_cannot_be_read_fail_before_the_training(encode_as_needed, beg
 
 @pytest.mark.parametrize("as_needed", [False, True])
 def test_arrays_together_are_smaller_than_all_encoded_rows(as_needed, encode_as_needed):
-    X = np.random.default_rng(0).normal(size=(30_000, 16)).astype(np.float32)
+    X = np.random.default_rng(0).normal(size=(10_000, 16)).astype(np.float32)
     soft = np.stack([X[:, 0], -X[:, 0]], axis=1)
     rows = TransferSet(X, soft, soft.argmax(axis=1))
     if as_needed:

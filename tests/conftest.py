@@ -22,8 +22,8 @@ from skdistill._transfer._store import store
 # More threads only slow down nets of this size, above all where tests run in parallel.
 torch.set_num_threads(1)
 
-# To seed a GPU that is not there, torch keeps the stack of the call, which takes as long
-# as a step of a small net, and there are many such calls.
+# To seed a GPU that is not there, torch keeps the stack of the call, which takes longer
+# than a step of a small net.
 if not torch.cuda.is_available():
     torch.cuda.manual_seed_all = torch.xpu.manual_seed_all = lambda seed: None
 

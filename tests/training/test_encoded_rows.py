@@ -163,7 +163,7 @@ def test_rows_that_cannot_be_read_fail_before_the_training(encode_as_needed, beg
 
 @pytest.mark.parametrize("as_needed", [False, True])
 def test_arrays_together_are_smaller_than_all_encoded_rows(as_needed, encode_as_needed):
-    X = np.random.default_rng(0).normal(size=(10_000, 16)).astype(np.float32)
+    X = np.random.default_rng(0).normal(size=(30_000, 16)).astype(np.float32)
     soft = np.stack([X[:, 0], -X[:, 0]], axis=1)
     rows = TransferSet(X, soft, soft.argmax(axis=1))
     if as_needed:

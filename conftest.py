@@ -7,13 +7,23 @@ from skdistill.deploy import _to_onnx
 
 
 @pytest.fixture(autouse=True)
-def doctests_time_few_calls(request, monkeypatch):
-    """Time few calls in a doctest: none shows what the times are."""
+def doctests_are_quick(request, monkeypatch):
+    """Time few calls in a doctest, and start no processes: none shows the times."""
     if isinstance(request.node, pytest.DoctestItem):
+        nothing = {"start_s": None, "peak_mb": None}
+        new_process = "skdistill.deploy._footprint._in_new_process"
+        monkeypatch.setattr(new_process, lambda *args: (nothing, None))
         monkeypatch.setattr("skdistill.deploy._footprint._ROW_SECONDS", 0)
         monkeypatch.setattr("skdistill.utils._costs._MEDIAN_SECONDS", 0)
         monkeypatch.setattr("skdistill.inspection._measures._ROW_CALLS", 3)
         monkeypatch.setattr("skdistill.inspection._measures._BATCH_CALLS", 1)
+        if any("..." in example.want for example in request.node.dtest.examples):
+            # The build of the site runs this page again, for as long as a reader does.
+            monkeypatch.setattr("skdistill._students._student._MIN_STEPS", 100)
+        with joblib.parallel_config(backend="sequential"):
+            yield
+    else:
+        yield
 
 
 @pytest.fixture(scope="session")

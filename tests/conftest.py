@@ -22,6 +22,11 @@ from skdistill._transfer._store import store
 # More threads only slow down nets of this size, above all where tests run in parallel.
 torch.set_num_threads(1)
 
+# To seed a GPU that is not there, torch keeps the stack of the call, which takes longer
+# than a step of a small net.
+if not torch.cuda.is_available():
+    torch.cuda.manual_seed_all = torch.xpu.manual_seed_all = lambda seed: None
+
 # The cases that hypothesis tries are the same in each run, but for `make fuzz`.
 every_case = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("fixed", derandomize=True, max_examples=15, **every_case)
@@ -198,13 +203,15 @@ def begun():
     return Begun
 
 
-@pytest.fixture
-def few_steps(monkeypatch):
-    """Train the nets that learn the labels for few steps, also on small tables.
+@pytest.fixture(autouse=True)
+def few_steps(request, monkeypatch):
+    """Train for fewer steps on small tables, above all the nets that learn the labels.
 
-    A student that sets ``max_epochs`` is not changed.
+    A student that sets ``max_epochs`` is not changed, nor is a test with the mark
+    ``all_steps``.
     """
-    monkeypatch.setattr("skdistill._students._student._MIN_STEPS", 100)
+    if not request.node.get_closest_marker("all_steps"):
+        monkeypatch.setattr("skdistill._students._student._MIN_STEPS", 100)
 
 
 @pytest.fixture(autouse=True)

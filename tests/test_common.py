@@ -94,7 +94,7 @@ def test_sklearn_checks_with_an_unfitted_teacher(estimator, check):
 
 
 @sklearn_checks(
-    distilled(LogisticRegression(), make_student(max_epochs=20), augmenter=None),
+    distilled(LogisticRegression(), make_student((16,), max_epochs=20), augmenter=None),
     DENSE_SAMPLE_WEIGHTS,
 )
 def test_sklearn_checks_with_the_default_student_and_few_rows(estimator, check):
@@ -288,7 +288,6 @@ def test_an_unknown_name_is_an_attribute_error():
 @pytest.mark.parametrize(
     ("statement", "others"),
     [
-        ("import skdistill", ["torch"]),
         ("from skdistill import soft_labels", ["torch"]),
         # In a notebook without ipywidgets, the import of tqdm.auto warns. There may be
         # no pandas.

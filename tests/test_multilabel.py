@@ -30,8 +30,6 @@ from skdistill.losses import JSDLoss, KLLoss
 from tests.conftest import LIBRARIES, TinyModule
 from tests.kinds import perceptron
 
-pytestmark = pytest.mark.usefixtures("few_steps")
-
 # They rank these rows better than a forest does.
 pytestmark = pytest.mark.filterwarnings("ignore:SKD103")
 LINEAR = LogisticRegression(max_iter=1000)
@@ -377,7 +375,6 @@ def test_a_heavy_label_is_predicted_more_often_and_no_other(table):
     before, after = (
         clf.fit(X, y).predict_proba(X).mean(axis=0) for clf in (plain, heavy)
     )
-    print(before, after)
     assert after[0] > before[0] + 0.1
     assert abs(after[1] - before[1]) < 0.05
     assert after[2] < before[2] - 0.1

@@ -42,8 +42,6 @@ from skdistill.inspection import _measures, compare
 from tests.conftest import small_student, table, tiny_net
 from tests.kinds import WithoutFit, small_forest
 
-pytestmark = pytest.mark.usefixtures("few_steps")
-
 MODELS = ["teacher", "labels alone", "student"]
 SCORES = ["accuracy", "log_loss", "brier", "agreement"]
 COSTS = ["bytes", "row_us", "batch_ms", "fit_s"]
@@ -209,14 +207,6 @@ def test_each_split_has_a_seed_of_its_own(data):
     split = (np.arange(60), np.arange(60, 90))
     results = compare(distilled(), *data, cv=[split, split]).results
     assert np.ptp(results["student"]["log_loss"]) > 0
-
-
-def test_parallel_processes_score_the_same(data, forest):
-    clf = distilled(forest).fit(*data)
-    student = clf.student_
-    one = compare(clf, *data, cv=2)
-    assert scores(compare(clf, *data, cv=2, n_jobs=2)) == scores(one)
-    assert clf.student_ is student
 
 
 # Teachers

@@ -28,8 +28,6 @@ from skdistill._transfer._store import store
 from tests.conftest import FittedTeacher, distilled, small_student
 from tests.kinds import WithoutFit, net, small_forest, torch_teacher
 
-pytestmark = pytest.mark.usefixtures("few_steps")
-
 
 def question_of(*rows, **how):
     return Question(*rows, **{"target": Classes()} | how)

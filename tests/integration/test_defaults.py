@@ -41,6 +41,7 @@ def n_rows_of(clf):
     return sum(batch["train_batch_size"] for batch in last["batches"])
 
 
+@pytest.mark.all_steps
 def test_the_default_call_is_this_one(teacher, rows):
     explicit = trained(
         teacher,
@@ -62,12 +63,13 @@ def test_the_default_call_is_this_one(teacher, rows):
     assert_array_equal(proba(default, rows), proba(explicit, rows))
 
 
+@pytest.mark.all_steps
 @pytest.mark.parametrize(
     ("n_rows", "augmenter", "n_epochs"),
     [
         (200, None, 300),  # of one step each
-        (2560, None, 60),
-        (2560, MUNGE(n_copies=3), 50),  # 200 passes over the training rows
+        (1536, None, 60),
+        (1536, MUNGE(n_copies=3), 50),  # 200 passes over the training rows
     ],
 )
 def test_the_number_of_epochs_follows_from_the_rows(n_rows, augmenter, n_epochs):

@@ -122,7 +122,7 @@ def test_the_default_student_learns_from_dates(fitted, augmenter):
     X, y = frame_of_dates()
     teacher = teacher_of_dates()
     teacher = teacher.fit(X, y) if fitted else teacher
-    student = make_student(lr=0.03, max_epochs=30)
+    student = make_student((16,), lr=0.03, max_epochs=30)
     clf = distilled(teacher, student, augmenter=augmenter).fit(X, y)
     assert clf.score(X, y) > 0.9
     proba = clf.predict_proba(X)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
@@ -14,7 +13,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 
 from skdistill import make_student
-from tests.conftest import distilled, small_student, tiny_net
+from tests.conftest import distilled, tiny_net
 
 GRID = {
     "temperature": [1.0, 4.0],
@@ -74,21 +73,6 @@ def test_a_search_over_teachers_keeps_a_frozen_one(data, forest):
     grid = {"teacher": [FrozenEstimator(forest)], "student": [tiny_net()]}
     search = GridSearchCV(distilled(), grid, cv=2, error_score="raise").fit(*data)
     assert search.best_estimator_.teacher.estimator is forest
-
-
-def test_a_search_in_two_processes_finds_what_one_finds(data, forest):
-    X, y = data
-    grid = {"temperature": [1.0, 4.0], "alpha": [0.0, 1.0]}
-    clf = distilled(forest, small_student())
-    one, two = (
-        GridSearchCV(clf, grid, cv=2, n_jobs=n_jobs, error_score="raise").fit(X, y)
-        for n_jobs in (1, 2)
-    )
-    assert_array_equal(
-        one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"]
-    )
-    assert_array_equal(one.predict_proba(X), two.predict_proba(X))
-    assert two.best_estimator_.teacher is forest
 
 
 def test_a_search_needs_no_labels_where_its_scorer_needs_none(data, forest):

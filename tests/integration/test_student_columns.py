@@ -27,8 +27,6 @@ from skdistill.inspection import compare
 from skdistill.metrics import fidelity_scorer
 from tests.conftest import FittedTeacher, small_student, tiny_net
 
-pytestmark = pytest.mark.usefixtures("few_steps")
-
 MADE = MUNGE(n_copies=1)
 NAMES = ["age", "income", "scan", "town"]
 CHEAP = ["town", "age"]

@@ -19,8 +19,6 @@ from skdistill._transfer._store import store
 from skdistill.augmentation import MUNGE
 from tests.conftest import tiny_net
 
-pytestmark = pytest.mark.usefixtures("few_steps")
-
 
 @pytest.fixture(scope="module")
 def rows():

@@ -10,8 +10,6 @@ from skdistill import DistilledClassifier, make_student
 from skdistill.augmentation import Mixup
 from tests.conftest import tiny_net
 
-pytestmark = pytest.mark.usefixtures("few_steps")
-
 X, codes = load_iris(return_X_y=True)
 Y = np.array(["a", "b", "c"])[codes]
 MANY = np.repeat(X, 5, axis=0)

@@ -58,11 +58,3 @@ def test_in_a_search(data, forest):
     assert large < best < 0
     assert abs(best + n_bytes(small)) < 100
     assert (search.cv_results_["mean_test_latency"] < 0).all()
-
-
-def test_in_parallel_with_weights(data):
-    search = GridSearchCV(
-        GaussianNB(), {}, scoring=SCORING, refit="size", cv=2, n_jobs=2
-    ).fit(*data, sample_weight=[1.0] * 90)
-    assert (search.cv_results_["mean_test_size"] < -100).all()
-    assert (search.cv_results_["mean_test_latency"] < 0).all()

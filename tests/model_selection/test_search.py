@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import pickle
 import sys
 import threading
@@ -11,7 +10,6 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import model_selection
 from sklearn.base import clone
@@ -256,47 +254,6 @@ def test_teacher_is_summed_once_for_each_search(data, forest, monkeypatch):
     monkeypatch.setattr(tree_class, "__getstate__", getstate)
     GridSearchCV(distilled(forest), GRID, cv=2, refit=False).fit(*data)
     assert len([tree for tree in summed if hasattr(tree, "tree_")]) == 10
-
-
-class Homebound(LogisticRegression):
-    """Is in the process that made it, and nowhere else."""
-
-    def __setstate__(self, state):
-        os._exit(1)
-
-
-def test_processes_get_arrays_alone(data):
-    teacher = Homebound().fit(*data)
-    options = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
-    one, two = (
-        GridSearchCV(distilled(teacher), GRID, n_jobs=n_jobs, **options).fit(*data)
-        for n_jobs in (1, 2)
-    )
-    assert_allclose(
-        one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"]
-    )
-
-
-class Fragile(TinyModule):
-    """Ends every process but one."""
-
-    def __init__(self, home, n_features=2, n_classes=2):
-        super().__init__(n_features, n_classes)
-        self.home = home
-
-    def forward(self, X):
-        if os.getpid() != self.home:
-            os._exit(1)
-        return super().forward(X)
-
-
-def test_a_process_that_dies_ends_the_search(data, forest):
-    net = tiny_net(module=Fragile, module__home=os.getpid())
-    grid = {"student__batch_size": [32, 64]}  # two stacks, for two processes
-    search = GridSearchCV(distilled(forest, net), grid, cv=2, n_jobs=2)
-    with pytest.raises(TerminatedWorkerError):
-        search.fit(*data)
-    search.set_params(n_jobs=1).fit(*data)
 
 
 def test_ctrl_c_ends_the_search_and_the_next_one_works(data, forest, monkeypatch):

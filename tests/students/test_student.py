@@ -45,6 +45,7 @@ def test_a_net_is_a_student_of_its_task_alone():
         net_of(regressor, "classification")
 
 
+@pytest.mark.all_steps
 @pytest.mark.parametrize(
     ("n_own", "n_extra", "batch_size", "n_epochs"),
     [

@@ -1,5 +1,6 @@
 """Rows that are encoded as they are needed do the same as an array of all of them."""
 
+import itertools
 import tracemalloc
 
 import numpy as np
@@ -21,7 +22,7 @@ from skdistill._transfer._transfer_set import TransferSet
 from tests.conftest import tiny_net
 from tests.training.conftest import Listens, assert_same_weights, lesson_of, train
 
-N_OWN, N_EXTRA = 400, 150
+N_OWN, N_EXTRA = 200, 80
 
 
 def array(n_rows, seed=0):
@@ -86,11 +87,17 @@ def student(**params):
 
 # Training
 
+EACH_WAY = [(array, *way) for way in itertools.product([False, True], repeat=3)]
+OTHER_KINDS = [
+    (kind, *way)
+    for kind in (frame, polars_frame, arrow_table)
+    for way in [(False, True, True), (True, False, False)]
+]
 
-@pytest.mark.parametrize("has_extra", [False, True], ids=["own", "extra"])
-@pytest.mark.parametrize("stops", [False, True], ids=["all", "early stopping"])
-@pytest.mark.parametrize("listens", [False, True], ids=["fast", "skorch"])
-@KINDS
+
+@pytest.mark.parametrize(
+    ("kind", "listens", "stops", "has_extra"), EACH_WAY + OTHER_KINDS
+)
 def test_weights_are_those_that_the_array_gives(
     kind, listens, stops, has_extra, encode_as_needed, made
 ):

@@ -17,6 +17,8 @@ from skdistill._training import _pseudo_labels
 from skdistill._training._pseudo_labels import HeldOutLabels, with_pseudo_labels
 from skdistill._transfer._transfer_set import TransferSet
 
+pytestmark = pytest.mark.all_steps
+
 N_OWN, N_EXTRA = 120, 300
 
 

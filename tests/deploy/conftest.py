@@ -1,16 +1,19 @@
 """Students of each kind of input, and their files."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
 import pandas as pd
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from sklearn.pipeline import Pipeline
 from torch import nn
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import DistilledClassifier, DistilledRegressor, make_student
 from skdistill._students._net import MLP
-from skdistill.deploy import OnnxClassifier, _to_onnx, to_onnx
+from skdistill.deploy import CompiledStudent, OnnxClassifier, _to_onnx, to_onnx
 from skdistill.deploy._converting import IR_VERSION, OPSET
 from tests.conftest import tiny_net
 
@@ -61,14 +64,37 @@ def quick_student(**params):
     return make_student((16,), max_epochs=2, **{"numeric": "standard"} | params)
 
 
-def assert_same(data, clf, X):
-    """Assert that a file says what was fitted, and how closely."""
-    file = OnnxClassifier(data)
-    np.testing.assert_allclose(
-        file.predict_proba(X), clf.predict_proba(X), rtol=0, atol=1e-6
+def in_pipeline(steps, student, X, y):
+    """Return a fitted pipeline of steps and a classifier that needs no teacher."""
+    last = DistilledClassifier(student=student, random_state=0)
+    steps = [(f"step_{i}", step) for i, step in enumerate(steps)]
+    return Pipeline([*steps, ("clf", last)]).fit(X, y, clf__teacher_proba=proba_for(y))
+
+
+def regressed(X, y, student=None, **params):
+    """Return a DistilledRegressor that needs no teacher."""
+    net = student or make_student(
+        (8,), task="regression", numeric="standard", max_epochs=2
     )
-    np.testing.assert_array_equal(file.predict(X), clf.predict(X))
-    assert file.predict(X).dtype == clf.predict(X).dtype
+    reg = DistilledRegressor(None, net, alpha=0.5, random_state=0, **params)
+    return reg.fit(X, y, teacher_pred=y)
+
+
+def assert_same(made, clf, X):
+    """Assert that an export says what was fitted, and how closely."""
+    atol = 1e-5 if isinstance(made, Path) else 1e-6
+    if isinstance(made, bytes):
+        made = OnnxClassifier(made)
+    elif isinstance(made, Path):
+        made = CompiledStudent(made)
+    np.testing.assert_allclose(
+        made.predict_proba(X), clf.predict_proba(X), rtol=0, atol=atol
+    )
+    said = made.predict(X)
+    np.testing.assert_array_equal(said, clf.predict(X))
+    np.testing.assert_array_equal(made.classes_, clf.classes_)
+    assert made.n_features_in_ == clf.n_features_in_
+    assert said.dtype == made.classes_.dtype
 
 
 def run(data, feed):
@@ -79,6 +105,16 @@ def run(data, feed):
 def metadata_of(data):
     props = onnx.load_from_string(data).metadata_props
     return {prop.key: prop.value for prop in props}
+
+
+def changed(content, **metadata):
+    """Return a file with other metadata; None removes an entry."""
+    model = onnx.load_from_string(content)
+    new = {f"skdistill.{name}": value for name, value in metadata.items()}
+    new = metadata_of(content) | new
+    del model.metadata_props[:]
+    helper.set_model_props(model, {k: v for k, v in new.items() if v is not None})
+    return model.SerializeToString()
 
 
 @pytest.fixture

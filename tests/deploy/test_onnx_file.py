@@ -61,7 +61,7 @@ def test_refuses_a_file_of_another_program():
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({"classes": None}, "metadata are damaged.*skdistill.classes"),
+        ({"classes": None}, "metadata are damaged.*'classes'"),
         ({"classes": "[0, 1"}, "metadata are damaged"),
         ({"classes_dtype": "?!"}, "metadata are damaged"),
         ({"classes": "[" * 100_000}, "metadata are damaged"),

@@ -26,8 +26,7 @@ from skdistill.deploy import (
 from skdistill.deploy._outputs import NumberOutput
 from tests.conftest import tiny_net
 from tests.deploy.c_code import needs_compiler
-from tests.deploy.conftest import metadata_of
-from tests.deploy.test_onnx_regressor import changed
+from tests.deploy.conftest import changed, metadata_of, regressed
 
 
 def student(**params):
@@ -42,9 +41,7 @@ def own_net(module, **params):
 
 def fitted(X, y, net=None, **params):
     """Return a regressor that needs no teacher."""
-    net = student() if net is None else net
-    reg = DistilledRegressor(None, net, alpha=0.5, random_state=0, **params)
-    return reg.fit(X, y, teacher_pred=y)
+    return regressed(X, y, student() if net is None else net, **params)
 
 
 TARGETS = {

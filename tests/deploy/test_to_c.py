@@ -19,13 +19,21 @@ from sklearn.preprocessing import (
 )
 from torch import nn
 
-from skdistill import DistilledClassifier, DistilledRegressor, make_student
+from skdistill import DistilledClassifier, make_student
 from skdistill.deploy import CompiledStudent, _to_c, to_c
 from skdistill.deploy._c_tables import tables_of
 from skdistill.deploy._parts import parts_of
 from tests.conftest import tiny_net
 from tests.deploy.c_code import STRICT, build, library, needs_compiler, program, strings
-from tests.deploy.conftest import dates, distilled, moments, quick_student
+from tests.deploy.conftest import (
+    assert_same,
+    dates,
+    distilled,
+    in_pipeline,
+    moments,
+    quick_student,
+    regressed,
+)
 from tests.deploy.test_c_names import HOSTILE
 
 pytestmark = needs_compiler
@@ -46,15 +54,6 @@ class Mixed(nn.Sequential):
             nn.Linear(5, 3),
             nn.Softmax(dim=1),
         )
-
-
-def assert_same(file, clf, X, atol=1e-5):
-    """Assert that the code says what was fitted."""
-    student = CompiledStudent(file)
-    expected = clf.predict_proba(X)
-    assert np.ptp(expected, axis=0).max() > 0.01
-    np.testing.assert_allclose(student.predict_proba(X), expected, rtol=0, atol=atol)
-    np.testing.assert_array_equal(student.predict(X), clf.predict(X))
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -151,10 +150,8 @@ def test_nets_of_linear_layers(data, tmp_path, student):
 
 
 def test_steps_before_the_estimator(data, tmp_path):
-    X, y = data
-    whole = make_pipeline(StandardScaler(), distilled(tiny_net(max_epochs=20), X, y))
-    whole[0].fit(X)
-    assert_same(to_c(whole, tmp_path / "student.c"), whole, X)
+    whole = in_pipeline([StandardScaler()], tiny_net(max_epochs=20), *data)
+    assert_same(to_c(whole, tmp_path / "student.c"), whole, data[0])
 
 
 @pytest.mark.parametrize(
@@ -208,9 +205,7 @@ def test_numbers_are_scaled_in_double_precision_and_clipped(
     y = X[:, :n_targets] * [1e3, 1e-3][:n_targets] + [1e9, 5][:n_targets]
     y = y[:, 0] if n_targets == 1 else y
     net = make_student((8,), task="regression", max_epochs=20)
-    reg = DistilledRegressor(
-        None, net, alpha=0.5, extrapolation=extrapolation, random_state=0
-    ).fit(X, y, teacher_pred=y)
+    reg = regressed(X, y, net, extrapolation=extrapolation)
     student = CompiledStudent(to_c(reg, tmp_path / "student.c"))
     far = np.concatenate([X, 100 * X])
     said, expected = student.predict(far), reg.predict(far)

@@ -17,7 +17,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.deploy import OnnxClassifier, _onnx_estimator
+from skdistill.deploy import OnnxClassifier, _onnx_estimators
 from tests.conftest import distilled
 from tests.deploy.models import (
     AGES,
@@ -190,7 +190,7 @@ def test_batches_are_put_together(student, monkeypatch, n_rows):
     frame = pd.DataFrame({"age": rows[:, 0], "job": ["cook", *JOBS * 5][:n_rows]})
     named = OnnxClassifier(frame_file())
     whole = student.predict_proba(rows), named.predict_proba(frame)
-    monkeypatch.setattr(_onnx_estimator, "_BATCH_SIZE", 7)
+    monkeypatch.setattr(_onnx_estimators, "_BATCH_SIZE", 7)
 
     np.testing.assert_allclose(student.predict_proba(rows), whole[0], rtol=1e-6)
     np.testing.assert_allclose(named.predict_proba(frame), whole[1], rtol=1e-6)
@@ -200,9 +200,9 @@ def test_threads_share_one_session(monkeypatch):
     content = array_file()
     expected = OnnxClassifier(content).predict_proba(X)
     n_loads = []
-    load = _onnx_estimator.load
+    load = _onnx_estimators.load
     monkeypatch.setattr(
-        _onnx_estimator, "load", lambda *args: n_loads.append(1) or load(*args)
+        _onnx_estimators, "load", lambda *args: n_loads.append(1) or load(*args)
     )
     student = OnnxClassifier(content)
     with ThreadPoolExecutor(8) as pool:
@@ -404,7 +404,7 @@ WITHOUT_TORCH = """
 
     sys.meta_path.insert(0, NotInstalled())
     import pandas as pd
-    from skdistill.deploy._onnx_classifier import OnnxClassifier
+    from skdistill.deploy._onnx_estimators import OnnxClassifier
 
     folder = Path(sys.argv[1])
     loaded = pickle.loads((folder / "student.pickle").read_bytes())

@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skdistill.deploy import _c_templates as templates
 from skdistill.deploy._c_names import comment, identifiers, literal
-from skdistill.deploy._c_reading import DATE, LEVEL, NUMBER, UNUSED
-from skdistill.deploy._c_tables import Tables
+from skdistill.deploy._c_tables import DATE, LEVEL, NUMBER, UNUSED, Tables
 from skdistill.deploy._outputs import (
     ClassOutput,
     LabelOutput,

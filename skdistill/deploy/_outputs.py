@@ -487,7 +487,8 @@ class QuantileOutput(NumberOutput):
         nodes[-1].output[0] = mixed
         tensors.append(numpy_helper.from_array(np.array([self.n_outputs]), count))
         sort = _node(prefix, "TopK", [mixed, count], "prediction", largest=0)
-        sort.output.append(f"{prefix}place")
+        sort.name = f"{prefix}place"
+        sort.output.append(sort.name)
         return [*nodes, sort], tensors
 
     def metadata(self) -> dict[str, Any]:

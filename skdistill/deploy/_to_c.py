@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 import skdistill
 from skdistill.deploy._c_library import STRICT, compiled, compiler
 from skdistill.deploy._c_names import comment
-from skdistill.deploy._c_reading import Reading
 from skdistill.deploy._c_source import Source
-from skdistill.deploy._c_tables import tables_of
+from skdistill.deploy._c_tables import Reading, tables_of
 from skdistill.deploy._compiled_student import CompiledStudent
 from skdistill.deploy._outputs import ClassOutput, LabelOutput, Output
 from skdistill.deploy._parts import parts_of

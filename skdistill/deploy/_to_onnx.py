@@ -9,17 +9,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
 
 from skdistill import __version__
-from skdistill.deploy._converting import IR_VERSION, add_prefix, reason, require_onnx
-from skdistill.deploy._onnx_net import convert_net
+from skdistill.deploy._converting import (
+    IR_VERSION,
+    OPSET,
+    add_prefix,
+    all_graphs,
+    inlined,
+    quiet,
+    reason,
+    require_onnx,
+)
 from skdistill.deploy._onnx_steps import Head, head_of
 from skdistill.deploy._outputs import Output
 from skdistill.deploy._parts import check_no_dates, parts_of
 from skdistill.deploy._quantized import quantized
 from skdistill.deploy._sample import TOLERANCE, Sample, sample_of
 from skdistill.deploy._writing import write_whole
+from skdistill.utils._layers import as_weights
 from skdistill.utils._underflow import underflow_is_zero
 
 if TYPE_CHECKING:
@@ -299,3 +310,61 @@ def _assembled(head: Head, output: Output, net: onnx.ModelProto) -> bytes:
     }
     helper.set_model_props(model, texts)
     return bytes(model.SerializeToString())
+
+
+def convert_net(net: Any, rows: NDArray[np.float32], output: Output) -> onnx.ModelProto:
+    """Convert a fitted net: from its input "X" to ``output.of_net``.
+
+    Raises
+    ------
+    ValueError
+        If torch cannot export its module for rows of this shape.
+    """
+    try:
+        program = _exported(net, rows, output)
+    except Exception as error:
+        raise ValueError(
+            f"torch cannot export the module {type(net.module_).__name__} for rows of "
+            f"shape {rows.shape[1:]} ({reason(error)}): pass some rows as sample=. The "
+            "file takes floats; a module that looks integers up does so by X.long()"
+        ) from error
+    model = inlined(program.model_proto)
+    # torch's notes about the code contain paths of the machine.
+    for node in (node for graph in all_graphs(model.graph) for node in graph.node):
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.ClearField("metadata_props")
+        value.ClearField("doc_string")
+    del model.graph.metadata_props[:], model.graph.value_info[:]
+    return model
+
+
+def _exported(net: Any, rows: NDArray[np.float32], output: Output) -> Any:
+    # torch takes a batch size of one for a constant.
+    example = torch.from_numpy(np.concatenate([rows, rows])[:4])
+    with quiet():
+        return torch.onnx.export(
+            _Predictor(net, output).eval(),
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=["X"],
+            output_names=[output.of_net],
+            opset_version=OPSET,
+            verbose=False,
+        )
+
+
+class _Predictor(nn.Module):
+    """From prepared rows to outputs in float32, with weights of any precision."""
+
+    def __init__(self, net: Any, output: Output) -> None:
+        super().__init__()
+        module = copy.deepcopy(net.module_)
+        self.module = getattr(module, "_orig_mod", module).cpu()  # without its compiler
+        self.ending = output.ending(net)
+
+    def forward(self, X: Tensor) -> Tensor:
+        outputs = self.module(as_weights(self.module, X))
+        return self.ending(outputs).float()

@@ -87,9 +87,9 @@ def assert_same(made, clf, X):
         made = OnnxClassifier(made)
     elif isinstance(made, Path):
         made = CompiledStudent(made)
-    np.testing.assert_allclose(
-        made.predict_proba(X), clf.predict_proba(X), rtol=0, atol=atol
-    )
+    expected = clf.predict_proba(X)
+    assert len(X) < 9 or np.ptp(expected, axis=0).max() > 0.01
+    np.testing.assert_allclose(made.predict_proba(X), expected, rtol=0, atol=atol)
     said = made.predict(X)
     np.testing.assert_array_equal(said, clf.predict(X))
     np.testing.assert_array_equal(made.classes_, clf.classes_)
@@ -117,38 +117,40 @@ def changed(content, **metadata):
     return model.SerializeToString()
 
 
+_NODES = {nn.Linear: "Gemm", nn.ReLU: "Relu", nn.Tanh: "Tanh"}
+
+
 @pytest.fixture
 def net_by_hand(monkeypatch):
     """Save the second that torch takes, where the net is not what is tested.
 
-    It is a stack of linear layers, with ReLU between them, and a softmax or sigmoids
-    at the end.
+    It is a stack of layers, with a softmax or sigmoids at the end.
     """
     honest = _to_onnx.convert_net
 
     def export(net, rows, output):
-        forward = type(net.module_).forward
-        is_stack = forward in (nn.Sequential.forward, MLP.forward)
-        if not is_stack or getattr(net.module_, "embedding", None) is not None:
+        leaves = [part for part in net.module_.modules() if not part._modules]
+        is_stack = type(net.module_).forward in (nn.Sequential.forward, MLP.forward)
+        if not is_stack or not {type(leaf) for leaf in leaves} <= _NODES.keys():
             return honest(net, rows, output)
-        linear = [part for part in net.module_.modules() if isinstance(part, nn.Linear)]
-        nodes, tensors, value = [], [], "X"
-        for i, layer in enumerate(linear):
-            given = [value, f"weight_{i}", f"bias_{i}"]
-            nodes.append(helper.make_node("Gemm", given, [f"linear_{i}"], transB=1))
-            nodes.append(helper.make_node("Relu", [f"linear_{i}"], [f"relu_{i}"]))
-            value = f"relu_{i}"
-            for name, weights in layer.named_parameters():
+        nodes, tensors, given = [], [], ["X"]
+        for i, leaf in enumerate(leaves):
+            for name, weights in leaf.named_parameters():
+                given.append(f"{name}_{i}")
                 array = weights.detach().numpy()
-                tensors.append(numpy_helper.from_array(array, f"{name}_{i}"))
+                tensors.append(numpy_helper.from_array(array, given[-1]))
+            options = {"transB": 1} if len(given) > 1 else {}
+            kind = _NODES[type(leaf)]
+            nodes.append(helper.make_node(kind, given, [f"layer_{i}"], **options))
+            given = [f"layer_{i}"]
         ends = {"classification": "Softmax", "multilabel": "Sigmoid"}
         end = ends.get(output.task, "Identity")
-        nodes[-1] = helper.make_node(end, [f"linear_{i}"], [output.of_net])
+        nodes.append(helper.make_node(end, given, [output.of_net]))
         ends = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
             for name, width in (
                 ("X", rows.shape[1]),
-                (output.of_net, layer.out_features),
+                (output.of_net, output.n_outputs),
             )
         ]
         graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], tensors)
@@ -228,5 +230,5 @@ def image_student(data):
 
 @pytest.fixture(scope="session")
 def wide_student(data):
-    student = make_student((96, 96), numeric="standard", max_epochs=20)
+    student = make_student((96, 96), numeric="standard", max_epochs=5)
     return distilled(student, *data)

@@ -29,7 +29,7 @@ def made():
     """Return rows, labels, and a student of these."""
     X, y = make_multilabel_classification(60, 5, n_classes=3, random_state=0)
     X = X.astype(np.float32)
-    net = make_student((64, 64), task="multilabel", max_epochs=40)
+    net = make_student((64, 64), task="multilabel", max_epochs=10)
     clf = DistilledClassifier(None, net, alpha=0.5, random_state=0)
     return X, y, clf.fit(X, y, teacher_proba=0.8 * y + 0.1)
 
@@ -99,6 +99,7 @@ def test_metadata_of_other_labels_do_not_fit(made, content):
         damaged.predict_proba(made[0])
 
 
+@pytest.mark.usefixtures("net_by_hand")
 @pytest.mark.parametrize("quantize", ["int8", "float16"])
 def test_narrow_weights_are_reported_by_label(made, quantize):
     X, y, clf = made

@@ -93,7 +93,7 @@ def test_large_numbers_keep_their_small_differences(data, tmp_path):
 
 def test_bins_of_float32_do_not_end_where_the_next_ones_begin(tmp_path):
     X = np.random.default_rng(0).normal(3e4, 2, size=(150, 2)).astype("float32")
-    student = make_student((16,), numeric="piecewise", max_epochs=60)
+    student = make_student((16,), numeric="piecewise", max_epochs=5)
     clf = distilled(student, X, (X[:, 0] > 3e4).astype(int))
     preprocess = clf.student_[0]
     bins = preprocess.sources_[2:] == 0
@@ -108,8 +108,7 @@ def test_bins_of_float32_do_not_end_where_the_next_ones_begin(tmp_path):
 @pytest.mark.parametrize("numeric", ["standard", "piecewise"])
 def test_dates_also_before_1970_and_in_another_time_zone(tmp_path, numeric):
     X, y = dates()
-    student = make_student((8,), max_epochs=30, numeric=numeric)
-    clf = distilled(student, X, y)
+    clf = distilled(quick_student(numeric=numeric), X, y)
     file = to_c(clf, tmp_path / "student.c")
     assert_same(file, clf, X)
     X["there"] = X["there"].dt.tz_convert("America/Lima")
@@ -137,10 +136,10 @@ def test_parts_of_dates_are_those_of_numpy_on_each_day_of_centuries(tmp_path):
 @pytest.mark.parametrize(
     "student",
     [
-        tiny_net(module=Mixed, max_epochs=20, criterion=nn.NLLLoss),
-        make_pipeline(StandardScaler(), tiny_net(max_epochs=20)),
+        tiny_net(module=Mixed, max_epochs=5, criterion=nn.NLLLoss),
+        make_pipeline(StandardScaler(), tiny_net(max_epochs=2)),
         make_student((), max_epochs=5),
-        make_student((9, 5), activation="logistic", max_epochs=60),
+        make_student((9, 5), activation="logistic", max_epochs=5),
     ],
     ids=["mixed", "scaler", "no hidden layer", "logistic"],
 )
@@ -150,7 +149,7 @@ def test_nets_of_linear_layers(data, tmp_path, student):
 
 
 def test_steps_before_the_estimator(data, tmp_path):
-    whole = in_pipeline([StandardScaler()], tiny_net(max_epochs=20), *data)
+    whole = in_pipeline([StandardScaler()], tiny_net(max_epochs=2), *data)
     assert_same(to_c(whole, tmp_path / "student.c"), whole, data[0])
 
 
@@ -172,7 +171,7 @@ def test_scalers_and_imputers(data, tmp_path, steps):
     if any(isinstance(step, SimpleImputer) for step in steps):
         X[::7, 1] = np.nan
         X[3::7, 2] = np.nan
-    clf = distilled(make_pipeline(*steps, tiny_net(max_epochs=20)), X, y)
+    clf = distilled(make_pipeline(*steps, tiny_net(max_epochs=2)), X, y)
     assert_same(to_c(clf, tmp_path / "student.c", sample=X), clf, X)
 
 
@@ -204,7 +203,7 @@ def test_numbers_are_scaled_in_double_precision_and_clipped(
     X = data[0]
     y = X[:, :n_targets] * [1e3, 1e-3][:n_targets] + [1e9, 5][:n_targets]
     y = y[:, 0] if n_targets == 1 else y
-    net = make_student((8,), task="regression", max_epochs=20)
+    net = make_student((8,), task="regression", max_epochs=2)
     reg = regressed(X, y, net, extrapolation=extrapolation)
     student = CompiledStudent(to_c(reg, tmp_path / "student.c"))
     far = np.concatenate([X, 100 * X])
@@ -399,17 +398,13 @@ class TestBadInput:
         with pytest.raises(FileNotFoundError):
             to_c(net_student, tmp_path / "missing" / "student.c")
 
-    def test_files_are_replaced_together_or_not_at_all(
-        self, net_student, tmp_path, monkeypatch
-    ):
+    def test_files_are_replaced_together_or_not_at_all(self, net_student, tmp_path):
         (tmp_path / "student.c").write_text("old")
         (tmp_path / "student.h").mkdir()
-        with pytest.raises(OSError, match=r"student\.h"):
+        with pytest.raises(IsADirectoryError, match=r"student\.h"):
             to_c(net_student, tmp_path / "student.c")
-        assert sorted(path.name for path in tmp_path.iterdir()) == [
-            "student.c",
-            "student.h",
-        ]
+        assert (tmp_path / "student.c").read_text() == "old"
+        assert len([*tmp_path.iterdir()]) == 2
 
     def test_code_that_differs_is_refused_and_files_are_kept(
         self, net_student, tmp_path, monkeypatch

@@ -63,9 +63,9 @@ START = """\
 
 #include <math.h>
 
-/* Tables stay in the flash memory of an AVR too. */
+/* Tables stay in the flash memory of an AVR too, in the GNU C that has __flash. */
 #ifndef ${P}_TABLE
-#if defined(__AVR__) && !defined(__cplusplus)
+#if defined(__FLASH) && !defined(__STRICT_ANSI__) && !defined(__cplusplus)
 #define ${P}_TABLE const __flash
 #else
 #define ${P}_TABLE const
@@ -112,7 +112,7 @@ static int32_t ${p}_year_begin(int32_t year)
 static int ${p}_date(double seconds, double *parts)
 {
     /* The days before each month of a year that begins in March. */
-    static const int32_t begins[12] = {
+    static ${P}_TABLE int32_t begins[12] = {
         0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337};
     double day_number, hour;
     int64_t days, cycle;

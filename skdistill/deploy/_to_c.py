@@ -121,9 +121,10 @@ def to_c(
 
     *Compiler.* It is cc, or what the environment variable ``CC`` names. You may compile
     the code by any other, but not with ``-ffast-math``, which does not know NaN. The
-    macro ``STUDENT_TABLE`` says how tables are stored: ``const``, and on an AVR (as C,
-    not as C++) ``const __flash``. An AVR's ``double`` has 4 bytes, so that dates and
-    large numbers lose their small differences there.
+    macro ``STUDENT_TABLE`` says how tables are stored: ``const``, and on an AVR (as GNU
+    C, which is avr-gcc's default, not as strict C99 or C++) ``const __flash``. An AVR's
+    ``double`` has 4 bytes, so that dates and large numbers lose their small differences
+    there.
 
     *Speed.* A number with bins adds two rows to the first layer, however many bins it
     has: what it adds is piecewise linear, and the code has the values at the edges of

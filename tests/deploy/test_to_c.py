@@ -288,6 +288,7 @@ class TestTheCode:
             ("clang", STRICT),
             ("g++", ("-x", "c++", "-Wall", "-Wextra", "-Wconversion", "-Werror")),
             ("clang++", ("-x", "c++", "-Wall", "-Wextra", "-Werror")),
+            ("avr-gcc", (*STRICT, "-mmcu=atmega2560")),
         ],
     )
     def test_other_compilers_have_no_warnings(self, hostile, tmp_path, using, options):
@@ -296,6 +297,18 @@ class TestTheCode:
         build(
             hostile[0], to=tmp_path / "student.o", using=using, options=[*options, "-c"]
         )
+
+    def test_tables_stay_in_the_flash_of_an_avr(self, hostile, tmp_path):
+        if shutil.which("avr-gcc") is None:
+            pytest.skip("there is no avr-gcc")
+        to = tmp_path / "student.o"
+        options = ["-mmcu=atmega2560", "-Os", "-c", "-DSTUDENT_NO_NAMES"]
+        build(hostile[0], to=to, using="avr-gcc", options=options)
+        told = subprocess.run(["avr-objdump", "-h", to], capture_output=True, text=True)
+        lines = [line.split() for line in told.stdout.splitlines()]
+        sizes = {line[1]: int(line[2], 16) for line in lines if len(line) == 7}
+        assert sizes[".progmem.data"] > 1000
+        assert sizes[".data"] == sizes[".bss"] == sizes.get(".rodata", 0) == 0
 
     def test_names_can_be_left_out(self, hostile, tmp_path):
         to = tmp_path / "student.o"

@@ -93,7 +93,7 @@ def test_int8_that_is_no_smaller(net_student, tmp_path):
 
 @pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
 def test_int8_of_encoded_numbers(data, numeric):
-    clf = distilled(make_student((48, 48), numeric=numeric, max_epochs=2), *data)
+    clf = distilled(make_student(numeric=numeric, max_epochs=5), *data)
     is_old = parse_version(onnxruntime.__version__) < parse_version("1.32")
     if is_old and numeric == "periodic":
         with pytest.raises(ValueError, match="use quantize=None"):

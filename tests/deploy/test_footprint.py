@@ -268,7 +268,7 @@ class TestInput:
         ("model", "message"),
         [
             (KMeans(2, n_init=1), "expected a classifier or .* 'clusterer'"),
-            (IsolationForest(5), "expected a classifier or .* 'outlier_detector'"),
+            (IsolationForest(n_estimators=5), "expected a classifier or .* 'outlier_detector'"),
             (StandardScaler(), "StandardScaler, which has no predict"),
         ],
         ids=lambda value: type(value).__name__,

@@ -267,8 +267,8 @@ class TestInput:
     @pytest.mark.parametrize(
         ("model", "message"),
         [
-            (KMeans(2, n_init=1), "expected a classifier or .* 'clusterer'"),
-            (IsolationForest(n_estimators=5), "expected a classifier or .* 'outlier_detector'"),
+            (KMeans(2, n_init=1), "a classifier or .* 'clusterer'"),
+            (IsolationForest(n_estimators=5), "a classifier or .* 'outlier_detector'"),
             (StandardScaler(), "StandardScaler, which has no predict"),
         ],
         ids=lambda value: type(value).__name__,

@@ -206,6 +206,8 @@ class TestWeights:
         ids=["norm", "activation", "convolution"],
     )
     def test_of_a_torch_teacher(self, module, expected, data):
+        for weights in module.parameters():  # random ones may look like probabilities
+            nn.init.constant_(weights, 2.0)
         teacher = TorchTeacher(module, classes=[0, 1, 2])
         assert weights_of(teacher, data[0]) == expected
 

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from skdistill.deploy._compiled_student import CompiledStudent
     from skdistill.deploy._converter import register_converter
     from skdistill.deploy._footprint import footprint
-    from skdistill.deploy._onnx_classifier import OnnxClassifier
-    from skdistill.deploy._onnx_regressor import OnnxRegressor
+    from skdistill.deploy._onnx_estimators import OnnxClassifier, OnnxRegressor
     from skdistill.deploy._to_c import to_c
     from skdistill.deploy._to_onnx import to_onnx
     from skdistill.deploy._to_sklearn import to_sklearn
@@ -32,8 +31,8 @@ __all__ = [
 
 _HOMES = {
     "CompiledStudent": "_compiled_student",
-    "OnnxClassifier": "_onnx_classifier",
-    "OnnxRegressor": "_onnx_regressor",
+    "OnnxClassifier": "_onnx_estimators",
+    "OnnxRegressor": "_onnx_estimators",
     "footprint": "_footprint",
     "register_converter": "_converter",
     "to_c": "_to_c",

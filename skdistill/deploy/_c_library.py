@@ -1,10 +1,13 @@
-"""A student in compiled C code, loaded and ready to run."""
+"""C code of a student, compiled, loaded and ready to run."""
 
 from __future__ import annotations
 
 import ctypes
 import json
 import os
+import shlex
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,104 +15,63 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdistill.deploy._c_compiler import compiled
+from skdistill.deploy._loaded_file import LoadedFile
 
 # What the code of a level is that is not among the known ones.
 MISSING, UNKNOWN = -1, -2
 
+# What the code is compiled with before it is compared with the student.
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O2")
+
 _DTYPES = {"number": "f8", "date": "f8", "level": "i4"}
 
 
-class Library:
+class Library(LoadedFile):
     """A loaded library.
 
     Parameters
     ----------
-    path : str or os.PathLike
+    source : str or os.PathLike
         A file of C code, which is compiled, or a shared library.
 
     Attributes
     ----------
-    path : str or os.PathLike
-        The same.
-    metadata : dict of str to object
-        What ``to_c`` wrote. The following attributes are read from it.
-    classes : ndarray of shape (n_outputs,) or None
-        The labels, read-only; None of a regressor.
-    multilabel : bool
-        Whether a row has several labels.
-    quantiles : list of float or None
-        The levels of quantiles.
-    output : str
-        What it says of a row.
-    output_shape : tuple of int
-        The shape of that.
-    n_features : int
-        The number of columns.
-    feature_names : ndarray of shape (n_features,) or None
-        Their names.
-    shape : tuple of int
-        The shape of a row.
-    dtype : type
-        The type of numbers.
-    allow_nan : bool
-        Whether numbers may be missing.
-    kinds : list of {"number", "date", "level", "unused"}
-        The kind of each column.
     codes : dict
         By the position of a column of levels, the code of each level.
-    zones : dict
-        By the position of a column of dates, its time zone, or None.
     row_type : dtype or None
         The structure of a row; None if rows are arrays.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = path
-        file = Path(path).resolve(strict=True)
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self.source = source
+        file = Path(source).resolve(strict=True)
         functions = _loaded(file)
-        told = self._function(functions, f"{file.stem}_metadata", file)
-        told.restype = ctypes.c_char_p
-        self.metadata = metadata = json.loads(told())
-        self.classes: NDArray[Any] | None = None
-        self.output, name = "prediction", "predict_batch"
-        n_outputs = metadata["n_outputs"]
-        self.multilabel = metadata["task"] == "multilabel"
-        self.quantiles = metadata.get("quantiles")
-        is_number = n_outputs == 1 and self.quantiles is None
-        self.output_shape = () if is_number else (n_outputs,)
-        if metadata["task"] != "regression":
-            dtype = np.dtype(metadata["classes_dtype"])
-            self.classes = np.array(metadata["classes"], dtype)
-            self.classes.flags.writeable = False
-            self.output, name = "probabilities", "predict_proba_batch"
-            self.output_shape = (n_outputs,)
-        self._said_type: type = np.float64 if self.classes is None else np.float32
+        metadata = self._function(functions, f"{file.stem}_metadata", file)
+        metadata.restype = ctypes.c_char_p
+        self.metadata = told = json.loads(metadata())
+        self._describe(told | {"n_features": len(told["kinds"])})
+        self.shape = (self.n_features,)
+        self.dtype = np.dtype(told["dtype"]).type
+        self._read_columns(told)
+        is_regressor = self.classes is None
+        name = "predict_batch" if is_regressor else "predict_proba_batch"
+        self._said_type: type = np.float64 if is_regressor else np.float32
         self._ask = self._function(functions, f"{file.stem}_{name}", file)
         self._ask.restype = ctypes.c_size_t
         self._ask.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
-        self._read_columns()
 
-    def _read_columns(self) -> None:
-        metadata = self.metadata
-        names = metadata["feature_names"]
-        self.feature_names = None if names is None else np.array(names, object)
-        self.n_features = len(metadata["kinds"])
-        self.shape = (self.n_features,)
-        self.dtype = np.dtype(metadata["dtype"]).type
-        self.allow_nan = metadata["allow_nan"]
-        self.kinds = metadata["kinds"]
-        self.zones = {int(i): zone for i, zone in metadata["zones"].items()}
+    def _read_columns(self, told: dict[str, Any]) -> None:
+        self.zones = {int(i): zone for i, zone in told["zones"].items()}
         self.codes = {
             int(i): {None: MISSING} | {name: code for code, name in enumerate(known)}
-            for i, known in metadata["levels"].items()
+            for i, known in told["levels"].items()
         }
         members = [
             (str(i), _DTYPES[kind])
             for i, kind in enumerate(self.kinds)
             if kind in _DTYPES
         ]
-        self.row_type = None if metadata["is_array"] else np.dtype(members, align=True)
+        self.row_type = None if told["is_array"] else np.dtype(members, align=True)
 
     @staticmethod
     def _function(functions: Any, name: str, file: Path) -> Any:
@@ -146,3 +108,44 @@ def _opened(library: Path) -> Any:
         return ctypes.CDLL(str(library))
     except OSError as error:
         raise ValueError(f"cannot load {library.name}: {error}") from error
+
+
+def compiler() -> list[str] | None:
+    """Return the command of a C compiler, or None if there is none.
+
+    The environment variable ``CC`` may name it, as for make.
+    """
+    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    return command if shutil.which(command[0]) else None
+
+
+def compiled(source: Path, folder: str, *options: str) -> Path:
+    """Compile a file into a shared library in a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no compiler.
+    ValueError
+        If it fails. The message is the compiler's.
+    """
+    command = compiler()
+    if command is None:
+        raise FileNotFoundError(
+            "there is no C compiler: install one as cc, or name one in the environment "
+            "variable CC"
+        )
+    library = Path(folder, f"{source.stem}.so")
+    command += [*options, "-shared", "-fPIC", str(source), "-o", str(library), "-lm"]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        raise ValueError(
+            f"{command[0]} cannot compile {source.name}:\n{done.stderr[-2000:]}"
+        )
+    return library

@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skdistill.deploy import _c_templates as templates
 from skdistill.deploy._c_names import comment, identifiers, literal
-from skdistill.deploy._c_reading import DATE, LEVEL, NUMBER, UNUSED
-from skdistill.deploy._c_tables import Tables
+from skdistill.deploy._c_tables import DATE, LEVEL, NUMBER, UNUSED, Tables
 from skdistill.deploy._outputs import (
     ClassOutput,
     LabelOutput,
@@ -112,11 +111,17 @@ class Source:
         number = "float" if is_float else "double"
         row = number if reading.is_array else f"{self.prefix}_row"
         nan = "" if reading.medians is not None else ", or missing"
+        says = ("predict", "double", "y")
+        if isinstance(self.output, ClassOutput):
+            says = ("predict_proba", "float", "proba")
         return Template(text).safe_substitute(
             p=self.prefix,
             P=self.prefix.upper(),
             number=number,
             nan=nan,
+            method=says[0],
+            said_type=says[1],
+            said=says[2],
             row_type=f"const {row}",
             stride=reading.n_features if reading.is_array else 1,
             n_features=reading.n_features,
@@ -152,14 +157,14 @@ class Source:
         )
 
     def _declared_functions(self) -> str:
-        if isinstance(self.output, ClassOutput):
-            is_several = isinstance(self.output, LabelOutput)
-            own = templates.LABEL_FUNCTION if is_several else templates.CLASS_FUNCTION
-            return self._filled(templates.PROBA_FUNCTIONS + own)
-        said = "the prediction of each target"
+        what, own = "the prediction of each target", ""
         if isinstance(self.output, QuantileOutput):
-            said = "the quantiles, the smallest first"
-        return self._filled(templates.NUMBER_FUNCTIONS, prediction=said)
+            what = "the quantiles, the smallest first"
+        if isinstance(self.output, ClassOutput):
+            what, own = "all probabilities", templates.CLASS_FUNCTION
+        if isinstance(self.output, LabelOutput):
+            own = templates.LABEL_FUNCTION
+        return self._filled(templates.FUNCTIONS + own, what=what)
 
     def _declared_names(self) -> str:
         p, P = self.prefix, self.prefix.upper()
@@ -329,20 +334,24 @@ class Source:
 
     def _link(self) -> str:
         """Return the functions from the last layer to what the student says."""
-        if isinstance(self.output, LabelOutput):
-            values = {"variables": "", "activated": templates.LOGISTIC}
-            template = templates.PROBA + templates.LABELS
-        elif isinstance(self.output, ClassOutput):
-            values = {"variables": templates.SOFTMAX_VARIABLES}
-            values["activated"] = templates.SOFTMAX
-            template = templates.PROBA + templates.CLASS
+        output, values = self.output, {"variables": ""}
+        if isinstance(output, LabelOutput):
+            values["activated"] = templates.LOGISTIC
+            template = templates.PROBA + templates.BATCH + templates.LABELS
+        elif isinstance(output, ClassOutput):
+            values = {
+                "variables": templates.SOFTMAX_VARIABLES,
+                "activated": templates.SOFTMAX,
+            }
+            template = templates.PROBA + templates.BATCH + templates.CLASS
         else:
-            is_log = isinstance(self.output, LogOutput)
-            is_sorted = isinstance(self.output, QuantileOutput)
-            values = {"value": "exp((double)out[i])" if is_log else "(double)out[i]"}
-            values["bounded"] = templates.BOUNDED * (self.output.bounds is not None)
-            values["sorted"] = templates.SORTED * is_sorted
-            template = templates.NUMBERS
+            is_log = isinstance(output, LogOutput)
+            values = {
+                "value": "exp((double)out[i])" if is_log else "(double)out[i]",
+                "bounded": templates.BOUNDED * (output.bounds is not None),
+                "sorted": templates.SORTED * isinstance(output, QuantileOutput),
+            }
+            template = templates.NUMBERS + templates.BATCH
         return Template(template).safe_substitute(values)
 
 

@@ -31,19 +31,19 @@ LEVELS_OF_HEADER = """
 #define ${P}_UNKNOWN (-2)
 """
 
-PROBA_FUNCTIONS = """
+FUNCTIONS = """
 /*
- * Writes all probabilities. Returns 0, or the position of a column, counted from 1,
- * whose value is not allowed: infinite, beyond the range of float$nan. Then nothing is
- * written.
+ * Writes $what.
+ * Returns 0, or the position of a column, counted from 1, whose value is not allowed:
+ * infinite, beyond the range of float$nan. Then nothing is written.
  */
-int ${p}_predict_proba($row_type *row, float *proba);
+int ${p}_$method($row_type *row, $said_type *$said);
 
 /*
- * Writes the probabilities of some rows, one row after the other. Returns how many
- * there are: fewer than n_rows if the next row has a value as above.
+ * Writes the same for some rows, one row after the other. Returns how many there are:
+ * fewer than n_rows if the next row has a value as above.
  */
-size_t ${p}_predict_proba_batch($row_type *rows, size_t n_rows, float *proba);
+size_t ${p}_${method}_batch($row_type *rows, size_t n_rows, $said_type *$said);
 """
 
 CLASS_FUNCTION = """
@@ -57,30 +57,15 @@ LABEL_FUNCTION = """
 int ${p}_predict($row_type *row, uint8_t *labels);
 """
 
-NUMBER_FUNCTIONS = """
-/*
- * Writes $prediction. Returns 0, or the position of a column, counted
- * from 1, whose value is not allowed: infinite, beyond the range of float$nan. Then
- * nothing is written.
- */
-int ${p}_predict($row_type *row, double *y);
-
-/*
- * Writes the predictions of some rows, one row after the other. Returns how many there
- * are: fewer than n_rows if the next row has a value as above.
- */
-size_t ${p}_predict_batch($row_type *rows, size_t n_rows, double *y);
-"""
-
 START = """\
 /* Written by skdistill. See ${p}.h. Do not compile with -ffast-math: NaN is a value. */
 #include "${p}.h"
 
 #include <math.h>
 
-/* Tables stay in the flash memory of an AVR too. */
+/* Tables stay in the flash memory of an AVR too, in the GNU C that has __flash. */
 #ifndef ${P}_TABLE
-#if defined(__AVR__) && !defined(__cplusplus)
+#if defined(__FLASH) && !defined(__STRICT_ANSI__) && !defined(__cplusplus)
 #define ${P}_TABLE const __flash
 #else
 #define ${P}_TABLE const
@@ -127,7 +112,7 @@ static int32_t ${p}_year_begin(int32_t year)
 static int ${p}_date(double seconds, double *parts)
 {
     /* The days before each month of a year that begins in March. */
-    static const int32_t begins[12] = {
+    static ${P}_TABLE int32_t begins[12] = {
         0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337};
     double day_number, hour;
     int64_t days, cycle;
@@ -335,12 +320,14 @@ $variables    if (refused)
         return -refused;
 $activated    return 0;
 }
+"""
 
-size_t ${p}_predict_proba_batch($row_type *rows, size_t n_rows, float *proba)
+BATCH = """
+size_t ${p}_${method}_batch($row_type *rows, size_t n_rows, $said_type *$said)
 {
     size_t i;
     for (i = 0; i < n_rows; i++)
-        if (${p}_predict_proba(rows + i * $stride, proba + i * $n_outputs))
+        if (${p}_$method(rows + i * $stride, $said + i * $n_outputs))
             break;
     return i;
 }
@@ -404,15 +391,6 @@ int ${p}_predict($row_type *row, double *y)
         y[i] = $value * ${p}_y_scale[i] + ${p}_y_mean[i];$bounded
     }
 $sorted    return 0;
-}
-
-size_t ${p}_predict_batch($row_type *rows, size_t n_rows, double *y)
-{
-    size_t i;
-    for (i = 0; i < n_rows; i++)
-        if (${p}_predict(rows + i * $stride, y + i * $n_outputs))
-            break;
-    return i;
 }
 """
 

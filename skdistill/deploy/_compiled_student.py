@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import suppress
 from typing import Any, Self
 
@@ -15,13 +14,8 @@ from sklearn.utils.metaestimators import available_if
 
 from skdistill.deploy._c_library import UNKNOWN, Library
 from skdistill.deploy._loaded_estimator import LoadedEstimator
-from skdistill.utils._dates import PARTS, date_parts
-from skdistill.utils._frames import check_frame, floats, is_frame, labels
 from skdistill.utils._quantile_score import quantile_score
 from skdistill.utils._underflow import underflow_is_zero
-
-# Held while a library is loaded, so that threads share one.
-_LOADING = threading.Lock()
 
 
 def _is_classifier(student: Any) -> bool:
@@ -107,7 +101,7 @@ class CompiledStudent(LoadedEstimator):
     True
     """
 
-    _library: Library | None = None
+    _parameter = "path"
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
@@ -221,11 +215,6 @@ class CompiledStudent(LoadedEstimator):
         kind: Any = RegressorMixin if library.classes is None else ClassifierMixin
         return float(kind.score(self, X, y, sample_weight))
 
-    def __sklearn_clone__(self) -> Self:
-        new = type(self)(self.path)
-        new._library = self._library
-        return new
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         with suppress(AttributeError):  # without its file it is no kind of estimator
@@ -237,37 +226,20 @@ class CompiledStudent(LoadedEstimator):
                 tags.regressor_tags = RegressorTags()
         return tags
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = {**super().__getstate__()}
-        state.pop("_library", None)
-        return state
-
     def __deepcopy__(self, memo: Any) -> Self:
         return self.__sklearn_clone__()
 
-    def _load(self) -> Library:
-        library = self._library
-        if library is None or library.path is not self.path:
-            with _LOADING:
-                library = self._library
-                if library is None or library.path is not self.path:
-                    library = self._library = Library(self.path)
-        return library
+    def _open(self, source: Any) -> Library:
+        return Library(source)
 
     @underflow_is_zero
     def _said(self, X: Any) -> NDArray[Any]:
         """Return what the code says of each row."""
         library = self._load()
-        check_frame(X)
-        if library.row_type is not None:
-            rows = self._structures(X, library)
-        elif is_frame(X):
-            every = list(range(library.n_features))
-            rows = floats(
-                self._frame(X), every, allow_nan=library.allow_nan, dtype=library.dtype
-            )
+        if library.row_type is None:
+            rows = self._rows(X, library)
         else:
-            rows = self._check_array(X, library)
+            rows = self._structures(X, library)
         n_said, said = library.run(np.ascontiguousarray(rows))
         if n_said < len(said):
             self._refuse_row(np.arange(len(said)) != n_said)
@@ -275,24 +247,11 @@ class CompiledStudent(LoadedEstimator):
 
     def _structures(self, X: Any, library: Library) -> NDArray[Any]:
         """Return rows as the code takes them, of numbers, dates and codes of levels."""
-        kinds, needs_frame = library.kinds, library.codes or library.zones
-        if not is_frame(X) and needs_frame:
-            raise TypeError(
-                "the student reads strings or dates; pass a data frame, not "
-                f"{type(X).__name__}"
-            )
-        X = self._frame(X) if is_frame(X) else self._check_array(X, library)
+        columns = self._columns(X, library)
         rows = np.zeros(len(X), library.row_type)
-        numbers = [i for i, kind in enumerate(kinds) if kind == "number"]
-        if is_frame(X):
-            block = floats(X, numbers, allow_nan=library.allow_nan)
-        else:
-            block = X[:, numbers]
-        for i, column in zip(numbers, block.T, strict=True):
-            rows[str(i)] = column
-        for i, zone in library.zones.items():
-            rows[str(i)] = date_parts(X, i, zone)[:, PARTS.index("total_seconds")]
-        known = library.codes
-        for i, column in zip(known, labels(X, list(known)), strict=True):
-            rows[str(i)] = [known[i].get(level, UNKNOWN) for level in column]
+        for name in rows.dtype.names or ():
+            column, codes = columns[int(name)], library.codes.get(int(name))
+            if codes is not None:
+                column = [codes.get(level, UNKNOWN) for level in column]
+            rows[name] = column
         return rows

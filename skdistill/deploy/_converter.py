@@ -72,10 +72,17 @@ def register_converter() -> None:
 
 
 def _set_output_types(operator: Any) -> None:
-    """Tell skl2onnx the types of the outputs."""
-    types = output_of(operator.raw_operator).types_of_skl2onnx()
-    for variable, kind in zip(operator.outputs, types, strict=True):
-        variable.type = kind
+    """Tell skl2onnx the types of the outputs, in which all numbers are 2-D."""
+    from skl2onnx.common import data_types
+
+    names = {"O": "String", "i8": "Int64", "f4": "Float", "f8": "Double"}
+    of_file = output_of(operator.raw_operator).of_file()
+    for variable, (dtype, shape) in zip(
+        operator.outputs, of_file.values(), strict=True
+    ):
+        name = names[dtype.str[1:]]
+        shape = shape or ((1,) if name == "Double" else ())
+        variable.type = getattr(data_types, f"{name}TensorType")([None, *shape])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:

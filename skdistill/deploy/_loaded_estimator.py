@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+import threading
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,26 +11,52 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skdistill.utils._frames import native
+from skdistill.deploy._loaded_file import LEVELS, NUMBERS, LoadedFile
+from skdistill.utils._dates import PARTS, date_parts
+from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
 from skdistill.utils._validation import (
     check_not_empty,
     has_known_columns,
     plain_rows,
 )
 
+# Held while a file is loaded, so that threads share one.
+_LOADING = threading.Lock()
+
 
 class LoadedEstimator(BaseEstimator):
-    """A student in a file, which is loaded on first use."""
+    """A student in a file, which is loaded on first use.
+
+    Subclasses name their only parameter, and define ``_open``, which loads what it
+    names.
+    """
+
+    _parameter: ClassVar[str]
+    _file: Any = None
+
+    def _open(self, source: Any) -> Any:
+        """Return a :class:`LoadedFile`."""
+        raise NotImplementedError
 
     def _load(self) -> Any:
-        """Return the file, loaded.
+        """Return the file, loaded."""
+        source, file = getattr(self, self._parameter), self._file
+        if file is None or file.source is not source:
+            with _LOADING:
+                file = self._file
+                if file is None or file.source is not source:
+                    file = self._file = self._open(source)
+        return file
 
-        It has ``n_features`` and their ``feature_names`` or None, the ``shape`` of a
-        row, the ``dtype`` of numbers, whether it takes missing ones (``allow_nan``),
-        its ``metadata``, and the name of its ``output``. One of a classifier has
-        ``classes``, and tells whether a row has several of them (``multilabel``).
-        """
-        raise NotImplementedError
+    def __sklearn_clone__(self) -> Self:
+        new = type(self)(getattr(self, self._parameter))
+        new._file = self._file
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**super().__getstate__()}
+        state.pop("_file", None)
+        return state
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
         """Load the file. The model is used as it is, and nothing is learned.
@@ -120,6 +147,36 @@ class LoadedEstimator(BaseEstimator):
             validate_data(self, X, reset=False, skip_check_array=True)
             check_not_empty(X)
         return native(X)
+
+    def _rows(self, X: Any, file: LoadedFile) -> NDArray[Any]:
+        """Return rows of numbers as one array."""
+        check_frame(X)
+        if not is_frame(X):
+            return self._check_array(X, file)
+        every = list(range(file.n_features))
+        return floats(self._frame(X), every, allow_nan=file.allow_nan, dtype=file.dtype)
+
+    def _columns(self, X: Any, file: LoadedFile) -> dict[int, Any]:
+        """Return numbers, seconds of dates, and lists of levels, by their columns."""
+        check_frame(X)
+        if not is_frame(X):
+            if file.needs_frame:
+                raise TypeError(
+                    "the model takes columns of strings or dates; pass a data frame, "
+                    f"not {type(X).__name__}"
+                )
+            return dict(enumerate(self._check_array(X, file).T))
+        X = self._frame(X)
+        numbers, levels = (
+            [i for i, kind in enumerate(file.kinds) if kind in kinds]
+            for kinds in (NUMBERS, LEVELS)
+        )
+        block = floats(X, numbers, allow_nan=file.allow_nan, dtype=file.dtype)
+        columns = dict(zip(numbers, block.T, strict=True))
+        columns |= zip(levels, labels(X, levels), strict=True)
+        for i, zone in file.zones.items():
+            columns[i] = date_parts(X, i, zone)[:, PARTS.index("total_seconds")]
+        return columns
 
     def _check_array(self, X: Any, file: Any) -> NDArray[Any]:
         # validate_data takes longer for a row than the net.

@@ -14,10 +14,9 @@ from sklearn.utils import _safe_indexing
 
 from skdistill.deploy._converting import OPSET, add_prefix, inlined, quiet, reason
 from skdistill.deploy._onnx_dates import with_date
-from skdistill.deploy._onnx_double import imputer_options, with_casts
-from skdistill.deploy._onnx_parsers import parsers
 from skdistill.deploy._parts import Parts, flat
 from skdistill.deploy._sample import to_frame
+from skdistill.deploy._skl2onnx import imputer_options, parsers, with_casts
 from skdistill.utils._frames import floats, is_frame
 
 if TYPE_CHECKING:
@@ -60,6 +59,17 @@ class Head:
     allow_nan: bool
     prefix: str
 
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata about the inputs."""
+        found = {
+            "n_features": self.n_features,
+            "feature_names": self.feature_names,
+            "kinds": self.kinds,
+            "zones": self.zones or None,
+            "allow_nan": None if self.allow_nan else False,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
 
 def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
     """Convert the fitted preprocessing.
@@ -95,7 +105,7 @@ def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
     else:
         kinds = [number if kind == "float" else kind for kind in kinds[:n_features]]
         columns = names or [str(i) for i in range(n_features)]
-        _check_names(columns, parts.output.names)
+        _check_names(columns, [*parts.output.of_file()])
         inputs, shape = dict(zip(columns, kinds, strict=True)), (1,)
         steps[0] = (steps[0][0], _as_columns(steps[0][1], n_columns))
     prefix = "skdistill/"
@@ -140,7 +150,7 @@ def _onnx_input(name: str, kind: str, shape: tuple[int, ...]) -> onnx.ValueInfoP
     return helper.make_tensor_value_info(name, number, ["batch", *shape])
 
 
-def _check_names(names: list[str], outputs: tuple[str, ...]) -> None:
+def _check_names(names: list[str], outputs: list[str]) -> None:
     for name in names:
         if not name or name in outputs:
             raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,8 +15,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_array, column_or_1d
 from torch import Tensor
 
-from skdistill.deploy._onnx_classifier import OnnxClassifier
-from skdistill.deploy._onnx_regressor import OnnxRegressor
+from skdistill.deploy._onnx_estimators import OnnxClassifier, OnnxRegressor
 from skdistill.utils._probabilities import first, nonlinearity_of, to_proba
 
 
@@ -40,8 +38,6 @@ class ClassOutput:
         Runs ONNX files of it.
     of_net : str
         The name of the output of a net in ONNX.
-    names : tuple of str
-        The names of the outputs of an ONNX file.
     measured : str
         What differences are of.
     activation : str
@@ -62,7 +58,6 @@ class ClassOutput:
     method: ClassVar[str] = "predict_proba"
     runner: ClassVar[type] = OnnxClassifier
     of_net: ClassVar[str] = "probabilities"
-    names: ClassVar[tuple[str, ...]] = ("label", "probabilities")
     measured: ClassVar[str] = "a probability"
     activation: ClassVar[str] = ", with a softmax at the end"
     rounding: ClassVar[float] = 1.0
@@ -111,7 +106,7 @@ class ClassOutput:
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the weights and biases of its last layer, given those of the net."""
-        if len(self.classes) == 2:
+        if self.task == "classification" and len(self.classes) == 2:
             # One output, and a logistic function in place of the softmax.
             weights = weights[:, [1]] - weights[:, [0]]
             bias = bias[[1]] - bias[[0]]
@@ -119,50 +114,40 @@ class ClassOutput:
 
     # In ONNX
 
-    def check(self) -> None:
-        """Raise a ValueError for labels that ONNX does not have."""
-        self._labels()
+    def of_file(self) -> dict[str, tuple[Any, tuple[int, ...]]]:
+        """Return the type and the shape for a row of each output of a file.
 
-    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
-        """Return the nodes from the output of the net on, the outputs and the tensors.
+        Raises
+        ------
+        ValueError
+            For labels that ONNX does not have.
+        """
+        labels = self._labels()
+        return {
+            "label": (labels.dtype, ()),
+            "probabilities": (np.dtype(np.float32), labels.shape),
+        }
+
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, and their tensors.
 
         ``made`` is the name of the output of the net.
         """
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import numpy_helper
 
-        labels, code, classes = self._labels(), f"{prefix}code", f"{prefix}classes"
+        code, classes = f"{prefix}code", f"{prefix}classes"
         nodes = [
-            helper.make_node("ArgMax", [made], [code], name=code, axis=1, keepdims=0),
-            helper.make_node(
-                "Gather", [classes, code], ["label"], name=f"{prefix}label"
-            ),
+            _node(prefix, "ArgMax", [made], code, axis=1, keepdims=0),
+            _node(prefix, "Gather", [classes, code], "label"),
         ]
-        kind = TensorProto.STRING if labels.dtype == object else TensorProto.INT64
-        outputs = [
-            helper.make_tensor_value_info("label", kind, ["batch"]),
-            helper.make_tensor_value_info(
-                "probabilities", TensorProto.FLOAT, ["batch", len(labels)]
-            ),
-        ]
-        return nodes, outputs, [numpy_helper.from_array(labels, name=classes)]
+        return nodes, [numpy_helper.from_array(self._labels(), name=classes)]
 
-    def metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, Any]:
         """Return the metadata about the output."""
         return {
-            "classes": json.dumps(self.classes.tolist(), default=np.generic.item),
+            "classes": self.classes.tolist(),
             "classes_dtype": self.classes.dtype.str,
         }
-
-    def types_of_skl2onnx(self) -> list[Any]:
-        """Return the types of the outputs in skl2onnx."""
-        from skl2onnx.common import data_types
-
-        labels = self._labels()
-        kind = "String" if labels.dtype == object else "Int64"
-        return [
-            getattr(data_types, f"{kind}TensorType")([None]),
-            data_types.FloatTensorType([None, len(labels)]),
-        ]
 
     def _labels(self) -> NDArray[Any]:
         """Return the labels in a dtype of ONNX: int64, or object for strings."""
@@ -231,41 +216,24 @@ class LabelOutput(ClassOutput):
         rows = np.zeros((2, n_features), np.float32)
         return MLPClassifier(**params).partial_fit(rows, labels, classes=self.classes)
 
-    def last_layer(
-        self, weights: NDArray[np.float64], bias: NDArray[np.float64]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the weights and biases of its last layer, given those of the net."""
-        return weights.astype(np.float32), bias.astype(np.float32)
+    def of_file(self) -> dict[str, tuple[Any, tuple[int, ...]]]:
+        """Return the type and the shape for a row of each output of a file."""
+        kinds = {"label": np.int64, "probabilities": np.float32}
+        return {name: (np.dtype(k), self.classes.shape) for name, k in kinds.items()}
 
-    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
-        """Return the nodes from the output of the net on, the outputs and the tensors.
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, and their tensors.
 
         "label" is an indicator matrix.
         """
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import TensorProto, numpy_helper
 
         half, holds = f"{prefix}half", f"{prefix}holds"
-        label = f"{prefix}label"
         nodes = [
-            helper.make_node("Greater", [made, half], [holds], name=holds),
-            helper.make_node(
-                "Cast", [holds], ["label"], name=label, to=TensorProto.INT64
-            ),
+            _node(prefix, "Greater", [made, half], holds),
+            _node(prefix, "Cast", [holds], "label", to=TensorProto.INT64),
         ]
-        kinds = {"label": TensorProto.INT64, "probabilities": TensorProto.FLOAT}
-        outputs = [
-            helper.make_tensor_value_info(name, kind, ["batch", len(self.classes)])
-            for name, kind in kinds.items()
-        ]
-        threshold = np.array(0.5, np.float32)
-        return nodes, outputs, [numpy_helper.from_array(threshold, name=half)]
-
-    def types_of_skl2onnx(self) -> list[Any]:
-        """Return the types of the outputs in skl2onnx."""
-        from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
-
-        shape = [None, len(self.classes)]
-        return [Int64TensorType(shape), FloatTensorType(shape)]
+        return nodes, [numpy_helper.from_array(np.array(0.5, np.float32), name=half)]
 
     def closeness(self, said: NDArray[Any], expected: NDArray[Any]) -> float:
         """Return the share of the labels that are the same."""
@@ -312,7 +280,6 @@ class NumberOutput:
     method: ClassVar[str] = "predict"
     runner: ClassVar[type] = OnnxRegressor
     of_net: ClassVar[str] = "scaled"
-    names: ClassVar[tuple[str, ...]] = ("prediction",)
     measured: ClassVar[str] = "a prediction (in standard deviations)"
     activation: ClassVar[str] = ""
     # The slope of a softmax is a quarter at most, and there is none.
@@ -381,48 +348,33 @@ class NumberOutput:
 
     # In ONNX
 
-    def check(self) -> None:
-        """Do nothing: ONNX has all numbers."""
+    def of_file(self) -> dict[str, tuple[Any, tuple[int, ...]]]:
+        """Return the type and the shape for a row of each output of a file."""
+        return {"prediction": (np.dtype(np.float64), self.shape)}
 
-    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
-        """Return the nodes from the output of the net on, the outputs and the tensors.
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, and their tensors.
 
         They compute in double precision.
         """
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import TensorProto, numpy_helper
 
         steps = {"Mul": self.scale, "Add": self.mean}
         if self.bounds is not None:
             steps["Max"], steps["Min"] = self.bounds
         steps["Reshape"] = np.array([-1, *self.shape])
-        value = f"{prefix}double"
-        nodes = [
-            helper.make_node("Cast", [made], [value], name=value, to=TensorProto.DOUBLE)
-        ]
-        tensors = []
-        for name, array in steps.items():
-            tensors.append(numpy_helper.from_array(array, f"{prefix}{name}_by"))
-            result = "prediction" if name == "Reshape" else f"{prefix}{name}"
-            nodes.append(
-                helper.make_node(
-                    name, [value, tensors[-1].name], [result], name=f"{prefix}{name}"
-                )
-            )
+        value, tensors = f"{prefix}double", []
+        nodes = [_node(prefix, "Cast", [made], value, to=TensorProto.DOUBLE)]
+        for kind, array in steps.items():
+            tensors.append(numpy_helper.from_array(array, f"{prefix}{kind}_by"))
+            result = "prediction" if kind == "Reshape" else f"{prefix}{kind}"
+            nodes.append(_node(prefix, kind, [value, tensors[-1].name], result))
             value = result
-        output = helper.make_tensor_value_info(
-            "prediction", TensorProto.DOUBLE, ["batch", *self.shape]
-        )
-        return nodes, [output], tensors
+        return nodes, tensors
 
-    def metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, Any]:
         """Return the metadata about the output."""
-        return {"n_outputs": str(len(self.mean))}
-
-    def types_of_skl2onnx(self) -> list[Any]:
-        """Return the types of the outputs in skl2onnx, which are 2-D."""
-        from skl2onnx.common.data_types import DoubleTensorType
-
-        return [DoubleTensorType([None, len(self.mean)])]
+        return {"n_outputs": self.n_outputs}
 
     # What narrow weights change
 
@@ -486,17 +438,13 @@ class LogOutput(NumberOutput):
         """Return the weights and biases of its last layer, given those of the net."""
         return np.ascontiguousarray(weights), bias + np.log(self.scale)
 
-    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
-        """Return the nodes from the output of the net on, the outputs and the tensors.
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, and their tensors.
 
         All but the first compute in double precision.
         """
-        from onnx import helper
-
-        number = f"{prefix}exp"
-        nodes, outputs, tensors = super().tail(number, prefix)
-        exp = helper.make_node("Exp", [made], [number], name=number)
-        return [exp, *nodes], outputs, tensors
+        nodes, tensors = super().tail(f"{prefix}exp", prefix)
+        return [_node(prefix, "Exp", [made], f"{prefix}exp"), *nodes], tensors
 
 
 @dataclass(frozen=True)
@@ -527,27 +475,33 @@ class QuantileOutput(NumberOutput):
             "does not: use to_onnx, to_c or joblib"
         )
 
-    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any], list[Any]]:
-        """Return the nodes from the output of the net on, the outputs and the tensors.
+    def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any]]:
+        """Return the nodes from the output of the net on, and their tensors.
 
         They compute in double precision.
         """
-        from onnx import helper, numpy_helper
+        from onnx import numpy_helper
 
-        nodes, outputs, tensors = super().tail(made, prefix)
-        mixed, count, place = (
-            f"{prefix}{name}" for name in ("mixed", "count", "place")
-        )
+        nodes, tensors = super().tail(made, prefix)
+        mixed, count = f"{prefix}mixed", f"{prefix}count"
         nodes[-1].output[0] = mixed
-        tensors.append(numpy_helper.from_array(np.array([len(self.mean)]), count))
-        smallest_first = helper.make_node(
-            "TopK", [mixed, count], ["prediction", place], name=place, largest=0
-        )
-        return [*nodes, smallest_first], outputs, tensors
+        tensors.append(numpy_helper.from_array(np.array([self.n_outputs]), count))
+        sort = _node(prefix, "TopK", [mixed, count], "prediction", largest=0)
+        sort.name = f"{prefix}place"
+        sort.output.append(sort.name)
+        return [*nodes, sort], tensors
 
-    def metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, Any]:
         """Return the metadata about the output."""
-        return super().metadata() | {"quantiles": json.dumps(self.levels)}
+        return super().metadata() | {"quantiles": self.levels}
+
+
+def _node(prefix: str, kind: str, given: list[str], made: str, **options: Any) -> Any:
+    """Return a node of ONNX that is called like its output."""
+    from onnx import helper
+
+    name = f"{prefix}{made.removeprefix(prefix)}"
+    return helper.make_node(kind, given, [made], name=name, **options)
 
 
 Output: TypeAlias = ClassOutput | NumberOutput

@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdistill.deploy._converting import quiet, reason
-from skdistill.deploy._outputs import Output
 from skdistill.deploy._sample import Sample
-from skdistill.utils._warnings import warn
 
 if TYPE_CHECKING:
     import onnx
@@ -34,7 +32,6 @@ def quantized(
     net: onnx.ModelProto,
     sample: Sample,
     y: NDArray[Any] | None,
-    output: Output,
     dtype: str,
 ) -> bytes:
     """Return the file with narrow weights, in the way that changes least.
@@ -51,8 +48,6 @@ def quantized(
         The rows to judge by.
     y : ndarray or None
         What is right for each row, if it is known, as ``output.known`` returns it.
-    output : ClassOutput or NumberOutput
-        What the estimator says.
     dtype : {"int8", "float16"}
         The dtype of the weights.
 
@@ -61,17 +56,14 @@ def quantized(
     ValueError
         If the net cannot be quantized, or the file gets no smaller.
     """
-    kind, small, said = _best(assemble, net, sample, output, dtype)
-    closeness = output.closeness(said, sample.said)
+    kind, small, said = _best(assemble, net, sample, dtype)
     report: dict[str, Any] = {
         "kind": kind,
         f"bytes_{dtype}": len(small),
         "bytes_float32": len(data),
-        **output.reported(closeness),
-        "max_difference": float(output.differences(said, sample.said).max()),
-        "n_rows": len(said),
-        "sample": "given" if sample.given else "made up",
+        **sample.judged(said, dtype),
     }
+    output = sample.output
     if y is not None:
         report[f"{output.score}_{dtype}"] = output.scored(said, y)
         report[f"{output.score}_float32"] = output.scored(sample.said, y)
@@ -81,12 +73,6 @@ def quantized(
             f"{dtype} makes this file no smaller: {len(small):,} bytes, and "
             f"{len(data):,} in float32. Use quantize=None"
         )
-    if closeness < output.least:
-        warn(
-            "SKD303",
-            f"{dtype} {output.changed(closeness)} the {len(said)} rows of the sample. "
-            "Use quantize=None, or sample=",
-        )
     return small
 
 
@@ -94,7 +80,6 @@ def _best(
     assemble: Callable[[onnx.ModelProto], bytes],
     net: onnx.ModelProto,
     sample: Sample,
-    output: Output,
     dtype: str,
 ) -> tuple[str, bytes, NDArray[np.float64]]:
     """Return the way that changes least: its kind, its file, and what that says."""
@@ -104,12 +89,12 @@ def _best(
         try:
             narrow = _float16_net if kind == "weights" else _int8_net
             small = assemble(narrow(net, kind, sample.net_rows))
-            said = getattr(output.runner(small), output.method)(sample.rows)
+            said = sample.asked(sample.output.runner(small))
         except Exception as error:
             failure = error
             continue
-        closeness = output.closeness(said, sample.said)
-        difference = output.differences(said, sample.said).max()
+        closeness = sample.output.closeness(said, sample.said)
+        difference = sample.differences(said).max()
         tried.append((closeness, -difference, kind, small, said))
     if not tried:
         problem = f"{dtype} is not possible for this net ({reason(failure)})"

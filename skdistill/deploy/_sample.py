@@ -12,10 +12,16 @@ from scipy.sparse import issparse
 from sklearn.utils import get_tags
 
 from skdistill.deploy._converting import reason
+from skdistill.deploy._outputs import Output
 from skdistill.deploy._parts import Parts
 from skdistill.utils._frames import is_frame, native
+from skdistill.utils._warnings import warn
 
 N_ROWS = 256
+
+# The largest allowed difference between what a file says and what was fitted: of a
+# probability, or of a number in standard deviations.
+TOLERANCE = 1e-5
 
 # The share of made-up values that are missing.
 _MISSING = 0.05
@@ -34,6 +40,52 @@ class Sample:
     net_rows: NDArray[np.float32]
     said: NDArray[np.float64]
     given: bool
+    output: Output
+
+    @property
+    def source(self) -> str:
+        """Where the rows come from."""
+        return "given" if self.given else "made up"
+
+    def asked(self, model: Any) -> NDArray[np.float64]:
+        """Return what another model says of the rows."""
+        said: NDArray[np.float64] = getattr(model, self.output.method)(self.rows)
+        return said
+
+    def differences(self, said: NDArray[Any]) -> NDArray[Any]:
+        """Return how far another model is from the estimator, for each row."""
+        return self.output.differences(said, self.said)
+
+    def problem(self, form: str, differences: NDArray[Any]) -> str | None:
+        """Describe differences that are no rounding, or return None."""
+        if differences.max() <= TOLERANCE:
+            return None
+        row = int(differences.argmax())
+        source = "given as sample" if self.given else self.source
+        return (
+            f"{form} is not what was fitted: in row {row} of the rows that were "
+            f"{source} {self.output.measured} differs by {differences[row]:.3g}, more "
+            f"than {TOLERANCE:g}. "
+        )
+
+    def report(self, said: NDArray[Any]) -> dict[str, Any]:
+        """Return entries about what another model says of the rows."""
+        return {
+            "max_difference": float(self.differences(said).max()),
+            "n_rows": len(said),
+            "sample": self.source,
+        }
+
+    def judged(self, said: NDArray[Any], dtype: str) -> dict[str, Any]:
+        """Return a report of narrow weights, and warn if they change much."""
+        closeness = self.output.closeness(said, self.said)
+        if closeness < self.output.least:
+            warn(
+                "SKD303",
+                f"{dtype} {self.output.changed(closeness)} the {len(said)} rows of the "
+                "sample. Use quantize=None, or sample=",
+            )
+        return self.output.reported(closeness) | self.report(said)
 
 
 def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
@@ -51,13 +103,13 @@ def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
         said = ask(rows)
         net_rows = parts.prepared(rows)
         dense = rows.toarray() if issparse(rows) else rows
-        return Sample(dense, net_rows, said, given=True)
+        return Sample(dense, net_rows, said, True, parts.output)
     try:
         rows = sample_rows(parts)
         names = parts.feature_names
         if names is not None and not is_frame(rows):
             rows = to_frame(dict(zip(names, rows.T, strict=True)))
-        return Sample(rows, parts.prepared(rows), ask(rows), given=False)
+        return Sample(rows, parts.prepared(rows), ask(rows), False, parts.output)
     except Exception as error:
         raise ValueError(
             f"the file cannot be checked on rows that are made up ({reason(error)}): "

@@ -15,22 +15,17 @@ import torch
 from numpy.typing import NDArray
 
 import skdistill
-from skdistill.deploy._c_compiler import STRICT, compiled, compiler
+from skdistill.deploy._c_library import STRICT, compiled, compiler
 from skdistill.deploy._c_names import comment
-from skdistill.deploy._c_reading import Reading
 from skdistill.deploy._c_source import Source
-from skdistill.deploy._c_tables import tables_of
+from skdistill.deploy._c_tables import Reading, tables_of
 from skdistill.deploy._compiled_student import CompiledStudent
-from skdistill.deploy._outputs import ClassOutput, LabelOutput, Output, QuantileOutput
+from skdistill.deploy._outputs import ClassOutput, LabelOutput, Output
 from skdistill.deploy._parts import parts_of
 from skdistill.deploy._sample import Sample, sample_of
 from skdistill.deploy._writing import write_whole
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._warnings import warn
-
-# The largest allowed difference between what the code says and what was fitted: of a
-# probability, or of a number in standard deviations.
-_TOLERANCE = 1e-5
 
 _Report = dict[str, Any]
 
@@ -126,9 +121,10 @@ def to_c(
 
     *Compiler.* It is cc, or what the environment variable ``CC`` names. You may compile
     the code by any other, but not with ``-ffast-math``, which does not know NaN. The
-    macro ``STUDENT_TABLE`` says how tables are stored: ``const``, and on an AVR (as C,
-    not as C++) ``const __flash``. An AVR's ``double`` has 4 bytes, so that dates and
-    large numbers lose their small differences there.
+    macro ``STUDENT_TABLE`` says how tables are stored: ``const``, and on an AVR (as GNU
+    C, which is avr-gcc's default, not as strict C99 or C++) ``const __flash``. An AVR's
+    ``double`` has 4 bytes, so that dates and large numbers lose their small differences
+    there.
 
     *Speed.* A number with bins adds two rows to the first layer, however many bins it
     has: what it adds is piecewise linear, and the code has the values at the edges of
@@ -171,10 +167,16 @@ def to_c(
         source = _narrow(source) if quantize else source
     else:
         tried = sample_of(estimator, parts, sample)
-        report = _checked(source, tried, output)
+        said = _said(source, tried)
+        if problem := tried.problem("the code", tried.differences(said)):
+            raise ValueError(
+                f"{problem}The code computes in float32; skdistill.deploy.to_onnx "
+                "takes any net"
+            )
+        report = tried.report(said)
         if quantize:
             source = _narrow(source)
-            report = _judged(source, tried, output)
+            report = tried.judged(_said(source, tried), quantize)
     report |= {"bytes": source.tables.n_bytes, "stack_bytes": source.stack_bytes}
     report["multiply_adds"] = source.tables.multiply_adds
     source = replace(source, metadata={**source.metadata, "report": report})
@@ -202,7 +204,7 @@ def _narrow(source: Source) -> Source:
 
 def _metadata(reading: Reading, output: Output) -> dict[str, Any]:
     """Return what CompiledStudent has to know."""
-    metadata = {
+    return {
         "version": skdistill.__version__,
         "task": output.task,
         "n_outputs": output.n_outputs,
@@ -216,60 +218,17 @@ def _metadata(reading: Reading, output: Output) -> dict[str, Any]:
             i: [name for name in known if name is not None]
             for i, known in reading.levels.items()
         },
+        **output.metadata(),
     }
-    if isinstance(output, ClassOutput):
-        metadata["classes"] = output.classes.tolist()
-        metadata["classes_dtype"] = output.classes.dtype.str
-    if isinstance(output, QuantileOutput):
-        metadata["quantiles"] = output.levels
-    return metadata
 
 
-def _said(source: Source, sample: Sample, output: Output) -> NDArray[np.float64]:
+def _said(source: Source, sample: Sample) -> NDArray[np.float64]:
     """Compile the code, and return what it says of the sample."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         file = Path(folder, f"{source.prefix}.c")
         file.write_text(source.code(), encoding="utf-8")
         file.with_suffix(".h").write_text(source.header(" *"), encoding="utf-8")
-        student = CompiledStudent(compiled(file, folder, *STRICT))
-        said: NDArray[np.float64] = getattr(student, output.method)(sample.rows)
-    return said
-
-
-def _checked(source: Source, sample: Sample, output: Output) -> _Report:
-    """Return a report, or raise a ValueError if the code says something else."""
-    said = _said(source, sample, output)
-    differences = output.differences(said, sample.said)
-    if not differences.max() <= _TOLERANCE:
-        row = int(differences.argmax())
-        raise ValueError(
-            f"the code is not what was fitted: in row {row} of the rows that were "
-            f"{'given as sample' if sample.given else 'made up'} {output.measured} "
-            f"differs by {differences[row]:.3g}, more than {_TOLERANCE:g}. The code "
-            "computes in float32; skdistill.deploy.to_onnx takes any net"
-        )
-    return _report(said, sample, output)
-
-
-def _judged(source: Source, sample: Sample, output: Output) -> _Report:
-    """Return a report about narrow weights, and warn if they change much."""
-    said = _said(source, sample, output)
-    closeness = output.closeness(said, sample.said)
-    if closeness < output.least:
-        warn(
-            "SKD303",
-            f"int8 {output.changed(closeness)} the {len(said)} rows of the sample. Use "
-            "quantize=None, or sample=",
-        )
-    return _report(said, sample, output) | output.reported(closeness)
-
-
-def _report(said: NDArray[np.float64], sample: Sample, output: Output) -> _Report:
-    return {
-        "max_difference": float(output.differences(said, sample.said).max()),
-        "n_rows": len(said),
-        "sample": "given" if sample.given else "made up",
-    }
+        return sample.asked(CompiledStudent(compiled(file, folder, *STRICT)))
 
 
 def _about(source: Source, report: _Report, output: Output) -> str:

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
 
-from skdistill.deploy._converting import reason, require_onnx
-from skdistill.deploy._onnx_model import assembled
-from skdistill.deploy._onnx_net import convert_net
-from skdistill.deploy._onnx_steps import head_of
+from skdistill import __version__
+from skdistill.deploy._converting import (
+    IR_VERSION,
+    OPSET,
+    add_prefix,
+    all_graphs,
+    inlined,
+    quiet,
+    reason,
+    require_onnx,
+)
+from skdistill.deploy._onnx_steps import Head, head_of
 from skdistill.deploy._outputs import Output
 from skdistill.deploy._parts import check_no_dates, parts_of
 from skdistill.deploy._quantized import quantized
-from skdistill.deploy._sample import Sample, sample_of
+from skdistill.deploy._sample import TOLERANCE, Sample, sample_of
 from skdistill.deploy._writing import write_whole
+from skdistill.utils._layers import as_weights
 from skdistill.utils._underflow import underflow_is_zero
 
 if TYPE_CHECKING:
     import onnx
-
-# The largest allowed difference between what the file says and what was fitted: of a
-# probability, or of a number in standard deviations.
-_TOLERANCE = 1e-5
 
 
 @underflow_is_zero
@@ -183,43 +192,45 @@ def to_onnx(
     parts = parts_of(estimator)
     check_no_dates(parts.transformers[1:])
     output = parts.output
-    output.check()  # before anything is converted
+    output.of_file()  # may refuse labels before anything is converted
     tried = sample_of(estimator, parts, sample)
     head = head_of(estimator, parts, tried.rows)
     net = convert_net(parts.net, tried.net_rows, output)
-    assemble = partial(assembled, head, output)
+    assemble = partial(_assembled, head, output)
     data = assemble(net)
-    _check(data, tried, net, output)
+    _check(data, tried, net)
     if quantize:
         y = None if sample_y is None else output.known(sample_y, tried.said)
-        data = quantized(data, assemble, net, tried, y, output, quantize)
+        data = quantized(data, assemble, net, tried, y, quantize)
     if path is not None:
         write_whole({path: data})
     return data
 
 
-def _check(data: bytes, sample: Sample, net: onnx.ModelProto, output: Output) -> None:
+def _check(data: bytes, sample: Sample, net: onnx.ModelProto) -> None:
     """Raise a ValueError if the file says something else, also of a single row."""
+    output = sample.output
     try:
-        ask = getattr(output.runner(data), output.method)
-        said, first = ask(sample.rows), ask(sample.rows[:1])
+        file = output.runner(data)
+        said = sample.asked(file)
+        first = getattr(file, output.method)(sample.rows[:1])
     except Exception as error:
         raise ValueError(
             f"the ONNX file does not run on the sample: {reason(error)}"
         ) from error
-    differences = output.differences(said, sample.said)
+    differences = sample.differences(said)
     of_one = output.differences(first, sample.said[:1])
     differences[:1] = np.maximum(differences[:1], of_one)
-    if differences.max() <= _TOLERANCE:
-        return
-    row = int(differences.argmax())
-    raise ValueError(
-        f"the ONNX file is not what was fitted: in row {row} of the rows that were "
-        f"{'given as sample' if sample.given else 'made up'} {output.measured} differs "
-        f"by {differences[row]:.3g}, more than {_TOLERANCE:g}. "
-        + (_NET_DIFFERS if _net_differs(net, sample, output) else _STEPS_DIFFER)
-        + ("" if sample.given else ". If only rows unlike yours differ, pass sample=")
-    )
+    if problem := sample.problem("the ONNX file", differences):
+        raise ValueError(
+            problem
+            + (_NET_DIFFERS if _net_differs(net, sample) else _STEPS_DIFFER)
+            + (
+                ""
+                if sample.given
+                else ". If only rows unlike yours differ, pass sample="
+            )
+        )
 
 
 _NET_DIFFERS = (
@@ -227,22 +238,133 @@ _NET_DIFFERS = (
     "rows. It lacks what the net does in its dataset or in its own methods"
 )
 
+_PASS_SAMPLE = ". If only rows unlike yours differ, pass sample="
+
 _STEPS_DIFFER = (
     "The preprocessing of the file computes in float32: cast columns of large numbers "
     "to float32 before a scaler subtracts from them"
 )
 
 
-def _net_differs(net: onnx.ModelProto, sample: Sample, output: Output) -> bool:
+def _net_differs(net: onnx.ModelProto, sample: Sample) -> bool:
     """Tell whether the net differs on rows that the estimator prepared."""
     from onnxruntime import InferenceSession
 
+    output = sample.output
     session = InferenceSession(
         net.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     for n_rows in (len(sample.said), 1):
         (said,) = session.run([output.of_net], {"X": sample.net_rows[:n_rows]})
         found = output.differences(output.decoded(said), sample.said[:n_rows])
-        if not found.max() <= _TOLERANCE:
+        if not found.max() <= TOLERANCE:
             return True
     return False
+
+
+def _assembled(head: Head, output: Output, net: onnx.ModelProto) -> bytes:
+    """Join the steps, the net from "X" on and what follows it to one model."""
+    from onnx import TensorProto, helper
+
+    prefix, of_file = head.prefix, output.of_file()
+    net = copy.deepcopy(net)
+    kept = [*of_file, *([] if head.model else ["X"])]
+    add_prefix(net, f"{prefix}net/", dict(zip(kept, kept, strict=True)))
+    models, nodes = [net], list(net.graph.node)
+    if head.model is not None:
+        made, wanted = head.model.graph.output[0].name, net.graph.input[0].name
+        cast = helper.make_node(
+            "Cast", [made], [wanted], name=f"{prefix}cast", to=TensorProto.FLOAT
+        )
+        models, nodes = [head.model, net], [*head.model.graph.node, cast, *nodes]
+    tail, own = output.tail(net.graph.output[0].name, prefix)
+    nodes += tail
+    tensors = [tensor for model in models for tensor in model.graph.initializer]
+    outputs = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(dtype), ["batch", *shape]
+        )
+        for name, (dtype, shape) in of_file.items()
+    ]
+    opsets = {
+        opset.domain: opset.version for model in models for opset in model.opset_import
+    }
+    model = helper.make_model(
+        helper.make_graph(nodes, "student", head.inputs, outputs, [*tensors, *own]),
+        opset_imports=[helper.make_opsetid(*opset) for opset in opsets.items()],
+        ir_version=IR_VERSION,
+        producer_name="skdistill",
+        producer_version=__version__,
+    )
+    metadata = {
+        "version": __version__,
+        "task": output.task,
+        **output.metadata(),
+        **head.metadata(),
+    }
+    texts = {
+        f"skdistill.{name}": value
+        if isinstance(value, str)
+        else json.dumps(value, default=np.generic.item)
+        for name, value in metadata.items()
+    }
+    helper.set_model_props(model, texts)
+    return bytes(model.SerializeToString())
+
+
+def convert_net(net: Any, rows: NDArray[np.float32], output: Output) -> onnx.ModelProto:
+    """Convert a fitted net: from its input "X" to ``output.of_net``.
+
+    Raises
+    ------
+    ValueError
+        If torch cannot export its module for rows of this shape.
+    """
+    try:
+        program = _exported(net, rows, output)
+    except Exception as error:
+        raise ValueError(
+            f"torch cannot export the module {type(net.module_).__name__} for rows of "
+            f"shape {rows.shape[1:]} ({reason(error)}): pass some rows as sample=. The "
+            "file takes floats; a module that looks integers up does so by X.long()"
+        ) from error
+    model = inlined(program.model_proto)
+    # torch's notes about the code contain paths of the machine.
+    for node in (node for graph in all_graphs(model.graph) for node in graph.node):
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.ClearField("metadata_props")
+        value.ClearField("doc_string")
+    del model.graph.metadata_props[:], model.graph.value_info[:]
+    return model
+
+
+def _exported(net: Any, rows: NDArray[np.float32], output: Output) -> Any:
+    # torch takes a batch size of one for a constant.
+    example = torch.from_numpy(np.concatenate([rows, rows])[:4])
+    with quiet():
+        return torch.onnx.export(
+            _Predictor(net, output).eval(),
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=["X"],
+            output_names=[output.of_net],
+            opset_version=OPSET,
+            verbose=False,
+        )
+
+
+class _Predictor(nn.Module):
+    """From prepared rows to outputs in float32, with weights of any precision."""
+
+    def __init__(self, net: Any, output: Output) -> None:
+        super().__init__()
+        module = copy.deepcopy(net.module_)
+        self.module = getattr(module, "_orig_mod", module).cpu()  # without its compiler
+        self.ending = output.ending(net)
+
+    def forward(self, X: Tensor) -> Tensor:
+        outputs = self.module(as_weights(self.module, X))
+        return self.ending(outputs).float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ def write_whole(files: Mapping[str | os.PathLike[str], bytes]) -> None:
             new = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
             temporary[new] = target
             new.write_bytes(data)
+            if target.is_dir():  # which none can replace
+                raise IsADirectoryError(errno.EISDIR, "it is a folder", str(target))
         for new, target in temporary.items():
             os.replace(new, target)
     finally:

@@ -1,16 +1,19 @@
 """Students of each kind of input, and their files."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
 import pandas as pd
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from sklearn.pipeline import Pipeline
 from torch import nn
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import DistilledClassifier, DistilledRegressor, make_student
 from skdistill._students._net import MLP
-from skdistill.deploy import OnnxClassifier, _to_onnx, to_onnx
+from skdistill.deploy import CompiledStudent, OnnxClassifier, _to_onnx, to_onnx
 from skdistill.deploy._converting import IR_VERSION, OPSET
 from tests.conftest import tiny_net
 
@@ -61,14 +64,38 @@ def quick_student(**params):
     return make_student((16,), max_epochs=2, **{"numeric": "standard"} | params)
 
 
-def assert_same(data, clf, X):
-    """Assert that a file says what was fitted, and how closely."""
-    file = OnnxClassifier(data)
-    np.testing.assert_allclose(
-        file.predict_proba(X), clf.predict_proba(X), rtol=0, atol=1e-6
+def in_pipeline(steps, student, X, y):
+    """Return a fitted pipeline of steps and a classifier that needs no teacher."""
+    last = DistilledClassifier(student=student, random_state=0)
+    steps = [(f"step_{i}", step) for i, step in enumerate(steps)]
+    return Pipeline([*steps, ("clf", last)]).fit(X, y, clf__teacher_proba=proba_for(y))
+
+
+def regressed(X, y, student=None, **params):
+    """Return a DistilledRegressor that needs no teacher."""
+    net = student or make_student(
+        (8,), task="regression", numeric="standard", max_epochs=2
     )
-    np.testing.assert_array_equal(file.predict(X), clf.predict(X))
-    assert file.predict(X).dtype == clf.predict(X).dtype
+    reg = DistilledRegressor(None, net, alpha=0.5, random_state=0, **params)
+    return reg.fit(X, y, teacher_pred=y)
+
+
+def assert_same(made, clf, X):
+    """Assert that an export says what was fitted, and how closely."""
+    atol = 1e-5 if isinstance(made, Path) else 1e-6
+    if isinstance(made, bytes):
+        made = OnnxClassifier(made)
+    elif isinstance(made, Path):
+        made = CompiledStudent(made)
+    expected = clf.predict_proba(X)
+    assert len(X) < 9 or np.ptp(expected, axis=0).max() > 0.01
+    np.testing.assert_allclose(made.predict_proba(X), expected, rtol=0, atol=atol)
+    said = made.predict(X)
+    np.testing.assert_array_equal(said, clf.predict(X))
+    np.testing.assert_array_equal(made.classes_, clf.classes_)
+    if hasattr(clf, "n_features_in_"):  # not if the first step is "passthrough"
+        assert made.n_features_in_ == clf.n_features_in_
+    assert said.dtype == made.classes_.dtype
 
 
 def run(data, feed):
@@ -81,38 +108,50 @@ def metadata_of(data):
     return {prop.key: prop.value for prop in props}
 
 
+def changed(content, **metadata):
+    """Return a file with other metadata; None removes an entry."""
+    model = onnx.load_from_string(content)
+    new = {f"skdistill.{name}": value for name, value in metadata.items()}
+    new = metadata_of(content) | new
+    del model.metadata_props[:]
+    helper.set_model_props(model, {k: v for k, v in new.items() if v is not None})
+    return model.SerializeToString()
+
+
+_NODES = {nn.Linear: "Gemm", nn.ReLU: "Relu", nn.Tanh: "Tanh"}
+
+
 @pytest.fixture
 def net_by_hand(monkeypatch):
     """Save the second that torch takes, where the net is not what is tested.
 
-    It is a stack of linear layers, with ReLU between them, and a softmax or sigmoids
-    at the end.
+    It is a stack of layers, with a softmax or sigmoids at the end.
     """
     honest = _to_onnx.convert_net
 
     def export(net, rows, output):
-        forward = type(net.module_).forward
-        is_stack = forward in (nn.Sequential.forward, MLP.forward)
-        if not is_stack or getattr(net.module_, "embedding", None) is not None:
+        leaves = [part for part in net.module_.modules() if not part._modules]
+        is_stack = type(net.module_).forward in (nn.Sequential.forward, MLP.forward)
+        if not is_stack or not {type(leaf) for leaf in leaves} <= _NODES.keys():
             return honest(net, rows, output)
-        linear = [part for part in net.module_.modules() if isinstance(part, nn.Linear)]
-        nodes, tensors, value = [], [], "X"
-        for i, layer in enumerate(linear):
-            given = [value, f"weight_{i}", f"bias_{i}"]
-            nodes.append(helper.make_node("Gemm", given, [f"linear_{i}"], transB=1))
-            nodes.append(helper.make_node("Relu", [f"linear_{i}"], [f"relu_{i}"]))
-            value = f"relu_{i}"
-            for name, weights in layer.named_parameters():
+        nodes, tensors, given = [], [], ["X"]
+        for i, leaf in enumerate(leaves):
+            for name, weights in leaf.named_parameters():
+                given.append(f"{name}_{i}")
                 array = weights.detach().numpy()
-                tensors.append(numpy_helper.from_array(array, f"{name}_{i}"))
+                tensors.append(numpy_helper.from_array(array, given[-1]))
+            options = {"transB": 1} if len(given) > 1 else {}
+            kind = _NODES[type(leaf)]
+            nodes.append(helper.make_node(kind, given, [f"layer_{i}"], **options))
+            given = [f"layer_{i}"]
         ends = {"classification": "Softmax", "multilabel": "Sigmoid"}
         end = ends.get(output.task, "Identity")
-        nodes[-1] = helper.make_node(end, [f"linear_{i}"], [output.of_net])
+        nodes.append(helper.make_node(end, given, [output.of_net]))
         ends = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
             for name, width in (
                 ("X", rows.shape[1]),
-                (output.of_net, layer.out_features),
+                (output.of_net, output.n_outputs),
             )
         ]
         graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], tensors)
@@ -192,5 +231,5 @@ def image_student(data):
 
 @pytest.fixture(scope="session")
 def wide_student(data):
-    student = make_student((96, 96), numeric="standard", max_epochs=20)
+    student = make_student((96, 96), numeric="standard", max_epochs=5)
     return distilled(student, *data)

@@ -6,20 +6,19 @@ import pandas as pd
 import polars as pl
 import pytest
 from onnx import parser
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skdistill import DistilledClassifier, DistilledRegressor, make_student
 from skdistill.deploy import OnnxClassifier, OnnxRegressor, to_onnx
 from skdistill.deploy._onnx_dates import _PARTS
 from tests.deploy.conftest import (
     assert_same,
     dates,
     distilled,
+    in_pipeline,
     metadata_of,
     moments,
-    proba_for,
     quick_student,
+    regressed,
     run,
 )
 
@@ -72,9 +71,7 @@ def test_other_runtimes_give_seconds_by_the_clock_of_the_zone():
 
 def test_regressor_reads_dates():
     X, _ = dates()
-    student = make_student((8,), task="regression", max_epochs=2)
-    y = X["size"].to_numpy()
-    reg = DistilledRegressor(student=student, alpha=1.0).fit(X, y, teacher_pred=y)
+    reg = regressed(X, X["size"].to_numpy())
     said = OnnxRegressor(to_onnx(reg)).predict(X)
     np.testing.assert_allclose(said, reg.predict(X), atol=1e-5)
 
@@ -90,10 +87,7 @@ def test_arrays_in_place_of_dates_are_refused():
 
 def test_dates_that_a_step_makes_are_refused():
     X, y = dates()
-    clf = make_pipeline(
-        FunctionTransformer(lambda X: X[["size", "when"]]),
-        DistilledClassifier(student=quick_student(), random_state=0),
-    )
-    clf.fit(X, y, distilledclassifier__teacher_proba=proba_for(y))
+    step = FunctionTransformer(lambda X: X[["size", "when"]])
+    clf = in_pipeline([step], quick_student(), X, y)
     with pytest.raises(ValueError, match=r"in the columns \['when'\], .*alone"):
         to_onnx(clf)

@@ -6,7 +6,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from skdistill.deploy import OnnxClassifier, _onnx_file
-from tests.deploy.models import X, array_file, array_model, frame_file
+from tests.deploy.models import X, array_file, array_model
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,6 @@ def test_refuses_what_is_no_onnx_file(content, message, tmp_path):
         OnnxClassifier(content).predict(X)
     with pytest.raises(ValueError, match=r"cannot load '.*student.onnx': "):
         OnnxClassifier(path).predict(X)
-
-
-@pytest.mark.parametrize("make", [array_file, frame_file])
-def test_refuses_a_file_that_is_cut_off(make):
-    content = make()
-    for length in range(0, len(content), 5):
-        with pytest.raises(ValueError, match="cannot load model: "):
-            OnnxClassifier(content[:length]).fit()
 
 
 def test_missing_file_and_directory(tmp_path):
@@ -61,7 +53,7 @@ def test_refuses_a_file_of_another_program():
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({"classes": None}, "metadata are damaged.*skdistill.classes"),
+        ({"classes": None}, "metadata are damaged.*'classes'"),
         ({"classes": "[0, 1"}, "metadata are damaged"),
         ({"classes_dtype": "?!"}, "metadata are damaged"),
         ({"classes": "[" * 100_000}, "metadata are damaged"),
@@ -97,15 +89,6 @@ def test_refuses_a_file_of_another_program():
 def test_refuses_metadata_that_do_not_fit(metadata, message):
     with pytest.raises(ValueError, match=message):
         OnnxClassifier(array_file(**metadata)).predict(X)
-
-
-def test_refuses_inputs_that_do_not_fit():
-    with pytest.raises(ValueError, match="metadata do not fit"):
-        OnnxClassifier(
-            frame_file(kinds=["float", "float"]).replace(
-                b'["float", "float"]', b'["float","string"]'
-            )
-        ).predict(X)
 
 
 def test_refuses_a_file_without_probabilities():

@@ -17,14 +17,13 @@ from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skdistill import DistilledClassifier
 from skdistill.deploy import OnnxClassifier, to_onnx
 from tests.conftest import TinyModule, tiny_net
 from tests.deploy.conftest import (
     assert_same,
     distilled,
+    in_pipeline,
     metadata_of,
-    proba_for,
     quick_student,
 )
 
@@ -99,9 +98,7 @@ def test_steps_that_also_predict(data, step, place):
     before = vars(step).copy()
     clf = distilled(tiny_net(max_epochs=2), step.transform(X).astype(np.float32), y)
     pipeline = make_pipeline(step, clf)
-    file = OnnxClassifier(to_onnx(pipeline, sample=X))
-    expected = pipeline.predict_proba(X)
-    np.testing.assert_allclose(file.predict_proba(X), expected, rtol=0, atol=1e-5)
+    assert_same(to_onnx(pipeline, sample=X), pipeline, X)
     assert vars(step).keys() == before.keys()
 
 
@@ -270,9 +267,7 @@ def test_columns_of_ones_own(table, place):
         head = own_columns()
         if place == "nested":
             head = make_pipeline(make_pipeline("passthrough", head), StandardScaler())
-        last = DistilledClassifier(student=net, random_state=0)
-        clf = Pipeline([("head", head), ("clf", last)])
-        clf.fit(X, y, clf__teacher_proba=proba_for(y))
+        clf = in_pipeline([head], net, X, y)
     made = to_onnx(clf, sample=X)
     kinds = json.loads(metadata_of(made)["skdistill.kinds"])
     assert kinds == ["string", "string", "float", "string"]
@@ -320,10 +315,7 @@ def test_steps_of_a_student_on_frames(table, kind):
 def test_frame_on_the_way(data):
     X, y = pd.DataFrame(data[0], columns=["a-b", "c", "d", "e"]), data[1]
     head = StandardScaler().set_output(transform="pandas")
-    clf = Pipeline(
-        [("scale", head), ("clf", DistilledClassifier(None, quick_student()))]
-    )
-    clf.fit(X, y, clf__teacher_proba=proba_for(y))
+    clf = in_pipeline([head], quick_student(), X, y)
     assert_same(to_onnx(clf), clf, X)
 
 
@@ -338,9 +330,7 @@ def test_columns_in_front_of_the_default_student(table, encoder, output):
         [("number", StandardScaler(), ["1"]), ("level", encoder, ["home town"])],
         verbose_feature_names_out=False,
     ).set_output(transform=output)
-    student = DistilledClassifier(student=quick_student(), random_state=0)
-    clf = make_pipeline(steps, student)
-    clf.fit(X, y, distilledclassifier__teacher_proba=proba_for(y))
+    clf = in_pipeline([steps], quick_student(), X, y)
     assert_same(to_onnx(clf, sample=X), clf, X)
 
 
@@ -349,9 +339,7 @@ def test_columns_after_another_step_in_front_of_the_default_student(data):
     steps = ColumnTransformer(
         [("level", OrdinalEncoder(), [0])], remainder="passthrough"
     )
-    student = DistilledClassifier(student=quick_student(), random_state=0)
-    clf = make_pipeline(SimpleImputer(), steps, student)
-    clf.fit(X, y, distilledclassifier__teacher_proba=proba_for(y))
+    clf = in_pipeline([SimpleImputer(), steps], quick_student(), X, y)
     assert_same(to_onnx(clf, sample=X), clf, X)
 
 

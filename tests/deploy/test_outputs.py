@@ -26,8 +26,7 @@ from skdistill.deploy import (
 from skdistill.deploy._outputs import NumberOutput
 from tests.conftest import tiny_net
 from tests.deploy.c_code import needs_compiler
-from tests.deploy.conftest import metadata_of
-from tests.deploy.test_onnx_regressor import changed
+from tests.deploy.conftest import changed, metadata_of, regressed
 
 
 def student(**params):
@@ -42,9 +41,7 @@ def own_net(module, **params):
 
 def fitted(X, y, net=None, **params):
     """Return a regressor that needs no teacher."""
-    net = student() if net is None else net
-    reg = DistilledRegressor(None, net, alpha=0.5, random_state=0, **params)
-    return reg.fit(X, y, teacher_pred=y)
+    return regressed(X, y, student() if net is None else net, **params)
 
 
 TARGETS = {
@@ -150,6 +147,7 @@ class Softmax(nn.Sequential):
         super().__init__(nn.Linear(4, 2), nn.Softmax(dim=1))
 
 
+@pytest.mark.usefixtures("net_by_hand")
 @pytest.mark.parametrize("convert", [to_sklearn, to_onnx])
 def test_own_net_in_pipelines_and_searches(data, convert):
     X = data[0]
@@ -181,6 +179,7 @@ class ScaledNet(NeuralNetRegressor):
         return super().infer(3 * x, **fit_params)
 
 
+@pytest.mark.usefixtures("net_by_hand")
 def test_file_that_says_something_else_is_refused(data):
     X = data[0]
     net = ScaledNet(**own_net(Linear).get_params(deep=False))
@@ -219,6 +218,7 @@ def quantiles(request, data):
     return X, reg
 
 
+@pytest.mark.usefixtures("net_by_hand")
 class TestQuantiles:
     def assert_same(self, made, reg, X):
         far = far_from(X)
@@ -260,6 +260,7 @@ class TestQuantiles:
             OnnxRegressor(damaged).predict(quantiles[0])
 
 
+@pytest.mark.usefixtures("net_by_hand")
 class TestNarrowWeights:
     @pytest.mark.parametrize("dtype", ["int8", "float16"])
     def test_report_is_in_standard_deviations(self, wide, dtype):

@@ -23,6 +23,7 @@ def test_sample_of_one_row_and_list(net_student, net_file, data):
     assert to_onnx(net_student, sample=data[0][:1].tolist()) == net_file
 
 
+@pytest.mark.usefixtures("net_by_hand")
 @pytest.mark.parametrize("missing", [None, np.nan])
 def test_sample_of_objects(array_student, data, missing):
     rows = data[0].astype(object)

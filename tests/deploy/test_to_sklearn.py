@@ -31,7 +31,7 @@ from skdistill.deploy._parts import parts_of
 from skdistill.deploy._stack import layers_of
 from skdistill.deploy._to_sklearn import to_sklearn
 from tests.conftest import tiny_net
-from tests.deploy.conftest import distilled
+from tests.deploy.conftest import assert_same, distilled
 
 N_FEATURES = 5
 
@@ -83,16 +83,6 @@ def frame(n_rows=200, seed=0):
 
 def with_nan(column):
     return column.astype(object).where(column.notna(), np.nan)
-
-
-def assert_same(plain, clf, X):
-    assert isinstance(plain, Pipeline)
-    np.testing.assert_allclose(
-        plain.predict_proba(X), clf.predict_proba(X), rtol=0, atol=1e-6
-    )
-    np.testing.assert_array_equal(plain.predict(X), clf.predict(X))
-    np.testing.assert_array_equal(plain.classes_, clf.classes_)
-    assert plain.n_features_in_ == clf.n_features_in_
 
 
 @pytest.fixture(scope="module")
@@ -223,14 +213,6 @@ class TestFrames:
                 plain.predict_proba(X)
         else:
             assert_same(plain, clf, X)
-
-    def test_null_in_one_row_of_json(self, fitted_frame):
-        clf, X = fitted_frame
-        rows = X[X["job"].isna()].iloc[:1].to_dict("records")
-        row = pd.DataFrame([{**rows[0], "job": None}])
-        assert row["job"].dtype == object
-        plain = to_sklearn(clf)
-        assert_same(plain, clf, row)
 
     def test_null_of_polars(self, fitted_frame):
         clf, X = fitted_frame
@@ -520,33 +502,13 @@ class TestModules:
         with pytest.raises(ValueError, match=r"does something else.*to_onnx"):
             to_sklearn(clf)
 
-    def test_module_without_layers(self):
-        class Constant(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.bias = nn.Parameter(torch.zeros(3))
-                self.nothing = nn.Identity()
 
-            def forward(self, X):
-                return self.bias.expand(len(X), -1)
-
-        with pytest.raises(ValueError, match="nothing stands"):
-            to_sklearn(fit_net(Constant()))
-
-
-class TestBadInput:
-    @pytest.mark.parametrize("step", ["net", "preprocess"])
-    def test_a_result_that_differs_is_refused(self, fitted, monkeypatch, step):
+class TestRefuses:
+    def test_preprocessing_that_differs_is_refused(self, fitted, monkeypatch):
         clf, _ = fitted
-        if step == "net":
-            original = _stack.as_array
-            monkeypatch.setattr(
-                _stack, "as_array", lambda tensor: original(tensor) + 1e-4
-            )
-        else:
-            steps = clf.student_[0].transformer_
-            steps["clip"].scale_ *= 1.001
-            monkeypatch.setattr(type(clf.student_[0]), "transformer_", steps)
+        steps = clf.student_[0].transformer_
+        steps["clip"].scale_ *= 1.001
+        monkeypatch.setattr(type(clf.student_[0]), "transformer_", steps)
         with pytest.raises(ValueError, match=r"differs .* more than 1e-06.*to_onnx"):
             to_sklearn(clf)
 
@@ -570,12 +532,9 @@ class TestLargeLogits:
         difference = plain.predict_proba(X) - clf.predict_proba(X)
         assert abs(difference).max() < 1e-4
 
-    @pytest.mark.parametrize("factor", [1.001, 0.999])
-    def test_a_result_that_differs_is_refused(self, sure, monkeypatch, factor):
-        original = _stack.as_array
-        monkeypatch.setattr(
-            _stack, "as_array", lambda tensor: original(tensor) * factor
-        )
+    def test_a_result_that_differs_is_refused(self, sure, monkeypatch):
+        honest = _stack.as_array
+        monkeypatch.setattr(_stack, "as_array", lambda t: honest(t) * 1.001)
         with pytest.raises(ValueError, match=r"differs .* more than .*to_onnx"):
             to_sklearn(sure[0])
 

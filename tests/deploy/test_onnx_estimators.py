@@ -8,17 +8,19 @@ from pathlib import Path
 
 import cloudpickle
 import numpy as np
+import onnx
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 from onnx import helper
 from scipy.special import log_softmax, softmax
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.deploy import OnnxClassifier, _onnx_estimator
+from skdistill.deploy import OnnxClassifier, OnnxRegressor, _onnx_estimators, to_onnx
 from tests.conftest import distilled
+from tests.deploy.conftest import changed, regressed
 from tests.deploy.models import (
     AGES,
     FRAME,
@@ -190,7 +192,7 @@ def test_batches_are_put_together(student, monkeypatch, n_rows):
     frame = pd.DataFrame({"age": rows[:, 0], "job": ["cook", *JOBS * 5][:n_rows]})
     named = OnnxClassifier(frame_file())
     whole = student.predict_proba(rows), named.predict_proba(frame)
-    monkeypatch.setattr(_onnx_estimator, "_BATCH_SIZE", 7)
+    monkeypatch.setattr(_onnx_estimators, "_BATCH_SIZE", 7)
 
     np.testing.assert_allclose(student.predict_proba(rows), whole[0], rtol=1e-6)
     np.testing.assert_allclose(named.predict_proba(frame), whole[1], rtol=1e-6)
@@ -200,9 +202,9 @@ def test_threads_share_one_session(monkeypatch):
     content = array_file()
     expected = OnnxClassifier(content).predict_proba(X)
     n_loads = []
-    load = _onnx_estimator.load
+    load = _onnx_estimators.load
     monkeypatch.setattr(
-        _onnx_estimator, "load", lambda *args: n_loads.append(1) or load(*args)
+        _onnx_estimators, "load", lambda *args: n_loads.append(1) or load(*args)
     )
     student = OnnxClassifier(content)
     with ThreadPoolExecutor(8) as pool:
@@ -404,7 +406,7 @@ WITHOUT_TORCH = """
 
     sys.meta_path.insert(0, NotInstalled())
     import pandas as pd
-    from skdistill.deploy._onnx_classifier import OnnxClassifier
+    from skdistill.deploy._onnx_estimators import OnnxClassifier
 
     folder = Path(sys.argv[1])
     loaded = pickle.loads((folder / "student.pickle").read_bytes())
@@ -431,3 +433,59 @@ def test_needs_neither_torch_nor_skorch(student, tmp_path):
     )
 
     assert (run.stdout.split(), run.stderr) == (["1", "0", "1"], "")
+
+
+@pytest.fixture(scope="module")
+def numbers(data):
+    """Return rows, a regressor of two targets that refuses NaN, and its file."""
+    X = data[0]
+    reg = regressed(X, X[:, :2] + [5, -5])
+    return X, reg, to_onnx(reg)
+
+
+def test_attributes_of_a_regressor(numbers):
+    file = OnnxRegressor(content := numbers[2])
+    assert is_regressor(file)
+    assert file.n_features_in_ == 4
+    assert file.n_outputs_ == 2
+    assert not hasattr(file, "feature_names_in_")
+    assert not hasattr(file, "classes_")
+    assert file.metadata_["skdistill.task"] == "regression"
+    assert repr(file) == f"OnnxRegressor(model=<{len(content)} bytes>)"
+
+
+def test_file_of_the_other_kind_names_its_class(numbers, tmp_path):
+    _, _, content = numbers
+    path = tmp_path / "numbers.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"numbers\.onnx'.*\.OnnxRegressor, not O"):
+        OnnxClassifier(path).predict(numbers[0])
+    with pytest.raises(ValueError, match=r"for .*\.OnnxClassifier, not OnnxRegressor"):
+        OnnxRegressor(array_file()).fit()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"task": "clustering"}, "metadata are damaged.*unknown task 'clustering'"),
+        ({"n_outputs": None}, "metadata are damaged.*n_outputs"),
+        ({"n_outputs": "0"}, "metadata are damaged.*0 targets"),
+        ({"n_outputs": "9" * 9}, "metadata are damaged.*targets"),
+        ({"n_outputs": "3"}, "metadata do not fit"),
+        ({"n_outputs": "1"}, "metadata do not fit"),
+        ({"version": None}, "not written by skdistill"),
+    ],
+)
+def test_damaged_metadata_of_a_regressor(numbers, metadata, message):
+    X, _, content = numbers
+    with pytest.raises(ValueError, match=message):
+        OnnxRegressor(changed(content, **metadata)).predict(X)
+
+
+def test_rows_without_a_prediction_are_refused(numbers):
+    X, _, content = numbers
+    model = onnx.load_from_string(content)
+    node = [node for node in model.graph.node if node.op_type == "Add"][-1]
+    node.op_type = "Pow"  # of negative numbers NaN
+    with pytest.raises(ValueError, match=r"no prediction for row \d+: .* NaN"):
+        OnnxRegressor(model.SerializeToString()).predict(X)

@@ -129,7 +129,10 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         Makes further rows, which the teacher labels. "auto" means :class:`MUNGE`, with
         5 new rows for each of ``X`` and 100,000 at most, if the student accepts tables
         and sets no rows aside. "munge", "mixup" and objects with a method ``sample``
-        are those of :class:`DistilledClassifier`. None means no further rows.
+        are those of :class:`DistilledClassifier`. None means no further rows. Where
+        the teacher is measured, made rows on which it differs more from nets that
+        learned ``y`` than on 99 % of the rows that measure it are left out: it may
+        predict anything far from the data.
     calibrate_teacher : tuple (X_cal, y_cal) or None, default=None
         Rows that a fitted teacher has not seen, and their targets: ``alpha="auto"`` is
         measured on them. The parameter is that of :class:`DistilledClassifier`, but

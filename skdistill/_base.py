@@ -207,8 +207,7 @@ class BaseDistiller(
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
         n = 1 if incremental else None
-        look = {"total": len(rows), "unit": "row"}
-        with progress_bar("encoding rows", self.verbose, **look):
+        with progress_bar(f"encoding {len(rows)} rows", self.verbose):
             lesson = make_lesson(
                 student, rows, objective, seed=seed, n_epochs=n, left_open=left_open
             )

@@ -327,7 +327,7 @@ def _calibration_on_held_out(
 
 def _fit_on_all(teacher: Any, question: Question) -> Any:
     how = (question.y, question.sample_weight, question.random_state)
-    with progress_bar("fitting the teacher", question.verbose, total=1):
+    with progress_bar("fitting the teacher", question.verbose):
         return fit(teacher, question.X, *how, target=question.target)
 
 

@@ -373,7 +373,8 @@ def test_soft_labels_that_say_nothing_beyond_y_are_warned_of(data):
 
 
 def test_a_teacher_that_is_fitted_here_says_enough_of_made_rows(data):
-    distilled(KNeighborsClassifier(1), augmenter="munge").fit(*data)  # without a warning
+    # Without a warning, as warnings are errors here.
+    distilled(KNeighborsClassifier(1), augmenter="munge").fit(*data)
 
 
 @METHODS

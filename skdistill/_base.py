@@ -197,8 +197,7 @@ class BaseDistiller(
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
         n = 1 if given.incremental else None
-        look = {"total": len(rows), "unit": "row"}
-        with progress_bar("encoding rows", self.verbose, **look):
+        with progress_bar(f"encoding {len(rows)} rows", self.verbose):
             lesson = make_lesson(
                 student, rows, objective, seed=seed, n_epochs=n, left_open=left_open
             )
@@ -385,13 +384,15 @@ class BaseDistiller(
                 f"there is no y, or no label has a weight: the student learns from the "
                 f"teacher alone, and alpha={objective.alpha} is ignored. Set alpha=1",
             )
-        taught = rows.taught
+        taught, fitted_here = rows.taught, self._fits_teacher()
+        # Students of such a teacher were no better with labels out of fold.
+        says_more = objective.is_hidden or (fitted_here and rows.n_extra > 0)
         target.warn_if_uninformative(
             rows.soft[taught],
             rows.hard[taught],
             rows.weight_of_labels[taught],
-            fitted_here=self._fits_teacher(),
-            alone=not objective.is_hidden,
+            fitted_here=fitted_here,
+            alone=not says_more,
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -372,6 +372,11 @@ def test_soft_labels_that_say_nothing_beyond_y_are_warned_of(data):
     distilled(teacher, **features).fit(*data)
 
 
+def test_a_teacher_that_is_fitted_here_says_enough_of_made_rows(data):
+    # Without a warning, as warnings are errors here.
+    distilled(KNeighborsClassifier(1), augmenter="munge").fit(*data)
+
+
 @METHODS
 @pytest.mark.parametrize("losses", [{}, {"feature_loss": "hint"}], ids=["kl", "hint"])
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

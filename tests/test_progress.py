@@ -60,7 +60,8 @@ def test_a_fit_is_silent_by_default(capfd):
 
 def titles(written):
     """Return the titles of the bars that were drawn, in their order."""
-    return list(dict.fromkeys(re.findall(r"([a-z0-9][\w ]*): +\d+%", written.err)))
+    found = re.findall(r"([a-z0-9][\w ]*): +\d+[%:]", written.err)
+    return list(dict.fromkeys(found))
 
 
 def test_verbose_shows_each_phase_by_its_name(capfd, bars_at_once):
@@ -68,14 +69,15 @@ def test_verbose_shows_each_phase_by_its_name(capfd, bars_at_once):
     clf.set_params(augmenter="auto", soft_labels="out_of_fold").fit(X, y)
     written = capfd.readouterr()
     assert titles(written) == [
-        "making rows",
+        "making 750 rows",
         "fitting the teacher",
         "fitting the teacher on folds",
         "asking the teacher",
         "4 label nets",
-        "encoding rows",
+        "encoding 900 rows",
         "training",
     ]
+    assert "making 750 rows: 00:00" in written.err  # a single call has no percentage
     assert "750/750" in written.err
     assert "4/4" in written.err
     assert "train_loss=" in written.err

@@ -36,6 +36,6 @@ import matplotlib.pyplot as plt
 
 from skdistill.inspection import FidelityDisplay
 
-fig, ax = plt.subplots(figsize=(4.5, 4.2), layout="constrained")
+fig, ax = plt.subplots(figsize=(5, 4.4), layout="constrained")
 FidelityDisplay.from_estimator(student, X[1::2], ax=ax)
 fig.show()

@@ -53,5 +53,5 @@ for shift, (name, proba) in zip((-0.25, 0, 0.25), said.items(), strict=True):
     print(f"{name:12}  {scores.mean():.3f}")
 ax.set(ylabel="average precision", ylim=(0.8, 1), title="Four labels of digits")
 ax.set_xticks(places, labels)
-ax.legend(loc="lower right")
+fig.legend(loc="outside right center")
 fig.show()

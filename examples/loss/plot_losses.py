@@ -67,7 +67,7 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained"
 titles = ["points of accuracy (more is better)", "log loss (less is better)"]
 for ax, gain, title in zip(axes, gains, titles, strict=True):
     error = gain.std(axis=1) / np.sqrt(n_splits - 1)
-    ax.errorbar(gain.mean(axis=1), list(losses), xerr=error, fmt="o")
+    ax.errorbar(gain.mean(axis=1), list(losses), xerr=error, fmt="o", color="#0072B2")
     ax.axvline(0, color="0.6", linewidth=1)
     ax.set_xlabel(title)
     ax.grid(alpha=0.3)

@@ -38,6 +38,6 @@ clf.history_.to_frame().iloc[[0, 1, -1]]
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
 TrainingDisplay.from_estimator(clf, ax=axes[0])
 TrainingDisplay.from_estimator(clf, kind="agreement", ax=axes[1])
-axes[2].plot(clf.history_[:, "temperature"])
+axes[2].plot(clf.history_[:, "temperature"], color="0.3")
 axes[2].set(xlabel="epoch", ylabel="temperature")
 fig.show()

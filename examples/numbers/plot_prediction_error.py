@@ -37,7 +37,12 @@ print(f"alpha, as it was measured: {student.alpha_:.2f}")
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 PredictionErrorDisplay.from_estimator(
-    student, X_test, y_test, kind="actual_vs_predicted", ax=left
+    student,
+    X_test,
+    y_test,
+    kind="actual_vs_predicted",
+    ax=left,
+    scatter_kwargs={"color": "#0072B2"},
 )
 left.set(xlabel="student's prediction", ylabel="true progress")
 display = PredictionDisplay.from_estimator(student, X_test, ax=right)

@@ -82,7 +82,7 @@ kilobytes = -results["mean_test_size"] / 1e3
 accuracy = results["mean_test_accuracy"]
 
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-ax.plot(kilobytes, accuracy, "o")
+ax.plot(kilobytes, accuracy, "o", color="#0072B2")
 for layers, x, y in zip(sizes, kilobytes, accuracy, strict=True):
     ax.annotate(
         " + ".join(map(str, layers)),

@@ -50,7 +50,7 @@ for name, proba in labels.items():
 fig, axes = plt.subplots(2, 2, figsize=(8, 4.5), sharex=True, layout="constrained")
 for ax, (name, proba) in zip(axes.flat, labels.items(), strict=True):
     share = np.full(len(proba), 1 / len(proba))
-    ax.hist(proba[:, 1], bins=20, range=(0, 1), weights=share)
+    ax.hist(proba[:, 1], bins=20, range=(0, 1), weights=share, color="#D55E00")
     ax.set_title(name, fontsize=10)
 for ax in axes[1]:
     ax.set_xlabel("probability of benign")

@@ -63,7 +63,7 @@ for (column, n), seed in itertools.product(enumerate(numbers), range(3)):
 # ----------
 # The log losses are means over the three draws.
 
-fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+fig, ax = plt.subplots(figsize=(7.5, 4), layout="constrained")
 colors = ["#D55E00", "#E69F00", "#56B4E9", "#0072B2"]
 for name, style, color, loss in zip(
     names, ["--", "v-", "s-", "o-"], colors, losses, strict=True
@@ -73,5 +73,5 @@ ax.set(xscale="log", xlabel="labeled rows", ylabel="log loss of unseen people")
 ax.set_xticks(numbers, map(str, numbers))
 ax.minorticks_off()
 ax.grid(alpha=0.3)
-ax.legend()
+fig.legend(loc="outside right center")
 fig.show()

@@ -39,8 +39,8 @@ def warn_if_uninformative(
     fitted_here : bool, default=False
         Whether the teacher was fitted on these rows.
     alone : bool, default=True
-        Whether the student learns nothing but soft labels from the teacher. Otherwise,
-        soft labels that are equal to the labels are no reason for a warning.
+        Whether the student learns nothing but these soft labels from the teacher.
+        Otherwise, their being equal to the labels is no reason for a warning.
     found : ndarray of shape (n_classes,), default=None
         The classes, if they were found in y and in the teacher.
 

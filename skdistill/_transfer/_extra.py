@@ -109,7 +109,7 @@ def made_rows(augmenter: Any, X: Any, seed: int, verbose: int = 0) -> Any:
             draws = np.random.RandomState(seed)
             some = np.sort(draws.choice(_num_samples(X), most, False))
             sources = _safe_indexing(X, some)
-        with progress_bar("making rows", verbose, total=n_rows, unit="row"):
+        with progress_bar(f"making {n_rows} rows", verbose):
             made = augmenter.sample(private_copy(sources), n_rows, seed)
         name = f"the augmenter {type(augmenter).__name__}"
         _check_made(made, sources, n_rows, name)

@@ -308,7 +308,7 @@ def _calibration_on_held_out(answer: Answer, held: Bools, question: Question) ->
 
 def _fit_on_all(teacher: Any, question: Question) -> Any:
     how = (question.y, question.sample_weight, question.random_state)
-    with progress_bar("fitting the teacher", question.verbose, total=1):
+    with progress_bar("fitting the teacher", question.verbose):
         return fit(teacher, question.X, *how, target=question.target)
 
 

@@ -9,7 +9,7 @@ from skdistill.utils._optional import require
 
 # From the palette of Okabe and Ito.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
-VERMILION, GRAY = "#D55E00", "#666666"
+VERMILION, PURPLE, GRAY = "#D55E00", "#CC79A7", "#666666"
 MODEL_COLORS = {"student": BLUE, "teacher": VERMILION}
 MODEL_MARKERS = {"student": "o", "teacher": "s"}
 

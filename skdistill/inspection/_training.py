@@ -12,6 +12,7 @@ from skdistill.inspection._display import (
     GRAY,
     GREEN,
     ORANGE,
+    PURPLE,
     VERMILION,
     Display,
     check_option,
@@ -22,10 +23,10 @@ _Kind = Literal["loss", "agreement"]
 
 _PARTS = {
     "loss": ("weighted sum", GRAY, 2.5),
-    "loss_soft": ("soft labels", BLUE, 1.5),
-    "loss_hard": ("labels", VERMILION, 1.5),
+    "loss_soft": ("soft labels", VERMILION, 1.5),
+    "loss_hard": ("labels", ORANGE, 1.5),
     "loss_feature": ("features", GREEN, 1.5),
-    "loss_relation": ("relations", ORANGE, 1.5),
+    "loss_relation": ("relations", PURPLE, 1.5),
 }
 _AGREEMENT = {"agreement": ("agreement", BLUE, 1.5)}
 _KINDS = {

@@ -20,8 +20,9 @@ _SECONDS = 1.0
 def progress_bar(title: str, verbose: int, **look: Any) -> Iterator[Any]:
     """Show a bar of tqdm after a second, which vanishes at the end of the work.
 
-    A thread draws it where nothing else does, as a single call, such as the fit of a
-    teacher, can take minutes. Without ``verbose``, the bar is never drawn.
+    Without a total, it shows the time alone: a single call, such as the fit of a
+    teacher, does not tell how far it is. A thread draws the bar where nothing else
+    does, as such a call can take minutes. Without ``verbose``, the bar is never drawn.
     """
     if not verbose:
         from tqdm import tqdm
@@ -31,6 +32,8 @@ def progress_bar(title: str, verbose: int, **look: Any) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a notebook without ipywidgets
         from tqdm.auto import tqdm
+    if "total" not in look:
+        look["bar_format"] = "{desc}: {elapsed}"
     bar = tqdm(desc=title, leave=False, delay=_SECONDS, mininterval=_SECONDS, **look)
     done = Event()
 

@@ -13,6 +13,14 @@ from skdistill import DistilledClassifier
 from tests.conftest import TinyModule, tiny_net
 
 
+@pytest.fixture(autouse=True)
+def heeds_ctrl_c():
+    """Heed SIGINT, which a shell has processes in the background ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Interrupted(TinyModule):
     """Is interrupted by the person in the second step of a training."""
 

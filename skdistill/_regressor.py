@@ -130,9 +130,9 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         5 new rows for each of ``X`` and 100,000 at most, if the student accepts tables
         and sets no rows aside. "munge", "mixup" and objects with a method ``sample``
         are those of :class:`DistilledClassifier`. None means no further rows. Where
-        the teacher is measured, made rows on which it differs more from nets that
-        learned ``y`` than on 99 % of the rows that measure it are left out: it may
-        predict anything far from the data.
+        the teacher is measured, made rows are left out on which it is more than three
+        times as far from nets that learned ``y`` as on 99 % of the rows that measure
+        it: far from the data, it may predict anything.
     calibrate_teacher : tuple (X_cal, y_cal) or None, default=None
         Rows that a fitted teacher has not seen, and their targets: ``alpha="auto"`` is
         measured on them. The parameter is that of :class:`DistilledClassifier`, but

@@ -8,7 +8,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skdistill import inspection
-from skdistill._questions import held_out
+from skdistill._questions import Given, held_out
 from skdistill._training._objective import Objective
 from tests.training.conftest import distilled
 
@@ -27,7 +27,8 @@ def test_rows_of_a_class_without_weight_measure_no_teacher(rows):
     X, y = rows
     weight = {"a": 0.0, "b": 0.0, "c": 1.0}
     clf = distilled(GaussianNB().fit(X, y), class_weight=weight)
-    held = held_out(clf.set_params(student=None), X, y, None, Objective.of(clf))
+    clf.set_params(student=None)
+    held = held_out(clf, Given(X, y, None, None), Objective.of(clf))
     assert set(y[held > 0]) == {"c"}
 
 

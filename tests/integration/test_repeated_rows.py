@@ -9,6 +9,9 @@ from sklearn.metrics import log_loss
 from skdistill import DistilledClassifier, make_student
 from skdistill.augmentation import MUNGE
 
+# A fixture of the module trains with all steps.
+pytestmark = pytest.mark.all_steps
+
 X, y = make_classification(400, 6, n_informative=4, random_state=1, flip_y=0.1)
 X, Y, X_TEST, Y_TEST = X[:150], y[:150], X[150:], y[150:]
 

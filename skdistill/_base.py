@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from skdistill._diagram import Diagram
 from skdistill._params import TeacherParams
@@ -123,8 +123,11 @@ class BaseDistiller(
         """Return what is learned, with its names if a student has ``learned`` it."""
         raise NotImplementedError
 
-    def _learn(self, answer: Answer, given: Given) -> Array:
-        """Set the names of what is learned; return those of the answer's columns."""
+    def _learn(self, answer: Answer, given: Given, made: slice) -> Array:
+        """Set the names of what is learned; return those of the answer's columns.
+
+        ``made`` are the rows of the answer that an augmenter made.
+        """
         raise NotImplementedError
 
     def _known(self, classes: Any) -> Any:
@@ -175,7 +178,8 @@ class BaseDistiller(
                 answer = replace(answer, honest=answer.values[question.honest])
         state.remember(answer, self.teacher)
         if is_new:
-            state.columns = self._learn(answer, given)
+            made = slice(_num_samples(X), _num_samples(X) + question.n_made)
+            state.columns = self._learn(answer, given, made)
         target = self._target(learned=True)
         answer = replace(answer, columns=state.columns)
         weighted = {"sample_weight": sample_weight, "extra": question.extra}

@@ -593,7 +593,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             several, self.classes, self.class_weight, self.proba_clip, names
         )
 
-    def _learn(self, answer: Answer, given: Given) -> NDArray[Any]:
+    def _learn(self, answer: Answer, given: Given, made: slice) -> NDArray[Any]:
         """Set ``classes_``, and return the labels of the answer's columns."""
         columns, target = self._target().reconcile(
             answer.columns, given.y, given.classes, fits_teacher=self._fits_teacher()

@@ -457,11 +457,15 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
     def link_(self) -> str:
         return self._numbers.link
 
-    def _learn(self, answer: Answer, given: Given) -> NDArray[Any]:
-        """Set the scales of the targets, and return the numbers of the columns."""
+    def _learn(self, answer: Answer, given: Given, made: slice) -> NDArray[Any]:
+        """Set the scales of the targets, and return the numbers of the columns.
+
+        On rows that were made, far from real ones, a teacher may say anything.
+        """
         columns, target = self._target().reconcile(answer.columns, given.y)
         if not (hasattr(self, "student_") and net_of(self.student_).warm_start):
-            learned = target.learned(answer.values, given.y, given.sample_weight)
+            values = np.delete(answer.values, made, axis=0)
+            learned = target.learned(values, given.y, given.sample_weight)
             self._numbers, self.n_outputs_ = learned, len(columns)
         return columns
 

@@ -203,6 +203,25 @@ def test_scales_and_bounds_of_the_predictions_can_be_read(table):
     )
 
 
+class Wild(BaseEstimator, RegressorMixin):
+    """Knows the rows that it was fitted on, and says 1,000 of all others."""
+
+    def fit(self, X, y):
+        self.known_ = dict(zip(map(tuple, X), y, strict=True))
+        return self
+
+    def predict(self, X):
+        return np.array([self.known_.get(tuple(row), 1000.0) for row in X])
+
+
+def test_what_a_teacher_says_of_made_rows_widens_no_bounds(table):
+    X, y = table
+    reg = distilled(Wild().fit(X, y), augmenter=MUNGE(), alpha=0.5, extrapolation=0.0)
+    assert reg.fit(X, y).y_bounds_ == (y.min(), y.max())
+    reg.fit(X, y, X_transfer=X[:9] + 1)  # a person's own rows
+    assert reg.y_bounds_ == (y.min(), 1000.0)
+
+
 def test_predictions_given_before_take_the_place_of_a_teacher(table, trees):
     X, y = table
     given = distilled(alpha=0.5).fit(X, y, teacher_pred=trees.predict(X))

@@ -167,7 +167,8 @@ def raw_c(file, n_rows=None):
 
     def call(X):
         rows = X.__array_interface__["data"][0]
-        return ask(rows, len(X) if n_rows is None else n_rows, said)
+        ask(rows, len(X) if n_rows is None else n_rows, said)
+        return proba  # without this name here, the array would be gone
 
     return call
 

@@ -2,7 +2,8 @@
 
 The rows and the teachers are those of ``quality.py``. The models are, by ``--models``:
 
-- "student": the teacher, its student, and LightGBM with as many trees as fit into the
+- "student": the teacher, its default student and one with two layers of 256 units,
+  which learns from the same soft labels, and LightGBM with as many trees as fit into the
   bytes of that student, fitted on the labels and on the teacher's soft labels (each row
   once for each class, weighted with the probability);
 - "mlp": scikit-learn's MLPClassifier with early stopping;
@@ -40,12 +41,13 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdistill import DistilledClassifier, soft_labels
+from skdistill import DistilledClassifier, make_student, soft_labels
 
 KEY = ["teacher", "max rows", "data", "model", "seed"]
 MODELS = [
     "teacher",
     "skdistill",
+    "skdistill, 256-256",
     "LightGBM, labels",
     "LightGBM, soft labels",
     "MLPClassifier, labels",
@@ -118,6 +120,9 @@ def student_and_boosted(X, y, teacher, seed):
     student = DistilledClassifier(teacher, random_state=seed)
     _, seconds = timed(student.fit, X, y)
     yield "skdistill", student, seconds
+    wide = DistilledClassifier(teacher, make_student((256, 256)), random_state=seed)
+    _, seconds = timed(wide.fit, X, y)  # the teacher is not asked again
+    yield "skdistill, 256-256", wide, seconds
     n_bytes = size(student)
     yield "LightGBM, labels", *same_bytes(X, y, None, n_bytes, seed)
     soft = soft_labels(teacher, X)

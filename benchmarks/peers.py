@@ -2,10 +2,10 @@
 
 The rows and the teachers are those of ``quality.py``. The models are, by ``--models``:
 
-- "student": the teacher, its default student and one with two layers of 256 units,
-  which learns from the same soft labels, and LightGBM with as many trees as fit into the
-  bytes of that student, fitted on the labels and on the teacher's soft labels (each row
-  once for each class, weighted with the probability);
+- "student": the teacher, its default student, another with two layers of 256 units that
+  learns from the same soft labels, and LightGBM with as many trees as fit into the
+  bytes of the default student, fitted on the labels and on the teacher's soft labels
+  (each row once for each class, weighted with the probability);
 - "mlp": scikit-learn's MLPClassifier with early stopping;
 - "realmlp" and "tabm": RealMLP-TD-S and TabM, if pytabkit is installed. TabM has 128
   units a layer, as its default of 512 takes one core half an hour;

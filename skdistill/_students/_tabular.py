@@ -39,6 +39,7 @@ from skdistill.utils._frames import (
     are_mixed,
     check_frame,
     column_at,
+    few_objects,
     floats,
     is_frame,
     kind_of,
@@ -542,10 +543,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             validate_data(self, X, reset=False, skip_check_array=True)
             check_not_empty(X)
         X = native(X)
-        block = floats(X, [i for i in self.numeric_columns_ if i < self.n_features_in_])
+        numeric = [i for i in self.numeric_columns_ if i < self.n_features_in_]
+        objects = few_objects(X) if len(numeric) < self.n_features_in_ else None
+        block = floats(X, numeric, objects)
         if self.dates_:
             block = np.hstack([block, *self._read_dates(X)])
-        return self._imputed(block), self._places(X)
+        strings = labels(X, list(self.levels_), objects)
+        return self._imputed(block), self._places(strings, len(X))
 
     def _read_array(self, X: Any) -> Array:
         if self.levels_ or self.dates_:
@@ -571,14 +575,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
     def _imputed(self, block: Array) -> Array:
         return np.ascontiguousarray(np.where(np.isnan(block), self.medians_, block))
 
-    def _places(self, X: Any) -> Ints:
+    def _places(self, strings: list[list[str | None]], n_rows: int) -> Ints:
         places, first = [], len(self.sources_)
-        strings = labels(X, list(self.levels_))
         for known, column in zip(self.levels_.values(), strings, strict=True):
             place = dict(zip(known, range(first, first + len(known)), strict=True))
             places.append([place.get(level, -1) for level in column])
             first += len(known)
-        return np.array(places, np.int32).reshape(len(places), len(X)).T
+        return np.array(places, np.int32).reshape(len(places), n_rows).T
 
     def _encode(self, block: Array, places: Ints | None = None) -> Floats:
         """Return the output columns, given what :meth:`_read` returns."""

@@ -13,7 +13,14 @@ from sklearn.utils.validation import validate_data
 
 from skdistill.deploy._loaded_file import LEVELS, NUMBERS, LoadedFile
 from skdistill.utils._dates import PARTS, date_parts
-from skdistill.utils._frames import check_frame, floats, is_frame, labels, native
+from skdistill.utils._frames import (
+    check_frame,
+    few_objects,
+    floats,
+    is_frame,
+    labels,
+    native,
+)
 from skdistill.utils._validation import (
     check_not_empty,
     has_known_columns,
@@ -171,9 +178,10 @@ class LoadedEstimator(BaseEstimator):
             [i for i, kind in enumerate(file.kinds) if kind in kinds]
             for kinds in (NUMBERS, LEVELS)
         )
-        block = floats(X, numbers, allow_nan=file.allow_nan, dtype=file.dtype)
+        objects = few_objects(X) if len(numbers) < X.shape[1] else None
+        block = floats(X, numbers, objects, allow_nan=file.allow_nan, dtype=file.dtype)
         columns = dict(zip(numbers, block.T, strict=True))
-        columns |= zip(levels, labels(X, levels), strict=True)
+        columns |= zip(levels, labels(X, levels, objects), strict=True)
         for i, zone in file.zones.items():
             columns[i] = date_parts(X, i, zone)[:, PARTS.index("total_seconds")]
         return columns

@@ -139,31 +139,12 @@ class Classes(BaseTarget):
         if self.columns is not None:
             check_classes(self.columns)
         self._check_left_out(teacher, y)
-        name = type(teacher).__name__
-        has_proba = hasattr(teacher, "predict_proba")
-        # A stack, for example, is checked again when it is fitted.
-        may_have_later = hasattr(type(teacher), "predict_proba")
-        if isinstance(teacher, type):
-            problem = f"is the class {teacher.__name__}; pass an instance of it"
-        elif callable(teacher) and not has_proba:
-            problem = (
-                f"{name} is a module or function: pass it with the classes of its "
-                "columns, TorchTeacher(module, classes=[...])"
-            )
-        elif hasattr(teacher, "__array__"):
-            problem = "is an array; pass soft labels to fit(X, y, teacher_proba=...)"
-        elif not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
-            problem = f"must be a classifier, got {teacher!r:.80}"
-        elif isinstance(teacher, BaseEstimator) and is_regressor(teacher):
-            problem = f"{name} is a regressor; use DistilledRegressor"
-        elif not has_proba and (is_fitted(teacher) or not may_have_later):
-            way_out = "wrap it in sklearn.calibration.CalibratedClassifierCV"
-            if getattr(teacher, "voting", None) == "hard":
-                way_out = "set voting='soft'"
-            problem = f"{name} has no predict_proba, so no soft labels; {way_out}"
-        else:
-            return
-        raise TypeError(f"teacher {problem}")
+        check_classifier(
+            teacher,
+            "pass it with the classes of its columns, "
+            "TorchTeacher(module, classes=[...])",
+            "wrap it in sklearn.calibration.CalibratedClassifierCV",
+        )
 
     def _check_left_out(self, teacher: Any, y: Array | None) -> None:
         if y is None or not is_fitted(teacher) or not self._are_some_of(teacher):
@@ -596,3 +577,36 @@ class Classes(BaseTarget):
     def decode(self, soft_labels: Array) -> Any:
         """Return what ``predict`` returns."""
         return self.names[soft_labels.argmax(axis=1)]
+
+
+def check_classifier(teacher: Any, of_torch: str, with_proba: str) -> None:
+    """Raise a TypeError for what cannot be a teacher of classes or of labels.
+
+    Parameters
+    ----------
+    teacher : object
+        What the person has passed.
+    of_torch, with_proba : str
+        What to do with a module of torch, and with a classifier without predict_proba.
+    """
+    name = type(teacher).__name__
+    has_proba = hasattr(teacher, "predict_proba")
+    # A stack, for example, is checked again when it is fitted.
+    may_have_later = hasattr(type(teacher), "predict_proba")
+    if isinstance(teacher, type):
+        problem = f"is the class {teacher.__name__}; pass an instance of it"
+    elif callable(teacher) and not has_proba:
+        problem = f"{name} is a module or function: {of_torch}"
+    elif hasattr(teacher, "__array__"):
+        problem = "is an array; pass soft labels to fit(X, y, teacher_proba=...)"
+    elif not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
+        problem = f"must be a classifier, got {teacher!r:.80}"
+    elif isinstance(teacher, BaseEstimator) and is_regressor(teacher):
+        problem = f"{name} is a regressor; use DistilledRegressor"
+    elif not has_proba and (is_fitted(teacher) or not may_have_later):
+        is_vote = getattr(teacher, "voting", None) == "hard"
+        way_out = "set voting='soft'" if is_vote else with_proba
+        problem = f"{name} has no predict_proba, so no soft labels; {way_out}"
+    else:
+        return
+    raise TypeError(f"teacher {problem}")

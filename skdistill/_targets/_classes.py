@@ -134,11 +134,14 @@ class Classes(BaseTarget):
     def check_teacher(self, teacher: Any, y: Array | None = None) -> None:
         """Raise a TypeError for what cannot be a teacher.
 
-        Raise a ValueError if ``columns`` are malformed, or leave out a class of ``y``.
+        Raise a ValueError if ``columns`` are malformed, or leave out a class of ``y``;
+        or before a teacher is fitted, if weights are those of other classes.
         """
-        if self.columns is not None:
-            check_classes(self.columns)
+        columns = () if self.columns is None else check_classes(self.columns)
         self._check_left_out(teacher, y)
+        if y is not None and not is_fitted(teacher):
+            known = [*np.unique(y).tolist(), *np.asarray(columns).tolist()]
+            self._check_weighted(list(dict.fromkeys(known)))
         check_classifier(
             teacher,
             "pass it with the classes of its columns, "
@@ -447,6 +450,7 @@ class Classes(BaseTarget):
         """
         if self.class_weight is None:
             return None
+        self._check_weighted(self.names.tolist())
         weights = self._weights(self.names, y)
         by_row: Floats = softmax(soft, axis=1) @ weights
         if y is not None:
@@ -463,19 +467,23 @@ class Classes(BaseTarget):
                 given, classes=present, y=y
             )
             return weights
-        known = names.tolist()
-        unknown = [label for label in given if label not in known]
-        if unknown and not set(known) <= given.keys():
-            raise ValueError(
-                f"class_weight has weights of {unknown}, which are no classes: name "
-                f"the classes as they are in y, {known}"
-            )
-        weights = np.array([given.get(label, 1.0) for label in known], np.float64)
+        weights = np.array([given.get(name, 1.0) for name in names.tolist()], float)
         if not (np.isfinite(weights) & (weights >= 0)).all():
             raise ValueError(
                 f"class_weight must be finite and not negative, got {given}"
             )
         return weights
+
+    def _check_weighted(self, known: list[Any]) -> None:
+        """Raise a ValueError if weights are not those of the classes, all known."""
+        if not isinstance(self.class_weight, dict):
+            return
+        unknown = [label for label in self.class_weight if label not in known]
+        if unknown and not set(known) <= self.class_weight.keys():
+            raise ValueError(
+                f"class_weight has weights of {unknown}, which are no classes: name "
+                f"the classes as they are in y, {known}"
+            )
 
     matching_temperature = staticmethod(matching_temperature)
 

@@ -31,6 +31,7 @@ from skdistill._students._student import (
     takes_tables,
 )
 from skdistill._targets._answer import Answer
+from skdistill._targets._columns import in_order_of
 from skdistill._targets._target import Target
 from skdistill._targets._trust import warn_of_little_trust
 from skdistill._training._history import TrainingHistory
@@ -372,12 +373,13 @@ class BaseDistiller(
 
     def _checked(self, given: Given, *, reset: bool) -> Given:
         X, y = self._check_X(given.X, reset=reset), given.y
+        labels = in_order_of(y, given.labels)
         if y is not None:
             y = self._target().check_y(y, X)
         elif self._fits_teacher():
             require_target(y, f"{type(self).__name__} with an unfitted teacher")
         weight = check_weight(given.sample_weight, X)
-        return replace(given, X=X, y=y, sample_weight=weight)
+        return replace(given, X=X, y=y, labels=labels, sample_weight=weight)
 
     def _warn_about(
         self, rows: TransferSet, objective: Objective, target: Target

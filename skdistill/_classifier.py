@@ -437,8 +437,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             Without ``y`` and ``classes``, there are several labels if the student
             learns them, or is None and not all rows sum to 1. The columns correspond
             to ``classes``, or to the sorted labels of ``y``; those of a data frame may
-            be in any order if they are named by the classes. Searches and
-            cross-validation split it together with ``X``.
+            be in any order if they are named by the classes, or of several labels as
+            the columns of ``y``. Searches and cross-validation split it together with
+            ``X``.
         X_transfer : array-like or data frame, default=None
             Further rows without labels, of shape (n_unlabeled, n_features). The teacher
             labels them, and the student learns from these soft labels too. If there are

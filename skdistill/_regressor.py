@@ -308,8 +308,9 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
             The weights of the rows in both terms of the loss. Only their ratios matter.
             A teacher that is fitted here gets them too, if its ``fit`` accepts them.
         teacher_pred : array-like of the shape of ``y``, default=None
-            Precomputed predictions, instead of a teacher. Searches and cross-validation
-            split them together with ``X``.
+            Precomputed predictions, instead of a teacher. Columns of a data frame that
+            are named as those of ``y`` may be in any order. Searches and
+            cross-validation split them together with ``X``.
         X_transfer : array-like or data frame, default=None
             Further rows without targets, of shape (n_unlabeled, n_features), as for
             :class:`DistilledClassifier`.

@@ -287,6 +287,12 @@ def test_a_teacher_that_needs_both_values_says_which_label_lacks_one(table):
     assert "3 labels, of which [1] are the same in all rows" in error.value.__notes__[0]
 
 
+def test_a_teacher_of_a_single_label_says_what_makes_one_of_several(table):
+    with pytest.raises(ValueError, match="y should be a 1d array") as error:
+        distilled(LINEAR).fit(*table)
+    assert "MultiOutputClassifier makes one of several" in error.value.__notes__[0]
+
+
 def test_a_label_of_a_single_row_is_learned(table):
     X, y = table
     y = y.copy()

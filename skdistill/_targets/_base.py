@@ -19,6 +19,7 @@ class BaseTarget:
     """
 
     columns: Any = None
+    levels: Any = None  # of the quantiles that a teacher is asked for
     # Whether nets that learn the labels measure how much to trust a teacher.
     measures: ClassVar[bool] = True
     default_loss: ClassVar[str] = "kl"

@@ -134,36 +134,20 @@ class Classes(BaseTarget):
     def check_teacher(self, teacher: Any, y: Array | None = None) -> None:
         """Raise a TypeError for what cannot be a teacher.
 
-        Raise a ValueError if ``columns`` are malformed, or leave out a class of ``y``.
+        Raise a ValueError if ``columns`` are malformed, or leave out a class of ``y``;
+        or before a teacher is fitted, if weights are those of other classes.
         """
-        if self.columns is not None:
-            check_classes(self.columns)
+        columns = () if self.columns is None else check_classes(self.columns)
         self._check_left_out(teacher, y)
-        name = type(teacher).__name__
-        has_proba = hasattr(teacher, "predict_proba")
-        # A stack, for example, is checked again when it is fitted.
-        may_have_later = hasattr(type(teacher), "predict_proba")
-        if isinstance(teacher, type):
-            problem = f"is the class {teacher.__name__}; pass an instance of it"
-        elif callable(teacher) and not has_proba:
-            problem = (
-                f"{name} is a module or function: pass it with the classes of its "
-                "columns, TorchTeacher(module, classes=[...])"
-            )
-        elif hasattr(teacher, "__array__"):
-            problem = "is an array; pass soft labels to fit(X, y, teacher_proba=...)"
-        elif not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
-            problem = f"must be a classifier, got {teacher!r:.80}"
-        elif isinstance(teacher, BaseEstimator) and is_regressor(teacher):
-            problem = f"{name} is a regressor; use DistilledRegressor"
-        elif not has_proba and (is_fitted(teacher) or not may_have_later):
-            way_out = "wrap it in sklearn.calibration.CalibratedClassifierCV"
-            if getattr(teacher, "voting", None) == "hard":
-                way_out = "set voting='soft'"
-            problem = f"{name} has no predict_proba, so no soft labels; {way_out}"
-        else:
-            return
-        raise TypeError(f"teacher {problem}")
+        if y is not None and not is_fitted(teacher):
+            known = [*np.unique(y).tolist(), *np.asarray(columns).tolist()]
+            self._check_weighted(list(dict.fromkeys(known)))
+        check_classifier(
+            teacher,
+            "pass it with the classes of its columns, "
+            "TorchTeacher(module, classes=[...])",
+            "wrap it in sklearn.calibration.CalibratedClassifierCV",
+        )
 
     def _check_left_out(self, teacher: Any, y: Array | None) -> None:
         if y is None or not is_fitted(teacher) or not self._are_some_of(teacher):
@@ -466,6 +450,7 @@ class Classes(BaseTarget):
         """
         if self.class_weight is None:
             return None
+        self._check_weighted(self.names.tolist())
         weights = self._weights(self.names, y)
         by_row: Floats = softmax(soft, axis=1) @ weights
         if y is not None:
@@ -482,19 +467,23 @@ class Classes(BaseTarget):
                 given, classes=present, y=y
             )
             return weights
-        known = names.tolist()
-        unknown = [label for label in given if label not in known]
-        if unknown and not set(known) <= given.keys():
-            raise ValueError(
-                f"class_weight has weights of {unknown}, which are no classes: name "
-                f"the classes as they are in y, {known}"
-            )
-        weights = np.array([given.get(label, 1.0) for label in known], np.float64)
+        weights = np.array([given.get(name, 1.0) for name in names.tolist()], float)
         if not (np.isfinite(weights) & (weights >= 0)).all():
             raise ValueError(
                 f"class_weight must be finite and not negative, got {given}"
             )
         return weights
+
+    def _check_weighted(self, known: list[Any]) -> None:
+        """Raise a ValueError if weights are not those of the classes, all known."""
+        if not isinstance(self.class_weight, dict):
+            return
+        unknown = [label for label in self.class_weight if label not in known]
+        if unknown and not set(known) <= self.class_weight.keys():
+            raise ValueError(
+                f"class_weight has weights of {unknown}, which are no classes: name "
+                f"the classes as they are in y, {known}"
+            )
 
     matching_temperature = staticmethod(matching_temperature)
 
@@ -596,3 +585,36 @@ class Classes(BaseTarget):
     def decode(self, soft_labels: Array) -> Any:
         """Return what ``predict`` returns."""
         return self.names[soft_labels.argmax(axis=1)]
+
+
+def check_classifier(teacher: Any, of_torch: str, with_proba: str) -> None:
+    """Raise a TypeError for what cannot be a teacher of classes or of labels.
+
+    Parameters
+    ----------
+    teacher : object
+        What the person has passed.
+    of_torch, with_proba : str
+        What to do with a module of torch, and with a classifier without predict_proba.
+    """
+    name = type(teacher).__name__
+    has_proba = hasattr(teacher, "predict_proba")
+    # A stack, for example, is checked again when it is fitted.
+    may_have_later = hasattr(type(teacher), "predict_proba")
+    if isinstance(teacher, type):
+        problem = f"is the class {teacher.__name__}; pass an instance of it"
+    elif callable(teacher) and not has_proba:
+        problem = f"{name} is a module or function: {of_torch}"
+    elif hasattr(teacher, "__array__"):
+        problem = "is an array; pass soft labels to fit(X, y, teacher_proba=...)"
+    elif not (has_proba or hasattr(teacher, "fit") or hasattr(teacher, "predict")):
+        problem = f"must be a classifier, got {teacher!r:.80}"
+    elif isinstance(teacher, BaseEstimator) and is_regressor(teacher):
+        problem = f"{name} is a regressor; use DistilledRegressor"
+    elif not has_proba and (is_fitted(teacher) or not may_have_later):
+        is_vote = getattr(teacher, "voting", None) == "hard"
+        way_out = "set voting='soft'" if is_vote else with_proba
+        problem = f"{name} has no predict_proba, so no soft labels; {way_out}"
+    else:
+        return
+    raise TypeError(f"teacher {problem}")

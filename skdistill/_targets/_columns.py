@@ -12,6 +12,7 @@ from scipy.special import log_softmax
 from sklearn.utils.multiclass import unique_labels
 
 from skdistill.utils._arrays import Array, Floats
+from skdistill.utils._frames import column_names, is_frame
 
 # Rows of probabilities may miss 1 by the rounding of half precision.
 _SUM_TOLERANCE = 1e-2
@@ -161,6 +162,20 @@ def order_by_name(names: list[Any], classes: Array, source: str) -> list[int]:
             "name each column by its class, or give an array in this order"
         )
     return [found.index(name) for name in wanted]
+
+
+def in_order_of(y: Any, values: Any) -> Any:
+    """Return soft labels with their columns in the order of those of ``y``.
+
+    They stay as they are unless both are data frames with the same names.
+    """
+    if not (is_frame(y) and is_frame(values)):
+        return values
+    names, wanted = column_names(values), column_names(y)
+    if len(names) != len(wanted) or set(names) != set(wanted):
+        return values
+    order = order_by_name(names, np.array(wanted, object), "the soft labels")
+    return dense(values)[:, order]
 
 
 def reconcile(columns: Array, y: Array | None) -> tuple[Array, Array]:

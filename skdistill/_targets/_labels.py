@@ -28,7 +28,7 @@ from skdistill._targets._calibration import (
     calibration_on,
     matching_temperature,
 )
-from skdistill._targets._classes import Classes
+from skdistill._targets._classes import Classes, check_classifier
 from skdistill._targets._columns import dense, pairs, resolve_clip
 from skdistill._targets._trust import labeled_temperature, trust
 from skdistill._targets._uninformative import reason_of
@@ -105,7 +105,11 @@ class Labels(BaseTarget):
 
     def check_teacher(self, teacher: Any, y: Any = None) -> None:
         """Raise a TypeError for what cannot be a teacher."""
-        Classes().check_teacher(teacher)
+        check_classifier(
+            teacher,
+            "pass it as TorchTeacher(module, output='label_logits')",
+            "pass MultiOutputClassifier(CalibratedClassifierCV(...))",
+        )
         if isinstance(_inside(teacher), StackingClassifier):
             raise TypeError(
                 "teacher StackingClassifier gives wrong probabilities of several "
@@ -115,9 +119,13 @@ class Labels(BaseTarget):
     def describe(self, y: Array) -> str:
         """Describe ``y``, for an error of a teacher's ``fit``."""
         constant = np.flatnonzero((y == y[0]).all(axis=0)).tolist()
-        if not constant:
-            return f"{y.shape[1]} labels"
-        return f"{y.shape[1]} labels, of which {constant[:6]} are the same in all rows"
+        if constant:
+            same = f"of which {constant[:6]} are the same in all rows"
+            return f"{y.shape[1]} labels, {same}"
+        return (
+            f"{y.shape[1]} labels. Of a classifier of a single label, "
+            "sklearn.multioutput.MultiOutputClassifier makes one of several"
+        )
 
     def ask(self, teacher: Any, X: Any) -> Any:
         """Return what a fitted teacher says of some rows."""

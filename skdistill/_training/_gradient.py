@@ -120,6 +120,9 @@ def side_by_side(targets: list[Targets], batch_size: int) -> Targets:
 
     def interleaved(name: str) -> Any:
         parts = [getattr(one, name) for one in targets]
+        if name == "output_weight" and any(part is not None for part in parts):
+            pairs = zip(targets, parts, strict=True)
+            parts = [torch.ones_like(t.hard) if w is None else w for t, w in pairs]
         if not isinstance(parts[0], Tensor):
             if name == "kind" or parts[0] is None or len(set(parts)) == 1:
                 return parts[0]

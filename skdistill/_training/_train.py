@@ -354,7 +354,7 @@ def _identity(lesson: Lesson) -> Any:
 
     Lessons whose nets stop early, or are watched, count as different.
     """
-    net, objective = lesson.net, lesson.objective
+    net, objective, target = lesson.net, lesson.objective, lesson.rows.target
     if (
         _kinds_of_callbacks(net) - _BYSTANDERS
         or set(map(type, lesson.callbacks)) - _BYSTANDERS
@@ -374,9 +374,11 @@ def _identity(lesson: Lesson) -> Any:
     parts = (lesson.X, *vars(lesson.rows).values())
     arrays = [id(part) for part in parts if isinstance(part, np.ndarray)]
     weights = [w.detach().cpu().numpy().tobytes() for w in net.module_.parameters()]
+    if (by_output := target.output_weights(lesson.rows.hard)) is not None:
+        weights.append(by_output.tobytes())
     names = ("module", "iterator_train")  # objects without a name have their address
     given = [repr(net.get_params_for(name)) for name in names]
-    kinds = (type(net.module_), type(net.optimizer_))
+    kinds = (type(net.module_), type(net.optimizer_), type(target))
     settings = (*kinds, net.batch_size, options_of(net), *given)
     return (*settings, lesson.seed, tuple(schedule), *arrays, *weights)
 
@@ -426,6 +428,7 @@ def _shape(lesson: Lesson) -> Any:
         id(lesson) if mark is None else mark.checksum,
         type(net.optimizer_),
         lesson.X.shape,
+        type(lesson.rows.target),
         lesson.rows.soft.shape,
         net.batch_size,
         net.max_epochs,

@@ -13,7 +13,7 @@ from sklearn.utils.validation import _num_samples
 from skdistill._targets._target import Target
 from skdistill.utils._arrays import Ints
 from skdistill.utils._params import is_auto
-from skdistill.utils._validation import check_not_empty, is_fitted
+from skdistill.utils._validation import check_not_empty, is_fitted, noting
 
 if TYPE_CHECKING:
     from skdistill._teachers._features import FeatureQuestion
@@ -146,7 +146,8 @@ def resolve_calibration(
                 f"{_num_samples(y)} labels: pass a label for each row"
             )
         check_not_empty(X)
-        X = prepare(X)
+        with noting("(X is X_cal of calibrate_teacher here.)"):
+            X = prepare(X)
         return X, target.check_y(y, X)
     named = "".join(f"{name!r}, " for name in names)
     raise ValueError(

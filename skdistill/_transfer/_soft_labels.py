@@ -277,7 +277,8 @@ def _mark(teacher: Any, question: Question) -> Fingerprint | None:
     calibration, target = question.calibration, question.target
     if calibration is not None:
         calibration = (calibration, target.columns)
-    how = (type(target).__name__, question.resolved, question.features, calibration)
+    kind = (type(target).__name__, target.levels)
+    how = (kind, question.resolved, question.features, calibration)
     asked = (teacher, how, question.X, question.extra, question.held)
     if not question.fits(teacher):
         return fingerprint(*asked)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -20,11 +21,22 @@ def write_whole(files: Mapping[str | os.PathLike[str], bytes]) -> None:
             target = Path(path).resolve()
             new = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
             temporary[new] = target
-            new.write_bytes(data)
-            if target.is_dir():  # which none can replace
-                raise IsADirectoryError(errno.EISDIR, "it is a folder", str(target))
-        for new, target in temporary.items():
-            os.replace(new, target)
+            with _naming(path):
+                new.write_bytes(data)
+                if target.is_dir():  # which none can replace
+                    raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        for path, (new, target) in zip(files, temporary.items(), strict=True):
+            with _naming(path):
+                os.replace(new, target)
     finally:
         for new in temporary:
             new.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name a path in errors, which would name the file that would have replaced it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error

@@ -408,7 +408,7 @@ class TestBadInput:
         assert not [*tmp_path.iterdir()]
 
     def test_folders_that_are_missing(self, net_student, tmp_path):
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(FileNotFoundError, match=r"student\.c'$"):
             to_c(net_student, tmp_path / "missing" / "student.c")
 
     def test_files_are_replaced_together_or_not_at_all(self, net_student, tmp_path):

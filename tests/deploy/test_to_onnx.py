@@ -143,9 +143,12 @@ class TestFiles:
         assert link.is_symlink()
         assert path.read_bytes() == data
 
-    def test_missing_folder(self, net_student, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"model\.onnx"):
-            to_onnx(net_student, tmp_path / "no" / "model.onnx")
+    def test_error_names_the_path_and_no_temporary_file(self, net_student, tmp_path):
+        path = str(tmp_path / "no" / "model.onnx")
+        with pytest.raises(FileNotFoundError) as caught:
+            to_onnx(net_student, path)
+        assert caught.value.filename == path
+        assert str(caught.value).endswith(f"{path!r}")
 
     @pytest.mark.parametrize("old", [b"old", None])
     def test_full_disk(self, net_student, tmp_path, monkeypatch, old):

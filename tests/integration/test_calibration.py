@@ -433,3 +433,11 @@ def test_folds_that_hold_out_one_class_are_refused():
 
     with pytest.raises(ValueError, match=r"at least 2 classes.*another cv"):
         soft_labels(GaussianNB(), X, y, cv=cv, calibrate_teacher="out_of_fold")
+
+
+def test_error_about_the_rows_of_a_pair_says_which_rows_they_are(data, forest):
+    X, y = data
+    clf = distilled(forest, calibrate_teacher=(X[:, :2], y))
+    with pytest.raises(ValueError, match="X has 2 features") as error:
+        clf.fit(X, y)
+    assert error.value.__notes__ == ["(X is X_cal of calibrate_teacher here.)"]

@@ -12,6 +12,12 @@ from skdistill._questions import Given, held_out
 from skdistill._training._objective import Objective
 from tests.training.conftest import distilled
 
+
+class FailingTeacher(GaussianNB):
+    def fit(self, X, y, sample_weight=None):
+        raise AssertionError("it should not have been fitted")
+
+
 CLASS_WEIGHT = {"a": 1.0, "b": 4.0, "c": 0.5}
 
 
@@ -79,6 +85,38 @@ def test_chunks_have_the_sample_weights_of_their_classes(rows):
         clf.partial_fit(X[chunk], y[chunk])
         expected.partial_fit(X[chunk], y[chunk], sample_weight=weight[chunk])
     assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
+
+
+def test_rows_without_a_class_that_has_a_weight(rows):
+    X, y = rows
+    teacher = GaussianNB().fit(X, y)
+    some = np.flatnonzero(y != "b")
+    both = [
+        distilled(teacher, class_weight=weight).fit(X[some], y[some])
+        for weight in ({"b": 4.0}, None)
+    ]
+    for clf in both:
+        clf.partial_fit(X[some], y[some])
+        clf.partial_fit(
+            X, y, sample_weight=None if clf.class_weight else 1 + 3 * (y == "b")
+        )
+    assert_array_equal(*[clf.classes_ for clf in both])
+    np.testing.assert_allclose(*[clf.predict_proba(X) for clf in both], atol=1e-5)
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_weights_of_unknown_classes_are_refused(rows, fitted):
+    X, y = rows
+    teacher = GaussianNB().fit(X, y) if fitted else FailingTeacher()
+    clf = distilled(teacher, class_weight={"d": 4.0})
+    with pytest.raises(ValueError, match=r"\['d'\], which are no classes"):
+        clf.fit(X, y)
+
+
+def test_a_class_that_only_the_parameter_names_may_have_a_weight(rows):
+    params = {"classes": ["a", "b", "c", "d"], "class_weight": {"d": 4.0}}
+    clf = distilled(GaussianNB(), **params).fit(*rows)
+    assert clf.classes_.tolist() == ["a", "b", "c", "d"]
 
 
 def test_chunks_cannot_be_balanced(rows):

@@ -17,7 +17,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdistill import DistilledClassifier, TabularPreprocessor, make_student
+from skdistill import (
+    DistilledClassifier,
+    DistilledRegressor,
+    TabularPreprocessor,
+    make_student,
+)
 from tests.conftest import distilled, small_student, tiny_net
 
 STUDENTS = pytest.mark.parametrize(
@@ -139,3 +144,31 @@ def test_rows_of_numbers_beside_strings_that_are_no_frame_are_refused(as_given):
     clf = DistilledClassifier(DummyClassifier())
     with pytest.raises(ValueError, match="An array has no columns of strings"):
         clf.fit(as_given(rows), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("cls", "task", "keyword"),
+    [
+        (DistilledClassifier, "multilabel", "teacher_proba"),
+        (DistilledRegressor, "regression", "teacher_pred"),
+    ],
+)
+def test_given_columns_have_the_order_or_the_names_of_y(
+    library, method, cls, task, keyword
+):
+    rng = np.random.default_rng(0)
+    values = rng.random((40, 3))
+    X = values + rng.normal(size=(40, 3)) / 9
+    named = library.DataFrame(dict(zip("abc", values.T, strict=True)))
+    y = library.DataFrame(dict(zip("abc", (values > 0.5).T * 1, strict=True)))
+    unnamed = library.DataFrame(dict(zip("xyz", values.T, strict=True)))
+    student = make_student((8,), task=task, max_epochs=2)
+    estimator = cls(student=student, alpha=0.5, random_state=0)
+    expected, *others = [
+        getattr(clone(estimator), method)(X, y, **{keyword: given}).predict(X)
+        for given in (values, named, named[list("cab")], unnamed)
+    ]
+    for found in others:
+        assert_array_equal(found, expected)

@@ -13,8 +13,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import model_selection
 from sklearn.base import clone
-from sklearn.datasets import make_multilabel_classification
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.datasets import make_multilabel_classification, make_regression
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -24,7 +24,7 @@ from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from skorch.dataset import ValidSplit
 from torch.optim.lr_scheduler import StepLR
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import DistilledClassifier, DistilledRegressor, make_student
 from skdistill._training import _train
 from skdistill.model_selection import (
     GridSearchCV,
@@ -437,3 +437,33 @@ def test_students_of_several_labels_are_trained_together(stacks):
     own, theirs = both(clf, GRID, (X, y), scoring="average_precision")
     assert_same_scores(own, theirs)
     assert sum(stacks) == 6
+
+
+@pytest.mark.parametrize(
+    "class_weight",
+    [
+        [None, "balanced", [{1: 9}, {}, {0: 9}]],
+        [[{1: 9}, {}, {0: 9}], None],
+        # The mean over the labels of a row is the same.
+        [[{0: 9, 1: 9}, {}, {}], [{}, {}, {0: 9, 1: 9}]],
+    ],
+    ids=["none first", "none last", "equal means"],
+)
+def test_each_candidate_has_its_own_weights_of_labels(class_weight, stacks):
+    X, y = make_multilabel_classification(60, 4, n_classes=3, random_state=0)
+    teacher = RandomForestClassifier(5, min_samples_leaf=3, random_state=0).fit(X, y)
+    clf = distilled(teacher, small_student(task="multilabel", max_epochs=9))
+    grid = {"alpha": [0.0, 0.5], "class_weight": class_weight}
+    assert_same_scores(*both(clf, grid, (X, y), scoring="roc_auc"))
+    assert sum(stacks) == 4 * len(class_weight)
+
+
+def test_counts_and_other_numbers_are_in_stacks_of_their_own(stacks):
+    X, y = make_regression(60, 4, random_state=0)
+    y = np.abs(y).round()
+    teacher = RandomForestRegressor(5, random_state=0).fit(X, y)
+    student = small_student(task="regression")
+    reg = DistilledRegressor(teacher, student, augmenter=None, random_state=0)
+    grid = {"loss": ["squared_error", "poisson"], "alpha": [0.2, 0.8]}
+    assert_same_scores(*both(reg, grid, (X, y), scoring="r2"))
+    assert sorted(stacks) == [4, 4]

@@ -10,6 +10,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, logit
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -18,6 +19,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 from torch.nn import functional as F
 
 from skdistill import DistilledClassifier
@@ -157,6 +159,21 @@ def test_a_stack_is_refused_as_it_gives_the_opposite():
     with pytest.raises(TypeError, match="MultiOutputClassifier"):
         Labels().check_teacher(stack)
     Labels().check_teacher(MultiOutputClassifier(stack))
+
+
+def test_what_makes_a_teacher_of_an_svm_is_named():
+    svm = MultiOutputClassifier(LinearSVC()).fit(np.eye(4), Y)
+    way_out = r"pass MultiOutputClassifier\(CalibratedClassifierCV\(\.\.\.\)\)$"
+    with pytest.raises(TypeError, match=way_out):
+        Labels().check_teacher(svm)
+    Labels().check_teacher(MultiOutputClassifier(CalibratedClassifierCV(LinearSVC())))
+
+
+def test_what_makes_a_teacher_of_a_module_is_named():
+    with pytest.raises(
+        TypeError, match=r"TorchTeacher\(module, output='label_logits'\)"
+    ):
+        Labels().check_teacher(torch.nn.Linear(2, 2))
 
 
 def test_means_of_teachers_are_weighted():

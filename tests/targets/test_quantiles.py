@@ -18,6 +18,7 @@ from skdistill import DistilledRegressor, make_student
 from skdistill._students._pinball import PinballLoss
 from skdistill._targets._answer import Answer
 from skdistill._targets._quantiles import Quantiles, check_levels
+from skdistill._transfer._store import store
 
 LEVELS = [0.1, 0.5, 0.9]
 
@@ -97,6 +98,17 @@ def test_second_term_is_the_pinball_loss(alpha, rows):
         ]
         assert reg.score(X, y) == pytest.approx(np.mean(scores))
         assert reg.score(X, y) > 0.1
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_teacher_is_asked_again_for_other_levels(fitted, rows):
+    forest = TEACHERS["a forest of all"]()
+    forest = forest.fit(*rows) if fitted else forest
+    distilled(forest, quantiles=[0.45, 0.5, 0.55]).fit(*rows)
+    said = distilled(forest, quantiles=[0.01, 0.5, 0.99]).fit(*rows).predict(rows[0])
+    store.clear()
+    expected = distilled(forest, quantiles=[0.01, 0.5, 0.99]).fit(*rows)
+    assert_allclose(said, expected.predict(rows[0]))
 
 
 def test_out_of_fold_quantiles(rows):

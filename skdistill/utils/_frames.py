@@ -24,8 +24,8 @@ _ARROW_NUMBERS = ("int", "uint", "float", "double", "halffloat", "decimal")
 # Up to this many rows, pandas converts all columns faster than it selects some.
 _FEW_ROWS = 100
 
-# The types of Python's numbers, and of what is missing.
-_PLAIN = {int, float, type(None)}
+# What is known to be numbers without a look at the dtypes. A missing value may be a date.
+_PLAIN = {int, float}
 
 
 def is_frame(X: Any) -> bool:

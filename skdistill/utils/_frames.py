@@ -24,7 +24,7 @@ _ARROW_NUMBERS = ("int", "uint", "float", "double", "halffloat", "decimal")
 # Up to this many rows, pandas converts all columns faster than it selects some.
 _FEW_ROWS = 100
 
-# What is known to be numbers without a look at the dtypes. A missing value may be a date.
+# Types of what is a number, whatever the dtype. A missing value may be that of a date.
 _PLAIN = {int, float}
 
 

@@ -343,10 +343,10 @@ def _some_of(
 
 def _weights(own: TransferSet, held: NDArray[np.integer], held_out: Any) -> Any:
     """Return the weights of nets in their mean, one for either encoding."""
-    n, rows = len(_ENCODINGS), held > 0
-    said = (_mean_held_out(held, held_out[i::n], np.ones(n)) for i in range(n))
+    rows, equal = held > 0, np.ones(len(held_out) // 2)
+    bins, plain = (_mean_held_out(held, held_out[i::2], equal) for i in (0, 1))
     known = own.hard[rows], own.weight_of_labels[rows]
-    share = own.target.share_of_nets(*said, *known)
+    share = own.target.share_of_nets(bins, plain, *known)
     return np.resize([2 * share, 2 - 2 * share], len(held_out)).astype(np.float32)
 
 

@@ -76,6 +76,14 @@ def test_share_of_the_teacher_is_that_of_the_smallest_squared_error():
     assert share_of_numbers(nets, 0 * nets, weight) < 0.01
 
 
+def test_nets_of_two_kinds_have_equal_weights_unless_one_is_better():
+    noise = np.random.default_rng(0).normal(size=(500, 1))
+    y, weight = np.zeros((500, 1)), np.ones(500)
+    share_of_nets = Numbers().share_of_nets
+    assert share_of_nets(noise, noise, y, weight) == pytest.approx(0.5, abs=0.01)
+    assert share_of_nets(noise, 3 * noise[::-1], y, weight) > 0.8
+
+
 def test_few_rows_tell_little():
     errors = np.array([[1.0], [-1.0]])
     few = share_of_numbers(errors, 0.5 * errors, np.ones(2))

@@ -83,7 +83,7 @@ def test_a_few_right_answers_do_not_make_a_teacher_sure():
 def test_a_label_that_both_rule_out_is_no_error():
     sure = np.array([[1.0, 0.0], [1.0, 0.0]])
     with np.errstate(all="raise"):
-        assert 0 < trust(sure, sure, np.array([0, 1])) < 1
+        assert 0 < share(sure, sure, np.array([0, 1])) < 1
 
 
 def test_explained_share_of_answers_is_that_of_their_variance():

@@ -32,7 +32,7 @@ from skdistill._targets._calibration import (
 from skdistill._targets._columns import align, check_classes
 from skdistill._targets._incomplete import Incomplete, Part
 from skdistill._targets._on_codes import OnCodes
-from skdistill._targets._trust import labeled_temperature, most_trust, trust
+from skdistill._targets._trust import labeled_temperature, most_trust, share_of_classes
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._frames import column_names, is_frame
@@ -493,12 +493,10 @@ class Classes(BaseTarget):
         """Return the temperature that the labels of rows tell, near the suggested."""
         return labeled_temperature(soft, hard, weight, suggested, BOUNDS)
 
-    def trust(self, soft: Any, pseudo_labels: Any, hard: Any, weight: Any) -> float:
-        """Return the share of the teacher in its best mixture with pseudo-labels."""
-        return trust(softmax(soft, axis=1), pseudo_labels, hard, weight)
+    share = staticmethod(share_of_classes)
 
     def most_trust(
-        self, nets: Any, hard: Any, weight: Any, soft_extra: Any, nets_extra: Any
+        self, nets: Any, hard: Any, weight: Any, said_extra: Any, nets_extra: Any
     ) -> float:
         """Return a bound of the trust in a teacher of which no honest row is known.
 
@@ -510,13 +508,13 @@ class Classes(BaseTarget):
         ----------
         nets, hard, weight : ndarray
             What the nets say of rows that they have not seen; their classes, weights.
-        soft_extra, nets_extra : ndarray of shape (n_extra, n_classes)
+        said_extra, nets_extra : ndarray of shape (n_extra, n_classes)
             What the teacher and the nets say of rows that none of them has seen.
         """
         weight = weight / weight.mean()
         errors = weight @ (nets.argmax(axis=1) != hard)
         error = (1 + errors) / (1 + len(hard))
-        differs = (soft_extra.argmax(axis=1) != nets_extra.argmax(axis=1)).mean()
+        differs = (said_extra.argmax(axis=1) != nets_extra.argmax(axis=1)).mean()
         return most_trust(error, differs)
 
     def warn_if_uninformative(

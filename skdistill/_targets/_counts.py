@@ -11,8 +11,8 @@ from scipy.special import xlogy
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._numbers import Numbers
-from skdistill._targets._trust import gaussian_trust
-from skdistill.utils._arrays import Array, Floats, Ints
+from skdistill._targets._trust import USUAL, share_of_numbers
+from skdistill.utils._arrays import Array, Floats
 
 # Smaller predictions of a teacher, as shares of the mean, count as this one: the
 # leaves of a tree may predict 0, which has no logarithm.
@@ -69,27 +69,17 @@ class Counts(Numbers):
         """Return the hard targets; those of rows without any are the teacher's."""
         return super().hard(np.exp(soft), y)
 
-    def trust(self, soft: Any, nets: Any, hard: Any, weight: Any) -> float:
-        """Return the share of the teacher in its best mixture with nets.
+    def share(
+        self, first: Any, second: Any, hard: Any, weight: Any, usual: float = USUAL
+    ) -> float:
+        """Return the share of a model in its best mixture with a second one.
 
         Errors are relative to the standard deviation of a count, the root of its mean,
         as in a quadratic approximation of the deviance.
         """
-        teacher = np.exp(soft)
-        deviation = np.sqrt(np.maximum((teacher + nets) / 2, _SMALLEST))
-        of_teacher, of_nets = ((one - hard) / deviation for one in (teacher, nets))
-        return gaussian_trust(of_teacher, of_nets, weight)
-
-    def most_trust(
-        self, nets: Any, hard: Any, weight: Any, soft_extra: Any, nets_extra: Any
-    ) -> float:
-        """Return a bound of the trust in a teacher of which no honest row is known."""
-        said = np.exp(soft_extra)
-        return super().most_trust(nets, hard, weight, said, nets_extra)
-
-    def far_apart(self, soft: Any, nets: Any, soft_made: Any, nets_made: Any) -> Ints:
-        """Return the made rows that are unlike real ones, by their numbers."""
-        return super().far_apart(np.exp(soft), nets, np.exp(soft_made), nets_made)
+        deviation = np.sqrt(np.maximum((first + second) / 2, _SMALLEST))
+        first, second = ((one - hard) / deviation for one in (first, second))
+        return share_of_numbers(first, second, weight, usual)
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool

@@ -30,7 +30,7 @@ from skdistill._targets._calibration import (
 )
 from skdistill._targets._classes import Classes, check_classifier
 from skdistill._targets._columns import dense, pairs, resolve_clip
-from skdistill._targets._trust import labeled_temperature, trust
+from skdistill._targets._trust import labeled_temperature, share_of_classes
 from skdistill._targets._uninformative import reason_of
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._unwrap import last_step
@@ -299,10 +299,10 @@ class Labels(BaseTarget):
         logits, codes, weight = _pairs_of_logits(soft), *self._flat(hard, weight)
         return labeled_temperature(logits, codes, weight, suggested, BOUNDS)
 
-    def trust(self, soft: Any, pseudo_labels: Any, hard: Any, weight: Any) -> float:
-        """Return the share of the teacher in its best mixture with pseudo-labels."""
-        teacher, nets = pairs(expit(soft)), pairs(pseudo_labels)
-        return trust(teacher, nets, *self._flat(hard, weight))
+    def share(self, first: Any, second: Any, hard: Any, weight: Any) -> float:
+        """Return the share of a model in its best mixture with a second one."""
+        known = self._flat(hard, weight)
+        return share_of_classes(pairs(first), pairs(second), *known)
 
     def _flat(self, hard: Floats, weight: Array) -> tuple[Ints, Array]:
         """Return the class of each label of each row, and its weight."""

@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._base import BaseTarget
-from skdistill._targets._trust import gaussian_trust, most_trust
+from skdistill._targets._trust import USUAL, most_trust, share_of_numbers
 from skdistill._targets._uninformative import reason_of
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._validation import is_fitted
@@ -241,12 +241,18 @@ class Numbers(BaseTarget):
             hard[: len(y)] = self._scaled(y.reshape(len(y), -1))
         return hard
 
-    def trust(self, soft: Any, nets: Any, hard: Any, weight: Any) -> float:
-        """Return the share of the teacher in its best mixture with nets."""
-        return gaussian_trust(soft - hard, nets - hard, weight)
+    def share(
+        self, first: Any, second: Any, hard: Any, weight: Any, usual: float = USUAL
+    ) -> float:
+        """Return the share of a model in its best mixture with a second one."""
+        return share_of_numbers(first - hard, second - hard, weight, usual)
+
+    def share_of_nets(self, first: Any, second: Any, hard: Any, weight: Any) -> float:
+        """Return the weight of one kind of nets in the mean with a second kind."""
+        return self.share(first, second, hard, weight, usual=0.5)
 
     def most_trust(
-        self, nets: Any, hard: Any, weight: Any, soft_extra: Any, nets_extra: Any
+        self, nets: Any, hard: Any, weight: Any, said_extra: Any, nets_extra: Any
     ) -> float:
         """Return a bound of the trust in a teacher of which no honest row is known.
 
@@ -257,14 +263,14 @@ class Numbers(BaseTarget):
         ----------
         nets, hard, weight : ndarray
             What the nets say of rows that they have not seen; their targets, weights.
-        soft_extra, nets_extra : ndarray of shape (n_extra, n_targets)
+        said_extra, nets_extra : ndarray of shape (n_extra, n_targets)
             What the teacher and the nets say of rows that none of them has seen.
         """
         error = np.average(self.losses(nets, hard), weights=weight)
-        difference = self.losses(soft_extra, nets_extra).mean()
+        difference = self.losses(said_extra, nets_extra).mean()
         return most_trust(float(error), float(difference))
 
-    def far_apart(self, soft: Any, nets: Any, soft_made: Any, nets_made: Any) -> Ints:
+    def far_apart(self, said: Any, nets: Any, said_made: Any, nets_made: Any) -> Ints:
         """Return the made rows that are unlike real ones, by their numbers.
 
         Teacher and nets are more than three times as far apart there as on 99 % of the
@@ -273,15 +279,15 @@ class Numbers(BaseTarget):
 
         Parameters
         ----------
-        soft, nets : ndarray of shape (n_honest, n_targets)
+        said, nets : ndarray of shape (n_honest, n_targets)
             What the teacher and the nets say of rows that neither has seen.
-        soft_made, nets_made : ndarray of shape (n_made, n_targets)
+        said_made, nets_made : ndarray of shape (n_made, n_targets)
             The same of made rows.
         """
-        if len(soft) < _ENOUGH_HONEST:
+        if len(said) < _ENOUGH_HONEST:
             return np.arange(0)
-        usual = np.quantile(self.losses(soft, nets), _USUAL_SHARE)
-        return np.flatnonzero(self.losses(soft_made, nets_made) > _TIMES * usual)
+        usual = np.quantile(self.losses(said, nets), _USUAL_SHARE)
+        return np.flatnonzero(self.losses(said_made, nets_made) > _TIMES * usual)
 
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool

@@ -65,34 +65,32 @@ def labeled_temperature(
     return float(np.exp(found.x))
 
 
-def trust(
-    teacher: NDArray[np.floating],
-    nets: NDArray[np.floating],
+def share_of_classes(
+    first: NDArray[np.floating],
+    second: NDArray[np.floating],
     labels: NDArray[np.integer],
-    weight: NDArray[np.floating] | None = None,
+    weight: NDArray[np.floating],
 ) -> float:
-    r"""Return the share of a teacher in its best mixture with other models.
+    r"""Return the share of a model in its best mixture with a second one.
 
     It is the :math:`a` from 0 to 1 that minimizes the log loss of
-    :math:`a p_t + (1 - a) p_n`, a convex problem. With few rows, it is near 0.7: its
+    :math:`a p_1 + (1 - a) p_2`, a convex problem. With few rows, it is near 0.7: its
     prior is a beta distribution with this mode, and it is the mode a posteriori.
 
     Parameters
     ----------
-    teacher, nets : ndarray of shape (n_samples, n_classes)
-        The probabilities of the teacher and of the other models for rows that neither
-        was fitted on.
+    first, second : ndarray of shape (n_samples, n_classes)
+        The probabilities of both for rows that neither was fitted on.
     labels : ndarray of shape (n_samples,)
         The labels of these rows, as positions of columns.
-    weight : ndarray of shape (n_samples,), default=None
+    weight : ndarray of shape (n_samples,)
         The weights of the rows.
     """
     rows = np.arange(len(labels))
-    weight = np.ones(len(labels)) if weight is None else weight
-    p_teacher, p_nets = (p[rows, labels].astype(np.float64) for p in (teacher, nets))
+    p_first, p_second = (p[rows, labels].astype(np.float64) for p in (first, second))
 
     def loss(share: float) -> float:
-        mixed = share * p_teacher + (1 - share) * p_nets
+        mixed = share * p_first + (1 - share) * p_second
         prior = USUAL * np.log(share) + (1 - USUAL) * np.log1p(-share)
         # Both may round to 0.
         log_loss = -weight @ np.log(np.maximum(mixed, _TINY))
@@ -102,32 +100,36 @@ def trust(
     return float(found.x)
 
 
-def gaussian_trust(
-    teacher: NDArray[np.floating],
-    nets: NDArray[np.floating],
+def share_of_numbers(
+    first: NDArray[np.floating],
+    second: NDArray[np.floating],
     weight: NDArray[np.floating],
+    usual: float = USUAL,
 ) -> float:
-    r"""Return the share of a teacher in its best mixture with other models of numbers.
+    r"""Return the share of a model of numbers in its best mixture with a second one.
 
     It is the :math:`a` from 0 to 1 that minimizes the squared error of
-    :math:`a t + (1 - a) n`, whose logarithm, times half the number of rows, is the
-    likelihood of normal errors. The prior is that of :func:`trust`.
+    :math:`a y_1 + (1 - a) y_2`, whose logarithm, times half the number of rows, is the
+    likelihood of normal errors. The prior is a beta distribution, whose mode is the
+    usual share.
 
     Parameters
     ----------
-    teacher, nets : ndarray of shape (n_samples, n_targets)
-        The errors of the teacher and of the other models for rows that neither was
-        fitted on, in units in which the targets have equal weight.
+    first, second : ndarray of shape (n_samples, n_targets)
+        The errors of both for rows that neither was fitted on, in units in which the
+        targets have equal weight.
     weight : ndarray of shape (n_samples,)
         The weights of the rows.
+    usual : float, default=0.7
+        The share where nothing is known.
     """
-    d_teacher, d_nets = teacher.astype(np.float64), nets.astype(np.float64)
+    d_first, d_second = first.astype(np.float64), second.astype(np.float64)
     half = weight.sum() / 2
 
     def loss(share: float) -> float:
-        errors = share * d_teacher + (1 - share) * d_nets
+        errors = share * d_first + (1 - share) * d_second
         total = float(weight @ (errors**2).sum(axis=1))
-        prior = USUAL * np.log(share) + (1 - USUAL) * np.log1p(-share)
+        prior = usual * np.log(share) + (1 - usual) * np.log1p(-share)
         return half * np.log(max(total, _TINY)) - _PRIOR_ROWS * float(prior)
 
     found = minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded")

@@ -169,8 +169,8 @@ def with_pseudo_labels(
 ) -> tuple[TransferSet, Measured]:
     """Give the rows without labels pseudo-labels, and calibrate the soft labels.
 
-    The pseudo-labels are the mean of what nets say that are trained on the labels
-    alone, from different initial weights and with either encoding of numbers. See
+    The pseudo-labels are a mean of what nets say that are trained on the labels alone,
+    from different initial weights and with either encoding of numbers. See
     :func:`matching_temperature` for what they tell of the teacher. The sooner the nets
     overfit, the more weight decay a student needs: to stop a training after a number of
     steps acts like a decay in inverse proportion to it (Goodfellow, Bengio and
@@ -237,47 +237,32 @@ def with_pseudo_labels(
     measured = own.part(np.arange(0)) if honest is None else honest
     temperature = None
     unseen = np.flatnonzero(~np.isnan(measured.soft).any(axis=1))
-    soft = measured.soft_of(unseen, labels.honest[unseen])
+    nets = labels.honest[unseen]
+    soft = measured.soft_of(unseen, nets)
     hard, weight = measured.hard[unseen], measured.weight_of_labels[unseen]
     if calibrate:
         others = (rows.soft[n_own:], labels.labels)
-        others = others if rows.n_extra else (soft, labels.honest[unseen])
+        others = others if rows.n_extra else (soft, nets)
         matched = target.matching_temperature(*others)
         temperature = target.labeled_temperature(soft, hard, weight, matched)
         rows = replace(rows, soft=rows.soft / np.float32(temperature))
         soft = soft / np.float32(temperature)
+    said, of_extra = target.expected(soft), target.expected(rows.soft[n_own:])
     if honest is None:
-        said = target.expected(rows.soft[n_own:])
-        trust = USUAL * explained(said, labels.labels)
+        trust = USUAL * explained(of_extra, labels.labels)
     elif len(unseen):
-        nets = labels.honest[unseen]
-        trust = target.trust(soft, nets, hard, weight)
-        made = rows.soft[n_own:][:n_made], labels.labels[:n_made]
-        rows = rows.without_extra(target.far_apart(soft, nets, *made))
+        trust = target.share(said, nets, hard, weight)
+        made = of_extra[:n_made], labels.labels[:n_made]
+        rows = rows.without_extra(target.far_apart(said, nets, *made))
     else:
+        # The teacher seems better on rows that it has learned than it is.
         seen = given.soft_of(np.flatnonzero(held), labels.honest)
-        trust = _most_trust(rows, seen / np.float32(temperature or 1), honest, labels)
+        seen = target.expected(seen / np.float32(temperature or 1))
+        known = labels.honest, honest.hard, honest.weight_of_labels
+        bound = target.most_trust(*known, of_extra, labels.labels)
+        trust = min(USUAL, target.share(seen, *known), bound)
     left_open = labels.left_open(numeric, trust if alpha is None else alpha)
     return rows, Measured(temperature, trust, len(unseen), left_open)
-
-
-def _most_trust(
-    rows: TransferSet,
-    seen: NDArray[np.float32],
-    honest: TransferSet,
-    labels: PseudoLabels,
-) -> float:
-    """Return how much to trust a teacher that may have learned all rows with labels.
-
-    It seems better there, where its soft targets are those ``seen``, than it is.
-    """
-    target = rows.target
-    known = (labels.honest, honest.hard, honest.weight_of_labels)
-    return min(
-        USUAL,
-        target.trust(seen, *known),
-        target.most_trust(*known, rows.soft[-len(labels.labels) :], labels.labels),
-    )
 
 
 def _label(
@@ -316,13 +301,14 @@ def _label(
         lessons.append(lesson)
         held_out.append((is_held, scoring))
     train(lessons, f"{_N_NETS} label nets", verbose)
-    labels = [np.empty((0, own.soft.shape[1]), np.float32)]
+    weights = _weights(own, held, held_out)
+    labels = np.empty((0, own.soft.shape[1]), np.float32)
     if extra is not None:
-        labels = [_said(lesson, extra) for lesson in lessons]
+        labels = _mean_said(lessons, extra, weights)
     if honest_X is None:
-        honest = _mean_held_out(held, held_out)
+        honest = _mean_held_out(held, held_out, weights)
     else:
-        honest = np.mean([_said(lesson, honest_X) for lesson in lessons], axis=0)
+        honest = _mean_said(lessons, honest_X, weights)
     losses = [lesson.net.history[:, "valid_loss"] for lesson in lessons]
 
     def by_encoding(values: Sequence[float]) -> dict[str, float]:
@@ -330,7 +316,7 @@ def _label(
 
     best_epoch = by_encoding([1 + int(np.argmin(one)) for one in losses])
     return PseudoLabels(
-        np.mean(labels, axis=0),
+        labels,
         honest,
         best_epoch,
         by_encoding([min(one) for one in losses]),
@@ -355,21 +341,36 @@ def _some_of(
     return np.sort(draws.choice(labeled, n_rows, replace=False))
 
 
+def _weights(own: TransferSet, held: NDArray[np.integer], held_out: Any) -> Any:
+    """Return the weights of nets in their mean, one for either encoding."""
+    rows, equal = held > 0, np.ones(len(held_out) // 2)
+    bins, plain = (_mean_held_out(held, held_out[i::2], equal) for i in (0, 1))
+    known = own.hard[rows], own.weight_of_labels[rows]
+    share = own.target.share_of_nets(bins, plain, *known)
+    return np.resize([2 * share, 2 - 2 * share], len(held_out)).astype(np.float32)
+
+
 def _mean_held_out(
-    held: NDArray[np.integer], held_out: list[tuple[NDArray[np.bool_], HeldOutLabels]]
+    held: NDArray[np.integer],
+    held_out: list[tuple[NDArray[np.bool_], HeldOutLabels]],
+    weights: NDArray[np.floating],
 ) -> NDArray[np.float32]:
     """Return the mean of what nets say of the rows that they hold out."""
     n_outputs = held_out[0][1].labels.shape[1]
     total = np.zeros((len(held), n_outputs), np.float32)
     times = np.zeros((len(held), 1), np.float32)
-    for is_held, scoring in held_out:
-        total[is_held] += scoring.labels
-        times[is_held] += 1
+    for (is_held, scoring), weight in zip(held_out, weights, strict=True):
+        total[is_held] += weight * scoring.labels
+        times[is_held] += weight
     return (total[held > 0] / times[held > 0]).astype(np.float32)
 
 
-def _said(lesson: Lesson, rows: Any) -> NDArray[np.float32]:
-    """Return what a net that has learned the labels says of rows."""
-    outputs = outputs_of(lesson.net, net_rows(lesson.student, [rows]))
-    labels: NDArray[np.float32] = lesson.rows.target.expected(outputs.numpy())
-    return labels
+def _mean_said(
+    lessons: Sequence[Lesson], rows: Any, weights: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Return the mean of what nets that have learned the labels say of rows."""
+    outputs = [outputs_of(one.net, net_rows(one.student, [rows])) for one in lessons]
+    target = lessons[0].rows.target
+    said = [target.expected(of_net.numpy()) for of_net in outputs]
+    mean: NDArray[np.float32] = np.average(said, axis=0, weights=weights)
+    return mean

@@ -118,25 +118,21 @@ def test_loss_is_half_the_deviance_of_scaled_counts(table, forest):
     assert reg.history_[-1, "train_loss"] == pytest.approx(mixed, rel=1e-4)
 
 
-def test_trust_is_the_share_of_the_best_mixture():
+def test_share_is_that_of_the_best_mixture():
     rng = np.random.default_rng(0)
     means = rng.uniform(0.2, 3, size=(2000, 1))
     y = rng.poisson(means).astype(np.float32)
-    good, bad = np.log(means), np.log(means[::-1])
-    weight = np.ones(2000)
-    trust = Counts().trust
-    assert trust(good, np.exp(bad), y, weight) > 0.95
-    assert trust(bad, np.exp(good), y, weight) < 0.05
-    far = good + 3.0
-    assert Counts().most_trust(np.exp(good), y, weight, far, np.exp(good)) < 0.1
+    good, bad, weight = means, means[::-1], np.ones(2000)
+    assert Counts().share(good, bad, y, weight) > 0.95
+    assert Counts().share(bad, good, y, weight) < 0.05
+    assert Counts().most_trust(good, y, weight, 20 * good, good) < 0.1
 
 
 def test_made_rows_of_which_teacher_and_nets_disagree_more_than_usual_are_named():
     rng = np.random.default_rng(0)
-    soft = rng.normal(size=(100, 1))
-    nets = np.exp(soft + 0.1 * rng.normal(size=(100, 1)))
-    made = soft + np.where(np.arange(100) < 5, 3.0, 0.0)[:, np.newaxis]
-    found = Counts().far_apart(soft, nets, made, np.exp(soft))
+    said, nets = np.exp(rng.normal(size=(2, 100, 1)) * [[[1.0]], [[0.1]]])
+    made = said * np.where(np.arange(100) < 5, 20.0, 1.0)[:, np.newaxis]
+    found = Counts().far_apart(said, said * nets, made, said)
     assert found.tolist() == [0, 1, 2, 3, 4]
 
 

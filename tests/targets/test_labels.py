@@ -254,13 +254,13 @@ def test_calibration_of_one_label_is_that_of_two_classes():
     assert ours.temperature == calibration_on(pairs, y[:, 0], weight).temperature
 
 
-def test_trust_is_the_share_of_the_best_mixture():
+def test_share_is_that_of_the_best_mixture():
     rng = np.random.default_rng(0)
     z = rng.normal(size=(2000, 2)).astype(np.float32)
     y = (rng.uniform(size=z.shape) < expit(z)).astype(np.float32)
     weight, noise = np.ones(len(y)), expit(rng.normal(size=z.shape))
-    assert Labels().trust(z, noise, y, weight) > 0.95
-    assert Labels().trust(logit(noise), expit(z), y, weight) < 0.05
+    assert Labels().share(expit(z), noise, y, weight) > 0.95
+    assert Labels().share(noise, expit(z), y, weight) < 0.05
 
 
 def test_loss_of_what_nets_say_is_the_sum_over_the_labels():

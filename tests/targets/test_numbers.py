@@ -9,7 +9,7 @@ from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
 from skdistill._targets._numbers import Numbers
 from skdistill._targets._target import target_of
-from skdistill._targets._trust import USUAL, gaussian_trust
+from skdistill._targets._trust import USUAL, share_of_numbers
 
 
 def learned(y, values=None, weight=None, **params):
@@ -71,15 +71,23 @@ def test_share_of_the_teacher_is_that_of_the_smallest_squared_error():
     teacher, nets = rng.normal(size=(5000, 2)), 2 * rng.normal(size=(5000, 2))
     weight = np.ones(5000)
     closed = np.sum(nets * (nets - teacher)) / np.sum((teacher - nets) ** 2)
-    assert gaussian_trust(teacher, nets, weight) == pytest.approx(closed, abs=0.01)
-    assert gaussian_trust(0 * nets, nets, weight) > 0.99
-    assert gaussian_trust(nets, 0 * nets, weight) < 0.01
+    assert share_of_numbers(teacher, nets, weight) == pytest.approx(closed, abs=0.01)
+    assert share_of_numbers(0 * nets, nets, weight) > 0.99
+    assert share_of_numbers(nets, 0 * nets, weight) < 0.01
+
+
+def test_nets_of_two_kinds_have_equal_weights_unless_one_is_better():
+    noise = np.random.default_rng(0).normal(size=(500, 1))
+    y, weight = np.zeros((500, 1)), np.ones(500)
+    share_of_nets = Numbers().share_of_nets
+    assert share_of_nets(noise, noise, y, weight) == pytest.approx(0.5, abs=0.01)
+    assert share_of_nets(noise, 3 * noise[::-1], y, weight) > 0.8
 
 
 def test_few_rows_tell_little():
     errors = np.array([[1.0], [-1.0]])
-    few = gaussian_trust(errors, 0.5 * errors, np.ones(2))
-    many = gaussian_trust(
+    few = share_of_numbers(errors, 0.5 * errors, np.ones(2))
+    many = share_of_numbers(
         np.tile(errors, (500, 1)), 0.5 * np.tile(errors, (500, 1)), np.ones(1000)
     )
     assert many < 0.01 < 0.2 < few < USUAL
@@ -87,7 +95,7 @@ def test_few_rows_tell_little():
 
 def test_rows_without_weight_do_not_count():
     errors = np.array([[1.0], [5.0]])
-    found = gaussian_trust(errors, errors[::-1], np.array([1.0, 0.0]))
+    found = share_of_numbers(errors, errors[::-1], np.array([1.0, 0.0]))
     assert found > USUAL
 
 

@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from skdistill import make_student
 from skdistill._targets._classes import Classes
+from skdistill._targets._numbers import Numbers
 from skdistill._targets._trust import USUAL
 from skdistill._training import _pseudo_labels
 from skdistill._training._pseudo_labels import HeldOutLabels, with_pseudo_labels
@@ -132,18 +133,43 @@ def test_few_rows_of_a_class_are_enough(n_rows):
 
 
 def test_pseudo_labels_are_the_mean_of_nets_that_differ(monkeypatch):
+    single = watched_outputs(monkeypatch)
+    rows, _ = completed(transfer_set(), 2)
+    probas = softmax(np.stack(single), axis=2)
+    assert len(np.unique(probas[:, 0, 0])) == len(probas) > 1
+    assert_allclose(rows.pseudo_labels, probas.mean(axis=0), rtol=1e-6)
+
+
+def watched_outputs(monkeypatch):
+    """Return a list that gets the outputs of each net for the extra rows."""
     single = []
 
     def watched(*args):
-        single.append(said(*args))
+        single.append(outputs_of(*args))
         return single[-1]
 
-    said = _pseudo_labels._said
-    monkeypatch.setattr(_pseudo_labels, "_said", watched)
-    rows, _ = completed(transfer_set(), 2)
-    probas = np.stack(single)
-    assert len(np.unique(probas[:, 0, 0])) == len(probas) > 1
-    assert_allclose(rows.pseudo_labels, probas.mean(axis=0), rtol=1e-6)
+    outputs_of = _pseudo_labels.outputs_of
+    monkeypatch.setattr(_pseudo_labels, "outputs_of", watched)
+    return single
+
+
+def test_nets_of_numbers_weigh_as_much_as_they_are_right(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(400, 1))
+    steps = np.sign(np.sin(25 * X)).astype(np.float32)  # bins alone can follow these
+    held = (np.arange(300) % 5 == 0).astype(int)
+    params = {"held": held, "seed": 0, "calibrate": False, "remember": False}
+    weight = np.repeat(np.float32([1, 0]), [300, 100])
+    targets = (steps, steps, 1.0, weight)
+    rows = TransferSet(X[:300], *targets, extra=X[300:], target=Numbers())
+    honest = rows.own().part(np.flatnonzero(held)).without_inputs()
+    single = watched_outputs(monkeypatch)
+    student = make_student((16,), task="regression", early_stopping=True)
+    found, _ = with_pseudo_labels(rows, student, honest=honest, **params)
+    bins, plain = (outputs.numpy() for outputs in single)
+    assert np.abs(bins - steps[300:]).mean() < np.abs(plain - steps[300:]).mean() / 2
+    labels = found.hard[300:]
+    assert np.abs(labels - bins).mean() < np.abs(labels - plain).mean() / 5
 
 
 @pytest.mark.parametrize(("remember", "n_trainings"), [(True, 1), (False, 2)])

@@ -47,7 +47,8 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
 
     By default, the student also learns from new rows, which are made from those of
     ``X`` and which the teacher labels. In their second term, the mean prediction of
-    four nets that were trained on the targets alone takes the place of ``y``. The
+    four nets that were trained on the targets alone takes the place of ``y``; nets with
+    bins and nets without have the weights that are best for rows held out. The
     parameters are those of :class:`DistilledClassifier`, wherever they mean the same.
 
     Read more in the :ref:`user guide <regression>`.

@@ -68,6 +68,10 @@ TEACHERS = {
         StandardScaler(),
         BaggingClassifier(MLPClassifier((128, 128), early_stopping=True), 10),
     ),
+    # Of the student's own size, as in born-again networks.
+    "net": make_pipeline(
+        StandardScaler(), MLPClassifier((64, 64), early_stopping=True)
+    ),
 }
 
 # By name: the parameters of DistilledClassifier, and those of make_student.

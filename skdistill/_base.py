@@ -156,51 +156,38 @@ class BaseDistiller(
         if not is_new:
             self.__dict__.update(self._columns.seen)  # a chunk has all columns
         given = self._checked(given, reset=is_new)
-        X, y, sample_weight = given.X, given.y, given.sample_weight
         if is_new:
             self.__dict__.pop("_columns", None)
             if self.student_columns is not None:
-                self._columns = columns_of(self, X)
-        has_more = self._columns.are_fewer  # than the teacher
+                self._columns = columns_of(self, given.X)
         state, teacher_seed, seed = begin(self, student, is_new)
         if given.labels is None:
             about = (student, objective, state, teacher_seed)
             question, held = question_of(self, given, *about)
             answer = ask(lambda: label(self.teacher, question))
         else:
-            known = self._known(given.classes) if given.incremental else None
-            answer = self._target().from_given(given.labels, X, y, known)
-            question, held = Question(X, y, target=self._target()), None
-            is_honest = self.soft_labels in ("out_of_fold", "out_of_bag")
-            measures = is_auto(self.alpha) and not (has_more or given.incremental)
-            if is_honest and measures:
-                held = held_out(self, given, objective)
-                question = replace(question, held=held)
-                answer = replace(answer, honest=answer.values[question.honest])
+            question, held, answer = self._given_answer(given, objective)
         state.remember(answer, self.teacher)
         if is_new:
-            made = slice(_num_samples(X), _num_samples(X) + question.n_made)
+            n_own = _num_samples(given.X)
+            made = slice(n_own, n_own + question.n_made)
             state.columns = self._learn(answer, given, made)
-        target = self._target(learned=True)
         answer = replace(answer, columns=state.columns)
-        weighted = {"sample_weight": sample_weight, "extra": question.extra}
-        rows = make_transfer_set(X, y, answer, target=target, **weighted)
-        self._warn_about(rows, objective, target)
-        if held is None and rows.n_extra and y is not None:
-            warn_if_incomplete(rows)
-        of, left_open = self._columns.of, None
-        rows = replace(rows, X=of(rows.X), extra=of(rows.extra))
+        rows = self._transfer_set(given, question, answer)
+        self._warn_about(rows, objective)
+        left_open = None
         if held is not None:
-            honest = None
-            if not has_more:
-                honest = honest_rows(question, answer, target, sample_weight)
-            parts = (held, honest, question.n_made)
-            rows, measured = self._measured(rows, student, *parts, seed)
+            weight = given.sample_weight
+            rows, measured = self._measured(
+                rows, student, question, answer, held, weight, seed
+            )
             left_open = measured.left_open
             state.temperature = measured.temperature or state.temperature
             state.n_honest = measured.n_honest
             if is_auto(self.alpha):
                 objective = replace(objective, alpha=measured.trust)
+        elif rows.n_extra and given.y is not None:
+            warn_if_incomplete(rows)
         n = 1 if given.incremental else None
         with progress_bar(f"encoding {len(rows)} rows", self.verbose):
             lesson = make_lesson(
@@ -208,25 +195,60 @@ class BaseDistiller(
             )
         return lesson, state
 
+    def _given_answer(
+        self, given: Given, objective: Objective
+    ) -> tuple[Question, Ints | None, Answer]:
+        """Return soft labels that were computed before as if a teacher were asked."""
+        target = self._target()
+        known = self._known(given.classes) if given.incremental else None
+        answer = target.from_given(given.labels, given.X, given.y, known)
+        question = Question(given.X, given.y, target=target)
+        is_honest = self.soft_labels in ("out_of_fold", "out_of_bag")
+        is_comparable = not (self._columns.are_fewer or given.incremental)
+        if not (is_honest and is_comparable and is_auto(self.alpha)):
+            return question, None, answer
+        held = held_out(self, given, objective)
+        question = replace(question, held=held)
+        return question, held, replace(answer, honest=answer.values[question.honest])
+
+    def _transfer_set(
+        self, given: Given, question: Question, answer: Answer
+    ) -> TransferSet:
+        """Return what the student learns from, in the columns that it reads."""
+        rows = make_transfer_set(
+            given.X,
+            given.y,
+            answer,
+            target=self._target(learned=True),
+            sample_weight=given.sample_weight,
+            extra=question.extra,
+        )
+        of = self._columns.of
+        return replace(rows, X=of(rows.X), extra=of(rows.extra))
+
     def _measured(
         self,
         rows: TransferSet,
         student: Any,
+        question: Question,
+        answer: Answer,
         held: Ints,
-        honest: TransferSet | None,
-        n_made: int,
+        sample_weight: Any,
         seed: int,
     ) -> tuple[TransferSet, Measured]:
         """Let nets learn the labels, and return what they tell of teacher and student.
 
-        Without ``honest`` rows, the teacher reads more columns than the nets.
+        A teacher that reads more columns than the nets is not compared with them.
         """
+        honest = None
+        if not self._columns.are_fewer:
+            honest = honest_rows(question, answer, rows.target, sample_weight)
         rows, measured = with_pseudo_labels(
             rows,
             make_student(task=rows.target.task, early_stopping=True),
             held=held,
             honest=honest,
-            n_made=n_made,
+            n_made=question.n_made,
             numeric=numeric_of(student),
             alpha=float(self.alpha) if isinstance(self.alpha, Real) else None,
             max_epochs=net_of(student).max_epochs,
@@ -381,9 +403,7 @@ class BaseDistiller(
         weight = check_weight(given.sample_weight, X)
         return replace(given, X=X, y=y, labels=labels, sample_weight=weight)
 
-    def _warn_about(
-        self, rows: TransferSet, objective: Objective, target: Target
-    ) -> None:
+    def _warn_about(self, rows: TransferSet, objective: Objective) -> None:
         if not rows.has_labels and objective.alpha != 1:
             warn(
                 "SKD107",
@@ -393,7 +413,7 @@ class BaseDistiller(
         taught, fitted_here = rows.taught, self._fits_teacher()
         # Students of such a teacher were no better with labels out of fold.
         says_more = objective.is_hidden or (fitted_here and rows.n_extra > 0)
-        target.warn_if_uninformative(
+        rows.target.warn_if_uninformative(
             rows.soft[taught],
             rows.hard[taught],
             rows.weight_of_labels[taught],

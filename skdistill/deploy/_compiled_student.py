@@ -15,7 +15,6 @@ from sklearn.utils.metaestimators import available_if
 from skdistill.deploy._c_library import UNKNOWN, Library
 from skdistill.deploy._loaded_estimator import LoadedEstimator
 from skdistill.utils._quantile_score import quantile_score
-from skdistill.utils._underflow import underflow_is_zero
 
 
 def _is_classifier(student: Any) -> bool:
@@ -232,7 +231,6 @@ class CompiledStudent(LoadedEstimator):
     def _open(self, source: Any) -> Library:
         return Library(source)
 
-    @underflow_is_zero
     def _said(self, X: Any) -> NDArray[Any]:
         """Return what the code says of each row."""
         library = self._load()

@@ -112,12 +112,13 @@ class LoadedEstimator(BaseEstimator):
         Those of several labels do not.
         """
         proba = said.astype(np.float64, copy=False)
-        total = proba @ np.ones(proba.shape[1])  # for few classes faster than sum
+        total = proba.sum(axis=1, keepdims=True)
         if self._load().multilabel:
             self._refuse_row(np.isfinite(total))
             return proba
-        self._refuse_row(np.isfinite(total) & (total > 0))
-        proba /= total[:, np.newaxis]
+        if not 0 < total.min() <= total.max() < np.inf:  # a row takes less time so
+            self._refuse_row(np.isfinite(total) & (total > 0))
+        proba /= total
         return proba
 
     def _labels(self, proba: NDArray[np.float64]) -> NDArray[Any]:
@@ -192,7 +193,8 @@ class LoadedEstimator(BaseEstimator):
             rows = plain_rows(X, file.n_features, file.dtype)
             if rows is not None:
                 return rows
-        with np.errstate(over="ignore"):  # what overflows is reported as infinite
+        # What overflows is reported as infinite.
+        with np.errstate(over="ignore", under="ignore"):
             # dtype="numeric" also refuses strings of digits.
             checked = validate_data(
                 self,
@@ -210,9 +212,10 @@ class LoadedEstimator(BaseEstimator):
                 estimator=self,
                 input_name="X",
             )
+            rows = checked.astype(file.dtype, copy=False)
         if checked.shape[1:] != file.shape:
             raise ValueError(
                 f"X has shape {checked.shape}; the model takes rows of shape "
                 f"{file.shape}"
             )
-        return checked.astype(file.dtype, copy=False)
+        return rows

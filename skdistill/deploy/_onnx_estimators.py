@@ -12,7 +12,6 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from skdistill.deploy._loaded_estimator import LoadedEstimator
 from skdistill.deploy._onnx_file import File, load
 from skdistill.utils._quantile_score import quantile_score
-from skdistill.utils._underflow import underflow_is_zero
 
 # The number of rows in one call of onnxruntime. It bounds the memory, and intermediate
 # values stay in the cache.
@@ -163,7 +162,6 @@ class OnnxClassifier(ClassifierMixin, OnnxEstimator):
     def multilabel_(self) -> bool:
         return bool(self._loaded().multilabel)
 
-    @underflow_is_zero
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
 
@@ -286,7 +284,6 @@ class OnnxRegressor(RegressorMixin, OnnxEstimator):
     def n_outputs_(self) -> int:
         return int(self._loaded().n_outputs)
 
-    @underflow_is_zero
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the prediction for each row.
 

@@ -89,12 +89,6 @@ class Numbers(BaseTarget):
         Rows of an int are shuffled, as tables are often sorted by what is predicted.
         """
         if cv is None or isinstance(cv, int | np.integer):
-            if len(y) < 2:
-                raise ValueError(
-                    "soft_labels='out_of_fold' holds rows out, which takes at least 2 "
-                    f"rows, and there is {len(y)}: set soft_labels='in_sample', or "
-                    "pass more rows"
-                )
             n_splits = min(5 if cv is None else cv, len(y))
             cv = KFold(n_splits, shuffle=True, random_state=0)
         return list(check_cv(cv, y).split(X, y))

@@ -66,12 +66,6 @@ def test_folds_are_shuffled_and_hold_each_row_out_once():
     assert len(Numbers().folds(None, y[:3, np.newaxis], y[:3])) == 3
 
 
-@pytest.mark.parametrize("cv", [None, 2])
-def test_folds_of_a_single_row_are_refused_with_a_way_out(cv):
-    with pytest.raises(ValueError, match=r"at least 2 rows, .* 1: set soft_labels="):
-        Numbers().folds(cv, [[0.0]], np.zeros(1))
-
-
 def test_share_of_the_teacher_is_that_of_the_smallest_squared_error():
     rng = np.random.default_rng(0)
     teacher, nets = rng.normal(size=(5000, 2)), 2 * rng.normal(size=(5000, 2))

@@ -284,8 +284,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
     smallest log loss there. With few of these rows, it is near 0.7. The nets learn from
     85 % of the rows. What the teacher says of the others is honest
 
-    - if the teacher is not fitted: one more clone of it is fitted on the rows that the
-      nets learn from;
+    - if the teacher is not fitted: one or two more clones of it are fitted on the rows
+      that the nets learn from;
     - if ``soft_labels`` or ``calibrate_teacher`` is "out_of_fold", or ``soft_labels``
       is "out_of_bag", also of ``teacher_proba``: nothing more is fitted;
     - if the teacher is a :class:`~sklearn.ensemble.RandomForestClassifier` that was

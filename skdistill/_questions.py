@@ -102,7 +102,7 @@ def question_of(
         random_state=seed,
         teacher_weights=estimator.teacher_weights,
         features=_feature_question(estimator, objective, state),
-        calibration=calibration,
+        calibration=calibration if target.measures else None,
         # A teacher that reads more columns than the nets cannot be compared with them.
         held=None if estimator._columns.are_fewer else held,
         extra=stacked(extra) if extra else None,

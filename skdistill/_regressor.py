@@ -195,8 +195,8 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
     the share is near 0. The nets learn from 85 % of the rows, and the others are
     honest rows
 
-    - if the teacher is not fitted: one more clone of it is fitted on the rows that the
-      nets learn from;
+    - if the teacher is not fitted: one or two more clones of it are fitted on the rows
+      that the nets learn from;
     - if ``soft_labels`` is "out_of_fold" or "out_of_bag": nothing more is fitted;
     - if the teacher is a :class:`~sklearn.ensemble.RandomForestRegressor` that was
       fitted on the rows of ``X``: a row is predicted by the trees whose bootstrap

@@ -22,7 +22,9 @@ _KEPT_MASS = 0.95
 
 
 def dense(values: Any) -> Any:
-    """Return soft labels as an array, also those of a sparse matrix."""
+    """Return soft labels as an array, also those of a sparse matrix or of torch."""
+    if hasattr(values, "detach"):  # numpy takes no tensor with a gradient, or of a GPU
+        values = values.detach().cpu()
     return values.toarray() if issparse(values) else np.asarray(values)
 
 

@@ -143,7 +143,7 @@ class Labels(BaseTarget):
         if not isinstance(said, list):
             return dense(said)
         classes = getattr(teacher, "classes_", [(0, 1)] * len(said))
-        parts = zip(map(np.asarray, said), map(np.asarray, classes), strict=True)
+        parts = zip(map(dense, said), map(np.asarray, classes), strict=True)
         return np.stack([_of_label(*part) for part in parts], axis=1)
 
     def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:

@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._base import BaseTarget
+from skdistill._targets._columns import dense
 from skdistill._targets._trust import USUAL, most_trust, share_of_numbers
 from skdistill._targets._uninformative import reason_of
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
@@ -355,7 +356,7 @@ class Numbers(BaseTarget):
 
 def _as_answer(said: Any, n_rows: int, name: str) -> Answer:
     """Return predictions of shape (n_rows,) or (n_rows, n_targets), checked."""
-    values = np.asarray(said)
+    values = dense(said)
     if values.dtype.kind not in "biuf":
         try:
             values = np.asarray(values.tolist(), np.float64)

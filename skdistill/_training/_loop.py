@@ -74,7 +74,8 @@ _STOCK = (
 _NO_GRADIENT = {
     "classification": "loss is not 'kl', or the criterion is not CrossEntropyLoss()",
     "multilabel": "loss is not 'kl', or the criterion is not BCEWithLogitsLoss()",
-    "regression": "loss is not 'squared_error', or the criterion is not MSELoss()",
+    "regression": "loss is neither 'squared_error' nor 'poisson', or alpha is below 1 "
+    "and the criterion is of another loss, as with quantiles",
 }
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")

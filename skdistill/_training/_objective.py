@@ -170,7 +170,7 @@ class Objective:
             if not has_labels and term.loss.needs_labels:
                 raise ValueError(
                     f"loss {term.loss.name} needs labels, but the target y is None: "
-                    "pass y, or use a loss without labels, such as 'kl'"
+                    "pass y, or use a loss without labels, such as the default"
                 )
         if (1 in alphas or not has_labels) and not self.loss and not self.is_hidden:
             raise ValueError(

@@ -211,13 +211,18 @@ def _label_folds(
 ) -> list[_Fold]:
     """Label each fold by a clone that is fitted on the others."""
     y = question.y
+    of_rows = question.cv is None or isinstance(question.cv, Integral)
+    if of_rows and len(y) < 2:
+        raise ValueError(
+            f"out_of_fold takes at least 2 rows, and there is {len(y)}: pass more "
+            "rows, or soft_labels='in_sample'"
+        )
     folds = question.target.folds(question.cv, question.X, y)
     if not folds:
         raise ValueError("cv makes no folds: pass at least one pair (train, test)")
     folds = [
         (_positions(train, len(y)), _positions(test, len(y))) for train, test in folds
     ]
-    of_rows = question.cv is None or isinstance(question.cv, Integral)
     if of_rows and len(y) <= MAX_COMPARED and is_table(question.X):
         # A teacher has seen a row if it has seen a copy of it.
         firsts = Table(question.X).distinct()

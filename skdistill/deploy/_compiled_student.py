@@ -46,6 +46,8 @@ class CompiledStudent(LoadedEstimator):
         Whether a classifier predicts several labels for each row.
     n_outputs_ : int
         The number of targets, or of quantiles. Defined only for a regressor.
+    quantiles_ : list of float or None
+        The levels of the quantiles; None if it predicts something else.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -122,6 +124,11 @@ class CompiledStudent(LoadedEstimator):
         if library.classes is not None:
             raise AttributeError("the student is a classifier, and has no targets")
         return int(library.metadata["n_outputs"])
+
+    @property
+    def quantiles_(self) -> list[float] | None:
+        levels: list[float] | None = self._loaded().quantiles
+        return levels
 
     @available_if(_is_classifier)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

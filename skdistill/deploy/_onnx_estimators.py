@@ -238,6 +238,8 @@ class OnnxRegressor(RegressorMixin, OnnxEstimator):
     ----------
     n_outputs_ : int
         The number of targets, or of quantiles.
+    quantiles_ : list of float or None
+        The levels of the quantiles; None if it predicts expected values.
     n_features_in_ : int
         The number of features; for images, the number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -283,6 +285,11 @@ class OnnxRegressor(RegressorMixin, OnnxEstimator):
     @property
     def n_outputs_(self) -> int:
         return int(self._loaded().n_outputs)
+
+    @property
+    def quantiles_(self) -> list[float] | None:
+        levels: list[float] | None = self._loaded().quantiles
+        return levels
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the prediction for each row.

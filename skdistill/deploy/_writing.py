@@ -19,7 +19,8 @@ def write_whole(files: Mapping[str | os.PathLike[str], bytes]) -> None:
     try:
         for path, data in files.items():
             target = Path(path).resolve()
-            new = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
+            # Systems limit the length of a name, so it does not get longer.
+            new = target.with_name(f"{target.name[:40]}.{uuid.uuid4().hex}")
             temporary[new] = target
             with _naming(path):
                 new.write_bytes(data)

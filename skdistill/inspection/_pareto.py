@@ -108,7 +108,9 @@ class ParetoDisplay(Display):
         y : array-like of shape (n_samples,)
             Their labels or targets.
         scoring : str or callable, default=None
-            A scorer of scikit-learn. None means the accuracy, or R2 of regressors.
+            A scorer of scikit-learn. None means the accuracy, or R2 of regressors. Of
+            students of quantiles, pass a function that returns
+            ``estimator.score(X, y)``.
         cost : {"bytes", "row_us"}, default="bytes"
             :func:`~skdistill.metrics.size_scorer` or
             :func:`~skdistill.metrics.latency_scorer`.

@@ -14,6 +14,9 @@ from sklearn.utils.validation import _check_sample_weight
 from skdistill._targets._columns import check_proba, pairs
 from skdistill.utils._underflow import underflow_is_zero
 
+# How far probabilities of half precision may lie beyond 0 and 1.
+_ROUNDING = 1e-2
+
 
 def agreement(
     teacher_pred: ArrayLike,
@@ -48,7 +51,8 @@ def agreement(
     Raises
     ------
     ValueError
-        If the two have different shapes, or ``multilabel`` is something else.
+        If the two have different shapes, or are numbers that are neither labels nor
+        probabilities, or ``multilabel`` is something else.
 
     See Also
     --------
@@ -77,6 +81,7 @@ def agreement(
     if multilabel is not None:
         return _agreement_of_labels(teacher, student, multilabel, sample_weight)
     _check_shapes(teacher, student, (1, 2))
+    _check_no_numbers(teacher, student)
     if teacher.ndim == 2:
         teacher, student = teacher.argmax(axis=1), student.argmax(axis=1)
     return _mean(teacher == student, sample_weight)
@@ -214,6 +219,7 @@ def _agreement_of_labels(
     teacher: NDArray[Any], student: NDArray[Any], multilabel: str, sample_weight: Any
 ) -> float:
     _check_shapes(teacher, student, (2,))
+    _check_no_numbers(teacher, student)
     same = (teacher > 0.5) == (student > 0.5)
     if multilabel not in ("labels", "rows"):
         raise ValueError(
@@ -232,6 +238,23 @@ def _check_shapes(
             f"teacher and student must have the same shape, {shapes}, got "
             f"{teacher.shape} and {student.shape}"
         )
+
+
+def _check_no_numbers(*predictions: NDArray[Any]) -> None:
+    """Raise a ValueError for what can be neither labels nor probabilities."""
+    for said in predictions:
+        if said.dtype.kind != "f":
+            continue
+        if said.ndim == 1:
+            are_numbers = (said != said.round()).any()
+        else:
+            are_numbers = not (np.abs(said - 0.5) <= 0.5 + _ROUNDING).all()
+        if are_numbers:
+            raise ValueError(
+                "agreement compares labels or probabilities, and there are other "
+                "numbers: of a regressor, use sklearn.metrics.r2_score or "
+                "root_mean_squared_error; logits need a softmax first"
+            )
 
 
 def _normalized(proba: NDArray[Any], name: str) -> NDArray[np.float64]:

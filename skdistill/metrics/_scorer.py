@@ -16,6 +16,7 @@ from skdistill._targets._classes import Classes
 from skdistill._targets._columns import align
 from skdistill._targets._labels import Labels
 from skdistill._targets._numbers import Numbers
+from skdistill._targets._quantiles import Quantiles
 from skdistill._targets._target import Target, target_of
 from skdistill._transfer._question import Question
 from skdistill._transfer._soft_labels import label
@@ -206,8 +207,7 @@ def said_by_all(
     """
     target: Target = Classes(classes)
     if task == "regression":
-        _, last = unwrapped(students[0])
-        target = last._target() if hasattr(last, "_target") else Numbers()
+        target = _numbers_of(students[0])
     elif task == "multilabel":
         target = Labels()
     answer = label(teacher, Question(X, target=target, **asked))
@@ -224,3 +224,13 @@ def said_by_all(
         parts = zip(said, columns_of_all, strict=True)
         said = [align(proba, columns, names) for proba, columns in parts]
     return [proba.astype(np.float64) for proba in said], names
+
+
+def _numbers_of(student: Any) -> Target:
+    """Return what a student of numbers, or its export, predicts."""
+    _, last = unwrapped(student)
+    if hasattr(last, "_target"):
+        target: Target = last._target()
+        return target
+    levels = getattr(last, "quantiles_", None)
+    return Numbers() if levels is None else Quantiles(levels=tuple(levels))

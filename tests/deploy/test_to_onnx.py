@@ -136,6 +136,15 @@ class TestFiles:
         assert to_onnx(net_student, kind(path)) == path.read_bytes()
         assert list(tmp_path.iterdir()) == [path]
 
+    def test_name_may_be_as_long_as_that_of_a_file_may_be(self, net_student, tmp_path):
+        path = tmp_path / f"{'a' * 250}.onnx"
+        assert to_onnx(net_student, path) == path.read_bytes()
+        too_long = tmp_path / f"{'a' * 251}.onnx"
+        with pytest.raises(OSError, match="too long") as caught:
+            to_onnx(net_student, too_long)
+        assert caught.value.filename == str(too_long)
+        assert list(tmp_path.iterdir()) == [path]
+
     def test_link_stays_a_link(self, net_student, tmp_path):
         link, path = tmp_path / "link.onnx", tmp_path / "model.onnx"
         link.symlink_to(path)

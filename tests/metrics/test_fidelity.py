@@ -25,6 +25,17 @@ class TestAgreement:
         with pytest.raises(ValueError, match=r"\(n_samples,\) or \(n_s|array-like"):
             agreement(teacher, student)
 
+    @pytest.mark.parametrize("multilabel", [None, "labels", "rows"])
+    @pytest.mark.parametrize("numbers", [[[0.2, 1.7]], [[-3.0, 0.5]], [[np.nan, 1.0]]])
+    def test_numbers(self, numbers, multilabel):
+        with pytest.raises(ValueError, match=r"use sklearn\.metrics\.r2_score"):
+            agreement([[0.0, 1.0]], numbers, multilabel=multilabel)
+
+    def test_numbers_of_one_target(self):
+        with pytest.raises(ValueError, match=r"use sklearn\.metrics\.r2_score"):
+            agreement([1.5, 2.0], [1.4, 2.0])
+        assert agreement([1.0, 2.0], [1.0, 3.0]) == 0.5  # labels that are floats
+
 
 class TestKL:
     def test_by_hand(self):

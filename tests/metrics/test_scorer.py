@@ -1,5 +1,6 @@
 import copy
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 
 from skdistill import DistilledRegressor, make_student
+from skdistill.deploy import CompiledStudent, OnnxRegressor, to_c, to_onnx
 from skdistill.metrics import agreement, fidelity_scorer, kl_to_teacher
 from tests.conftest import FittedTeacher, RowTeacher
 
@@ -173,7 +175,7 @@ def test_regressors_are_compared_by_what_they_predict():
     assert fidelity_scorer(teachers[0], lambda a, b: a.shape[0])(student, X) == 40
 
 
-def test_students_of_quantiles_are_compared_by_these():
+def test_students_of_quantiles_are_compared_by_these(tmp_path):
     X, y = make_regression(40, 3, random_state=0)
     levels = [0.2, 0.5, 0.9]
     teachers = [
@@ -185,6 +187,12 @@ def test_students_of_quantiles_are_compared_by_these():
     expected = r2_score(said, reg.predict(X))
     assert fidelity_scorer(teachers)(reg, X) == pytest.approx(expected)
     assert fidelity_scorer(teachers)(make_pipeline(reg), X) == pytest.approx(expected)
+    exports = [OnnxRegressor(to_onnx(reg))]
+    if shutil.which("cc"):
+        exports.append(CompiledStudent(to_c(reg, tmp_path / "student.c")))
+    for made in exports:
+        assert made.quantiles_ == levels
+        assert fidelity_scorer(teachers)(made, X) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("metric", ["agreement", "neg_kl"])

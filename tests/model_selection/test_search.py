@@ -393,6 +393,15 @@ def test_others_are_trained_one_by_one(params, reason, data, forest, stacks):
     assert stacks == []
 
 
+def test_students_of_quantiles_are_trained_one_by_one(data):
+    X, y = data[0], data[0][:, 0]
+    net = make_student((4,), task="regression", max_epochs=2)
+    reg = DistilledRegressor(None, net, quantiles=[0.5], alpha=0.5, augmenter=None)
+    search = GridSearchCV(reg, {"student__net__lr": [0.01, 0.02]}, cv=2)
+    with pytest.warns(UserWarning, match=r"4 of the fits .*of another loss, as with q"):
+        search.fit(X, y, teacher_pred=y)
+
+
 @pytest.mark.filterwarnings("ignore:(\n.*fits failed|One or more of the test)")
 def test_a_candidate_that_diverges_leaves_the_others_alone(data, forest):
     grid = {"student__lr": [0.01, 1e30]}

@@ -111,6 +111,19 @@ def test_a_teacher_is_asked_again_for_other_levels(fitted, rows):
     assert_allclose(said, expected.predict(rows[0]))
 
 
+def test_rows_to_measure_the_teacher_have_no_effect(rows):
+    X, y = rows
+    teachers = [QuantileRegressor(quantile=q, alpha=0).fit(X, y) for q in LEVELS]
+    plain, given = (
+        distilled(teachers, calibrate_teacher=pair).set_params(
+            student__net__max_epochs=2
+        )
+        for pair in (None, (X[:20], y[:20]))
+    )
+    assert_allclose(plain.fit(X, y).predict(X), given.fit(X, y).predict(X), rtol=0)
+    assert given.alpha_ == 1
+
+
 def test_out_of_fold_quantiles(rows):
     reg = distilled(QuantileForest(20, min_samples_leaf=5, random_state=0), cv=3).fit(
         *rows

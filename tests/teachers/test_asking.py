@@ -1,6 +1,7 @@
 """Teachers are asked and fitted by way of copies, in chunks, with seeds and weights."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ from torch import nn
 from skdistill import TorchTeacher
 from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
+from skdistill._targets._labels import Labels
+from skdistill._targets._numbers import Numbers
 from skdistill._teachers import _asking
 from skdistill._teachers._asking import (
     private_copy,
@@ -94,6 +97,18 @@ def test_answer_is_what_the_teacher_says(kind, data32):
     assert not answer.are_logits
     assert_allclose(answer.values, teacher.predict_proba(X), atol=1e-6)
     assert_array_equal(answer.columns, [0, 1, 2])
+
+
+@pytest.mark.parametrize("kind", [Classes, Labels, Numbers])
+def test_tensors_may_have_a_gradient(kind):
+    said = torch.tensor([[0.25, 0.75], [0.5, 0.5]], requires_grad=True)
+    by_label = [torch.stack([1 - p, p], dim=1) for p in said.T]
+    teacher = SimpleNamespace(
+        predict=lambda X: said,
+        predict_proba=lambda X: by_label if kind is Labels else said,
+    )
+    answer = _asking.ask(teacher, np.zeros((2, 1)), target=kind())
+    assert_allclose(answer.values, said.detach())
 
 
 @pytest.mark.parametrize("output", ["logits", "proba"])

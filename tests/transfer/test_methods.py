@@ -16,7 +16,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
@@ -207,6 +207,20 @@ def test_folds_of_other_rows_or_none_are_refused(test, data):
     cv = [] if test is None else [(range(90), test)]
     with pytest.raises(ValueError, match=message):
         answered(GaussianNB(), *data, "out_of_fold", cv=cv)
+
+
+@pytest.mark.parametrize("cv", [None, 2])
+@pytest.mark.parametrize(
+    ("teacher", "y"),
+    [
+        (LinearRegression(), [0.5]),
+        (KNeighborsClassifier(), [[0, 1]]),
+    ],
+    ids=["numbers", "labels"],
+)
+def test_a_single_row_cannot_be_held_out(teacher, y, cv):
+    with pytest.raises(ValueError, match=r"at least 2 rows, and there is 1: pass more"):
+        soft_labels(teacher, [[0.0]], y, method="out_of_fold", cv=cv)
 
 
 def test_fold_that_holds_out_no_row_labels_none(data):

@@ -116,7 +116,7 @@ class LoadedEstimator(BaseEstimator):
         if self._load().multilabel:
             self._refuse_row(np.isfinite(total))
             return proba
-        if not 0 < total.min() <= total.max() < np.inf:  # a row takes less time so
+        if not 0 < total.min() <= total.max() < np.inf:  # faster for a row
             self._refuse_row(np.isfinite(total) & (total > 0))
         proba /= total
         return proba

@@ -89,9 +89,15 @@ class Library(LoadedFile):
         If there are fewer than all, the next one has a value that is not allowed.
         """
         said = np.empty((len(rows), *self.output_shape), self._said_type)
-        # This takes less time than rows.ctypes.data.
-        given, made = (a.__array_interface__["data"][0] for a in (rows, said))
+        given, made = _address(rows), _address(said)
         return self._ask(given, len(rows), made), said
+
+
+def _address(array: NDArray[Any]) -> int:
+    """Return where the values of a contiguous array are."""
+    if array.flags.writeable:  # else the short way is refused
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    return int(array.ctypes.data)
 
 
 def _loaded(file: Path) -> Any:

@@ -112,11 +112,12 @@ class LoadedEstimator(BaseEstimator):
         Those of several labels do not.
         """
         proba = said.astype(np.float64, copy=False)
-        total = proba.sum(axis=1, keepdims=True)
+        total = np.add.reduce(proba, axis=1, keepdims=True)
         if self._load().multilabel:
             self._refuse_row(np.isfinite(total))
             return proba
-        if not 0 < total.min() <= total.max() < np.inf:  # faster for a row
+        # Of all ways to find a row that is not sound, this takes least time for one.
+        if not (np.vdot(total, total) < np.inf and np.minimum.reduce(total)[0] > 0):
             self._refuse_row(np.isfinite(total) & (total > 0))
         proba /= total
         return proba

@@ -76,8 +76,11 @@ def plain_rows(
         return None
     if X.ndim != 2 or not X.size or n_features not in (None, X.shape[1]):
         return None
-    with np.errstate(over="ignore", under="ignore"):
-        rows: Array = np.ascontiguousarray(X, dtype=dtype)
+    if X.dtype == dtype:
+        rows: Array = np.ascontiguousarray(X)
+    else:
+        with np.errstate(over="ignore", under="ignore"):
+            rows = np.ascontiguousarray(X, dtype=dtype)
     # Of all ways to find NaN and infinity, this takes least time for a row.
     return rows if np.vdot(rows, rows) < _SAFE_SQUARES else None
 

@@ -34,11 +34,10 @@ from sklearn.utils.validation import (
 
 from skdistill._students._bins import MAX_BINS, MIN_BINS, bins, target_bins
 from skdistill.utils._arrays import Array, Floats, Ints
-from skdistill.utils._dates import PARTS, as_dates, date_parts, zone_of
+from skdistill.utils._dates import PARTS, date_parts, zone_to_keep
 from skdistill.utils._frames import (
     are_mixed,
     check_frame,
-    column_at,
     few_objects,
     floats,
     is_frame,
@@ -278,7 +277,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             If a column holds durations, dates mixed with strings, or anything else that
             is neither numbers nor strings nor dates.
         ValueError
-            If a value is infinite, or no column is left to learn from.
+            If a value is infinite, a time zone has no name, or no column is left to
+            learn from.
         """
         check_frame(X)
         if is_frame(X):
@@ -438,7 +438,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         """Return the zones of columns of dates, and their parts that vary."""
         dates: _Dates = {}
         for i in positions:
-            zone = zone_of(as_dates(column_at(X, i)))
+            zone = zone_to_keep(X, i)
             parts = date_parts(X, i, zone)
             known = parts[~np.isnan(parts).any(axis=1)]
             varies = (known != known[:1]).any(axis=0)

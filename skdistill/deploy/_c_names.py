@@ -11,16 +11,16 @@ _LONGEST = 40
 
 # The keywords of C and C++, and macros in lower case of headers and compilers.
 _WORDS = """
-    alignas alignof and and_eq asm auto bitand bitor bool break case catch char
-    char16_t char32_t char8_t class co_await co_return co_yield compl concept const
-    const_cast consteval constexpr constinit continue decltype default delete do double
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t
+    char32_t char8_t class co_await co_return co_yield compl concept const const_cast
+    consteval constexpr constinit continue decltype default delete do double
     dynamic_cast else enum errno explicit export extern false far float for friend goto
-    huge i386 if inline int interrupt linux long mutable namespace near new noexcept not
-    not_eq nullptr operator or or_eq private protected public register reinterpret_cast
-    requires restrict return short signed sizeof static static_assert static_cast stderr
-    stdin stdout struct switch template this thread_local throw true try typedef typeid
-    typename typeof union unix unsigned using virtual void volatile wchar_t while xor
-    xor_eq
+    huge i386 if inline int interrupt linux long math_errhandling mips mutable namespace
+    near new noexcept not not_eq nullptr operator or or_eq private protected public
+    register reinterpret_cast requires restrict return short signed sizeof static
+    static_assert static_cast stderr stdin stdout struct switch template this
+    thread_local throw true try typedef typeid typename typeof union unix unsigned using
+    virtual void volatile wchar_t while xor xor_eq
 """
 _RESERVED = frozenset(_WORDS.split())
 

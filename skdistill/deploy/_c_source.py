@@ -94,11 +94,14 @@ class Source:
         hidden = 4 * max([0, *widths[:-1]])
         return self._n_terms * (index + 4) + hidden + reads + 4 * widths[-1]
 
+    def _n_added(self, k: int) -> int:
+        """Return the largest number of rows that a layer adds."""
+        return self.layers[k - 1].width if k else self.tables.n_terms
+
     @property
     def _n_terms(self) -> int:
-        """The largest number of rows that a layer adds; an array has one element."""
-        widths = [table.width for table in self.layers[:-1]]
-        return max([1, self.tables.n_terms, *widths])
+        """The largest number of rows that any does; an array has one element."""
+        return max(1, *map(self._n_added, range(len(self.layers))))
 
     @property
     def _index(self) -> str:
@@ -315,9 +318,9 @@ class Source:
             narrow = table.row_scales is not None
             factors[f"factor_{i}"] = f"by[{at}]{scale if narrow else ''}"
         weight = _TYPES[table.weights.dtype.str[1:]]
-        return self._filled(
-            templates.LAYER, k=k, width=table.width, weight=weight, **factors
-        )
+        by_four = templates.BY_FOUR if self._n_added(k) >= 4 else ""
+        text = templates.LAYER.replace("$by_four", by_four)
+        return self._filled(text, k=k, width=table.width, weight=weight, **factors)
 
     def _forward(self) -> str:
         steps, hidden = "", ""

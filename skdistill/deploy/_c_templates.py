@@ -246,14 +246,8 @@ READ_END = """
 }
 """
 
-LAYER = """
-/* Writes the bias of a layer, and the sum of some rows of its table times factors. */
-static void ${p}_layer_$k(const ${p}_index *rows, const float *by, int n,
-                          float *${P}_RESTRICT out)
-{
-    int i = 0, j;
-    for (j = 0; j < $width; j++)
-        out[j] = ${p}_bias_$k[j];
+# Compilers warn of it in a layer that never adds so many rows.
+BY_FOUR = """\
     for (; i + 4 <= n; i += 4) {
         ${P}_TABLE $weight *a = ${p}_weights_$k + (size_t)rows[i] * $width;
         ${P}_TABLE $weight *b = ${p}_weights_$k + (size_t)rows[i + 1] * $width;
@@ -265,7 +259,17 @@ static void ${p}_layer_$k(const ${p}_index *rows, const float *by, int n,
             out[j] += p * (float)a[j] + q * (float)b[j] + r * (float)c[j]
                       + s * (float)d[j];
     }
-    for (; i < n; i++) {
+"""
+
+LAYER = """
+/* Writes the bias of a layer, and the sum of some rows of its table times factors. */
+static void ${p}_layer_$k(const ${p}_index *rows, const float *by, int n,
+                          float *${P}_RESTRICT out)
+{
+    int i = 0, j;
+    for (j = 0; j < $width; j++)
+        out[j] = ${p}_bias_$k[j];
+$by_four    for (; i < n; i++) {
         ${P}_TABLE $weight *a = ${p}_weights_$k + (size_t)rows[i] * $width;
         const float p = $factor_0;
         for (j = 0; j < $width; j++)

@@ -141,8 +141,8 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
     TypeError
         If the model is neither a classifier nor a regressor.
     ValueError
-        If X has no rows, or the path does not end in ".onnx". Load a pickle yourself
-        and pass the model, as loading can run any code.
+        If X has no rows, or the path does not end in ".onnx". Load a pickle or C code
+        yourself and pass the model, as loading can run any code.
 
     Warns
     -----
@@ -245,9 +245,11 @@ def _opened(model: Any) -> tuple[Any, int | None]:
         return model, None
     path = Path(model)
     if path.suffix.lower() != ".onnx":
+        is_c = path.suffix.lower() in (".c", ".so", ".dylib", ".dll")
+        load_by = "CompiledStudent" if is_c else "joblib.load"
         raise ValueError(
-            "footprint opens ONNX files alone, as a pickle can run any code. If you "
-            f"trust it, load it first: footprint(joblib.load({path.name!r}), X)"
+            "footprint opens ONNX files alone, as any other file can run any code. If "
+            f"you trust it, load it first: footprint({load_by}({path.name!r}), X)"
         )
     from skdistill import deploy
     from skdistill.deploy._onnx_file import load

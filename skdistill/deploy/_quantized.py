@@ -144,6 +144,7 @@ def _int8_net(
     options = {
         "op_types_to_quantize": _QUANTIZED,
         "weight_type": quantization.QuantType.QInt8,
+        "nodes_to_exclude": _stacks_of_matrices(net),
         "per_channel": True,
         "reduce_range": True,
     }
@@ -155,6 +156,19 @@ def _int8_net(
             options["activation_type"] = quantization.QuantType.QUInt8
             quantization.quantize_static(net, file, _Feed(rows), **options)
         return onnx.load(file)
+
+
+def _stacks_of_matrices(net: onnx.ModelProto) -> list[str]:
+    """Return the nodes that multiply by more than one matrix, as a periodic embedding.
+
+    onnxruntime has no product of int8 by channels for these.
+    """
+    n_dims = {weights.name: len(weights.dims) for weights in net.graph.initializer}
+    return [
+        node.name
+        for node in net.graph.node
+        if node.op_type == "MatMul" and any(n_dims.get(n, 0) > 2 for n in node.input)
+    ]
 
 
 class _Feed:

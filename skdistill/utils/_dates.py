@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from importlib import import_module
 from typing import Any
 
@@ -84,7 +85,41 @@ def as_dates(column: Any) -> Any:
 def zone_of(dates: Any) -> str | None:
     """Return the time zone of dates, or None if they have none."""
     zone = zone_of_type(dates.dtype)
-    return None if zone is None else str(zone)
+    return None if zone is None else _name_of(zone) or str(zone)
+
+
+def zone_to_keep(X: Any, position: int) -> str | None:
+    """Return the time zone of a column of dates, by which others can be converted.
+
+    Raises
+    ------
+    ValueError
+        If the time zone has no name.
+    """
+    dates = as_dates(column_at(X, position))
+    zone = zone_of_type(dates.dtype)
+    if zone is not None and _name_of(zone) is None:
+        raise ValueError(
+            f"Column {X.columns[position]!r} has the time zone {zone}, to which other "
+            "dates cannot be converted, as it has no name: convert it, as by "
+            "dt.tz_convert('UTC')"
+        )
+    return zone_of(dates)
+
+
+def _name_of(zone: Any) -> str | None:
+    """Return a name by which a time zone is found again, or None.
+
+    A zone of polars is its name. Most of zoneinfo, pytz and dateutil have one. Fixed
+    offsets of all kinds are called as by datetime, such as "UTC+01:00".
+    """
+    if isinstance(zone, str):
+        return zone
+    name: str | None = getattr(zone, "key", getattr(zone, "zone", None))
+    offset = zone.utcoffset(None)
+    if name is None and offset is not None:
+        name = str(datetime.timezone(offset))
+    return name
 
 
 def clock(dates: Any, zone: str | None) -> NDArray[np.datetime64]:
@@ -97,6 +132,10 @@ def clock(dates: Any, zone: str | None) -> NDArray[np.datetime64]:
         times = dates
     elif hasattr(dates, "tz_convert"):  # in pandas
         times = (dates if own == zone else dates.tz_convert(zone)).tz_localize(None)
+    elif zone is not None and zone.startswith(("UTC+", "UTC-")):
+        # A fixed offset, which polars has not.
+        offset = datetime.datetime.strptime(zone, "UTC%z").utcoffset()
+        times = dates.dt.convert_time_zone("UTC").dt.replace_time_zone(None) + offset
     else:
         times = dates.dt.convert_time_zone(zone).dt.replace_time_zone(None)
     return np.asarray(times.to_numpy())

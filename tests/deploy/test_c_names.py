@@ -24,6 +24,7 @@ HOSTILE = [
     [
         (["age", "Home Town", "capital-gain"], ["age", "Home_Town", "capital_gain"]),
         (["int", "class", "linux"], ["int_2", "class_2", "linux_2"]),
+        (["math_errhandling", "mips"], ["math_errhandling_2", "mips_2"]),
         (["a b", "a-b", "a_b", "a_b_2"], ["a_b", "a_b_2", "a_b_3", "a_b_2_2"]),
         (["", "1", "中", "_x_"], ["column", "column_1", "column_2", "x"]),
         (["A0", "NAN", "INT"], ["a0", "nan", "int_2"]),

@@ -258,6 +258,11 @@ class TestInput:
             assert costs["parameters"] is None
             assert costs["multiply_adds"] is None
 
+    @pytest.mark.parametrize("name", ["student.c", "student.so"])
+    def test_path_of_code(self, name):
+        with pytest.raises(ValueError, match=rf"footprint\(CompiledStudent\('{name}"):
+            footprint(name, [[0.0]])
+
     @pytest.mark.parametrize("name", ["student.joblib", "student"])
     def test_other_files_are_not_opened(self, name, data, tmp_path):
         path = tmp_path / name

@@ -3,10 +3,8 @@ import json
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
-from sklearn.utils.fixes import parse_version
 
 from skdistill import make_student
 from skdistill.deploy import OnnxClassifier, _quantized, to_onnx
@@ -91,15 +89,11 @@ def test_int8_that_is_no_smaller(net_student, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("given", [True, False])
 @pytest.mark.parametrize("numeric", ["piecewise", "periodic"])
-def test_int8_of_encoded_numbers(data, numeric):
+def test_int8_of_encoded_numbers(data, numeric, given):
     clf = distilled(make_student(numeric=numeric, max_epochs=5), *data)
-    is_old = parse_version(onnxruntime.__version__) < parse_version("1.32")
-    if is_old and numeric == "periodic":
-        with pytest.raises(ValueError, match="use quantize=None"):
-            to_onnx(clf, quantize="int8", sample=data[0])
-        return
-    made = to_onnx(clf, quantize="int8", sample=data[0])
+    made = to_onnx(clf, quantize="int8", sample=data[0] if given else None)
     report = report_of(made)
     assert len(made) < 0.75 * report["bytes_float32"]
     assert report["agreement"] > 0.95

@@ -85,6 +85,17 @@ def test_arrays_with_missing_and_extreme_numbers(data, tmp_path, numeric, dtype)
     assert_same(file, clf, X)
 
 
+@pytest.mark.parametrize("n_features", [1, 2, 3, 4, 5])
+def test_few_inputs(tmp_path, n_features):
+    X = np.random.default_rng(0).normal(size=(60, n_features))
+    net = make_student((3,), task="regression", numeric="standard", max_epochs=2)
+    reg = regressed(X, X[:, 0], net)
+    file = to_c(reg, tmp_path / "student.c")  # compiled with all warnings as errors
+    np.testing.assert_allclose(
+        CompiledStudent(file).predict(X), reg.predict(X), atol=1e-5
+    )
+
+
 def test_large_numbers_keep_their_small_differences(data, tmp_path):
     X = 1.7e12 + 100 * data[0].astype("float64")
     clf = distilled(quick_student(numeric="piecewise"), X, data[1])

@@ -448,6 +448,14 @@ def test_dates_are_read_by_the_clock_of_the_zone_of_fit():
         assert_array_equal(preprocess.transform(rows), naive)
 
 
+def test_dates_of_polars_are_read_by_a_fixed_offset_of_pandas():
+    born = pd.Series(BORN).dt.tz_localize("+05:30")
+    preprocess = TabularPreprocessor().fit(pd.DataFrame({"born": born}))
+    rows = pl.DataFrame({"born": pl.from_pandas(born.dt.tz_convert("UTC"))})
+    naive = TabularPreprocessor().fit_transform(pd.DataFrame({"born": BORN}))
+    assert_array_equal(preprocess.transform(rows), naive)
+
+
 @pytest.mark.parametrize("zones", [(None, "UTC"), ("UTC", None)])
 def test_dates_with_and_without_a_zone_do_not_mix(zones):
     fitted, given = (

@@ -406,7 +406,7 @@ def _n_trained(clf):
     ("change", "own", "n_trained"),
     [
         (lambda y: y, None, 60 - 9),
-        (lambda y: np.arange(90) % 20, None, 60 - 9),  # too many classes to stratify
+        (lambda y: np.arange(90) % 14, None, 60 - 9),  # too many classes to stratify
         (lambda y: np.r_[20, y[1:]], None, 60 - 9),  # a class of one row
         (lambda y: y, _first_half, 30),
     ],

@@ -194,11 +194,12 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         one number. A teacher is often too sure, or not sure enough, and most of all on
         the rows that it was fitted on. "auto" compares the teacher with nets that are
         trained on the labels, on rows that are in no training set: those of
-        ``augmenter`` and ``X_transfer``. It does nothing if there are none, or if there
-        is no ``y``. The others minimize the log loss of labeled rows that the teacher
-        was not fitted on, and are more exact. "out_of_fold" uses the training rows and
-        ``sample_weight``: clones of the teacher are fitted on the folds of ``cv``, and
-        each row is labeled by a clone that was not fitted on it. Out-of-fold soft
+        ``augmenter`` and ``X_transfer``. It does nothing if there are none, if there is
+        no ``y``, or if the student has its own preprocessing. The others minimize the
+        log loss of labeled rows that the teacher was not fitted on, and are more exact.
+        "out_of_fold" uses the training rows and ``sample_weight``: clones of the
+        teacher are fitted on the folds of ``cv``, and each row is labeled by a clone
+        that was not fitted on it. Out-of-fold soft
         labels are used for this as well, so nothing is fitted twice. If you pass ``cv``
         and want in-sample soft labels, also pass ``soft_labels="in_sample"``. A pair
         (X_cal, y_cal) contains rows that the teacher has not seen, in the form of
@@ -271,7 +272,9 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
 
     See Also
     --------
+    DistilledRegressor : Does the same for numbers.
     make_student : The default student, and its parameters.
+    skdistill.inspection.compare : Tells whether distilling was worth it.
     soft_labels : Returns a teacher's soft labels, for example to save them.
     TorchTeacher : Makes a teacher of a torch module.
     skdistill.losses : The losses, and their papers.
@@ -571,7 +574,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes), float64
-            The columns are in the order of ``classes_``.
+            The columns are in the order of ``classes_``. Of several labels a row, the
+            logarithm of the probability of each.
         """
         return log_proba(*self._prepared(X)).numpy()
 

@@ -127,11 +127,12 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         have seen, and a net does, without bound, for rows far from those of ``X``. None
         means no bound.
     augmenter : {"auto", "munge", "mixup"}, object or None, default="auto"
-        Makes further rows, which the teacher labels. "auto" means :class:`MUNGE`, with
-        5 new rows for each of ``X`` and 100,000 at most, if the student accepts tables
-        and sets no rows aside. "munge", "mixup" and objects with a method ``sample``
-        are those of :class:`DistilledClassifier`. None means no further rows. Where
-        the teacher is measured, made rows are left out on which it is more than three
+        Makes further rows, which the teacher labels. "auto" means
+        :class:`~skdistill.augmentation.MUNGE`, with 5 new rows for each of ``X`` and
+        100,000 at most, if the student accepts tables and sets no rows aside. "munge",
+        "mixup" and objects with a method ``sample`` are those of
+        :class:`DistilledClassifier`. None means no further rows. Where the teacher is
+        measured, made rows are left out on which it is more than three
         times as far from nets that learned ``y`` as on 99 % of the rows that measure
         it: far from the data, it may predict anything.
     calibrate_teacher : tuple (X_cal, y_cal) or None, default=None
@@ -157,15 +158,16 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         The trained student. It predicts scaled targets; ``predict`` brings them back
         to the units of ``y``.
     teacher_ : estimator or list of estimators
-        The teacher that was fitted in ``fit``, if it was not fitted before. Not in a
-        file.
+        The teacher that the last ``fit`` fitted. It is missing if the teacher was
+        passed fitted, if ``fit`` reused the predictions of an earlier fit, and after
+        loading from a file.
     alpha_ : float
         What ``alpha="auto"`` stands for.
     n_honest_rows_ : int
         With ``alpha="auto"``, the number of rows on which it was measured, which the
         teacher has not learned from. If it is 0, nothing is known of such rows.
-    history_ : skorch.history.History
-        The losses of each epoch.
+    history_ : skorch.History
+        The training, as in :class:`DistilledClassifier`, but without the agreement.
     n_outputs_ : int
         The number of targets.
     y_mean_, y_scale_ : ndarray of shape (`n_outputs_`,)
@@ -184,7 +186,10 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
     See Also
     --------
     DistilledClassifier : Does the same for classes.
-    make_student : Makes students of other sizes.
+    make_student : The default student, and its parameters.
+    soft_labels : Returns a teacher's predictions, for example to save them.
+    skdistill.inspection.compare : Tells whether distilling was worth it.
+    skdistill.losses : The losses, and their papers.
 
     Notes
     -----
@@ -292,7 +297,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         self,
         X: Any,
         y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | float | None = None,
         teacher_pred: ArrayLike | None = None,
         X_transfer: Any = None,
     ) -> DistilledRegressor:
@@ -305,7 +310,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The targets. If None, the student learns from the teacher only, as with
             ``alpha=1``, and the teacher must be fitted.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or float, default=None
             The weights of the rows in both terms of the loss. Only their ratios matter.
             A teacher that is fitted here gets them too, if its ``fit`` accepts them.
         teacher_pred : array-like of the shape of ``y``, default=None
@@ -344,7 +349,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         self,
         X: Any,
         y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | float | None = None,
         teacher_pred: ArrayLike | None = None,
     ) -> DistilledRegressor:
         """Train the student for one epoch on a chunk of the data.
@@ -361,7 +366,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
             The rows of the chunk.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The targets of the chunk.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or float, default=None
             The weights of the rows. Only their ratios within the chunk matter.
         teacher_pred : array-like of the shape of ``y``, default=None
             Predictions for the chunk, instead of a teacher.

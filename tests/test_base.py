@@ -170,9 +170,10 @@ def test_a_loss_on_labels_needs_labels(data, forest, begun, method):
         (lambda X: np.where(X > 1, np.nan, X), "NaN"),
         (lambda X: np.where(X > 1, np.inf, X), "infinity"),
         (lambda X: X[:0], "0 sample"),
-        (lambda X: np.full(X.shape, "x", object), "not convert|pass a data frame"),
+        (lambda X: np.full(X.shape, "x", object), "pass a data frame"),
+        (lambda X: np.full(X.shape, "x"), "pass a data frame"),
     ],
-    ids=["nan", "inf", "no rows", "strings"],
+    ids=["nan", "inf", "no rows", "strings in objects", "strings"],
 )
 def test_rows_that_no_net_can_take_are_refused(data, student, spoil, message, method):
     X, y = data

@@ -39,9 +39,9 @@ print(comparison)
 # .. landing-end
 #
 # A column is a model. The last column is the share of the gap between the net and the
-# teacher that the student closes. It is empty where the teacher is not clearly better
+# teacher that the student closes. It is "-" where the teacher is not clearly better
 # than the net: the trees are more accurate, but their probabilities are not, because
-# they are not confident enough. ``comparison.verdict`` is the sentence below the table.
+# they are not confident enough. ``comparison.verdict`` is the text below the table.
 #
 # A picture
 # ---------

@@ -38,7 +38,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 # The teacher and the student
 # ---------------------------
 # The student learns from the labels and from the probabilities of the teacher. The
-# teacher also labels places that nobody has measured: by default, ``fit`` makes ten of
+# teacher also labels places that nobody has measured: by default, ``fit`` makes five of
 # them for each training row. For comparison, we train the same net on the labels
 # alone.
 

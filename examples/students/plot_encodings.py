@@ -36,8 +36,9 @@ forest = RandomForestClassifier(300, random_state=0).fit(X_train, y_train)
 # %%
 # Three encodings
 # ---------------
-# "piecewise" adds 16 inputs to each column, from which the net learns bends. It is the
-# default, unless nets that learn the labels do better without (``numeric="auto"``).
+# "piecewise" adds an input for each bin of a column, here some 60 for each of the two,
+# from which the net learns bends. It is the default, unless nets that learn the labels
+# do better without (``numeric="auto"``).
 # "periodic" adds waves whose frequencies are learned. "standard" adds nothing.
 
 models = {"forest": forest}

@@ -11,8 +11,8 @@ The bars show the log loss of teachers and students with and without it.
 # Two teachers that are wrong in opposite ways
 # --------------------------------------------
 # With ``calibrate_teacher="out_of_fold"``, the number is the one that minimizes the log
-# loss of held-out rows. With "auto", the default, a net that is trained on the labels
-# estimates it. ``teacher_temperature_`` is the number. The rows are the Breast Cancer
+# loss of held-out rows. With "auto", the default, nets that are trained on the labels
+# estimate it. ``teacher_temperature_`` is the number. The rows are the Breast Cancer
 # Wisconsin data of scikit-learn.
 
 import matplotlib.pyplot as plt

@@ -90,10 +90,10 @@ def make_student(
         model (``net__module__hidden_layer_sizes``). None stands for (64, 64), unless
         there is ``max_bytes``.
     max_bytes : int, default=None
-        Make the student that is best within so many bytes, for a small device: its
-        weights in float32 and the tables of its preprocessing, without the names of
-        classes and levels. They are what the code of :func:`skdistill.deploy.to_c` and
-        ``footprint`` count; ``quantize`` of an export takes about a quarter of them.
+        The largest number of bytes of the student, for a small device: of its weights
+        in float32 and of the tables of its preprocessing, without the names of classes
+        and levels. :func:`skdistill.deploy.to_c` and ``footprint`` count the same
+        bytes; an export with ``quantize="int8"`` takes about a quarter of them.
         The number of bins and levels (``preprocess__max_outputs``) follows from it,
         and in ``fit`` two hidden layers of equal width take what is left
         (``net__max_bytes``). See :ref:`budget`.
@@ -183,9 +183,8 @@ def make_student(
 
     Notes
     -----
-    The student can be fitted by itself, on labels of any kind: ``fit(X, y)``. Of a
-    regression, it scales the targets. Torch's
-    global generator seeds it.
+    The student can be fitted by itself, on labels of any kind: ``fit(X, y)``. With
+    ``task="regression"``, it scales the targets. Torch's global generator seeds it.
 
     ``fit`` sets ``net__max_epochs`` and ``net__optimizer__weight_decay`` if they are
     None, ``net__module__n_features`` and ``net__module__n_outputs``. By

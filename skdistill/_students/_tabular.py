@@ -513,6 +513,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         ----------
         number : int
             Which of the numeric columns.
+
+        Returns
+        -------
+        offsets, scales : ndarray of shape (1 + n_bins_of_the_column,), float64
+            Those of ``offsets_`` and ``scales_`` that belong to the column.
+        clip : float
+            The standardized value is clipped to [-clip, clip].
         """
         own = self.sources_ == number
         offsets, scales = (

@@ -70,10 +70,11 @@ def warn_if_uninformative(
         )
     top = np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
     if alone and right.mean() > 0.999 and top.mean() > 0.995:
+        unfitted = "" if fitted_here else "pass the teacher unfitted, or "
         warn(
             "SKD102",
-            "the soft labels are one-hot and equal to y, so that they add nothing: use "
-            "soft_labels='out_of_fold' or 'out_of_bag', or other rows",
+            "the soft labels are one-hot and equal to y, so that they add nothing: "
+            f"{unfitted}use soft_labels='out_of_fold' or 'out_of_bag', or other rows",
         )
 
 

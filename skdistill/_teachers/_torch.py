@@ -70,6 +70,8 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         The labels of the columns. Not for "label_logits" and "values".
     multilabel_ : bool
         Whether the output is a logit for each of several labels.
+    gives_logits : bool
+        Whether ``predict_log_proba`` is computed from logits.
 
     See Also
     --------

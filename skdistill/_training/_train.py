@@ -464,7 +464,7 @@ def _why_alone(lesson: Lesson) -> str | None:
         layers = plain_layers(module)
         outputs = stacked_outputs(module, weights, example[None], layers)[0]
     except (RuntimeError, NotImplementedError):
-        return "the student's module draws, or cannot be stacked"
+        return "the student's module is random, as dropout is, or cannot be stacked"
     with torch.no_grad():
         expected = first(module(example))
     if not torch.allclose(outputs, expected, rtol=1e-4, atol=1e-5, equal_nan=True):

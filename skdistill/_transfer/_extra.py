@@ -47,6 +47,10 @@ class TransferRows:
     X : array-like or data frame of shape (n_rows, n_features)
         Rows without labels.
 
+    See Also
+    --------
+    DistilledClassifier : Takes them as ``fit(X, y, X_transfer=...)``.
+
     Examples
     --------
     >>> import numpy as np

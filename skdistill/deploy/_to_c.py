@@ -40,11 +40,11 @@ def to_c(
 ) -> Path:
     """Write a fitted student, with all of its preprocessing, as C code.
 
-    The code takes raw values and says probabilities or numbers. It is C99 (and C++),
+    The code takes raw values and returns probabilities or numbers. It is C99 (and C++),
     needs nothing but ``<math.h>``, allocates no memory, and changes no globals, so that
     any number of threads may call it. Where a C compiler is found, the code is compiled
-    and run before it is written, and refused if it does not say what the estimator
-    says.
+    and run before it is written, and refused if its answers differ from those of the
+    estimator.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def to_c(
     path : str or path-like
         Where to write the code: a name that ends in ".c". A header of the same name,
         which ends in ".h", is written beside it. The name without the end is what all
-        functions begin with, so it must be letters, digits and underscores. Files that
-        are there are replaced. None of them is ever there half.
+        functions begin with, so it must be letters, digits and underscores. Existing
+        files are replaced, each at once.
     quantize : {"int8"}, default=None
         Store the weights in 8 bits, at about a quarter of the bytes. All is computed in
         float32. None keeps float32.

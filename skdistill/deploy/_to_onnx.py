@@ -60,8 +60,8 @@ def to_onnx(
         student must be one that torch can export, and the preprocessing one that
         skl2onnx can convert, as that of the default student.
     path : str or path-like, default=None
-        Where to write the file. It appears there whole or not at all, and replaces a
-        file that is there. None writes nothing.
+        Where to write the file. An existing file is replaced at once, and is kept if an
+        error occurs. None writes nothing.
     quantize : {"int8", "float16"}, default=None
         Make the weights 8-bit integers, or floats of 16 bits. The file is up to four
         times smaller, or up to two times at less loss of accuracy. It reports the loss
@@ -139,9 +139,9 @@ def to_onnx(
 
     *int8.* Two ways are tried. "dynamic" measures the ranges of the activations at run
     time. "static" fixes them by ``sample``, and is tried only if there is one. The way
-    that keeps more labels, or adds less error, is chosen. With "dynamic", what is said
-    of a row depends a little on the other rows of the batch. The weights use 7 of the 8
-    bits, so that no processor overflows.
+    that keeps more labels, or adds less error, is chosen. With "dynamic", the
+    answer for a row depends a little on the other rows of the batch. The weights use 7
+    of the 8 bits, so that no processor overflows.
 
     *float16.* The weights of linear, convolutional and embedding layers are stored in
     float16, if a layer has more than 64, and cast to float32 when the file is loaded.

@@ -141,8 +141,13 @@ class Comparison:
         are too high if it was fitted on these rows.
     alpha, n_honest_rows : ndarray of shape (n_splits,)
         The weight of the teacher, and on how many honest rows it was measured, for each
-        split; see :class:`~skdistill.DistilledClassifier`. NaN if ``clf`` says what
-        alpha is.
+        split; see :class:`~skdistill.DistilledClassifier`. NaN if alpha was not
+        measured, because ``clf`` has a number or a schedule.
+
+    See Also
+    --------
+    compare : Returns a comparison.
+    ComparisonDisplay : Shows one metric.
 
     Notes
     -----

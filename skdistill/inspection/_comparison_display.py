@@ -53,6 +53,11 @@ class ComparisonDisplay(Display):
     figure_ : matplotlib.figure.Figure
         Their figure.
 
+    See Also
+    --------
+    compare : Scores a teacher, a net on labels and a student.
+    ParetoDisplay : Shows scores against costs.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris

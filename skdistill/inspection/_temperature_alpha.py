@@ -46,6 +46,10 @@ class TemperatureAlphaDisplay(Display):
     text_ : ndarray of shape (n_temperatures, n_alphas), dtype=matplotlib Text
         The numbers in the cells; None where there are none.
 
+    See Also
+    --------
+    skdistill.model_selection.GridSearchCV : Trains the candidates of a search together.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris

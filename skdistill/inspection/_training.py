@@ -58,6 +58,10 @@ class TrainingDisplay(Display):
     lines_ : dict
         The lines by the name of their column in the history.
 
+    See Also
+    --------
+    skdistill.DistilledClassifier : Describes the columns of ``history_``.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris

@@ -80,6 +80,11 @@ class SquaredErrorLoss(_NumberLoss):
     :math:`1 - \alpha`, it is, up to a constant, the squared error to
     :math:`\alpha t + (1 - \alpha) y`.
 
+    See Also
+    --------
+    AbsoluteErrorLoss : Outliers count less.
+    TeacherBoundedLoss : Counts the rows where the student is worse than the teacher.
+
     Examples
     --------
     >>> import torch
@@ -98,6 +103,11 @@ class AbsoluteErrorLoss(_NumberLoss):
 
     A student that minimizes it predicts medians. Outliers count less than in the
     squared error.
+
+    See Also
+    --------
+    HuberLoss : Squared for small errors.
+    SquaredErrorLoss : A student that minimizes it predicts means.
 
     Examples
     --------
@@ -129,6 +139,11 @@ class HuberLoss(_NumberLoss):
     delta : float, default=1.0
         The error from which on the loss is linear, above 0. In a training, the unit is
         the standard deviation of the target.
+
+    See Also
+    --------
+    AbsoluteErrorLoss : Linear for all errors.
+    SquaredErrorLoss : Squared for all errors.
 
     References
     ----------
@@ -180,6 +195,10 @@ class PoissonLoss(_NumberLoss):
     The loss is called with :math:`\log s` and :math:`\log t`. In a training, the unit
     of a target is its mean.
 
+    See Also
+    --------
+    SquaredErrorLoss : For numbers of any sign.
+
     References
     ----------
     .. [1] P. McCullagh, J. A. Nelder, "Generalized Linear Models", 2nd edition, 1989.
@@ -216,6 +235,10 @@ class TeacherBoundedLoss(_NumberLoss):
     margin : float, default=0.0
         The margin :math:`m`, from 0 on. In a training, the unit is the variance of the
         target.
+
+    See Also
+    --------
+    SquaredErrorLoss : The squared error to the teacher, on all rows.
 
     References
     ----------

@@ -17,7 +17,7 @@ from skdistill.utils._validation import check_not_empty
 def size_scorer(
     estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
 ) -> float:
-    """Score a fitted estimator by its size; smaller is better.
+    """Return minus the size in bytes, so that a smaller estimator scores higher.
 
     Parameters
     ----------
@@ -36,6 +36,11 @@ def size_scorer(
     ------
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
+
+    See Also
+    --------
+    latency_scorer : Scores by time.
+    skdistill.deploy.footprint : Measures all costs of models.
 
     Examples
     --------
@@ -56,7 +61,7 @@ def size_scorer(
 def latency_scorer(
     estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
 ) -> float:
-    """Score a fitted estimator by its time for one row; less is better.
+    """Return minus the time for one row, so that a faster estimator scores higher.
 
     Parameters
     ----------
@@ -70,7 +75,7 @@ def latency_scorer(
     Returns
     -------
     score : float
-        Minus the median time in microseconds. Rows are timed for a third of a second.
+        Minus the median time in microseconds. Rows are timed for 0.3 seconds.
 
     Raises
     ------
@@ -80,6 +85,11 @@ def latency_scorer(
         If the estimator is neither a classifier nor a regressor.
     ValueError
         If X has no rows.
+
+    See Also
+    --------
+    size_scorer : Scores by bytes.
+    skdistill.deploy.footprint : Measures all costs of models.
 
     Notes
     -----

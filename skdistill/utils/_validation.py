@@ -24,6 +24,9 @@ from skdistill.utils._unwrap import last_step, listed
 # Each number of a row whose sum of squares is less than this is finite in float32.
 _SAFE_SQUARES = 1e38
 
+# What scikit-learn says of strings in an array: of objects, or of the dtype of strings.
+_OF_STRINGS = ("could not convert string", "arrays of bytes/strings")
+
 
 def is_fitted(teacher: Any) -> bool:
     """Tell whether ``teacher`` can be asked without a fit.
@@ -178,10 +181,11 @@ def explaining_strings() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if "could not convert string" not in str(error):
+        message = str(error).rstrip(".")
+        if not any(words in message for words in _OF_STRINGS):
             raise
         raise ValueError(
-            f"{error}. An array has no columns of strings: pass a data frame"
+            f"{message}. An array has no columns of strings: pass a data frame"
         ) from error
 
 

@@ -25,7 +25,7 @@ CODES = {
     "SKD203": "a heavy teacher is pickled more than once",
     "SKD301": "a file was written by another version",
     "SKD302": "there is no C compiler to check the code",
-    "SKD303": "small weights change what the student says",
+    "SKD303": "quantized weights change the predictions of the student",
     "SKD304": "a new process cannot load the model",
 }
 

@@ -373,7 +373,7 @@ OTHER_BATCHES = small_student().set_params(net__iterator_train__batch_size=8)
             {"net": {"callbacks": [LRScheduler(StepLR, step_size=1)]}},
             "callback .* may set its learning rate",
         ),
-        ({"net": {"module": WithDropout}}, "draws"),
+        ({"net": {"module": WithDropout}}, "is random"),
         ({"net": {"module": WithStatistics}}, "statistics"),
         ({"net": {"optimizer": torch.optim.Adafactor}}, "optimizer"),
         ({"net": {"warm_start": True}}, "warm_start"),

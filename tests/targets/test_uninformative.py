@@ -26,6 +26,17 @@ def test_one_hot_labels_equal_to_y_warn(proba_clip):
 
 
 @pytest.mark.parametrize(
+    ("fitted_here", "way_out"),
+    [(False, "nothing: pass the teacher unfitted, or use"), (True, "nothing: use")],
+)
+def test_a_fitted_teacher_that_adds_nothing_is_better_passed_unfitted(
+    fitted_here, way_out
+):
+    with pytest.warns(UserWarning, match=way_out):
+        look_at(np.eye(3)[CODES], CODES, fitted_here=fitted_here)
+
+
+@pytest.mark.parametrize(
     "make_proba",
     [
         pytest.param(

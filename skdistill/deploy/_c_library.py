@@ -96,7 +96,7 @@ class Library(LoadedFile):
 def _address(array: NDArray[Any]) -> int:
     """Return where the values of a contiguous array are."""
     if array.flags.writeable:  # else the short way is refused
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
     return int(array.ctypes.data)
 
 

@@ -82,7 +82,11 @@ def _with_honest(
 
 
 def _by_clones(teacher: Any, question: Question) -> Answer:
-    """Label the honest rows by clones that are fitted on others; NaN if none can be."""
+    """Label the honest rows by clones that are fitted on others; NaN if none can be.
+
+    The teacher was fitted on all rows, and may need them: to know all categories, or
+    for its own folds. So an error of a clone is a warning.
+    """
     question = replace(_with_names(question, None), features=None)
     prototype = seeded_clone(teacher, question.random_state)
     names = question.target.names
@@ -93,7 +97,16 @@ def _by_clones(teacher: Any, question: Question) -> Answer:
         for split in splits:
             is_held = question.held == split
             rows = (np.flatnonzero(part) for part in (~is_held, is_held))
-            fold = _label_fold(clone(prototype), question, None, *rows)
+            try:
+                fold = _label_fold(clone(prototype), question, None, *rows)
+            except Exception as error:
+                fold = None
+                warn(
+                    "SKD110",
+                    f"teacher {type(teacher).__name__} cannot be measured on "
+                    f"{is_held.sum()} rows, as a clone of it that was fitted on the "
+                    f"others fails: {error}. Let it take rows unlike those of its fit",
+                )
             if fold is not None:
                 values[fold.rows[fold.known]] = fold.values[fold.known]
             bar.update()

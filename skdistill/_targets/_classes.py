@@ -36,7 +36,7 @@ from skdistill._targets._trust import labeled_temperature, most_trust, share_of_
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._frames import column_names, is_frame
-from skdistill.utils._unwrap import innermost
+from skdistill.utils._unwrap import innermost, is_search, last_step
 from skdistill.utils._validation import is_fitted, require_target
 
 # Packages whose classifiers accept only the codes 0..K-1 as labels.
@@ -610,9 +610,20 @@ def check_classifier(teacher: Any, of_torch: str, with_proba: str) -> None:
     elif isinstance(teacher, BaseEstimator) and is_regressor(teacher):
         problem = f"{name} is a regressor; use DistilledRegressor"
     elif not has_proba and (is_fitted(teacher) or not may_have_later):
-        is_vote = getattr(teacher, "voting", None) == "hard"
-        way_out = "set voting='soft'" if is_vote else with_proba
+        way_out = _way_to_proba(teacher) or with_proba
         problem = f"{name} has no predict_proba, so no soft labels; {way_out}"
     else:
         return
     raise TypeError(f"teacher {problem}")
+
+
+def _way_to_proba(teacher: Any) -> str | None:
+    """Return what to do with what cannot be calibrated as a classifier can."""
+    _, last = last_step(teacher)
+    if getattr(last, "voting", None) == "hard":
+        return "set voting='soft'"
+    if is_search(last) and not last.refit:
+        return "set refit=True"
+    if not hasattr(teacher, "fit"):
+        return "if its predict gives them, pass TorchTeacher(teacher.predict, ...)"
+    return None

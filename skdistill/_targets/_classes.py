@@ -380,7 +380,8 @@ class Classes(BaseTarget):
         if previous is not None and not np.array_equal(previous, self.names):
             raise ValueError(
                 f"a student with warm_start must keep its classes: it had "
-                f"{previous.tolist()}, and would get {self.names.tolist()}"
+                f"{previous.tolist()}, and would get {self.names.tolist()}. Name all "
+                "of them by classes=, from its first fit on"
             )
 
     # The targets of a student
@@ -435,13 +436,17 @@ class Classes(BaseTarget):
         hard = soft.argmax(axis=1)
         if y is None:
             return hard
-        if unknown := np.setdiff1d(y, self.names).tolist():
-            raise ValueError(
-                f"y has labels that are not in classes_: {unknown}. Tell the first "
-                "partial_fit of all of them by classes="
-            )
+        self.check_known(y, "y")
         hard[: len(y)] = np.searchsorted(self.names, y)
         return hard
+
+    def check_known(self, labels: Any, source: str) -> None:
+        """Raise a ValueError for labels that are no names; ``source`` has them."""
+        if unknown := np.setdiff1d(labels, self.names).tolist():
+            raise ValueError(
+                f"{source} has labels that are not in classes_: {unknown}. Tell the "
+                "first partial_fit of all of them by classes="
+            )
 
     def row_weights(self, soft: Floats, y: Array | None) -> Floats | None:
         """Return the weights of the labels of all rows; None if they are equal.

@@ -30,7 +30,7 @@ from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._copies import MAX_COMPARED, with_copies
 from skdistill.utils._unwrap import last_step
-from skdistill.utils._validation import is_fitted, require_target
+from skdistill.utils._validation import is_fitted, noting, require_target
 from skdistill.utils._warnings import warn
 
 # The title of a bar.
@@ -230,7 +230,9 @@ def _label_folds(
             f"out_of_fold takes at least 2 rows, and there is {len(y)}: pass more "
             "rows, or soft_labels='in_sample'"
         )
-    folds = question.target.folds(question.cv, question.X, y)
+    note = "(cv gets X and y. For folds by groups, pass list(cv.split(X, y, groups)))"
+    with noting(note):
+        folds = question.target.folds(question.cv, question.X, y)
     if not folds:
         raise ValueError("cv makes no folds: pass at least one pair (train, test)")
     folds = [

@@ -525,7 +525,7 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
                 "the teacher has not seen, calibrate_teacher=(X_cal, y_cal)"
             )
         check_params(self)  # _fit_context leaves it out where there was a fit
-        if classes is not None and hasattr(self, "student_") and not self.multilabel_:
+        if classes is not None and hasattr(self, "student_"):
             self._target(learned=True).check_known(classes, "classes")
         self._fit(Given(X, y, sample_weight, teacher_proba, None, classes, True))
         return self

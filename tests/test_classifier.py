@@ -180,9 +180,7 @@ def test_classes_that_come_too_late_are_refused(teacher, data, forest):
     clf.partial_fit(X, y, classes=[0, 1, 2], **said)
     before = clf.predict_proba(X)
 
-    with pytest.raises(
-        ValueError, match=r"classes_: \[3\]. Tell the first"
-    ):
+    with pytest.raises(ValueError, match=r"classes_: \[3\]. Tell the first"):
         clf.partial_fit(X, y, classes=[0, 1, 2, 3], **said)
 
     assert_array_equal(clf.predict_proba(X), before)

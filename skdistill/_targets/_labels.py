@@ -116,6 +116,9 @@ class Labels(BaseTarget):
                 "labels: pass MultiOutputClassifier(StackingClassifier(...))"
             )
 
+    def check_known(self, labels: Any, source: str) -> None:
+        """Do nothing: ``y`` tells how many labels there are."""
+
     def describe(self, y: Array) -> str:
         """Describe ``y``, for an error of a teacher's ``fit``."""
         constant = np.flatnonzero((y == y[0]).all(axis=0)).tolist()

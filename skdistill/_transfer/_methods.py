@@ -234,7 +234,10 @@ def _label_folds(
     with noting(note):
         folds = question.target.folds(question.cv, question.X, y)
     if not folds:
-        raise ValueError("cv makes no folds: pass at least one pair (train, test)")
+        raise ValueError(
+            "cv makes no folds: pass at least one pair (train, test). A generator is "
+            "used up by one fit: pass list(cv)"
+        )
     folds = [
         (_positions(train, len(y)), _positions(test, len(y))) for train, test in folds
     ]

@@ -215,6 +215,13 @@ def test_folds_by_groups_are_passed_as_pairs(data):
         assert_allclose(answer.values[test], expected, atol=1e-6)
 
 
+def test_a_generator_of_folds_serves_one_call(data):
+    folds = StratifiedKFold(3).split(*data)
+    answered(GaussianNB(), *data, "out_of_fold", cv=folds)
+    with pytest.raises(ValueError, match=r"no folds.*used up.*list\(cv\)"):
+        answered(GaussianNB(), *data, "out_of_fold", cv=folds)
+
+
 @pytest.mark.parametrize("test", [[90], [-1], [0.5], [[1]], [True] * 89, None], ids=str)
 def test_folds_of_other_rows_or_none_are_refused(test, data):
     message = "cv makes no folds"

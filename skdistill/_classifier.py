@@ -151,7 +151,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         "in_sample". See :func:`soft_labels`. With ``teacher_proba``, it says how these
         were made: if "out_of_fold" or "out_of_bag", ``alpha="auto"`` is measured.
     cv : int, cross-validation splitter or None, default=None
-        The folds of "out_of_fold". None means 5.
+        The folds of "out_of_fold". None means 5. For folds by groups, pass
+        ``list(splitter.split(X, y, groups))``.
     teacher_weights : array-like of shape (n_teachers,), default=None
         The weights of a list of teachers. By default all are equal.
     classes : array-like of shape (n_classes,), default=None
@@ -496,8 +497,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
             The labels of the chunk.
         classes : array-like of shape (n_classes,), default=None
             All labels that can occur in any chunk. Required in the first call if there
-            is no teacher, or if the teacher does not know all labels. Ignored for
-            several labels a row, whose number ``y`` tells.
+            is no teacher, or if the teacher does not know all labels. Later calls add
+            none. Ignored for several labels a row, whose number ``y`` tells.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             The weights of the rows. Only their ratios within the chunk matter.
         teacher_proba : array-like of shape (n_samples, n_classes), default=None
@@ -527,6 +528,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
                 "the teacher has not seen, calibrate_teacher=(X_cal, y_cal)"
             )
         check_params(self)  # _fit_context leaves it out where there was a fit
+        if classes is not None and hasattr(self, "student_"):
+            self._target(learned=True).check_known(classes, "classes")
         self._fit(Given(X, y, sample_weight, teacher_proba, None, classes, True))
         return self
 

@@ -111,7 +111,8 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         "in_sample". With ``teacher_pred``, it says how these were
         made: if "out_of_fold" or "out_of_bag", ``alpha="auto"`` is measured.
     cv : int, cross-validation splitter or None, default=None
-        The folds of "out_of_fold". None means 5. The rows of an int are shuffled.
+        The folds of "out_of_fold". None means 5. The rows of an int are shuffled. For
+        folds by groups, pass ``list(splitter.split(X, y, groups))``.
     teacher_weights : array-like of shape (n_teachers,), default=None
         The weights of a list of teachers. By default all are equal.
     quantiles : array-like of shape (n_quantiles,), default=None

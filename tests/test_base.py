@@ -606,8 +606,10 @@ def test_a_warm_start_goes_on_where_it_stopped(data, forest):
 def test_a_warm_start_keeps_its_classes(data):
     X, y = data
     clf = distilled(LogisticRegression(), tiny_net(warm_start=True)).fit(X, y)
-    with pytest.raises(ValueError, match="keep its classes"):
+    with pytest.raises(ValueError, match=r"keep its classes.*Name all .* by classes="):
         clf.fit(X, y + 1)
+    assert_array_equal(clf.classes_, [0, 1, 2])
+    clf.set_params(classes=[0, 1, 2]).fit(X[y < 2], y[y < 2])
     assert_array_equal(clf.classes_, [0, 1, 2])
 
 

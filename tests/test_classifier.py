@@ -172,6 +172,21 @@ def test_labels_that_no_chunk_may_hold_are_refused_at_first_too(data, forest):
     assert clf.predict_proba(X).shape == (90, 4)
 
 
+@pytest.mark.parametrize("teacher", [True, False], ids=["teacher", "teacher_proba"])
+def test_classes_that_come_too_late_are_refused(teacher, data, forest):
+    X, y = data
+    said = {} if teacher else {"teacher_proba": forest.predict_proba(X)}
+    clf = distilled(forest if teacher else None)
+    clf.partial_fit(X, y, classes=[0, 1, 2], **said)
+    before = clf.predict_proba(X)
+
+    with pytest.raises(ValueError, match=r"classes_: \[3\]. Tell the first"):
+        clf.partial_fit(X, y, classes=[0, 1, 2, 3], **said)
+
+    assert_array_equal(clf.predict_proba(X), before)
+    clf.partial_fit(X, y, classes=[2, 0, 1], **said)
+
+
 # Predictions
 
 

@@ -36,7 +36,7 @@ from skdistill._targets._trust import labeled_temperature, most_trust, share_of_
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._frames import column_names, is_frame
-from skdistill.utils._unwrap import innermost
+from skdistill.utils._unwrap import innermost, is_search, last_step
 from skdistill.utils._validation import is_fitted, require_target
 
 # Packages whose classifiers accept only the codes 0..K-1 as labels.
@@ -380,7 +380,8 @@ class Classes(BaseTarget):
         if previous is not None and not np.array_equal(previous, self.names):
             raise ValueError(
                 f"a student with warm_start must keep its classes: it had "
-                f"{previous.tolist()}, and would get {self.names.tolist()}"
+                f"{previous.tolist()}, and would get {self.names.tolist()}. Name all "
+                "of them by classes=, from its first fit on"
             )
 
     # The targets of a student
@@ -435,13 +436,17 @@ class Classes(BaseTarget):
         hard = soft.argmax(axis=1)
         if y is None:
             return hard
-        if unknown := np.setdiff1d(y, self.names).tolist():
-            raise ValueError(
-                f"y has labels that are not in classes_: {unknown}. Tell the first "
-                "partial_fit of all of them by classes="
-            )
+        self.check_known(y, "y")
         hard[: len(y)] = np.searchsorted(self.names, y)
         return hard
+
+    def check_known(self, labels: Any, source: str) -> None:
+        """Raise a ValueError for labels that are no names; ``source`` has them."""
+        if unknown := np.setdiff1d(labels, self.names).tolist():
+            raise ValueError(
+                f"{source} has labels that are not in classes_: {unknown}. Tell the "
+                "first partial_fit of all of them by classes="
+            )
 
     def row_weights(self, soft: Floats, y: Array | None) -> Floats | None:
         """Return the weights of the labels of all rows; None if they are equal.
@@ -610,9 +615,20 @@ def check_classifier(teacher: Any, of_torch: str, with_proba: str) -> None:
     elif isinstance(teacher, BaseEstimator) and is_regressor(teacher):
         problem = f"{name} is a regressor; use DistilledRegressor"
     elif not has_proba and (is_fitted(teacher) or not may_have_later):
-        is_vote = getattr(teacher, "voting", None) == "hard"
-        way_out = "set voting='soft'" if is_vote else with_proba
+        way_out = _way_to_proba(teacher) or with_proba
         problem = f"{name} has no predict_proba, so no soft labels; {way_out}"
     else:
         return
     raise TypeError(f"teacher {problem}")
+
+
+def _way_to_proba(teacher: Any) -> str | None:
+    """Return what to do with what cannot be calibrated as a classifier can."""
+    _, last = last_step(teacher)
+    if getattr(last, "voting", None) == "hard":
+        return "set voting='soft'"
+    if is_search(last) and not last.refit:
+        return "set refit=True"
+    if not hasattr(teacher, "fit"):
+        return "if its predict gives them, pass TorchTeacher(teacher.predict, ...)"
+    return None

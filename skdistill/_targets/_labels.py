@@ -33,7 +33,7 @@ from skdistill._targets._columns import dense, pairs, resolve_clip
 from skdistill._targets._trust import labeled_temperature, share_of_classes
 from skdistill._targets._uninformative import reason_of
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
-from skdistill.utils._unwrap import last_step
+from skdistill.utils._unwrap import is_search, last_step
 from skdistill.utils._validation import require_target
 from skdistill.utils._warnings import warn
 
@@ -115,6 +115,9 @@ class Labels(BaseTarget):
                 "teacher StackingClassifier gives wrong probabilities of several "
                 "labels: pass MultiOutputClassifier(StackingClassifier(...))"
             )
+
+    def check_known(self, labels: Any, source: str) -> None:
+        """Do nothing: ``y`` tells how many labels there are."""
 
     def describe(self, y: Array) -> str:
         """Describe ``y``, for an error of a teacher's ``fit``."""
@@ -444,7 +447,7 @@ def names_labels(teacher: Any) -> bool:
 def _inside(teacher: Any) -> Any:
     """Return the estimator inside of pipelines and searches."""
     _, last = last_step(teacher)
-    if isinstance(last, FrozenEstimator) or hasattr(last, "refit"):  # a search
+    if isinstance(last, FrozenEstimator) or is_search(last):
         return _inside(getattr(last, "best_estimator_", last.estimator))
     return last
 

@@ -12,6 +12,14 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import (
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
+from sklearn.linear_model import LinearRegression
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils.validation import _num_samples, has_fit_parameter
 
@@ -20,13 +28,16 @@ from skdistill._targets._target import Target
 from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._bars import progress_bar
 from skdistill.utils._several import each, is_several, n_values
-from skdistill.utils._unwrap import innermost, last_step
+from skdistill.utils._unwrap import innermost, is_search, last_step
 from skdistill.utils._validation import noting, require_target
 
 # The largest answer of one call of a teacher, and the largest number of values in its
 # rows: the teacher's copy of the rows takes up to 128 MiB.
 _CHUNK_BYTES = 32 * 2**20
 _CHUNK_VALUES = 2**24
+
+# Those of several estimators of a person's choice.
+_ENSEMBLES = (StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor)
 
 
 def ask(teacher: Any, X: Any, verbose: int = 0, *, target: Target) -> Answer:
@@ -96,10 +107,33 @@ def fit(
 
 
 def weight_parameter(teacher: Any) -> str | None:
-    """Return the name of the sample weights in ``teacher.fit``; None without any."""
+    """Return the name of the sample weights in ``teacher.fit``; None without any.
+
+    The ``fit`` of a search, a vote, a stack and the like hands them on to the
+    estimators inside, which may not all take them.
+    """
     prefix, last = last_step(teacher)
-    takes = has_fit_parameter(last, "sample_weight")
-    return f"{prefix}sample_weight" if takes else None
+    if has_fit_parameter(last, "sample_weight"):
+        return f"{prefix}sample_weight"
+    names = {weight_parameter(one) for one in _given_the_weights(last)}
+    name = names.pop() if len(names) == 1 else None
+    if name is None or (isinstance(last, _ENSEMBLES) and name != "sample_weight"):
+        return None  # an ensemble hands on this name alone
+    return f"{prefix}{name}"
+
+
+def _given_the_weights(estimator: Any) -> list[Any]:
+    """Return the estimators inside to which ``fit`` hands the weights on."""
+    if is_search(estimator):
+        return [estimator.estimator]
+    if isinstance(estimator, TransformedTargetRegressor):
+        inside = estimator.regressor
+        return [LinearRegression() if inside is None else inside]
+    if isinstance(estimator, _ENSEMBLES):
+        last = getattr(estimator, "final_estimator", None)
+        inside = [*(one for _, one in estimator.estimators), last]
+        return [one for one in inside if hasattr(one, "fit")]
+    return []
 
 
 def seeded_clone(teacher: Any, seed: int | None) -> Any:

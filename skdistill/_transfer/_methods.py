@@ -30,7 +30,7 @@ from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._copies import MAX_COMPARED, with_copies
 from skdistill.utils._unwrap import last_step
-from skdistill.utils._validation import is_fitted, require_target
+from skdistill.utils._validation import is_fitted, noting, require_target
 from skdistill.utils._warnings import warn
 
 # The title of a bar.
@@ -82,7 +82,11 @@ def _with_honest(
 
 
 def _by_clones(teacher: Any, question: Question) -> Answer:
-    """Label the honest rows by clones that are fitted on others; NaN if none can be."""
+    """Label the honest rows by clones that are fitted on others; NaN if none can be.
+
+    The teacher was fitted on all rows, and may need them: to know all categories, or
+    for its own folds. So an error of a clone is a warning.
+    """
     question = replace(_with_names(question, None), features=None)
     prototype = seeded_clone(teacher, question.random_state)
     names = question.target.names
@@ -93,7 +97,16 @@ def _by_clones(teacher: Any, question: Question) -> Answer:
         for split in splits:
             is_held = question.held == split
             rows = (np.flatnonzero(part) for part in (~is_held, is_held))
-            fold = _label_fold(clone(prototype), question, None, *rows)
+            try:
+                fold = _label_fold(clone(prototype), question, None, *rows)
+            except Exception as error:
+                fold = None
+                warn(
+                    "SKD110",
+                    f"teacher {type(teacher).__name__} cannot be measured on "
+                    f"{is_held.sum()} rows, as a clone of it that was fitted on the "
+                    f"others fails: {error}. Let it take rows unlike those of its fit",
+                )
             if fold is not None:
                 values[fold.rows[fold.known]] = fold.values[fold.known]
             bar.update()
@@ -217,9 +230,14 @@ def _label_folds(
             f"out_of_fold takes at least 2 rows, and there is {len(y)}: pass more "
             "rows, or soft_labels='in_sample'"
         )
-    folds = question.target.folds(question.cv, question.X, y)
+    note = "(cv gets X and y. For folds by groups, pass list(cv.split(X, y, groups)))"
+    with noting(note):
+        folds = question.target.folds(question.cv, question.X, y)
     if not folds:
-        raise ValueError("cv makes no folds: pass at least one pair (train, test)")
+        raise ValueError(
+            "cv makes no folds: pass at least one pair (train, test). A generator is "
+            "used up by one fit: pass list(cv)"
+        )
     folds = [
         (_positions(train, len(y)), _positions(test, len(y))) for train, test in folds
     ]

@@ -102,7 +102,8 @@ def soft_labels(
     cv : int or cross-validation splitter, default=None
         The folds for "out_of_fold". None means 5. An int gives stratified folds, or
         shuffled ones for a regressor. If a splitter holds out a row several times, its
-        soft labels are averaged.
+        soft labels are averaged. For folds by groups, pass
+        ``list(splitter.split(X, y, groups))``.
     sample_weight : array-like of shape (n_samples,) or float, default=None
         Passed to ``fit`` of the teachers that are fitted here.
     teacher_weights : array-like of shape (n_teachers,), default=None

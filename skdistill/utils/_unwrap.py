@@ -36,7 +36,7 @@ def unwrapped(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
             estimator = estimator.estimator
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        elif hasattr(estimator, "refit"):  # a search
+        elif is_search(estimator):
             raise TypeError(
                 f"this {type(estimator).__name__} has no best_estimator_, as it did "
                 "not refit: search with refit=True"
@@ -65,6 +65,14 @@ def innermost(estimator: Any) -> Any:
     _, last = last_step(estimator)
     inside = getattr(last, "estimator", None)
     return last if inside is None else innermost(inside)
+
+
+def is_search(estimator: Any) -> bool:
+    """Tell whether an estimator is a search over parameters, of any package.
+
+    There are others that have ``refit``, or fold scores, alone.
+    """
+    return hasattr(estimator, "refit") and hasattr(estimator, "error_score")
 
 
 def active(steps: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -20,6 +20,7 @@ CODES = {
     "SKD107": "there are no labels, and alpha is below 1",
     "SKD108": "X_transfer has as many rows as X",
     "SKD109": "memory does not keep the soft labels",
+    "SKD110": "the teacher cannot be measured on rows that it has not seen",
     "SKD201": "the student returns probabilities instead of logits",
     "SKD202": "students of a search were trained one by one",
     "SKD203": "a heavy teacher is pickled more than once",

@@ -1,12 +1,16 @@
 """alpha="auto" measures the teacher on rows that it has not seen."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import (
@@ -95,6 +99,34 @@ def test_soft_labels_that_were_made_out_of_fold_are_measured(rows):
     numbers.set_params(soft_labels="out_of_fold", random_state=0)
     # A part of what it says is noise.
     assert numbers.fit(X, X[:, 0], teacher_pred=X @ [1, 0.5]).alpha_ < 0.1
+
+
+FAIL_WITHOUT_SOME_ROWS = {
+    "too few neighbors": (
+        KNeighborsClassifier(95, weights="distance"),
+        r"on \d+ rows.*Expected n_neighbors <= n_samples_fit",
+    ),
+    "unknown categories": (
+        make_pipeline(OneHotEncoder(), LogisticRegression()),
+        "unknown categories",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAIL_WITHOUT_SOME_ROWS)
+def test_teacher_whose_clone_fails_without_some_rows_is_not_measured_on_them(
+    case, rows
+):
+    teacher, error = FAIL_WITHOUT_SOME_ROWS[case]
+    X, y = (part[:100] for part in rows)
+    if case == "unknown categories":
+        X = pd.DataFrame({"a": np.round(X[:, 0], 1).astype(str)})
+    clf = distilled(teacher, augmenter="munge")
+    with pytest.warns(UserWarning, match=f"(?s)SKD110.*{error}"):
+        clf.fit(X, y)
+    assert clf.n_honest_rows_ == 0
+    assert clf.alpha_ <= 0.7
+    assert clf.teacher_.score(X, y) > 0.8
 
 
 @pytest.mark.filterwarnings("ignore:SKD102")

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
@@ -105,11 +105,13 @@ def test_teachers_of_labels_are_recognized_and_give_a_column_for_each(teacher, t
     assert ((answer.values > 0.5) == teacher.predict(X)).mean() > 0.98  # no ties
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize(
     "teacher",
     [
         RandomForestClassifier(5),
         OneVsRestClassifier(LINEAR),
+        LogisticRegressionCV(Cs=2, cv=2),
         perceptron(),
     ],
     ids=lambda teacher: type(teacher).__name__,

@@ -13,13 +13,22 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
-from sklearn.ensemble import BaggingClassifier
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import (
+    BaggingClassifier,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
@@ -267,18 +276,57 @@ def test_private_copy_is_equal_and_apart(kind, data):
 # Fitting
 
 
+LINEAR, NEIGHBORS = LogisticRegression(), KNeighborsClassifier()
+
 TAKES_WEIGHTS = {
-    "": LogisticRegression(),
-    "logisticregression__": scaled(LogisticRegression()),
-    "pipeline__logisticregression__": make_pipeline(
-        MinMaxScaler(), scaled(LogisticRegression())
+    "classifier": ("", LINEAR),
+    "pipeline": ("logisticregression__", scaled(LINEAR)),
+    "pipeline of pipelines": (
+        "pipeline__logisticregression__",
+        make_pipeline(MinMaxScaler(), scaled(LINEAR)),
+    ),
+    "search": ("", GridSearchCV(LINEAR, {"C": [0.1, 1.0]}, cv=2)),
+    "search over pipelines": (
+        "logisticregression__",
+        RandomizedSearchCV(scaled(LINEAR), {}, n_iter=1, cv=2),
+    ),
+    "pipeline of a search": (
+        "gridsearchcv__logisticregression__",
+        scaled(GridSearchCV(scaled(LINEAR), {}, cv=2)),
+    ),
+    "vote": (
+        "",
+        VotingClassifier(
+            [("linear", LINEAR), ("out", "drop"), ("bayes", GaussianNB())],
+            voting="soft",
+        ),
+    ),
+    "stack": ("", StackingClassifier([("linear", LINEAR)], cv=2)),
+    "stack of a stack": (
+        "",
+        StackingClassifier(
+            [("bayes", GaussianNB())],
+            StackingClassifier([("linear", LINEAR)], cv=2),
+            cv=2,
+        ),
     ),
 }
 
+TAKES_NO_WEIGHTS = {
+    "classifier": NEIGHBORS,
+    "pipeline": scaled(NEIGHBORS),
+    "search": GridSearchCV(NEIGHBORS, {}, cv=2),
+    "vote": VotingClassifier([("a", LINEAR), ("b", NEIGHBORS)], voting="soft"),
+    # Their fit refuses the name of a step.
+    "vote of pipelines": VotingClassifier([("a", scaled(LINEAR))], voting="soft"),
+    "stack on neighbors": StackingClassifier([("a", LINEAR)], NEIGHBORS, cv=2),
+    "one against the rest": OneVsRestClassifier(LINEAR),
+}
 
-@pytest.mark.parametrize("wrap", [clone, scaled], ids=["classifier", "pipeline"])
-def test_teacher_that_takes_no_weights_is_fitted_without(wrap, data):
-    teacher = wrap(KNeighborsClassifier())
+
+@pytest.mark.parametrize("kind", TAKES_NO_WEIGHTS)
+def test_teacher_that_takes_no_weights_is_fitted_without(kind, data):
+    teacher = TAKES_NO_WEIGHTS[kind]
 
     fitted = fit(clone(teacher), *data, np.arange(90.0))
 
@@ -288,10 +336,11 @@ def test_teacher_that_takes_no_weights_is_fitted_without(wrap, data):
 
 
 @pytest.mark.parametrize("routing", [False, True])
-@pytest.mark.parametrize("prefix", TAKES_WEIGHTS)
+@pytest.mark.parametrize("teacher", TAKES_WEIGHTS)
 @pytest.mark.parametrize("kind", [np.array, list, pd.Series])
-def test_weights_reach_the_teacher(kind, prefix, routing, data):
-    teacher, weight = TAKES_WEIGHTS[prefix], np.where(data[1] == 0, 20.0, 1.0)
+def test_weights_reach_the_teacher(kind, teacher, routing, data):
+    prefix, teacher = TAKES_WEIGHTS[teacher]
+    weight = np.where(data[1] == 0, 20.0, 1.0)
     name = f"{prefix}sample_weight"
     expected = clone(teacher).fit(*data, **{name: weight}).predict_proba(data[0])
 
@@ -299,6 +348,28 @@ def test_weights_reach_the_teacher(kind, prefix, routing, data):
         fitted = fit(clone(teacher), *data, kind(weight))
 
     assert_allclose(fitted.predict_proba(data[0]), expected, atol=1e-6)
+
+
+TARGETS = TransformedTargetRegressor(transformer=StandardScaler())
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        TARGETS,
+        VotingRegressor([("ridge", Ridge())]),
+        StackingRegressor([("a", TARGETS), ("b", Ridge())], cv=2),
+    ],
+    ids=["transformed targets", "vote", "stack"],
+)
+def test_weights_reach_a_regressor(teacher, data):
+    X, y = data[0], data[0] @ [1.0, 2.0, 0.0, 0.0] + data[1]
+    weight = np.where(data[1] == 0, 20.0, 1.0)
+    expected = clone(teacher).fit(X, y, sample_weight=weight).predict(X)
+
+    fitted = _asking.fit(clone(teacher), X, y, weight, target=Numbers())
+
+    assert_allclose(fitted.predict(X), expected)
 
 
 def test_teacher_that_can_only_tell_once_it_is_fitted_is_checked_again(data):

@@ -19,6 +19,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     KFold,
     LeaveOneOut,
     PredefinedSplit,
@@ -197,6 +198,28 @@ def test_folds_may_be_lists_and_masks(container, kind, data):
 
     expected = answered(teacher, X, y, "out_of_fold", cv=StratifiedKFold(3))
     assert_array_equal(answer.values, expected.values)
+
+
+def test_folds_by_groups_are_passed_as_pairs(data):
+    X, y = data
+    groups = np.arange(len(y)) % 7
+    splitter = GroupKFold(3)
+    with pytest.raises(ValueError, match=r"(?s)'groups'.*list\(cv.split\(X, y, groups"):
+        answered(GaussianNB(), X, y, "out_of_fold", cv=splitter)
+
+    pairs = list(splitter.split(X, y, groups))
+    answer = answered(GaussianNB(), X, y, "out_of_fold", cv=pairs)
+
+    for train, test in pairs:
+        expected = GaussianNB().fit(X[train], y[train]).predict_proba(X[test])
+        assert_allclose(answer.values[test], expected, atol=1e-6)
+
+
+def test_a_generator_of_folds_serves_one_call(data):
+    folds = StratifiedKFold(3).split(*data)
+    answered(GaussianNB(), *data, "out_of_fold", cv=folds)
+    with pytest.raises(ValueError, match=r"no folds.*used up.*list\(cv\)"):
+        answered(GaussianNB(), *data, "out_of_fold", cv=folds)
 
 
 @pytest.mark.parametrize("test", [[90], [-1], [0.5], [[1]], [True] * 89, None], ids=str)

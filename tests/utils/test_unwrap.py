@@ -4,8 +4,8 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.ensemble import BaggingClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -55,6 +55,19 @@ def test_steps_are_in_the_order_of_the_rows():
 def test_search_that_was_not_refitted_is_refused():
     with pytest.raises(TypeError, match=r"this GridSearchCV .* search with refit=True"):
         unwrapped(search(LogisticRegression(), refit=False))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LogisticRegressionCV(Cs=2, cv=2),
+        TunedThresholdClassifierCV(LogisticRegression(), cv=2, store_cv_results=True),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_other_estimators_that_refit_are_no_searches(estimator):
+    assert unwrapped(estimator.fit(X, y)) == ([], estimator)
 
 
 def test_last_step_goes_by_the_prefix_of_its_parameters():

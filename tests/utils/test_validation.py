@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import xgboost
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
@@ -68,6 +70,21 @@ REFUSED = {
         lambda: VotingClassifier([("lr", LogisticRegression())]),
         TypeError,
         "no predict_proba.*set voting='soft'",
+    ),
+    "hard vote in a pipeline": (
+        lambda: make_pipeline(VotingClassifier([("lr", LogisticRegression())])),
+        TypeError,
+        "no predict_proba.*set voting='soft'",
+    ),
+    "search without a best estimator": (
+        lambda: GridSearchCV(LogisticRegression(), {}, refit=False).fit(X, y),
+        TypeError,
+        "GridSearchCV has no predict_proba.*set refit=True",
+    ),
+    "booster": (
+        lambda: xgboost.train({}, xgboost.DMatrix(X, y), 1),
+        TypeError,
+        r"Booster has no predict_proba.*TorchTeacher\(teacher.predict, ",
     ),
     "text": (lambda: "forest", TypeError, "must be a classifier, got 'forest'"),
     "array": (lambda: np.eye(2), TypeError, r"fit\(X, y, teacher_proba="),

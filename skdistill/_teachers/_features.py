@@ -19,7 +19,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _num_samples
 
 from skdistill._targets._on_codes import OnCodes
-from skdistill._teachers._torch import TorchTeacher
+from skdistill._teachers._torch import TorchTeacher, to_numpy
 from skdistill.utils._activations import ACTIVATIONS
 from skdistill.utils._arrays import Array, Floats, Ints
 from skdistill.utils._frames import is_frame
@@ -137,7 +137,7 @@ def teacher_features(
             found = reduction.transform(found)
     if issparse(found):
         raise ValueError(f"{source} gave a sparse matrix; make it dense by .toarray()")
-    features = np.asarray(found)
+    features = to_numpy(found)
     n_samples = _num_samples(X)
     if features.ndim < 2 or len(features) != n_samples or not features.size:
         raise ValueError(

@@ -293,7 +293,7 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
             outputs = _ask_module(self.module, X, self.batch_size, self._call)
         else:
             outputs = [
-                _to_numpy(self._call(X[rows]))
+                to_numpy(self._call(X[rows]))
                 for rows in gen_batches(len(X), self.batch_size)
             ]
         stacked = np.concatenate(outputs).astype(np.float64)
@@ -370,7 +370,7 @@ def _ask_module(
         try:
             batches = (X[rows] for rows in gen_batches(len(X), batch_size))
             tensors = (_as_tensor(batch, device) for batch in batches)
-            return [_to_numpy(ask(as_weights(module, one))) for one in tensors]
+            return [to_numpy(ask(as_weights(module, one))) for one in tensors]
         finally:
             for part, mode in modes.items():
                 part.training = mode
@@ -383,7 +383,8 @@ def _as_tensor(batch: Any, device: torch.device) -> Any:
     return torch.tensor(batch.copy(), device=device)
 
 
-def _to_numpy(output: Any) -> Array:
+def to_numpy(output: Any) -> Array:
+    """Return an array or tensor as an array in memory, without its gradient."""
     if isinstance(output, torch.Tensor):
         return output.detach().double().cpu().numpy()
     return np.asarray(output)

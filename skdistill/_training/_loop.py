@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from skorch.dataset import Dataset
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 
 from skdistill._students._student_net import LabelsNet, RegressionNet, StudentNet
@@ -104,6 +106,8 @@ def why_not(net: Any, lesson: Lesson) -> str | None:
         return "the student's module has several inputs"
     if loss.objective.is_hidden:
         return "a loss compares features"
+    if any(map(is_lazy, chain(net.module_.parameters(), net.module_.buffers()))):
+        return "the student's module finds the shapes of its weights in its first batch"
     if not has_gradient(loss.objective, net):
         return _NO_GRADIENT[loss.target.task]
     own = net.plain_class_

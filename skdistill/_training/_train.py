@@ -455,6 +455,9 @@ def _why_alone(lesson: Lesson) -> str | None:
     parameters = list(module.parameters())
     if not all(p.requires_grad and p.dtype == torch.float32 for p in parameters):
         return "the student has weights that are fixed, or not float32"
+    # A copy has no hooks, and there is no public name to see them by.
+    if any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters):
+        return "the student's weights have hooks, which may change their gradients"
     if not parameters or any(True for _ in module.buffers()):
         return "the student's module has no weights, or keeps statistics"
     module.train()

@@ -86,6 +86,11 @@ class MadeRows:
 
 def resolve_augmenter(augmenter: Any, X: Any) -> Any:
     """Return the object of a name; "auto" is MUNGE on dense tables, else None."""
+    if isinstance(augmenter, type):
+        raise TypeError(
+            f"augmenter is the class {augmenter.__name__}; pass an instance of it: "
+            f"{augmenter.__name__}()"
+        )
     if not isinstance(augmenter, str):
         return augmenter
     if is_auto(augmenter) and (not is_table(X) or _num_samples(X) < 2):

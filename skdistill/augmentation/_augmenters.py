@@ -218,6 +218,12 @@ class Mixture(_Augmenter):
         augmenters = [MUNGE(), Mixup()] if self.augmenters is None else self.augmenters
         if not augmenters:
             raise ValueError("Mixture has no augmenters: pass at least one, or None")
+        for one in augmenters:
+            if isinstance(one, type) or not hasattr(one, "sample"):
+                raise TypeError(
+                    "augmenters of a Mixture are objects with a method sample, such as "
+                    f"MUNGE(), got {one!r}"
+                )
         shares = np.array_split(np.arange(n_rows), len(augmenters))
         return stacked(
             [

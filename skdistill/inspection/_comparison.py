@@ -297,8 +297,18 @@ class Comparison:
         gain, gap = (self._ahead(model, self._main) for model in ("student", "teacher"))
         return self._sign(gain), self._sign(gap)
 
+    @property
+    def _is_undefined(self) -> bool:
+        """Whether a split lacks the main score; see "average_precision"."""
+        return bool(np.isnan(self.results["student"][self._main]).any())
+
     def _judgment(self) -> str:
         main, (helped, better) = self._main, self._found
+        if self._is_undefined:
+            return (
+                f"{_HEADS_IF_NOT_CLEAR[1]}: some splits have no {main}, as none of the "
+                "labels is in their test rows"
+            )
         head = _HEADS[helped] if helped else _HEADS_IF_NOT_CLEAR[better]
         if self._has_few_splits:
             head = f"{self._n_splits} splits are too few to tell if distilling helped"
@@ -317,6 +327,11 @@ class Comparison:
                 "than the same net trained on labels alone"
             )
         unit = self.results["labels alone"][main].mean()
+        if unit == 0:  # no error is a share of it
+            return (
+                f"{head}: the {_ERRORS[main]} of the same net trained on labels alone "
+                "is 0"
+            )
         of_teacher, of_student = (_errors(*self._shown(d / unit)) for d in (gap, gain))
         return (
             f"{head}: the {_ERRORS[main]} of the teacher is {of_teacher}, and that of "
@@ -332,6 +347,8 @@ class Comparison:
 
     def _next(self) -> str:
         """Return what to do."""
+        if self._is_undefined:
+            return "Next, pass splits with labels in the test rows."
         if self._has_few_splits:
             return f"Next, pass cv={_FEWEST_SPLITS}, or more."
         helped, better = self._found

@@ -112,6 +112,8 @@ class FidelityDisplay(Display):
         ValueError
             If ``teacher`` is None and ``estimator`` has no teacher, for example because
             it was loaded from a file.
+        sklearn.exceptions.NotFittedError
+            If ``teacher`` is not fitted.
         """
         task, teacher_proba, student_proba = said_by_both(estimator, X, teacher)
         if task == "regression":

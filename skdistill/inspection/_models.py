@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
@@ -48,6 +49,8 @@ def said_by_both(
     the steps before it make of them.
     """
     asked: dict[str, Any] = {}
+    if teacher is not None and not all_fitted(teacher):
+        raise NotFittedError("the teacher is not fitted: call teacher.fit first")
     if teacher is None:
         before, estimator = unwrapped(estimator)
         for _, step in before:

@@ -129,11 +129,16 @@ class ParetoDisplay(Display):
         Raises
         ------
         ValueError
-            If there is no such cost.
+            If there is no such cost, or not one group for each model.
         """
         check_option("cost", cost, _COSTS)
         cost_scorer, cost_name = _COSTS[cost]
         models = list(estimators.values())
+        if groups is not None and len(groups) != len(models):
+            raise ValueError(
+                f"there are {len(groups)} groups for {len(models)} models: pass one "
+                "for each"
+            )
         scoring = scoring or ("r2" if all(map(is_regressor, models)) else "accuracy")
         name = getattr(scoring, "__name__", "score")
         scores = [check_scoring(model, scoring)(model, X, y) for model in models]
@@ -260,7 +265,7 @@ def _groups(models: list[Any]) -> list[str]:
     for i, (_, one) in enumerate(map(unwrapped, models)):
         if isinstance(one, BaseDistiller):
             groups[i] = "student"
-            teachers += listed(one.teacher)
+            teachers += [*listed(one.teacher), *listed(getattr(one, "teacher_", None))]
     for i, model in enumerate(models):
         if any(model is teacher for teacher in teachers):
             groups[i] = "teacher"

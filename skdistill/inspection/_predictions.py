@@ -97,6 +97,8 @@ class PredictionDisplay(Display):
         ValueError
             If ``teacher`` is None and ``estimator`` has no teacher, for example because
             it was loaded from a file.
+        sklearn.exceptions.NotFittedError
+            If ``teacher`` is not fitted.
         """
         task, *both = said_by_both(estimator, X, teacher)
         if task != "regression":

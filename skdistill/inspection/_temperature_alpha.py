@@ -148,8 +148,8 @@ class TemperatureAlphaDisplay(Display):
         ax = self._start(ax)
         self.im_ = ax.imshow(self.scores, cmap="cividis", origin="lower", aspect="auto")
         self.figure_.colorbar(self.im_, ax=ax, label=f"mean {self.metric}")
-        ax.set_xticks(range(len(self.alphas)), map(str, self.alphas))
-        ax.set_yticks(range(len(self.temperatures)), map(str, self.temperatures))
+        ax.set_xticks(range(len(self.alphas)), map(_text, self.alphas))
+        ax.set_yticks(range(len(self.temperatures)), map(_text, self.temperatures))
         ax.set(xlabel="alpha (weight of the teacher)", ylabel="temperature")
         self.text_ = np.full(self.scores.shape, None, dtype=object)
         for cell in zip(*np.nonzero(np.isfinite(self.scores)), strict=True):
@@ -183,9 +183,10 @@ class TemperatureAlphaDisplay(Display):
         row, column = self.best_cell
         return (
             f"The mean {self.metric} by temperature and alpha. The best one is "
-            f"{self.scores[row, column]:.3g}, at temperature {self.temperatures[row]} "
-            f"and alpha {self.alphas[column]}. Further pairs within one standard error "
-            f"of it: {self.near_cells.sum()} of {np.isfinite(self.scores).sum() - 1}."
+            f"{self.scores[row, column]:.3g}, at temperature "
+            f"{_text(self.temperatures[row])} and alpha {_text(self.alphas[column])}. "
+            f"Further pairs within one standard error of it: {self.near_cells.sum()} "
+            f"of {np.isfinite(self.scores).sum() - 1}."
         )
 
     def _frame_cells(self, ax: Any) -> None:
@@ -220,6 +221,11 @@ def _value(params: dict[str, Any], name: str) -> Any:
         f"the search has no parameter {name!r}: a heat map needs a search over "
         f"'temperature' and 'alpha', and this one is over {list(params)}"
     )
+
+
+def _text(value: Any) -> str:
+    """Return a value for the axes: of a float, the four leading digits."""
+    return str(float(f"{value:.4g}") if isinstance(value, float) else value)
 
 
 def _ordered(values: Any) -> list[Any]:

@@ -17,6 +17,12 @@ from skdistill.utils._underflow import underflow_is_zero
 # How far probabilities of half precision may lie beyond 0 and 1.
 _ROUNDING = 1e-2
 
+_OTHER_NUMBERS = (
+    "agreement compares labels or probabilities, and there are other numbers: of a "
+    "regressor, use sklearn.metrics.r2_score or root_mean_squared_error; logits need a "
+    "softmax first, and probabilities need a column for each class"
+)
+
 
 def agreement(
     teacher_pred: ArrayLike,
@@ -36,6 +42,7 @@ def agreement(
         The labels that the teacher predicts, or its probabilities.
     student_pred : array-like of shape (n_samples,) or (n_samples, n_classes)
         The same of the student. The columns of probabilities must be in the same order.
+        If there is one column, it holds labels.
     multilabel : {"labels", "rows"} or None, default=None
         Set it if rows have several labels, and the two are indicator matrices, or
         probabilities, of shape (n_samples, n_labels). "labels" counts labels, each of
@@ -51,8 +58,9 @@ def agreement(
     Raises
     ------
     ValueError
-        If the two have different shapes, or are numbers that are neither labels nor
-        probabilities, or ``multilabel`` is something else.
+        If the two have different shapes or no rows, or are numbers that are neither
+        labels nor probabilities, or the labels of one are text and those of the other
+        are not, or ``multilabel`` is something else.
 
     See Also
     --------
@@ -81,9 +89,14 @@ def agreement(
     if multilabel is not None:
         return _agreement_of_labels(teacher, student, multilabel, sample_weight)
     _check_shapes(teacher, student, (1, 2))
-    _check_no_numbers(teacher, student)
+    if teacher.shape[1:] == (1,):
+        # Labels: probabilities of one class alone do not tell which is predicted.
+        teacher, student = teacher.ravel(), student.ravel()
     if teacher.ndim == 2:
-        teacher, student = teacher.argmax(axis=1), student.argmax(axis=1)
+        shares = _shares(teacher), _shares(student)
+        teacher, student = (share.argmax(axis=1) for share in shares)
+    else:
+        _check_labels(teacher, student)
     return _mean(teacher == student, sample_weight)
 
 
@@ -122,7 +135,7 @@ def kl_to_teacher(
     Raises
     ------
     ValueError
-        If the two have different shapes, or are not probabilities.
+        If the two have different shapes or no rows, or are not probabilities.
 
     See Also
     --------
@@ -143,7 +156,8 @@ def kl_to_teacher(
         both = map(pairs, (teacher, student))
         n_labels = teacher.shape[1]
         if sample_weight is not None:
-            sample_weight = np.repeat(sample_weight, n_labels)
+            of_rows = _check_sample_weight(sample_weight, teacher)
+            sample_weight = np.repeat(of_rows, n_labels)
         return n_labels * kl_to_teacher(*both, sample_weight=sample_weight)
     p = _normalized(teacher, "teacher_proba")
     q = _normalized(student, "student_proba").clip(np.finfo(np.float64).eps)
@@ -219,8 +233,7 @@ def _agreement_of_labels(
     teacher: NDArray[Any], student: NDArray[Any], multilabel: str, sample_weight: Any
 ) -> float:
     _check_shapes(teacher, student, (2,))
-    _check_no_numbers(teacher, student)
-    same = (teacher > 0.5) == (student > 0.5)
+    same = (_shares(teacher) > 0.5) == (_shares(student) > 0.5)
     if multilabel not in ("labels", "rows"):
         raise ValueError(
             f"multilabel must be 'labels', 'rows' or None, got {multilabel!r}"
@@ -238,23 +251,31 @@ def _check_shapes(
             f"teacher and student must have the same shape, {shapes}, got "
             f"{teacher.shape} and {student.shape}"
         )
+    if not len(teacher):
+        raise ValueError("teacher and student have no rows to compare")
 
 
-def _check_no_numbers(*predictions: NDArray[Any]) -> None:
-    """Raise a ValueError for what can be neither labels nor probabilities."""
-    for said in predictions:
-        if said.dtype.kind != "f":
-            continue
-        if said.ndim == 1:
-            are_numbers = (said != said.round()).any()
-        else:
-            are_numbers = not (np.abs(said - 0.5) <= 0.5 + _ROUNDING).all()
-        if are_numbers:
-            raise ValueError(
-                "agreement compares labels or probabilities, and there are other "
-                "numbers: of a regressor, use sklearn.metrics.r2_score or "
-                "root_mean_squared_error; logits need a softmax first"
-            )
+def _shares(said: NDArray[Any]) -> NDArray[np.float64]:
+    """Return probabilities, or an indicator matrix, as floats; refuse others."""
+    shares = said.astype(np.float64)
+    if not (np.abs(shares - 0.5) <= 0.5 + _ROUNDING).all():
+        raise ValueError(_OTHER_NUMBERS)
+    return shares
+
+
+def _check_labels(teacher: NDArray[Any], student: NDArray[Any]) -> None:
+    """Raise a ValueError for what cannot be labels, or is never equal."""
+    for labels in (teacher, student):
+        if labels.dtype.kind == "f" and (labels != labels.round()).any():
+            raise ValueError(_OTHER_NUMBERS)
+    are_text = [
+        all(isinstance(label, str) for label in said) for said in (teacher, student)
+    ]
+    if len(set(are_text)) > 1:
+        raise ValueError(
+            "the labels of one are text, and those of the other numbers, which never "
+            "agree: convert one of them, such as by astype(str)"
+        )
 
 
 def _normalized(proba: NDArray[Any], name: str) -> NDArray[np.float64]:

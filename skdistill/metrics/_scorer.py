@@ -213,6 +213,12 @@ def said_by_all(
     answer = label(teacher, Question(X, target=target, **asked))
     if task == "regression":
         pred = [np.asarray(one.predict(X), np.float64) for one in students]
+        if answer.values.size != pred[0].size:
+            raise ValueError(
+                f"the prediction of the teacher is of shape {answer.values.shape}, and "
+                f"that of the student {pred[0].shape}: both must predict the same "
+                "targets or quantiles"
+            )
         return [answer.values.reshape(pred[0].shape), *pred], None
     said: list[Any] = [answer.proba]
     said += [target.plain(one.predict_proba(X), one) for one in students]

@@ -308,6 +308,12 @@ def test_parameters_are_checked(augmenter, X):
         augmenter.sample(X, 3, random_state=0)
 
 
+@pytest.mark.parametrize("own", [MUNGE, "munge", len])
+def test_mixture_of_what_makes_no_rows_is_refused(own, X):
+    with pytest.raises(TypeError, match="objects with a method sample"):
+        Mixture([MUNGE(), own]).sample(X, 3, random_state=0)
+
+
 def test_mixture_of_nothing_is_refused(X):
     with pytest.raises(ValueError, match="has no augmenters: pass at least one"):
         Mixture([]).sample(X, 3, random_state=0)

@@ -106,6 +106,29 @@ def test_verdict(case):
     assert verdict.split(". ")[1:] == [f"Next, {NEXT[case]}."]
 
 
+def test_a_score_that_a_split_does_not_have_gives_no_verdict_in_numbers():
+    precision = np.full((3, 5), [0.5, 0.6, 0.5, 0.6, np.nan])
+    result = comparison(average_precision=precision)
+    for model in result.results.values():
+        del model["accuracy"]
+    assert result.verdict.startswith(
+        "It is not clear that distilling helped: some splits have no "
+        "average_precision, as none of the labels is in their test rows;"
+    )
+    assert result.verdict.endswith("Next, pass splits with labels in the test rows.")
+
+
+@pytest.mark.parametrize(("student", "head"), [(0.0, "no clear gap"), (0.1, "did not")])
+def test_no_share_of_an_error_of_0_is_told(student, head):
+    result = comparison(rmse=np.outer([0.0, 0.0, student], np.ones(5)))
+    for model in result.results.values():
+        del model["accuracy"]
+    assert head in result.verdict
+    assert ": the error (rmse) of the same net trained on labels alone is 0;" in (
+        result.verdict
+    )
+
+
 @pytest.mark.parametrize("n_splits", [2, 4])
 def test_few_splits_find_nothing(n_splits):
     accuracy = np.outer([0.9, 0.8, 0.82], np.ones(n_splits))

@@ -5,6 +5,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binomtest
 from sklearn.datasets import make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -99,6 +100,12 @@ def test_any_classifier_beside_a_teacher(forest, data):
     bayes = GaussianNB().fit(*data)
     display = FidelityDisplay.from_estimator(bayes, data[0], teacher=forest)
     assert_array_equal(display.student_proba, bayes.predict_proba(data[0]))
+
+
+def test_a_teacher_that_is_passed_must_be_fitted(forest, data):
+    for teacher in (GaussianNB(), [forest, GaussianNB()]):
+        with pytest.raises(NotFittedError, match="not fitted"):
+            FidelityDisplay.from_estimator(forest, data[0], teacher=teacher)
 
 
 def test_an_estimator_without_its_teacher(forest, net, data, tmp_path):

@@ -7,7 +7,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from skdistill import DistilledRegressor, make_student
+from skdistill import DistilledClassifier, DistilledRegressor, make_student
 from skdistill.inspection import ParetoDisplay
 from skdistill.metrics import size_scorer
 from skdistill.utils import _costs
@@ -69,6 +69,14 @@ def test_a_student_at_the_end_of_a_pipeline_is_a_student(models, data):
     assert groups == ["teacher", "model", "student"]
 
 
+def test_a_teacher_that_was_fitted_inside_is_a_teacher(data):
+    net = make_student((4,), max_epochs=1)
+    clf = DistilledClassifier([GaussianNB(), GaussianNB()], net, alpha=0.5).fit(*data)
+    models = {"net": clf, "one": clf.teacher_[0], "other": GaussianNB().fit(*data)}
+    display = ParetoDisplay.from_estimators(models, *data)
+    assert display.groups == ["student", "teacher", "model"]
+
+
 def test_other_scores_costs_and_groups(models, data, monkeypatch):
     monkeypatch.setattr(_costs, "_MEDIAN_SECONDS", 0)
     scorer = make_scorer(recall_score, average="macro")
@@ -101,6 +109,11 @@ def test_candidates_of_a_search(data):
 def test_unknown_cost(models, data):
     with pytest.raises(ValueError, match="one of bytes, row_us, got 'watts'"):
         ParetoDisplay.from_estimators(models, *data, cost="watts")
+
+
+def test_each_model_needs_a_group(models, data):
+    with pytest.raises(ValueError, match="2 groups for 3 models"):
+        ParetoDisplay.from_estimators(models, *data, groups=["a", "b"])
 
 
 def test_regressors_are_scored_by_r2(data):

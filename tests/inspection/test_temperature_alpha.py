@@ -46,6 +46,18 @@ def test_cells_are_in_the_order_of_the_values():
     assert display.im_.origin == "lower"
 
 
+def test_numbers_that_are_rounded_show_no_errors_of_rounding():
+    drawn, spaced = np.float64(1.4677664117), np.linspace(0.1, 1, 10)[2]
+    results = {
+        "params": [{"temperature": drawn, "alpha": spaced}],
+        "mean_test_score": [0.5],
+    }
+    display = TemperatureAlphaDisplay.from_cv_results(results)
+    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["1.468"]
+    assert [t.get_text() for t in display.ax_.get_xticklabels()] == ["0.3"]
+    assert "at temperature 1.468 and alpha 0.3." in display.alt_text
+
+
 def test_frames_show_the_best_cell_and_those_within_a_standard_error():
     display = TemperatureAlphaDisplay.from_cv_results(cv_results())
     assert display.error == pytest.approx(0.05)

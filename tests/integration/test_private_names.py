@@ -30,7 +30,12 @@ HOOKS = {"_accept_sample_weight", "_parameter_constraints", "_sk_visual_block_"}
 # Private names of other packages.
 OTHERS = {
     "sys": {"_getframe"},
-    "torch": {"_modules", "_orig_mod"},
+    "torch": {
+        "_backward_hooks",
+        "_modules",
+        "_orig_mod",
+        "_post_accumulate_grad_hooks",
+    },
     "skorch": {
         "_current_init_context",
         "_params_to_validate",

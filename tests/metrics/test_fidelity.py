@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -36,6 +38,34 @@ class TestAgreement:
             agreement([1.5, 2.0], [1.4, 2.0])
         assert agreement([1.0, 2.0], [1.0, 3.0]) == 0.5  # labels that are floats
 
+    @pytest.mark.parametrize("labels", [[0, 1, 1], [0.0, 1.0, 1.0], ["a", "b", "b"]])
+    def test_one_column_holds_labels(self, labels):
+        column = np.reshape(labels, (-1, 1))
+        assert agreement(column, column[[0, 0, 1]]) == 2 / 3
+
+    def test_one_column_of_two_holds_no_labels(self):
+        with pytest.raises(ValueError, match="need a column for each class"):
+            agreement(P[:, :1], Q[:, :1])
+
+    @pytest.mark.parametrize("rows", [[[5, 2]], [["a", "b"]]])
+    @pytest.mark.parametrize("multilabel", [None, "rows"])
+    def test_what_is_no_share_of_a_class(self, rows, multilabel):
+        with pytest.raises(ValueError, match=r"other numbers|string to float"):
+            agreement(rows, rows, multilabel=multilabel)
+
+    def test_text_never_equals_a_number(self):
+        with pytest.raises(ValueError, match="those of the other numbers"):
+            agreement(["0", "1"], [0, 1])
+        with pytest.raises(ValueError, match="those of the other numbers"):
+            agreement(np.array([1.0, 2.0]), np.array(["1", "2"], dtype=object))
+        mixed = np.array(["a", 1], dtype=object)
+        assert agreement(mixed, mixed) == 1
+
+    @pytest.mark.parametrize("empty", [[], P[:0]])
+    def test_no_rows(self, empty):
+        with pytest.raises(ValueError, match="no rows"):
+            agreement(empty, empty)
+
 
 class TestKL:
     def test_by_hand(self):
@@ -57,6 +87,7 @@ class TestKL:
         [
             (P, Q[:1], r"same shape, \(n_samples, n_classes\), got"),
             (P[0], Q[0], "same shape"),
+            (P[:0], Q[:0], "no rows"),
             (P * 3, Q, "the rows of teacher_proba must sum to 1"),
             (P, Q - 0.5, "student_proba contains negative values"),
         ],
@@ -114,3 +145,11 @@ def test_divergence_of_several_labels_is_the_sum_of_theirs():
     assert found == pytest.approx(np.mean(expected))
     weight = {"sample_weight": [1, 0], "multilabel": True}
     assert kl_to_teacher(teacher, student, **weight) == pytest.approx(expected[0])
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_weights_of_a_divergence_are_one_for_each_row(multilabel):
+    ask = partial(kl_to_teacher, P, Q, multilabel=multilabel)
+    assert_allclose(ask(sample_weight=2.0), ask())
+    with pytest.raises(ValueError, match=r"\(3,\), expected \(2,\)"):
+        ask(sample_weight=[1, 2, 3])

@@ -175,6 +175,15 @@ def test_regressors_are_compared_by_what_they_predict():
     assert fidelity_scorer(teachers[0], lambda a, b: a.shape[0])(student, X) == 40
 
 
+def test_a_teacher_of_other_targets_is_refused_with_both_shapes(data):
+    X = data[0]
+    knn = KNeighborsRegressor()
+    teacher, student = clone(knn).fit(X, X[:, :2]), clone(knn).fit(X, X[:, 0])
+    message = rf"\({len(X)}, 2\), and that of the student \({len(X)},\)"
+    with pytest.raises(ValueError, match=message):
+        fidelity_scorer(teacher)(student, X)
+
+
 def test_students_of_quantiles_are_compared_by_these(tmp_path):
     X, y = make_regression(40, 3, random_state=0)
     levels = [0.2, 0.5, 0.9]

@@ -1,5 +1,7 @@
 """Teacher features: what a teacher makes of a row before it names the classes."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -339,6 +341,7 @@ def test_function_is_called_with_the_teacher_and_the_rows(forest, data):
         pytest.param(np.ndarray.tolist, id="list"),
         pytest.param(pd.DataFrame, id="frame"),
         pytest.param(torch.tensor, id="tensor"),
+        pytest.param(partial(torch.tensor, requires_grad=True), id="gradient"),
         pytest.param(np.asfortranarray, id="Fortran order"),
     ],
 )

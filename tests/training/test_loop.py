@@ -29,7 +29,7 @@ from skdistill._training import _loop, _train
 from skdistill.losses import KLLoss
 from skdistill.schedules import CosineSchedule, LinearSchedule
 from tests.conftest import TinyModule, tiny_net
-from tests.training.conftest import Listens, train, weights_of
+from tests.training.conftest import Listens, lesson_of, train, weights_of
 
 
 @pytest.fixture
@@ -357,6 +357,22 @@ def test_what_might_look_at_batches_sees_each(rows, looped, student):
 def test_own_methods_are_used(rows, looped, name):
     train(derived(name), rows)
     assert not looped
+
+
+class Lazy(nn.Sequential):
+    """Finds the shapes of its weights in its first batch."""
+
+    def __init__(self, n_features=2, n_classes=2):
+        norm = nn.LazyBatchNorm1d(affine=False)
+        super().__init__(nn.LazyLinear(8), norm, nn.ReLU(), nn.LazyLinear(n_classes))
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_modules_that_find_their_shapes_themselves_are_trained(rows, looped, together):
+    nets = [own_net(module=Lazy, max_epochs=1) for _ in range(1 + together)]
+    _train.train([lesson_of(net, rows) for net in nets])
+    assert not looped
+    assert weights_of(nets[-1])[0].shape == (8, 4)
 
 
 def test_callbacks_of_the_estimator_may_listen(rows, looped):

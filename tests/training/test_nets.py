@@ -105,6 +105,29 @@ def test_nets_with_callbacks_of_their_own_learn_apart(rows, stacks):
     assert_learned_as_alone(rows, many, stacks, [1, 1])
 
 
+def halve(weight):
+    """Halve the gradient of a weight, where it is kept."""
+    weight.grad.mul_(0.5)
+
+
+class Hooked(TinyModule):
+    """Changes its gradients by hooks on its weights."""
+
+    def __init__(self, n_features=2, n_classes=2, hook="register_hook"):
+        super().__init__(n_features, n_classes)
+        change = halve if "post" in hook else torch.zeros_like
+        getattr(self[0].weight, hook)(change)
+
+
+HOOKS = ["register_hook", "register_post_accumulate_grad_hook"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_hooks_of_weights_change_their_gradients(hook, rows, stacks):
+    net = {"module": Hooked, "module__hook": hook}
+    assert_learned_as_alone(rows, [(net, {}), (net, {"alpha": 0.3})], stacks, [1, 1])
+
+
 def test_nets_may_stop_at_different_epochs(rows, stacks):
     def net(patience):
         stop = EarlyStopping("train_loss", patience=patience, threshold=1.0)

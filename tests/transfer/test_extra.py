@@ -54,6 +54,11 @@ def test_augmenter_of_the_person_is_taken_as_it_is():
     assert resolve_augmenter(None, X) is None
 
 
+def test_a_class_is_no_augmenter():
+    with pytest.raises(TypeError, match=r"pass an instance of it: Mixup\(\)"):
+        resolve_augmenter(Mixup, X)
+
+
 @pytest.mark.parametrize(
     ("n_rows", "n_made"),
     [(2, 10), (19_000, 95_000), (50_000, 100_000), (200_000, 100_000)],

@@ -74,7 +74,10 @@ bench: $(VENV)/.installed-test ## measure time and memory, in a few minutes
 .PHONY: bench-full
 bench-full: bench ## measure the quality of students too, in some hours
 	@$(RUN) benchmarks/quality.py
+	@$(RUN) benchmarks/quality.py --target numbers
+	@$(RUN) benchmarks/labels.py
 	@$(RUN) benchmarks/peers.py
+	@$(RUN) benchmarks/peers.py --target numbers
 	@$(RUN) benchmarks/losses.py
 	@$(RUN) benchmarks/memory.py --fits default
 	@OMP_NUM_THREADS=1 $(RUN) benchmarks/deploy.py

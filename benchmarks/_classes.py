@@ -13,6 +13,7 @@ import pandas as pd
 from _data import BUNDLED, FOLDER_ONLY, OPENML, QUARTERS, load
 from _measures import (
     HONEST,
+    by_model,
     interval,
     known,
     one_row,
@@ -234,7 +235,7 @@ def tables(records):
             found[f"default, {teacher}, {title}"] = default_student(group)
             found[f"costs, {teacher}, {title}"] = costs(group)
             found[f"models, {teacher}, {title}"] = by_model(
-                group, ["teacher", HONEST, *ARMS]
+                group, ["teacher", HONEST, *ARMS], METRICS
             )
             found[f"differences, {teacher}, {title}"] = differences(group)
             found[f"choices, {teacher}, {title}"] = choices(group)
@@ -271,13 +272,6 @@ def costs(records):
         if values.notna().any():
             columns[title] = values.map(form.format, na_action="ignore")
     return pd.DataFrame(columns).reset_index()
-
-
-def by_model(records, models):
-    """Return the metrics of each model: means and standard deviations over seeds."""
-    records = records.astype({"model": pd.CategoricalDtype(models)})
-    groups = records.groupby(["data", "model"], observed=True)
-    return groups[METRICS].agg(spread).assign(seeds=groups.size()).reset_index()
 
 
 def paired(records, metric, baseline=HONEST):

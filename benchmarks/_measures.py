@@ -5,6 +5,8 @@ from time import perf_counter
 
 import joblib
 import numpy as np
+import pandas as pd
+from _report import spread
 from scipy.stats import t as student_t
 from sklearn.base import clone
 
@@ -39,6 +41,13 @@ def known(values, form, mean="mean"):
 def points(differences):
     """Return the mean of differences between shares in points, and its interval."""
     return interval(100 * differences, "{:+.1f}")
+
+
+def by_model(records, models, metrics):
+    """Return metrics of each model: means and standard deviations over seeds."""
+    records = records.astype({"model": pd.CategoricalDtype(models)})
+    groups = records.groupby(["data", "model"], observed=True)
+    return groups[metrics].agg(spread).assign(seeds=groups.size()).reset_index()
 
 
 def percent(shares):

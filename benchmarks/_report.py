@@ -28,6 +28,13 @@ def argument_parser(description):
     return parser
 
 
+def chosen_target(targets):
+    """Return the module of the target, which knows the other choices."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--target", default="classes", choices=targets)
+    return targets[parser.parse_known_args()[0].target]
+
+
 def store(folder, name, record, key):
     """Add a record to results/NAME.csv, in place of one with the same key.
 

@@ -20,19 +20,18 @@ the data sets and the teachers may be measured one by one, and by several proces
 the same time. ``--seeds 0`` measures nothing and only makes the report.
 """
 
-import argparse
 import datetime
 
 import _classes
 import _numbers
 import pandas as pd
-from _report import argument_parser, report, store
+from _report import argument_parser, chosen_target, report, store
 
 TARGETS = {"classes": _classes, "numbers": _numbers}
 
 
 def main():
-    target = chosen_target()
+    target = chosen_target(TARGETS)
     args = parse_args(target)
     setting = {"max rows": args.max_rows, "date": datetime.date.today()}
     if "hidden" in args:
@@ -49,13 +48,6 @@ def main():
     records = pd.read_csv(args.output / "results" / f"{target.RECORDS}.csv")
     variant = "" if target is _classes else f"--target {args.target}"
     report(args.output, target.tables(records), variant=variant)
-
-
-def chosen_target():
-    """Return the module of the target, which knows the other choices."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--target", default="classes", choices=TARGETS)
-    return TARGETS[parser.parse_known_args()[0].target]
 
 
 def parse_args(target):

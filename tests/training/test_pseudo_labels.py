@@ -226,8 +226,8 @@ def test_encoding_is_the_one_that_predicts_labels_better_unless_it_is_set():
             assert found == (better if numeric == "auto" else numeric)
 
 
-@pytest.mark.parametrize(("alpha", "share"), [(0.19, 1.0), (0.2, 0.6), (0.7, 0.6)])
-def test_labels_decide_the_encoding_where_the_teacher_has_a_small_share(alpha, share):
+@pytest.mark.parametrize(("alpha", "share"), [(0.09, 1.0), (0.1, 0.6), (0.7, 0.6)])
+def test_labels_decide_the_encoding_where_the_teacher_has_hardly_a_share(alpha, share):
     def numeric(plain):
         loss = {"piecewise": 1.0, "standard": plain}
         labels = _pseudo_labels.PseudoLabels(None, None, loss, loss)

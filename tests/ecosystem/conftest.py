@@ -51,7 +51,7 @@ def small():
     """Return a function that makes a distiller which is fitted within a second."""
 
     def make(teacher, **params):
-        student = make_student((8,), max_epochs=20)
+        student = make_student((8,), max_epochs=20, batch_size=32)
         defaults = {"augmenter": None, "random_state": 0}
         return DistilledClassifier(teacher, student, **defaults | params)
 

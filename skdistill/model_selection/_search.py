@@ -54,7 +54,8 @@ class _TrainsTogether:
 def _together(search: Any, X: Any) -> Iterator[None]:
     backend, n_jobs = get_active_backend()
     n_jobs = n_jobs if search.n_jobs is None else search.n_jobs
-    n_jobs = backend.default_n_jobs if n_jobs is None else n_jobs  # all of a cluster
+    if n_jobs is None:  # as in joblib: one process here, or all workers of a cluster
+        n_jobs = backend.default_n_jobs
     # Two stacks for each process, as they may be of unequal size.
     n_tasks = 2 * MAX_NETS * effective_n_jobs(n_jobs)
     n_values = _num_samples(X) * np.prod(getattr(X, "shape", (1,))[1:], dtype=int)

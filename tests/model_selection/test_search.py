@@ -10,6 +10,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from joblib import parallel_config
+from joblib.parallel import ThreadingBackend
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import model_selection
 from sklearn.base import clone
@@ -303,6 +305,28 @@ Recording.__init__ = DistilledClassifier.__init__
 
 def recorded(estimator, X, y):
     return float(estimator.found_ == 2 * [f"alpha {estimator.alpha}"])
+
+
+class Cluster(ThreadingBackend):
+    """Uses both of its workers where nobody says how many, as Dask does."""
+
+    default_n_jobs = 2
+
+
+def test_a_cluster_trains_on_its_workers(data, forest, monkeypatch):
+    train_all, numbers = _train._train_all, []
+
+    def counted(lessons, n_jobs, bar):
+        numbers.append(n_jobs)
+        train_all(lessons, None, bar)
+
+    monkeypatch.setattr(_train, "_train_all", counted)
+    search = GridSearchCV(distilled(forest), {"alpha": [0.2, 1.0]}, cv=2, refit=False)
+    for n_jobs, found in ((None, 2), (1, 1)):
+        numbers.clear()
+        with parallel_config(Cluster()):
+            search.set_params(n_jobs=n_jobs).fit(*data)
+        assert set(numbers) == {found}
 
 
 def test_fits_that_record_warnings_leave_the_process_as_it_was(data, forest):

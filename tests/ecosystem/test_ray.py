@@ -1,5 +1,7 @@
 """Searches on workers of Ray."""
 
+import builtins
+
 import joblib
 import pytest
 from numpy.testing import assert_allclose
@@ -11,7 +13,9 @@ joblib_of_ray = pytest.importorskip("ray.util.joblib")
 
 
 @pytest.fixture
-def cluster():
+def cluster(monkeypatch):
+    # Ray replaces it for good, and skorch then prints what should be quiet.
+    monkeypatch.setattr(builtins, "print", print)
     ray.init(num_cpus=2, include_dashboard=False)
     joblib_of_ray.register_ray()
     yield

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -30,7 +31,7 @@ from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._copies import MAX_COMPARED, with_copies
 from skdistill.utils._unwrap import last_step
-from skdistill.utils._validation import is_fitted, noting, require_target
+from skdistill.utils._validation import is_fitted, require_target
 from skdistill.utils._warnings import warn
 
 # The title of a bar.
@@ -219,6 +220,17 @@ def _prototype(teacher: Any, question: Question, name: str, way_out: str) -> Any
     )
 
 
+@contextmanager
+def _explaining_groups() -> Iterator[None]:
+    """Say of a splitter that lacks groups how it gets them."""
+    try:
+        yield
+    except ValueError as error:
+        if "'groups'" in str(error):
+            error.add_note("(For folds by groups, pass list(cv.split(X, y, groups)))")
+        raise
+
+
 def _label_folds(
     prototype: Any, question: Question, like: Floats | None = None
 ) -> list[_Fold]:
@@ -230,13 +242,12 @@ def _label_folds(
             f"out_of_fold takes at least 2 rows, and there is {len(y)}: pass more "
             "rows, or soft_labels='in_sample'"
         )
-    note = "(cv gets X and y. For folds by groups, pass list(cv.split(X, y, groups)))"
-    with noting(note):
+    with _explaining_groups():
         folds = question.target.folds(question.cv, question.X, y)
     if not folds:
         raise ValueError(
             "cv makes no folds: pass at least one pair (train, test). A generator is "
-            "used up by one fit: pass list(cv)"
+            "used up by one fit: pass a list of its folds"
         )
     folds = [
         (_positions(train, len(y)), _positions(test, len(y))) for train, test in folds

@@ -318,9 +318,10 @@ class Source:
             narrow = table.row_scales is not None
             factors[f"factor_{i}"] = f"by[{at}]{scale if narrow else ''}"
         weight = _TYPES[table.weights.dtype.str[1:]]
-        by_four = templates.BY_FOUR if self._n_added(k) >= 4 else ""
-        text = templates.LAYER.replace("$by_four", by_four)
-        return self._filled(text, k=k, width=table.width, weight=weight, **factors)
+        values = {"k": k, "width": table.width, "weight": weight, **factors}
+        adds_four = self._n_added(k) >= 4
+        by_four = self._filled(templates.BY_FOUR, **values) if adds_four else ""
+        return self._filled(templates.LAYER, by_four=by_four, **values)
 
     def _forward(self) -> str:
         steps, hidden = "", ""

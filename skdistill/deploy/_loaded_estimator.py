@@ -116,7 +116,7 @@ class LoadedEstimator(BaseEstimator):
         if self._load().multilabel:
             self._refuse_row(np.isfinite(total))
             return proba
-        # Of all ways to find a row that is not sound, this takes least time for one.
+        # For a row, this takes less time than isfinite, min and max.
         if not (np.vdot(total, total) < np.inf and np.minimum.reduce(total)[0] > 0):
             self._refuse_row(np.isfinite(total) & (total > 0))
         proba /= total

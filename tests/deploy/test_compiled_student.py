@@ -191,6 +191,13 @@ class TestBadInput:
             student.predict([[0.0, 1.0, 2.0, np.nan]])
 
 
+def test_arrays_that_must_not_be_written_to(compiled, data):
+    student, rows = CompiledStudent(compiled), data[0].copy()
+    expected = student.predict_proba(rows)
+    rows.flags.writeable = False
+    np.testing.assert_array_equal(student.predict_proba(rows), expected)
+
+
 def test_named_numbers_alone_may_be_an_array(data, tmp_path):
     X = pd.DataFrame(data[0], columns=list("abcd"))
     clf = distilled(quick_student(), X, data[1])

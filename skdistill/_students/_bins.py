@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 
-from skdistill.utils._arrays import Array, Floats
+from skdistill.utils._arrays import Array, Floats, Ints
 
 # How many bins all columns may have together: before 64 hidden units, their weights
 # are 64 KiB. Of quantiles, a column whose share is less than three bins gets none.
@@ -60,28 +60,44 @@ def bins(block: Array, n_bins: int, most: int = MAX_BINS) -> Bins:
     return _as_bins(edges)
 
 
-def target_bins(
-    block: Array, targets: Floats, n_bins: int, most: int = MAX_BINS
-) -> Bins:
-    """Return bins that are narrow where targets change: target-aware bins.
+class Changes(NamedTuple):
+    """Where targets change along columns: the splits of trees that learn them.
 
-    A forest is fitted to the targets. Its thresholds, weighted by the roots of their
-    gains, share out the bins among the columns, and along each of them. With few rows,
-    these are the bins of :func:`bins`.
+    Attributes
+    ----------
+    columns : ndarray of shape (n_splits,), int
+        The column of each split.
+    thresholds : ndarray of shape (n_splits,)
+        The value that it splits the column at.
+    weights : ndarray of shape (n_splits,)
+        The root of its gain.
+    """
+
+    columns: Ints
+    thresholds: Floats
+    weights: Floats
+
+    def along(self, kept: Ints) -> Changes:
+        """Return those along some columns, given in ascending order, which count."""
+        here = np.isin(self.columns, kept)
+        columns = np.searchsorted(kept, self.columns[here])
+        return Changes(columns, self.thresholds[here], self.weights[here])
+
+
+def changes(block: Array, targets: Any) -> Changes | None:
+    """Return where targets change along columns. It is None if there are few rows.
 
     Parameters
     ----------
     block : ndarray of shape (n_samples, n_columns)
         The columns, without missing values.
-    targets : ndarray of shape (n_samples, n_targets)
-        What a net is to learn of the rows.
-    n_bins : int
-        A column has at most four times as many bins.
-    most : int, default=256
-        The largest number of bins of all columns together.
+    targets : ndarray of shape (n_samples, n_targets) or None
+        What a net is to learn of the rows. Labels, which have one dimension, are no
+        targets.
     """
-    if len(block) < _MIN_ROWS:
-        return bins(block, n_bins, most)
+    targets = np.asarray(targets)
+    if targets.ndim != 2 or len(block) < _MIN_ROWS or not block.shape[1]:
+        return None
     if len(block) > _MAX_ROWS:
         draws = np.random.RandomState(0)
         rows = draws.choice(len(block), _MAX_ROWS, replace=False)
@@ -90,19 +106,50 @@ def target_bins(
         targets = targets[:, 0]
     forest = clone(_FOREST).fit(block.astype(np.float32), targets)
     splits = [_splits(tree.tree_) for tree in forest.estimators_]
-    columns, thresholds, weights = map(np.concatenate, zip(*splits, strict=True))
+    return Changes(*map(np.concatenate, zip(*splits, strict=True)))
+
+
+def target_bins(
+    block: Array, found: Changes | None, n_bins: int, most: int = MAX_BINS
+) -> Bins:
+    """Return bins that are narrow where targets change: target-aware bins.
+
+    Thresholds, weighted by the roots of their gains, share out the bins among the
+    columns, and along each of them.
+
+    Parameters
+    ----------
+    block : ndarray of shape (n_samples, n_columns)
+        The columns; NaN is missing.
+    found : Changes or None
+        Where targets change. If None, the bins are those of :func:`bins`.
+    n_bins : int
+        A column has at most four times as many bins.
+    most : int, default=256
+        The largest number of bins of all columns together.
+    """
+    if found is None:
+        return bins(block, n_bins, most)
     edges = {}
-    for i in np.unique(columns):
-        here, column = columns == i, block[:, i]
-        share = most * weights[here].sum() / weights.sum()
+    for i in np.unique(found.columns):
+        here, column = found.columns == i, block[:, i]
+        column = column[~np.isnan(column)]
+        weights = found.weights[here]
+        share = most * weights.sum() / found.weights.sum()
         n_inner = int(min(share, _TIMES * n_bins)) - 1
-        inner = _weighted_quantiles(thresholds[here], weights[here], max(n_inner, 0))
+        inner = _weighted_quantiles(found.thresholds[here], weights, max(n_inner, 0))
         lowest, highest = float(column.min()), float(column.max())
         ends = np.unique([lowest, *inner.clip(lowest, highest), highest])
         # The standardized value says as much of a column of two values.
         if len(ends) > 2 and ((column != lowest) & (column != highest)).any():
             edges[int(i)] = ends
     return _as_bins(edges)
+
+
+def most_telling(found: Changes, n_columns: int, n_kept: int) -> Ints:
+    """Return the columns along which targets change most, in ascending order."""
+    told = np.bincount(found.columns, found.weights, n_columns)
+    return np.sort(np.argsort(-told, kind="stable")[:n_kept])
 
 
 def knots(offsets: Floats, scales: Floats, bound: float) -> Array:

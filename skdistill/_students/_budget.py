@@ -31,6 +31,9 @@ _FLOAT, _DOUBLE, _INT = 4, 8, 4
 # median, mean and standard deviation.
 _READ = 2 * _DOUBLE + _FLOAT + _INT
 
+# The bytes of an input and its weight for one unit, at most.
+_INPUT = _READ + _FLOAT
+
 # Numbers are stored in float32 where that changes them by less than this share of a
 # standard deviation, or of the narrowest bin.
 _ROUNDING = 1e-6
@@ -157,6 +160,11 @@ def most_inputs(max_bytes: int) -> int:
     return max(1, int(ratio * n_units))
 
 
+def _n_added(max_bytes: int, shape: Shape) -> int:
+    """Return how many inputs more than these a student of so many bytes may have."""
+    return max(0, most_inputs(max_bytes) - shape.n_rows)
+
+
 def widths_within(max_bytes: int, shape: Shape, n_outputs: int) -> tuple[int, int]:
     """Return the widths of the two largest equal hidden layers within so many bytes.
 
@@ -170,11 +178,14 @@ def widths_within(max_bytes: int, shape: Shape, n_outputs: int) -> tuple[int, in
         return shape.with_layers((n_units, n_units, n_outputs))
 
     if n_bytes(1) > max_bytes:
+        least = n_bytes(1)
+        # More bytes are shared with more inputs.
+        while least < (enough := n_bytes(1) + _n_added(least, shape) * _INPUT):
+            least = enough
         raise ValueError(
             f"max_bytes={max_bytes} is too few for {shape.n_rows} inputs and "
-            f"{n_outputs} outputs: the smallest student of them has {n_bytes(1)} "
-            "bytes. Allow as many, or leave out columns, with student_columns of "
-            "DistilledClassifier"
+            f"{n_outputs} outputs: {least} bytes are enough. Allow as many, or leave "
+            "out columns, with student_columns of DistilledClassifier"
         )
     n_units = 1
     while n_bytes(n_units + 1) <= max_bytes:

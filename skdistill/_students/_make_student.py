@@ -94,9 +94,9 @@ def make_student(
         in float32 and of the tables of its preprocessing, without the names of classes
         and levels. :func:`skdistill.deploy.to_c` and ``footprint`` count the same
         bytes; an export with ``quantize="int8"`` takes about a quarter of them.
-        The number of bins and levels (``preprocess__max_outputs``) follows from it,
-        and in ``fit`` two hidden layers of equal width take what is left
-        (``net__max_bytes``). See :ref:`budget`.
+        The number of bins, levels and numeric columns (``preprocess__max_outputs``)
+        follows from it, and in ``fit`` two hidden layers of equal width take what is
+        left (``net__max_bytes``). See :ref:`budget`.
     task : {"classification", "multilabel", "regression"}, default="classification"
         Whether the student is one for :class:`DistilledClassifier`, with a class or
         with several labels for each row, or for :class:`DistilledRegressor`.
@@ -171,7 +171,7 @@ def make_student(
     ValueError
         If an argument has the wrong type or is out of range, or ``max_bytes`` comes
         with ``hidden_layer_sizes`` or with "periodic" numbers, which it chooses. In
-        ``fit``, if ``max_bytes`` are too few: the error says the smallest number.
+        ``fit``, if ``max_bytes`` are too few: the error says how many are enough.
 
     See Also
     --------

@@ -32,7 +32,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdistill._students._bins import MAX_BINS, MIN_BINS, bins, target_bins
+from skdistill._students._bins import (
+    MAX_BINS,
+    MIN_BINS,
+    changes,
+    most_telling,
+    target_bins,
+)
 from skdistill.utils._arrays import Array, Floats, Ints
 from skdistill.utils._dates import PARTS, date_parts, zone_to_keep
 from skdistill.utils._frames import (
@@ -123,8 +129,10 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         kept. It bounds the number of output columns, and so the size of the net.
     max_outputs : int, default=None
         The largest number of output columns, for a small net. First there are fewer
-        bins, and then fewer levels of the columns that have most. The numeric columns
-        and one level of each categorical column are kept. None sets no bound.
+        bins, then fewer levels of the columns that have most, and then, if ``fit`` gets
+        soft labels of 100 rows or more, fewer numeric columns: those are kept along
+        which the soft labels change most. One level of each categorical column and a
+        number are kept. None sets no bound.
 
     Attributes
     ----------
@@ -136,8 +144,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         the list of its parts that are used: "year", "month", "weekday", "hour" and
         "total_seconds".
     numeric_columns_ : list of int
-        The positions of the numeric columns. The used parts of dates follow, counted
-        as if they were further columns after those of X.
+        The positions of the numeric columns that are used. The used parts of dates
+        follow, counted as if they were further columns after those of X.
     medians_ : ndarray of shape (`n_numeric_`,)
         What replaces the missing values of the numeric columns.
     sources_ : ndarray of shape (n_numeric_outputs,), int
@@ -390,23 +398,40 @@ class TabularPreprocessor(  # type: ignore[call-arg]
 
     def _fit_numbers(self, block: Array, targets: Any) -> None:
         """Learn from the numeric columns what their outputs are computed with."""
-        self.medians_ = _medians(block)
-        offsets, scales = _means_and_scales(block, self.medians_)
+        medians, most = _medians(block), self._most_numbers(block.shape[1])
+        found = None
+        if self.numeric != "standard" or most < block.shape[1]:
+            found = changes(_imputed(block, medians), targets)
+        if found is not None and most < block.shape[1]:
+            kept = most_telling(found, block.shape[1], most)
+            self._leave_out_but(kept)
+            block, medians, found = block[:, kept], medians[kept], found.along(kept)
+        self.medians_ = medians
+        offsets, scales = _means_and_scales(block, medians)
         sources = list(range(len(offsets)))
         if self.numeric != "standard":
-            targets = None if targets is None else np.asarray(targets)
-            most = self._most_bins(block.shape[1])
-            if targets is not None and targets.ndim == 2 and block.shape[1]:
-                found = target_bins(self._imputed(block), targets, self.n_bins, most)
-            else:
-                found = bins(block, self.n_bins, most)
-            columns, starts, widths = found
+            made = target_bins(block, found, self.n_bins, self._most_bins())
+            columns, starts, widths = made
             sources += columns
             offsets = np.concatenate([offsets, starts])
             scales = np.concatenate([scales, widths])
         self.sources_ = np.array(sources, dtype=np.intp)
         self.offsets_: Array = offsets.astype(self.dtype_)
         self.scales_: Array = scales.astype(self.dtype_)
+
+    def _leave_out_but(self, kept: Ints) -> None:
+        """Keep some of the numeric columns, given in ascending order."""
+        n_features = self.n_features_in_
+        parts = [(i, part) for i, (_, used) in self.dates_.items() for part in used]
+        columns = [self.numeric_columns_[number] for number in kept]
+        own = [i for i in columns if i < n_features]
+        left = {parts[i - n_features] for i in columns[len(own) :]}
+        dates = {
+            i: (zone, [part for part in used if (i, part) in left])
+            for i, (zone, used) in self.dates_.items()
+        }
+        self.dates_ = {i: date for i, date in dates.items() if date[1]}
+        self.numeric_columns_ = [*own, *range(n_features, n_features + len(left))]
 
     def _fit_columns(self, X: Any) -> Floats:
         """Learn the kinds and levels of the columns; return the numeric columns."""
@@ -497,11 +522,17 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             most -= 1
         return [levels[:most] for levels in known]
 
-    def _most_bins(self, n_numeric: int) -> int:
+    def _most_numbers(self, n_numeric: int) -> int:
+        """Return how many of the numeric columns are kept."""
+        if self.max_outputs is None:
+            return n_numeric
+        return max(1, self.max_outputs - sum(map(len, self.levels_.values())))
+
+    def _most_bins(self) -> int:
         """Return how many bins the numeric columns may have together."""
         if self.max_outputs is None:
             return MAX_BINS
-        n_others = n_numeric + sum(map(len, self.levels_.values()))
+        n_others = self.n_numeric_ + sum(map(len, self.levels_.values()))
         return min(MAX_BINS, max(0, self.max_outputs - n_others))
 
     def encoding_of(self, number: int) -> tuple[Array, Array, float]:
@@ -556,7 +587,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         if self.dates_:
             block = np.hstack([block, *self._read_dates(X)])
         strings = labels(X, list(self.levels_), objects)
-        return self._imputed(block), self._places(strings, len(X))
+        return _imputed(block, self.medians_), self._places(strings, len(X))
 
     def _read_array(self, X: Any) -> Array:
         if self.levels_ or self.dates_:
@@ -568,19 +599,20 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         if rows is not None:
             return rows
         rows = self._check_array(X, self.dtype_, reset=False)
-        whole = len(self.numeric_columns_) == self.n_features_in_
-        return self._imputed(rows if whole else rows[:, self.numeric_columns_])
+        return _imputed(self._used(rows), self.medians_)
 
     def _plain(self, X: Any) -> Array | None:
         """Return rows that need no check, as :meth:`_read` does, or else None."""
-        if hasattr(self, "feature_names_in_"):
+        if hasattr(self, "feature_names_in_") or self.levels_ or self.dates_:
             return None
-        if len(self.numeric_columns_) != self.n_features_in_:
-            return None
-        return plain_rows(X, self.n_features_in_, self.dtype_)
+        rows = plain_rows(X, self.n_features_in_, self.dtype_)
+        return None if rows is None else self._used(rows)
 
-    def _imputed(self, block: Array) -> Array:
-        return np.ascontiguousarray(np.where(np.isnan(block), self.medians_, block))
+    def _used(self, rows: Array) -> Array:
+        """Return the numeric columns of an array, which are all but for a bound."""
+        if len(self.numeric_columns_) == self.n_features_in_:
+            return rows
+        return np.ascontiguousarray(rows[:, self.numeric_columns_])
 
     def _places(self, strings: list[list[str | None]], n_rows: int) -> Ints:
         places, first = [], len(self.sources_)
@@ -626,6 +658,11 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             return out.astype(np.float32, copy=False)
 
 
+def _imputed(block: Array, medians: Array) -> Array:
+    """Return columns with medians in place of missing values."""
+    return np.ascontiguousarray(np.where(np.isnan(block), medians, block))
+
+
 def _medians(block: Array) -> Array:
     """Return the medians of columns; 0 where all of a column is missing."""
     with warnings.catch_warnings():
@@ -643,5 +680,5 @@ def _means_and_scales(block: Array, medians: Array) -> tuple[Floats, Floats]:
     scaler = StandardScaler()
     # Batch by batch, as all rows at once would be copied several times.
     for rows in gen_batches(len(block), _BATCH_VALUES // len(medians) + 1):
-        scaler.partial_fit(np.where(np.isnan(block[rows]), medians, block[rows]))
+        scaler.partial_fit(_imputed(block[rows], medians))
     return scaler.mean_, scaler.scale_

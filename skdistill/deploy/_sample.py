@@ -138,10 +138,11 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
     )
     if table is not None:
         numbers = _numbers(parts, table, rng, n_rows)
-        all_numeric = len(table.numeric_columns_) == table.n_features_in_
-        if all_numeric and not hasattr(table, "feature_names_in_"):
-            return numbers.astype(table.dtype_)
-        return _frame(first, table, numbers, rng)
+        if hasattr(table, "feature_names_in_") or table.levels_ or table.dates_:
+            return _frame(first, table, numbers, rng)
+        rows = np.zeros((n_rows, table.n_features_in_), table.dtype_)
+        rows[:, table.numeric_columns_] = numbers
+        return rows
     shape = (n_rows, first.n_features_in_)
     return rng.standard_normal(shape).astype(np.float32)
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skdistill import DistilledClassifier, TabularPreprocessor, make_student
 from skdistill._students import _bins
-from skdistill._students._bins import bins, target_bins
+from skdistill._students._bins import bins, changes, target_bins
 
 NAN = np.nan
 
@@ -68,15 +68,19 @@ def near_the_step(columns, starts):
     return near.sum(), (~near).sum()
 
 
+def followed(block, targets, n_bins):
+    return target_bins(block, changes(block, targets), n_bins)
+
+
 def test_bins_are_narrow_where_targets_change(stepped):
-    columns, starts, _ = target_bins(*stepped, 4)
+    columns, starts, _ = followed(*stepped, 4)
     near, far = near_the_step(columns, starts)
     assert near > 5 * far
 
 
 def test_bins_of_a_column_reach_from_its_lowest_to_its_highest_value(stepped):
     block, _ = stepped
-    columns, starts, widths = target_bins(block, np.sin(9 * block), 16)
+    columns, starts, widths = followed(block, np.sin(9 * block), 16)
     for number, values in enumerate(block.T):
         here = np.array(columns) == number
         assert starts[here][0] == values.min()
@@ -88,34 +92,34 @@ def test_bins_of_a_column_reach_from_its_lowest_to_its_highest_value(stepped):
 @pytest.mark.parametrize(("n_bins", "most"), [(3, 12), (16, 64)])
 def test_a_column_has_at_most_four_times_as_many_bins(n_bins, most, stepped):
     block, _ = stepped
-    columns, _, _ = target_bins(block[:, :1], np.sin(40 * block[:, :1]), n_bins)
+    columns, _, _ = followed(block[:, :1], np.sin(40 * block[:, :1]), n_bins)
     assert most / 2 < len(columns) <= most
 
 
 def test_all_columns_share_256_bins():
     block = np.random.default_rng(0).uniform(size=(800, 30))
-    columns, _, _ = target_bins(block, np.sin(9 * block), 16)
+    columns, _, _ = followed(block, np.sin(9 * block), 16)
     assert 200 < len(columns) <= 256
 
 
-def test_binary_and_constant_columns_have_no_target_bins(stepped):
+def test_binary_and_constant_columns_have_no_followed(stepped):
     block, targets = stepped
     block = np.column_stack([targets[:, 0], np.ones(600), block])
-    columns, _, _ = target_bins(block, targets, 16)
+    columns, _, _ = followed(block, targets, 16)
     assert not {0, 1} & set(columns)
 
 
 def test_few_rows_have_bins_between_quantiles(stepped):
     block, targets = stepped
     for found, expected in zip(
-        target_bins(block[:99], targets[:99], 5), bins(block[:99], 5), strict=True
+        followed(block[:99], targets[:99], 5), bins(block[:99], 5), strict=True
     ):
         assert_array_equal(found, expected)
 
 
 def test_many_rows_are_a_sample(monkeypatch, stepped):
     monkeypatch.setattr(_bins, "_MAX_ROWS", 300)
-    columns, starts, _ = target_bins(*stepped, 4)
+    columns, starts, _ = followed(*stepped, 4)
     near, far = near_the_step(columns, starts)
     assert near > 5 * far
 

@@ -1,7 +1,10 @@
+import re
+
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
@@ -14,7 +17,14 @@ from skdistill import (
     make_student,
 )
 from skdistill._students._budget import shape_of
-from skdistill.deploy import to_onnx
+from skdistill.deploy import (
+    CompiledStudent,
+    OnnxClassifier,
+    footprint,
+    to_c,
+    to_onnx,
+    to_sklearn,
+)
 from skdistill.deploy._c_tables import tables_of
 from skdistill.deploy._parts import parts_of
 
@@ -81,15 +91,28 @@ def test_tables_of_a_file_take_no_more_bytes(X):
     assert sum(len(one.raw_data) for one in stored) <= 8000
 
 
-def test_smallest_student_is_named(X):
-    with pytest.raises(ValueError, match="max_bytes=50 is too few for") as raised:
-        distilled(X, 50)
-    least = int(str(raised.value).partition("outputs: the smallest")[2].split()[4])
-    clf = distilled(X, least)
-    assert hidden(clf) == [1, 1]
-    assert n_bytes(clf) == least
-    with pytest.raises(ValueError, match=f"max_bytes={least - 1} is too few"):
-        distilled(X, least - 1)
+@pytest.mark.parametrize("n_columns", [1, 4, N_COLUMNS])
+@pytest.mark.parametrize("n_classes", [3, 26])
+def test_error_says_how_many_bytes_are_enough(n_columns, n_classes):
+    X = array()[:, :n_columns]
+    targets = np.random.default_rng(0).dirichlet(np.ones(n_classes), N_ROWS)
+
+    def fitted(max_bytes):
+        student = make_student(max_bytes=max_bytes, max_epochs=1)
+        clf = DistilledClassifier(student=student, classes=range(n_classes))
+        return clf.fit(X, teacher_proba=targets)
+
+    with pytest.raises(ValueError, match="max_bytes=40 is too few for") as raised:
+        fitted(40)
+    (enough,) = re.findall(r"(\d+) bytes are enough", str(raised.value))
+    assert n_bytes(fitted(int(enough))) <= int(enough)
+    with pytest.raises(ValueError, match="is too few"):
+        fitted(int(enough) // 2)
+
+
+def test_levels_of_all_columns_are_kept():
+    with pytest.raises(ValueError, match="max_bytes=80 is too few for 3 inputs"):
+        distilled(frame(), 80)
 
 
 def test_of_numbers():
@@ -171,13 +194,65 @@ class TestMaxOutputs:
         assert self.made(20) == (20, [3, 13])
         assert self.made(9) == (8, [2, 2])
 
-    def test_numbers_and_a_level_are_kept(self):
-        assert self.made(1) == (6, [1, 1])
+    def test_then_numbers(self):
+        assert self.made(6) == (6, [1, 1])
+        assert self.made(4) == (4, [1, 1])
+
+    def test_a_number_and_a_level_are_kept(self):
+        assert self.made(1) == (3, [1, 1])
+
+    @pytest.mark.parametrize("numeric", ["standard", "piecewise"])
+    def test_the_numbers_that_tell_most_are_kept(self, numeric):
+        X = np.random.default_rng(0).normal(size=(300, 6))
+        targets = np.column_stack([X[:, 1] > 0, X[:, 4]])
+        preprocess = TabularPreprocessor(numeric=numeric, max_outputs=2)
+        encoded = preprocess.fit(X, targets).transform(X)
+        assert preprocess.numeric_columns_ == [1, 4]
+        alone = TabularPreprocessor().fit_transform(X[:, [1, 4]])
+        assert_array_equal(encoded, alone)
+        X[0, 0] = np.nan  # which nothing reads
+        assert_array_equal(preprocess.transform(X), alone)
+
+    def test_without_targets_all_numbers_are_kept(self):
+        X = np.random.default_rng(0).normal(size=(300, 6))
+        for y in (None, X[:, 0] > 0):
+            preprocess = TabularPreprocessor(max_outputs=2).fit(X, y)
+            assert preprocess.n_numeric_ == 6
+
+    def test_parts_of_dates_are_left_out(self):
+        days = pd.date_range("2020-01-01", periods=400, freq="D")
+        X = pd.DataFrame({"a": days, "b": np.random.default_rng(0).permutation(days)})
+        weekday = X.b.dt.day_of_week.to_numpy()
+        targets = np.column_stack([weekday == 5, weekday == 6])
+        preprocess = TabularPreprocessor(max_outputs=1).fit(X, targets.astype(float))
+        assert preprocess.dates_ == {1: (None, ["weekday"])}
+        assert preprocess.get_feature_names_out().tolist() == ["b_weekday"]
+        alone = TabularPreprocessor().fit_transform(weekday[:, np.newaxis])
+        assert_allclose(preprocess.transform(X), alone, atol=1e-6)
 
     def test_the_frequent_levels_are_kept(self):
         X = pd.DataFrame({"a": list("zzzzyyyx") * 40})
         preprocess = TabularPreprocessor(max_outputs=2).fit(X)
         assert preprocess.levels_ == {0: ["y", "z"]}
+
+
+@pytest.mark.parametrize("form", ["array", "frame"])
+def test_wide_table_has_a_student_of_few_bytes_in_all_exports(form, tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 200))
+    y = (X[:, 3] + X[:, 150] > 0).astype(int)
+    if form == "frame":
+        X = pd.DataFrame(X, columns=[f"c{i}" for i in range(200)])
+    student = make_student(max_bytes=1000, max_epochs=5)
+    forest = RandomForestClassifier(10, random_state=0)
+    clf = DistilledClassifier(forest, student, augmenter=None, random_state=0)
+    clf.fit(X, y)
+    assert {3, 150} < set(clf.student_[0].numeric_columns_)
+    assert footprint(clf, X)["table_bytes"] <= 1000
+    expected = clf.predict_proba(X)
+    compiled = CompiledStudent(to_c(clf, tmp_path / "student.c"))
+    for exported in (to_sklearn(clf), OnnxClassifier(to_onnx(clf)), compiled):
+        assert_allclose(exported.predict_proba(X), expected, atol=1e-5)
 
 
 def test_search_over_bytes_finds_the_student_that_is_large_enough():

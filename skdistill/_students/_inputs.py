@@ -77,8 +77,7 @@ def net_rows(student: Any, parts: Sequence[Any]) -> Any:
         Finite, float32 or int64.
     """
     if _encodes_rows_alone(student):
-        n_rows = sum(map(_num_samples, parts))
-        if _are_large(student[0], n_rows):
+        if _are_large(student[0], sum(map(len, parts))):
             return EncodedRows(student[0], parts)
     # Step by step: Pipeline.transform costs as much as the net for a single row.
     steps = active(student.steps[:-1]) if isinstance(student, Pipeline) else []

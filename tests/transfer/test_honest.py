@@ -50,8 +50,14 @@ def test_some_row_is_left_to_learn_from(n_rows, expected):
     assert (found if found is None else np.count_nonzero(found)) == expected
 
 
-def test_rows_that_are_all_equal_are_not_held_out():
-    assert held(np.ones((9, 2)), np.arange(9) % 2) is None
+def test_rows_that_are_all_copies_are_not_held_out():
+    assert held(np.ones((9, 2)), np.zeros(9)) is None
+
+
+def test_rows_that_are_equal_by_chance_are_held_out_one_by_one():
+    X, y = table(200)
+    found = held((X[:, :2] > 0).astype(float), y)  # four different rows
+    assert_array_equal(np.bincount(found), [140, 30, 30])
 
 
 def test_at_most_so_many_rows_are_held_out(monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skdistill.utils._copies import first_copies, with_copies
+from skdistill.utils._copies import first_copies, true_copies, with_copies
 
 X = np.random.default_rng(0).normal(size=(6, 3))
 
@@ -30,3 +30,36 @@ def test_row_is_held_out_where_its_first_copy_is():
 def test_split_of_different_rows_or_of_equal_ones_stays_as_it_is(firsts):
     split = np.array([3, 0]), np.array([2, 1])
     assert with_copies(*split, np.array(firsts)) == split
+
+
+FIRSTS = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        list("abaabaaba"),
+        np.tile(np.eye(3), (3, 1)),
+        [1.5, 2.5, 3.5] * 3,
+    ],
+    ids=["labels", "several labels", "numbers"],
+)
+def test_equal_rows_with_the_same_label_are_copies(y):
+    assert_array_equal(true_copies(FIRSTS, y), FIRSTS)
+
+
+@pytest.mark.parametrize(
+    "y", [list("abaabaabb"), np.arange(9.0), np.arange(18).reshape(9, 2) // 4]
+)
+def test_equal_rows_whose_labels_differ_are_no_copies(y):
+    assert_array_equal(true_copies(FIRSTS, y), range(9))
+
+
+def test_few_wrong_labels_among_copies_do_not_count():
+    firsts, y = np.arange(200) % 100, np.arange(200) % 100 % 2
+    y[-9:] = 2
+    assert_array_equal(true_copies(firsts, y), firsts)
+
+
+def test_different_rows_are_copies_of_themselves():
+    assert_array_equal(true_copies(np.arange(4), list("abca")), range(4))

@@ -27,6 +27,7 @@ from skdistill._training._gradient import (
 )
 from skdistill._training._hooks import check_finite
 from skdistill._training._lesson import Lesson, keeping_error
+from skdistill._training._loss import from_numpy
 from skdistill._training._nets import PACERS, nets_of
 from skdistill._training._prediction import to_tensor
 from skdistill._training._threads import one_thread_if_small
@@ -251,7 +252,7 @@ class _Trainee:
 
     def score(self, outputs: Tensor) -> None:
         """Hand the outputs of the rows that are held out to callbacks that score."""
-        y = torch.from_numpy(self.lesson.rows.hard)[self.valid_rows]
+        y = self.loss.hard[self.valid_rows]
         for _, callback in self.net.callbacks_:
             if isinstance(callback, EpochScoring):
                 callback.on_batch_end(
@@ -379,7 +380,7 @@ def _resident(X: Any, device: Any) -> Any:
     """
     if not isinstance(X, np.ndarray):
         return X
-    tensor = torch.from_numpy(np.require(X, requirements="W"))
+    tensor = from_numpy(X)
     if device is None or torch.device(device).type != "cuda":
         return tensor
     free, _ = torch.cuda.mem_get_info(device)

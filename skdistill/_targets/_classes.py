@@ -25,14 +25,14 @@ from skdistill._targets import _columns
 from skdistill._targets._answer import Answer
 from skdistill._targets._base import BaseTarget
 from skdistill._targets._calibration import (
-    BOUNDS,
     calibration_on,
+    labeled_temperature,
     matching_temperature,
 )
 from skdistill._targets._columns import align, check_classes
 from skdistill._targets._incomplete import Incomplete, Part
 from skdistill._targets._on_codes import OnCodes
-from skdistill._targets._trust import labeled_temperature, most_trust, share_of_classes
+from skdistill._targets._trust import most_trust, share_of_classes
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._frames import column_names, is_frame
@@ -492,11 +492,7 @@ class Classes(BaseTarget):
 
     matching_temperature = staticmethod(matching_temperature)
 
-    def labeled_temperature(
-        self, soft: Any, hard: Any, weight: Any, suggested: float
-    ) -> float:
-        """Return the temperature that the labels of rows tell, near the suggested."""
-        return labeled_temperature(soft, hard, weight, suggested, BOUNDS)
+    labeled_temperature = staticmethod(labeled_temperature)
 
     share = staticmethod(share_of_classes)
 

@@ -74,7 +74,6 @@ class Classes(BaseTarget):
     names: Any = None
 
     task: ClassVar[str] = "classification"
-    losses_for: ClassVar[str] = "classification"  # which losses compare outputs
 
     def check_y(self, y: Any, X: Any) -> Array:
         """Return labels as a 1-D array, one for each row of ``X``."""
@@ -528,13 +527,6 @@ class Classes(BaseTarget):
 
     # What outputs of a net stand for, and the loss, on tensors with a column for each
     # row, and on arrays with a row for each
-
-    def compared(self, student: Any, teacher: Any, y: Any, weight: Any) -> Any:
-        """Return a batch as losses compare it, a choice of one class in each row.
-
-        That is the student, the teacher, ``y``, and the weights of the rows.
-        """
-        return student, teacher, y, weight
 
     def best(self, soft: Any) -> Any:
         """Return the class that the teacher names, for each row; None for numbers."""

@@ -73,7 +73,6 @@ class Labels(BaseTarget):
     names: Any = None
 
     task: ClassVar[str] = "multilabel"
-    losses_for: ClassVar[str] = "classification"
     of_columns: ClassVar[str] = "labels"
 
     def check_y(self, y: Any, X: Any) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import Any
 
@@ -76,7 +76,7 @@ class BatchLoss:
             term.place: learned.of(term) for term in self.objective.learning
         }
 
-    @property
+    @cached_property
     def targets(self) -> Tensor:
         """What the student's features are compared with."""
         if self.features is not None:
@@ -96,8 +96,6 @@ class BatchLoss:
         self.alpha = 1.0
         if self.has_labels:
             self.alpha = self.objective.at_epoch("alpha", epoch, max_epochs)
-        if self.objective.is_hidden:
-            self._targets = self.targets
 
     def __call__(
         self,
@@ -227,7 +225,7 @@ class BatchLoss:
     def _hidden(
         self, features: Tensor, rows: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
-        targets = self._targets[rows].to(features.device)
+        targets = self.targets[rows].to(features.device)
         offered = {"sample_weight": weight, "epoch": self.epoch}
         found = {}
         for name, terms in (

@@ -241,7 +241,7 @@ def make_student(
             validation_fraction, stratified=task == "classification", random_state=0
         )
     preprocess = TabularPreprocessor(
-        numeric="standard" if is_periodic else numeric,
+        numeric="standard" if numeric == "periodic" else numeric,
         max_outputs=None if max_bytes is None else most_inputs(max_bytes),
     )
     return Pipeline([("preprocess", preprocess), ("net", net)])

@@ -107,9 +107,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         "piecewise" adds an output for each bin of the column, which rises from -0.5 to
         0.5 over its bin, and is constant outside. The bins lie between quantiles, or,
         if ``fit`` gets soft labels of 100 rows or more, where these change
-        (target-aware bins [1]_). "auto" stands for
-        "piecewise", unless :class:`DistilledClassifier` sets it to "standard" in its
-        ``fit``.
+        (target-aware bins [1]_). "auto" stands for "piecewise", unless
+        :class:`DistilledClassifier` or :class:`DistilledRegressor` sets it to
+        "standard" in its ``fit``.
     n_bins : int, default=16
         The largest number of bins of a column between quantiles, at least 3, for
         ``numeric="piecewise"``. Equal quantiles are merged, so that a column of few

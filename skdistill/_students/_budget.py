@@ -137,7 +137,7 @@ def shape_of(preprocess: Any, n_features: int) -> Shape:
     values = stored_values(
         preprocess.offsets_[:n_numeric],
         preprocess.scales_[:n_numeric],
-        preprocess.medians_.astype(preprocess.dtype_),
+        preprocess.medians_,
         all_knots,
     )
     return Shape(

@@ -76,8 +76,7 @@ def net_rows(student: Any, parts: Sequence[Any]) -> Any:
     rows : ndarray, CSR matrix or EncodedRows
         Finite, float32 or int64.
     """
-    alone = _encodes_rows_alone(student)
-    if alone and _are_large(student[0], sum(map(len, parts))):
+    if _encodes_rows_alone(student) and _are_large(student[0], sum(map(len, parts))):
         return EncodedRows(student[0], parts)
     # Step by step: Pipeline.transform costs as much as the net for a single row.
     steps = active(student.steps[:-1]) if isinstance(student, Pipeline) else []

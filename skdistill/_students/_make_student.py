@@ -188,9 +188,9 @@ def make_student(
 
     ``fit`` sets ``net__max_epochs`` and ``net__optimizer__weight_decay`` if they are
     None, ``net__module__n_features`` and ``net__module__n_outputs``. By
-    ``DistilledClassifier``, it also sets ``net__module__n_numeric``, and
-    ``preprocess__numeric`` if it is "auto". By itself, a "periodic" student embeds all
-    inputs of the net, those of levels too.
+    ``DistilledClassifier`` or ``DistilledRegressor``, it also sets
+    ``net__module__n_numeric``, and ``preprocess__numeric`` if it is "auto". By itself,
+    a "periodic" student embeds all inputs of the net, those of levels too.
 
     References
     ----------

@@ -220,7 +220,7 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(n_features, n_outputs))
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return the logits, of shape (n_samples, n_classes)."""
+        """Return the outputs, of shape (n_samples, n_outputs)."""
         if self.embedding is not None:
             X = torch.cat([X, self.embedding(X[:, : self.n_numeric])], dim=1)
         logits: Tensor = self.layers(X)

@@ -29,6 +29,6 @@ class PinballLoss(nn.Module):
     def forward(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return the loss of outputs for targets of the same shape."""
         errors = y - outputs
-        levels = torch.tensor(self.quantiles).to(errors)
+        levels = errors.new_tensor(self.quantiles)
         losses = torch.maximum(levels * errors, (levels - 1) * errors)
         return losses.mean() if self.reduction == "mean" else losses

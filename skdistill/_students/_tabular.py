@@ -107,9 +107,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         "piecewise" adds an output for each bin of the column, which rises from -0.5 to
         0.5 over its bin, and is constant outside. The bins lie between quantiles, or,
         if ``fit`` gets soft labels of 100 rows or more, where these change
-        (target-aware bins [1]_). "auto" stands for
-        "piecewise", unless :class:`DistilledClassifier` sets it to "standard" in its
-        ``fit``.
+        (target-aware bins [1]_). "auto" stands for "piecewise", unless
+        :class:`DistilledClassifier` or :class:`DistilledRegressor` sets it to
+        "standard" in its ``fit``.
     n_bins : int, default=16
         The largest number of bins of a column between quantiles, at least 3, for
         ``numeric="piecewise"``. Equal quantiles are merged, so that a column of few
@@ -417,7 +417,9 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             scales = np.concatenate([scales, widths])
         self.sources_ = np.array(sources, dtype=np.intp)
         self.offsets_: Array = offsets.astype(self.dtype_)
-        self.scales_: Array = scales.astype(self.dtype_)
+        # In float32, the deviation of subnormal numbers may round to 0.
+        smallest = np.finfo(self.dtype_).tiny
+        self.scales_: Array = scales.astype(self.dtype_).clip(smallest)
 
     def _leave_out_but(self, kept: Ints) -> None:
         """Keep some of the numeric columns, given in ascending order."""
@@ -667,7 +669,9 @@ def _medians(block: Array) -> Array:
     """Return the medians of columns; 0 where all of a column is missing."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return np.nan_to_num(np.nanmedian(block, axis=0))
+        # In float64, as the sum of two numbers of float32 may overflow.
+        found = [np.nanmedian(column.astype(np.float64)) for column in block.T]
+    return np.nan_to_num(np.array(found, block.dtype))
 
 
 def _means_and_scales(block: Array, medians: Array) -> tuple[Floats, Floats]:

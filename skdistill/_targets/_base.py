@@ -22,6 +22,7 @@ class BaseTarget:
     levels: Any = None  # of the quantiles that a teacher is asked for
     # Whether nets that learn the labels measure how much to trust a teacher.
     measures: ClassVar[bool] = True
+    losses_for: ClassVar[str] = "classification"  # which losses compare outputs
     default_loss: ClassVar[str] = "kl"
     given: ClassVar[str] = "teacher_proba"
     dtype: ClassVar[type] = np.float32
@@ -108,7 +109,10 @@ class BaseTarget:
         return 1
 
     def compared(self, student: Any, teacher: Any, y: Any, weight: Any) -> Any:
-        """Return a batch as losses compare it: as it is."""
+        """Return a batch as losses compare it: as it is.
+
+        That is the student, the teacher, ``y``, and the weights of the rows.
+        """
         return student, teacher, y, weight
 
     def slope(self, n_outputs: int) -> float:

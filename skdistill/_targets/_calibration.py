@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 
 from skdistill._targets._answer import Answer
 from skdistill._targets._columns import pairs
-from skdistill.utils._arrays import Array, Floats
+from skdistill.utils._arrays import Array, Floats, Ints
 
 # If a teacher is right on all rows, a lower temperature is always better.
 BOUNDS = (0.05, 20.0)
@@ -23,6 +23,10 @@ _MATCHED_BOUNDS = (1 / 3, 3.0)
 # The temperature of the smallest cross-entropy relative to another model is too high by
 # this factor: see matching_temperature.
 _EXCESS = 1.3
+
+# The standard deviation of the logarithm of the temperature that nets suggest, relative
+# to that of the labels.
+_DEVIATION = 0.3
 
 _LOG_2 = np.log(2.0)
 
@@ -133,10 +137,44 @@ def matching_temperature(logits: Floats, proba: Floats) -> float:
     return float(np.clip(found / _EXCESS, *_MATCHED_BOUNDS))
 
 
-def _best_temperature(logits: Floats, loss: Callable[[Floats], float]) -> float:
+def labeled_temperature(
+    logits: Floats, labels: Ints, weight: Floats, suggested: float
+) -> float:
+    """Return the temperature at which rows that a teacher has not seen are likeliest.
+
+    Where the rows are few, it is near the temperature that is ``suggested``.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_classes)
+        The teacher's logits of rows that it was not fitted on.
+    labels : ndarray of shape (n_samples,)
+        The labels of these rows, as positions of columns.
+    weight : ndarray of shape (n_samples,)
+        The weights of the rows.
+    suggested : float
+        The temperature by another measure.
+    """
+    rows = np.arange(len(labels))
+
+    def loss(log_proba: Floats) -> float:
+        return -float(weight @ log_proba[rows, labels])
+
+    def prior(log_temperature: float) -> float:
+        distance = (log_temperature - np.log(suggested)) / _DEVIATION
+        return float(distance**2 / 2)
+
+    return _best_temperature(logits.astype(np.float64), loss, prior)
+
+
+def _best_temperature(
+    logits: Floats,
+    loss: Callable[[Floats], float],
+    prior: Callable[[float], float] = lambda log_temperature: 0.0,
+) -> float:
     """Return the temperature at which log-probabilities have the smallest loss."""
     found = minimize_scalar(
-        lambda log: loss(log_softmax(logits / np.exp(log), axis=1)),
+        lambda log: prior(log) + loss(log_softmax(logits / np.exp(log), axis=1)),
         bounds=np.log(BOUNDS),
         method="bounded",
     )

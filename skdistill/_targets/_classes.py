@@ -25,14 +25,14 @@ from skdistill._targets import _columns
 from skdistill._targets._answer import Answer
 from skdistill._targets._base import BaseTarget
 from skdistill._targets._calibration import (
-    BOUNDS,
     calibration_on,
+    labeled_temperature,
     matching_temperature,
 )
 from skdistill._targets._columns import align, check_classes
 from skdistill._targets._incomplete import Incomplete, Part
 from skdistill._targets._on_codes import OnCodes
-from skdistill._targets._trust import labeled_temperature, most_trust, share_of_classes
+from skdistill._targets._trust import most_trust, share_of_classes
 from skdistill._targets._uninformative import warn_if_uninformative
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._frames import column_names, is_frame
@@ -74,7 +74,6 @@ class Classes(BaseTarget):
     names: Any = None
 
     task: ClassVar[str] = "classification"
-    losses_for: ClassVar[str] = "classification"  # which losses compare outputs
 
     def check_y(self, y: Any, X: Any) -> Array:
         """Return labels as a 1-D array, one for each row of ``X``."""
@@ -492,11 +491,7 @@ class Classes(BaseTarget):
 
     matching_temperature = staticmethod(matching_temperature)
 
-    def labeled_temperature(
-        self, soft: Any, hard: Any, weight: Any, suggested: float
-    ) -> float:
-        """Return the temperature that the labels of rows tell, near the suggested."""
-        return labeled_temperature(soft, hard, weight, suggested, BOUNDS)
+    labeled_temperature = staticmethod(labeled_temperature)
 
     share = staticmethod(share_of_classes)
 
@@ -532,13 +527,6 @@ class Classes(BaseTarget):
 
     # What outputs of a net stand for, and the loss, on tensors with a column for each
     # row, and on arrays with a row for each
-
-    def compared(self, student: Any, teacher: Any, y: Any, weight: Any) -> Any:
-        """Return a batch as losses compare it, a choice of one class in each row.
-
-        That is the student, the teacher, ``y``, and the weights of the rows.
-        """
-        return student, teacher, y, weight
 
     def best(self, soft: Any) -> Any:
         """Return the class that the teacher names, for each row; None for numbers."""

@@ -23,14 +23,14 @@ from sklearn.utils.validation import (
 from skdistill._targets._answer import Answer
 from skdistill._targets._base import BaseTarget
 from skdistill._targets._calibration import (
-    BOUNDS,
     Calibration,
     calibration_on,
+    labeled_temperature,
     matching_temperature,
 )
 from skdistill._targets._classes import Classes, check_classifier
 from skdistill._targets._columns import dense, pairs, resolve_clip
-from skdistill._targets._trust import labeled_temperature, share_of_classes
+from skdistill._targets._trust import share_of_classes
 from skdistill._targets._uninformative import reason_of
 from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._unwrap import is_search, last_step
@@ -73,7 +73,6 @@ class Labels(BaseTarget):
     names: Any = None
 
     task: ClassVar[str] = "multilabel"
-    losses_for: ClassVar[str] = "classification"
     of_columns: ClassVar[str] = "labels"
 
     def check_y(self, y: Any, X: Any) -> Ints:
@@ -299,8 +298,8 @@ class Labels(BaseTarget):
         self, soft: Any, hard: Any, weight: Any, suggested: float
     ) -> float:
         """Return the temperature that the labels of rows tell, near the suggested."""
-        logits, codes, weight = _pairs_of_logits(soft), *self._flat(hard, weight)
-        return labeled_temperature(logits, codes, weight, suggested, BOUNDS)
+        known = self._flat(hard, weight)
+        return labeled_temperature(_pairs_of_logits(soft), *known, suggested)
 
     def share(self, first: Any, second: Any, hard: Any, weight: Any) -> float:
         """Return the share of a model in its best mixture with a second one."""

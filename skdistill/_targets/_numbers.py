@@ -199,7 +199,8 @@ class Numbers(BaseTarget):
         if weight is not None and weight.any():
             counts = np.flatnonzero(weight)
             values = np.concatenate([values[counts], values[len(weight) :]])
-            y, weight = None if y is None else y[counts], weight[counts]
+            y = None if y is None else y[counts]
+            weight = weight[counts] / weight.max()  # their sum may be infinite
         own = values if y is None else y.reshape(len(y), -1)
         weight = None if y is None else weight
         largest = np.abs(own).max(axis=0)

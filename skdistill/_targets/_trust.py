@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from skdistill.utils._warnings import warn
 
@@ -23,46 +24,6 @@ _TINY = float(np.finfo(np.float32).tiny)
 
 # A warning says so if the teacher gets a smaller share.
 _LITTLE = 0.1
-
-# The standard deviation of the logarithm of the temperature that nets suggest, relative
-# to that of the labels.
-_DEVIATION = 0.3
-
-
-def labeled_temperature(
-    logits: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    weight: NDArray[np.floating],
-    suggested: float,
-    bounds: tuple[float, float],
-) -> float:
-    """Return the temperature at which rows that a teacher has not seen are likeliest.
-
-    Where the rows are few, it is near the temperature that is ``suggested``.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (n_samples, n_classes)
-        The teacher's logits of rows that it was not fitted on.
-    labels : ndarray of shape (n_samples,)
-        The labels of these rows, as positions of columns.
-    weight : ndarray of shape (n_samples,)
-        The weights of the rows.
-    suggested : float
-        The temperature by another measure.
-    bounds : tuple of float
-        The smallest and the largest temperature.
-    """
-    rows = np.arange(len(labels))
-    logits = logits.astype(np.float64)
-
-    def loss(log_temperature: float) -> float:
-        log_proba = log_softmax(logits / np.exp(log_temperature), axis=1)
-        distance = (log_temperature - np.log(suggested)) / _DEVIATION
-        return distance**2 / 2 - float(weight @ log_proba[rows, labels])
-
-    found = minimize_scalar(loss, bounds=np.log(bounds), method="bounded")
-    return float(np.exp(found.x))
 
 
 def share_of_classes(
@@ -91,13 +52,10 @@ def share_of_classes(
 
     def loss(share: float) -> float:
         mixed = share * p_first + (1 - share) * p_second
-        prior = USUAL * np.log(share) + (1 - USUAL) * np.log1p(-share)
         # Both may round to 0.
-        log_loss = -weight @ np.log(np.maximum(mixed, _TINY))
-        return float(log_loss) - _PRIOR_ROWS * float(prior)
+        return float(-weight @ np.log(np.maximum(mixed, _TINY)))
 
-    found = minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded")
-    return float(found.x)
+    return _best_share(loss, USUAL)
 
 
 def share_of_numbers(
@@ -129,10 +87,19 @@ def share_of_numbers(
     def loss(share: float) -> float:
         errors = share * d_first + (1 - share) * d_second
         total = float(weight @ (errors**2).sum(axis=1))
-        prior = usual * np.log(share) + (1 - usual) * np.log1p(-share)
-        return half * np.log(max(total, _TINY)) - _PRIOR_ROWS * float(prior)
+        return float(half * np.log(max(total, _TINY)))
 
-    found = minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded")
+    return _best_share(loss, usual)
+
+
+def _best_share(loss: Callable[[float], float], usual: float) -> float:
+    """Return the share of the smallest loss, or with few rows one near the usual."""
+
+    def penalized(share: float) -> float:
+        prior = usual * np.log(share) + (1 - usual) * np.log1p(-share)
+        return loss(share) - _PRIOR_ROWS * float(prior)
+
+    found = minimize_scalar(penalized, bounds=(1e-6, 1 - 1e-6), method="bounded")
     return float(found.x)
 
 

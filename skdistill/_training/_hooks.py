@@ -51,10 +51,6 @@ class Distillation:
     ----------
     loss : BatchLoss
         The loss of a batch.
-    n_rows : int
-        How many rows the transfer set has.
-    n_outputs : int
-        How many outputs the net must have.
     example : array-like of shape (n_rows, ...)
         Some rows of the net's input.
     callbacks : sequence of skorch.callbacks.Callback
@@ -62,8 +58,6 @@ class Distillation:
     """
 
     loss: BatchLoss
-    n_rows: int
-    n_outputs: int
     example: Any
     callbacks: Sequence[Callback] = ()
 
@@ -204,7 +198,7 @@ class DistillingMixin(_Net):
         dataset = super().get_dataset(X, y)
         if y is None:
             return dataset
-        n_rows = self.distillation_.n_rows
+        n_rows = len(self.distillation_.loss.soft)
         if len(dataset) != n_rows:
             raise ValueError(
                 f"the student's dataset has {len(dataset)} items for {n_rows} samples: "
@@ -371,7 +365,7 @@ def check_finite(net: Any, values: dict[str, float]) -> None:
 
 def check_outputs(net: Any, outputs: Tensor) -> None:
     """Raise if the outputs are not one column for each class, or each target."""
-    n_outputs = net.distillation_.n_outputs
+    n_outputs = net.distillation_.loss.soft.shape[1]
     has_classes = isinstance(net, NeuralNetClassifier)
     if outputs.ndim != 2 or outputs.shape[1] != n_outputs:
         of, name = ("class", "n_classes") if has_classes else ("target", "n_outputs")

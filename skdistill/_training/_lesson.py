@@ -73,8 +73,6 @@ class Lesson:
         """Return the net, which has the hooks of the training meanwhile."""
         distillation = Distillation(
             loss=BatchLoss(self.objective, self.rows),
-            n_rows=len(self.rows),
-            n_outputs=self.rows.soft.shape[1],
             example=self.X[:2],
             callbacks=self.callbacks,
         )

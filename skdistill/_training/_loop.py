@@ -27,6 +27,7 @@ from skdistill._training._gradient import (
 )
 from skdistill._training._hooks import check_finite
 from skdistill._training._lesson import Lesson, keeping_error
+from skdistill._training._loss import from_numpy
 from skdistill._training._nets import PACERS, nets_of
 from skdistill._training._prediction import to_tensor
 from skdistill._training._threads import one_thread_if_small
@@ -251,7 +252,7 @@ class _Trainee:
 
     def score(self, outputs: Tensor) -> None:
         """Hand the outputs of the rows that are held out to callbacks that score."""
-        y = torch.from_numpy(self.lesson.rows.hard)[self.valid_rows]
+        y = self.loss.hard[self.valid_rows]
         for _, callback in self.net.callbacks_:
             if isinstance(callback, EpochScoring):
                 callback.on_batch_end(
@@ -280,25 +281,31 @@ class _Loop:
         for trainee in self.trainees:
             trainee.tell("on_train_begin", **trainee.data)
         self.nets = nets_of([trainee.net for trainee in self.trainees])
+        running = self._going_on(self.trainees)
         for _ in range(self.one.n_epochs):
-            if running := [t for t in self.trainees if t.is_running]:
+            for trainee in running:
+                trainee.begin_epoch()
+            if running := self._going_on(running):
                 self._epoch(running)
-                for trainee in running:
-                    if not trainee.is_running:
-                        self.nets.part_with(trainee.net)
+                running = self._going_on(running)
         for trainee in self.trainees:
             if trainee.is_running:
                 self.nets.part_with(trainee.net)
             if trainee.lesson.error is None:
                 trainee.tell("on_train_end", **trainee.data)
 
+    def _going_on(self, trainees: Sequence[_Trainee]) -> list[_Trainee]:
+        """Return those whose training goes on; the others keep their weights."""
+        for trainee in trainees:
+            if not trainee.is_running:
+                self.nets.part_with(trainee.net)
+        return [trainee for trainee in trainees if trainee.is_running]
+
     def _epoch(self, running: list[_Trainee]) -> None:
         """Make a pass over the rows, and one over those that are held out.
 
         The places of nets whose training is over go along, and nobody looks at them.
         """
-        for trainee in running:
-            trainee.begin_epoch()
         for trainee, found, _ in self._pass([t.order() for t in self.trainees]):
             trainee.record("train", found, trainee.n_drawn)
             trainee.check()
@@ -379,7 +386,7 @@ def _resident(X: Any, device: Any) -> Any:
     """
     if not isinstance(X, np.ndarray):
         return X
-    tensor = torch.from_numpy(np.require(X, requirements="W"))
+    tensor = from_numpy(X)
     if device is None or torch.device(device).type != "cuda":
         return tensor
     free, _ = torch.cuda.mem_get_info(device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from skdistill._training._learned import LearnedLosses
 from skdistill._training._objective import Objective, Term
 from skdistill._transfer._transfer_set import TransferSet
-from skdistill.utils._arrays import Floats
+from skdistill.utils._arrays import Array, Floats
 
 
 class BatchLoss:
@@ -56,8 +56,7 @@ class BatchLoss:
 
     def __init__(self, objective: Objective, rows: TransferSet) -> None:
         self.objective, self.target = objective, rows.target
-        self.soft = torch.from_numpy(np.require(rows.soft, requirements=["C", "W"]))
-        self.hard = torch.from_numpy(rows.hard)
+        self.soft, self.hard = from_numpy(rows.soft), from_numpy(rows.hard)
         self.best = self.target.best(self.soft)
         self.times = self.target.times(self.soft.shape[1])
         self.soft_weight = _tensor(rows.soft_weight)
@@ -67,7 +66,7 @@ class BatchLoss:
         self.has_labels = rows.has_labels
         self.pseudo_labels = None
         if rows.pseudo_labels is not None:
-            self.pseudo_labels = torch.from_numpy(rows.pseudo_labels)
+            self.pseudo_labels = from_numpy(rows.pseudo_labels)
             self.n_own = len(rows) - len(rows.pseudo_labels)
         self.features = None if rows.features is None else torch.tensor(rows.features)
 
@@ -77,7 +76,7 @@ class BatchLoss:
             term.place: learned.of(term) for term in self.objective.learning
         }
 
-    @property
+    @cached_property
     def targets(self) -> Tensor:
         """What the student's features are compared with."""
         if self.features is not None:
@@ -97,8 +96,6 @@ class BatchLoss:
         self.alpha = 1.0
         if self.has_labels:
             self.alpha = self.objective.at_epoch("alpha", epoch, max_epochs)
-        if self.objective.is_hidden:
-            self._targets = self.targets
 
     def __call__(
         self,
@@ -228,7 +225,7 @@ class BatchLoss:
     def _hidden(
         self, features: Tensor, rows: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
-        targets = self._targets[rows].to(features.device)
+        targets = self.targets[rows].to(features.device)
         offered = {"sample_weight": weight, "epoch": self.epoch}
         found = {}
         for name, terms in (
@@ -288,6 +285,11 @@ def _total(weight: Tensor | float, n_rows: int) -> Tensor | float:
 def positive(total: Tensor) -> Tensor:
     """Let a batch whose weights are all zero count as zero, not as NaN."""
     return total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def from_numpy(values: Array) -> Tensor:
+    """Return an array as a tensor, without a copy if torch may write to it."""
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
 
 
 def _tensor(weight: Floats | float) -> Tensor | float:

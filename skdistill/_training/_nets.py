@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import groupby
 from types import SimpleNamespace
 from typing import Any
@@ -51,10 +50,7 @@ class OneNet:
 
     def __init__(self, net: Any) -> None:
         self.net, self.module, self.optimizer = net, net.module_, net.optimizer_
-        self.pace = [
-            partial(pacer.on_batch_begin, net, training=True)
-            for pacer in pacers_of(net)
-        ]
+        self.pacers, self.paced = pacers_of(net), net
         self._find_weights()
 
     def _find_weights(self) -> None:
@@ -76,8 +72,8 @@ class OneNet:
 
     def step(self, X: Tensor, backward: Callable[[Tensor], None]) -> None:
         """Take a step of the optimizer."""
-        for set_rate in self.pace:
-            set_rate()
+        for pacer in self.pacers:
+            pacer.on_batch_begin(self.paced)
         for weight in self.weights:
             weight.grad = None
         backward(self.outputs(X))
@@ -121,10 +117,6 @@ class StackedNets(OneNet):
         self.pacers = copy.deepcopy(pacers_of(self.net))
         for pacer in self.pacers:
             pacer.on_train_begin(self.paced)
-        self.pace = [
-            partial(pacer.on_batch_begin, self.paced, training=True)
-            for pacer in self.pacers
-        ]
         self._find_weights()
 
     def begin_pass(self, n_rows: int, training: bool) -> None:

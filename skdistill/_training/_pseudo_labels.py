@@ -223,9 +223,8 @@ def with_pseudo_labels(
         by_output = target.output_weights(own.hard)
         weights = (own.hard_weight, by_output)
         what = (own.X, own.hard, *weights, own.soft.shape[1], held, passes)
-        mark = fingerprint(
-            "pseudo-labels", target.task, *what, rows.extra, honest_X, seed
-        )
+        kind = type(target).__name__
+        mark = fingerprint("pseudo-labels", kind, *what, rows.extra, honest_X, seed)
 
     def label() -> PseudoLabels:
         return _label(student, own, held, rows.extra, honest_X, passes, seed, verbose)

@@ -588,6 +588,16 @@ def test_refit_forgets_the_frame(frame):
     )
 
 
+def test_a_deviation_that_float32_rounds_to_0_divides_nothing_by_0():
+    X = np.array([[0.0], [1e-45]], np.float32)
+    assert np.isfinite(TabularPreprocessor().fit(X).transform(X)).all()
+
+
+def test_a_median_of_values_whose_sum_overflows_is_found():
+    X = np.array([[-3.25e38], [-3.0e38], [np.nan]], np.float32)
+    assert_allclose(TabularPreprocessor().fit(X).medians_, [-3.125e38], rtol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("value", [3e38, -3e38, np.nan])
 def test_values_whose_sum_overflows_and_missing_ones_are_prepared(dtype, value):

@@ -13,6 +13,7 @@ from skdistill._targets._calibration import (
     BOUNDS,
     Calibration,
     calibration_on,
+    labeled_temperature,
     matching_temperature,
 )
 
@@ -160,6 +161,28 @@ def test_label_to_which_the_teacher_gives_no_probability_raises_the_temperature(
     found = temperature_of(answer(proba), wrong)
 
     assert temperature_of(answer(proba), y) < 1 < found < BOUNDS[1] / 2
+
+
+# Rows that nets have not seen
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_many_labels_tell_the_temperature(factor):
+    logits, labels = labeled_logits(3)
+    weight = np.ones(len(labels))
+    found = labeled_temperature(factor * logits, labels, weight, 1.0)
+    assert found == pytest.approx(factor, rel=0.06)
+
+
+def test_without_labels_it_is_the_suggested_temperature():
+    nothing = np.empty((0, 3)), np.empty(0, int), np.empty(0)
+    assert labeled_temperature(*nothing, 1.7) == pytest.approx(1.7, 1e-3)
+
+
+def test_a_few_right_answers_do_not_make_a_teacher_sure():
+    logits = np.log([[0.9, 0.1]] * 5)
+    found = labeled_temperature(logits, np.zeros(5, int), np.ones(5), 1.0)
+    assert 0.8 < found < 1
 
 
 # What calibration leaves alone

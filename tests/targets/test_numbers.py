@@ -36,6 +36,12 @@ def test_scale_is_that_of_the_weighted_rows():
     assert_allclose([heavy.location[0], heavy.scale[0]], [1, np.sqrt(3)])
 
 
+@pytest.mark.parametrize("unit", [1e-320, 1e307])
+def test_of_weights_of_any_size_the_ratios_matter(unit):
+    target = learned(np.array([0.0, 4.0]), weight=unit * np.array([15.0, 5.0]))
+    assert_allclose([target.location[0], target.scale[0]], [1, np.sqrt(3)], rtol=1e-3)
+
+
 def test_without_targets_the_scale_is_that_of_the_teacher():
     target = Numbers().learned(np.array([[1.0], [3.0]]), None, None)
     assert (target.location, target.scale) == (2, 1)

@@ -1,14 +1,12 @@
-"""The share of a teacher, and its temperature, by labels that it has not seen."""
+"""The share of a teacher, by labels that it has not seen."""
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from skdistill._targets._calibration import BOUNDS
 from skdistill._targets._trust import (
     USUAL,
     explained,
-    labeled_temperature,
     share_of_classes,
 )
 
@@ -59,25 +57,6 @@ def test_weight_counts_like_that_many_rows():
     assert share(first, second, labels, weight) == pytest.approx(
         share(first[repeated], second[repeated], labels[repeated]), abs=1e-4
     )
-
-
-@pytest.mark.parametrize("factor", [0.5, 3.0])
-def test_many_labels_tell_the_temperature(factor):
-    first, _, labels = drawn(5000)
-    logits = factor * np.log(first)
-    found = labeled_temperature(logits, labels, np.ones(5000), 1.0, BOUNDS)
-    assert found == pytest.approx(factor, rel=0.06)
-
-
-def test_without_labels_it_is_the_suggested_temperature():
-    nothing = np.empty((0, 3)), np.empty(0, int), np.empty(0)
-    assert labeled_temperature(*nothing, 1.7, BOUNDS) == pytest.approx(1.7, 1e-3)
-
-
-def test_a_few_right_answers_do_not_make_a_teacher_sure():
-    logits = np.log([[0.9, 0.1]] * 5)
-    found = labeled_temperature(logits, np.zeros(5, int), np.ones(5), 1.0, BOUNDS)
-    assert 0.8 < found < 1
 
 
 def test_a_label_that_both_rule_out_is_no_error():

@@ -81,6 +81,14 @@ class Normed(nn.Sequential):
         )
 
 
+class EndsBeforeEpoch(Callback):
+    """Ends the training as skorch has it, before its third epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+
 def in_dtype(dtype):
     class Module(TinyModule):
         def forward(self, X):
@@ -106,6 +114,7 @@ STUDENTS = {
     "no device": lambda: own_net(device=None),
     "all rows": lambda: own_net(batch_size=-1),
     "normed": lambda: own_net(module=Normed),
+    "ended": lambda: own_net(callbacks=[EndsBeforeEpoch()]),
     "float64": lambda: own_net(module=in_dtype(torch.float64)),
     "float64 weights": lambda: own_net(module=Double),
     "validation": lambda: own_net(

@@ -337,3 +337,19 @@ def test_weighted_mean_does_not_depend_on_the_scale_of_the_weights(scale):
 def test_weighted_mean_needs_a_loss_per_row():
     with pytest.raises(ValueError, match=r"shape \(\) for 5 samples"):
         weighted_mean(torch.tensor(1.0), torch.ones(5), torch.zeros(5))
+
+
+def test_arrays_that_may_not_be_written_to_are_taken_without_a_warning():
+    rows = TransferSet(
+        None,
+        soft=np.zeros((3, 2), np.float32),
+        hard=np.zeros(3, np.int64),
+        pseudo_labels=np.zeros((1, 2), np.float32),
+    )
+    for array in (rows.soft, rows.hard, rows.pseudo_labels):
+        array.flags.writeable = False  # as joblib does to large ones
+    torch.set_warn_always(True)
+    try:
+        BatchLoss(Objective(1.0, 0.5, ()), rows)
+    finally:
+        torch.set_warn_always(False)

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import ValidSplit
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from skdistill._students._net import MLP
 from skdistill._training import _train
@@ -126,6 +127,36 @@ HOOKS = ["register_hook", "register_post_accumulate_grad_hook"]
 def test_hooks_of_weights_change_their_gradients(hook, rows, stacks):
     net = {"module": Hooked, "module__hook": hook}
     assert_learned_as_alone(rows, [(net, {}), (net, {"alpha": 0.3})], stacks, [1, 1])
+
+
+class Checkpointed(TinyModule):
+    """Computes its outputs a second time for its gradients."""
+
+    def forward(self, X):
+        return checkpoint(super().forward, X, use_reentrant=False)
+
+
+def turn_around(layer, of_inputs, of_outputs):
+    return (-of_inputs[0],)
+
+
+class Reversed(TinyModule):
+    """Turns the gradients of its first layer around."""
+
+    def __init__(self, n_features=2, n_classes=2):
+        super().__init__(n_features, n_classes)
+        self[2].register_full_backward_hook(turn_around)
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [(Checkpointed, "cannot be stacked"), (Reversed, "something else in a stack")],
+)
+def test_modules_with_gradients_of_their_own_learn_apart(module, why, rows):
+    many = [({"module": module}, {"alpha": alpha}) for alpha in (0.3, 0.7)]
+    for lesson in train_all(lessons_of(rows, many)):
+        assert lesson.error is None
+        assert lesson.alone.endswith(why)
 
 
 def test_nets_may_stop_at_different_epochs(rows, stacks):

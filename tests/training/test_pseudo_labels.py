@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from skdistill import make_student
 from skdistill._targets._classes import Classes
+from skdistill._targets._counts import Counts
 from skdistill._targets._numbers import Numbers
 from skdistill._targets._trust import USUAL
 from skdistill._training import _pseudo_labels
@@ -200,6 +201,18 @@ def test_changed_rows_are_labeled_anew():
         seed = int(change == "seed")
         after, _ = completed(rows, 1, seed=seed, remember=True)
         assert (before.pseudo_labels != after.pseudo_labels).any(), change
+
+
+def test_counts_of_zero_get_no_labels_of_equal_numbers():
+    student = make_student(task="regression", early_stopping=True, max_epochs=1)
+    for target in (Numbers(), Counts()):  # whose nets return logarithms
+        rows = transfer_set()
+        zeros = np.zeros((len(rows), 1), np.float32)
+        rows = replace(rows, soft=zeros, hard=zeros, target=target)
+        held = (np.arange(N_OWN) % 5 == 0).astype(int)
+        params = {"held": held, "honest": None, "seed": 0, "calibrate": False}
+        found, _ = with_pseudo_labels(rows, student, remember=True, **params)
+    assert (found.hard[N_OWN:] > 0).all()
 
 
 def test_noisy_labels_ask_for_more_weight_decay():

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from skorch import (
     NeuralNet,
     NeuralNetClassifier,
@@ -163,6 +165,9 @@ class StudentNet(_Student, NeuralNetClassifier):
             return super().fit(X, y, **fit_params)
         if knows_labels:
             del self.labels_  # scores of the training compare codes
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
         labels, codes = np.unique(y, return_inverse=True)
         self._settle(X, len(labels))
         super().fit(X, codes, **fit_params)
@@ -189,9 +194,10 @@ class LabelsNet(_Student, NeuralNetClassifier):
 
     def fit(self, X: Any, y: Any, **fit_params: Any) -> LabelsNet:
         """Train the net on an indicator matrix; set what it leaves open."""
+        y = check_array(y, dtype=np.float32, input_name="y")
         if self._is_alone:
-            self._settle(X, np.shape(y)[1])
-        return super().fit(X, np.asarray(y, np.float32), **fit_params)
+            self._settle(X, y.shape[1])
+        return super().fit(X, y, **fit_params)
 
     def predict(self, X: Any) -> Ints:
         """Return an indicator matrix."""
@@ -225,7 +231,7 @@ class RegressionNet(_Student, NeuralNetRegressor):
             return super().fit(X, y, **fit_params)
         if knows_scale:
             del self.scaler_
-        targets = np.asarray(y, np.float64)
+        targets = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
         columns = targets.reshape(len(targets), -1)
         scaler = StandardScaler().fit(columns)
         settle_criterion(self, None)

@@ -155,6 +155,8 @@ def _form(X: Any) -> str:
         return f"a data frame of {type(X).__module__.partition('.')[0]}"
     if is_several(X):
         return f"a dict of the inputs {sorted(X)}"
+    if len(shape := getattr(X, "shape", ())) > 2:
+        return f"an array of rows of the shape {tuple(shape[1:])}"
     return "a sparse matrix" if issparse(X) else "an array"
 
 

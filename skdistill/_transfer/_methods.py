@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -31,7 +30,7 @@ from skdistill.utils._arrays import Array, Bools, Floats, Ints
 from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._copies import MAX_COMPARED, true_copies, with_copies
 from skdistill.utils._unwrap import last_step
-from skdistill.utils._validation import is_fitted, require_target
+from skdistill.utils._validation import explaining_groups, is_fitted, require_target
 from skdistill.utils._warnings import warn
 
 # The title of a bar.
@@ -220,17 +219,6 @@ def _prototype(teacher: Any, question: Question, name: str, way_out: str) -> Any
     )
 
 
-@contextmanager
-def _explaining_groups() -> Iterator[None]:
-    """Say of a splitter that lacks groups how it gets them."""
-    try:
-        yield
-    except ValueError as error:
-        if "'groups'" in str(error):
-            error.add_note("(For folds by groups, pass list(cv.split(X, y, groups)))")
-        raise
-
-
 def _label_folds(
     prototype: Any, question: Question, like: Floats | None = None
 ) -> list[_Fold]:
@@ -242,7 +230,7 @@ def _label_folds(
             f"out_of_fold takes at least 2 rows, and there is {len(y)}: pass more "
             "rows, or soft_labels='in_sample'"
         )
-    with _explaining_groups():
+    with explaining_groups():
         folds = question.target.folds(question.cv, question.X, y)
     if not folds:
         raise ValueError(

@@ -35,7 +35,8 @@ FUNCTIONS = """
 /*
  * Writes $what.
  * Returns 0, or the position of a column, counted from 1, whose value is not allowed:
- * infinite, beyond the range of float$nan. Then nothing is written.
+ * infinite, or beyond the range of float$nan, if the student reads the column. Then
+ * nothing is written.
  */
 int ${p}_$method($row_type *row, $said_type *$said);
 

@@ -21,6 +21,7 @@ from skdistill.utils._costs import (
     median_microseconds,
     method_of,
     microseconds,
+    named_bytes,
     single_rows,
 )
 from skdistill.utils._text import aligned, html_table
@@ -105,7 +106,8 @@ def footprint(model: Any, X: Any) -> Footprint | Footprints:
         makes a data frame of it. The entries are:
 
         - "bytes" : int. The size of the ONNX file, or of the file that
-          :func:`joblib.dump` writes without compression.
+          :func:`joblib.dump` writes without compression, with the code that the file
+          of a :class:`CompiledStudent` names.
         - "table_bytes" : int or None. The bytes of a student without Python and without
           names: its weights in float32 and the tables of its preprocessing, as in the
           code of :func:`to_c`. It is what :func:`~skdistill.make_student` bounds by
@@ -197,7 +199,7 @@ def _measured(model: Any, X: Any) -> Footprint:
         joblib.dump(model, file)
         joblib.dump(rows[0], Path(folder, "row.joblib"))
         if n_bytes is None:
-            n_bytes = file.stat().st_size
+            n_bytes = file.stat().st_size + named_bytes(model)
         load = median_microseconds(
             lambda row: getattr(joblib.load(file), method)(row), rows
         )

@@ -80,10 +80,11 @@ class Sample:
         """Return a report of narrow weights, and warn if they change much."""
         closeness = self.output.closeness(said, self.said)
         if closeness < self.output.least:
+            way_out = "" if self.given else ", or pass typical rows as sample="
             warn(
                 "SKD303",
-                f"{dtype} {self.output.changed(closeness)} the {len(said)} rows of the "
-                "sample. Use quantize=None, or sample=",
+                f"{dtype} {self.output.changed(closeness)} the {len(said)} rows that "
+                f"were {self.source}. Use quantize=None{way_out}",
             )
         return self.output.reported(closeness) | self.report(said)
 

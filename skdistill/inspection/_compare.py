@@ -25,7 +25,7 @@ from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._underflow import underflow_is_zero
 from skdistill.utils._unwrap import active, listed
-from skdistill.utils._validation import check_weight, is_fitted
+from skdistill.utils._validation import check_weight, explaining_groups, is_fitted
 
 
 @validate_params(
@@ -183,10 +183,11 @@ def _check_teachers(clf: BaseDistiller) -> None:
 
 
 def _splits(cv: Any, X: Any, y: Array, target: Target) -> list[Any]:
-    if target.task == "classification":
-        splits = list(check_cv(cv, y, classifier=True).split(X, y))
-    else:
-        splits = target.folds(cv, X, y)
+    with explaining_groups():
+        if target.task == "classification":
+            splits = list(check_cv(cv, y, classifier=True).split(X, y))
+        else:
+            splits = target.folds(cv, X, y)
     if len(splits) < 2:
         raise ValueError(
             f"compare needs at least 2 splits, and cv has {len(splits)}: pass cv=5"

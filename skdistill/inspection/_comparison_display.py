@@ -14,6 +14,7 @@ from skdistill.inspection._display import (
     ORANGE,
     Display,
     check_option,
+    log_scale,
 )
 
 _LABELS = {
@@ -144,7 +145,7 @@ class ComparisonDisplay(Display):
         ax.set_ylim(-0.5, len(results) - 0.5)
         ax.grid(axis="x", alpha=0.3)
         if self._metric in _LOGARITHMIC:
-            ax.set_xscale("log")
+            log_scale(ax)
         share = self.comparison.summary["gap closed"][self._metric]
         if not np.isnan(share[0]):
             ax.set_title(f"the student closes {percent(share)} of the gap")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from skdistill.utils._optional import require
 
 # From the palette of Okabe and Ito.
@@ -36,6 +38,16 @@ def legend_above(ax: Any) -> Any:
     return ax.legend(
         loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False
     )
+
+
+def log_scale(ax: Any) -> None:
+    """Make the x-axis logarithmic, with labels that do not run into each other."""
+    from matplotlib.ticker import LogFormatterSciNotation, LogLocator
+
+    ax.set_xscale("log")
+    ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    formatter = LogFormatterSciNotation(minor_thresholds=(1, np.inf))
+    ax.xaxis.set_minor_formatter(formatter)
 
 
 def check_option(name: str, value: str, options: Iterable[str]) -> None:

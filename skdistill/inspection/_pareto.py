@@ -18,6 +18,7 @@ from skdistill.inspection._display import (
     MODEL_MARKERS,
     Display,
     check_option,
+    log_scale,
 )
 from skdistill.metrics import latency_scorer, size_scorer
 from skdistill.utils._arrays import Bools, Floats
@@ -233,7 +234,8 @@ class ParetoDisplay(Display):
         points = zip(self.costs, self.scores, strict=True)
         for name, point in zip(self.names or (), points, strict=False):
             ax.annotate(name, point, xytext=(6, -13), textcoords="offset points")
-        ax.set(xscale="log", xlabel=self.cost_name, ylabel=self.score_name)
+        log_scale(ax)
+        ax.set(xlabel=self.cost_name, ylabel=self.score_name)
         ax.margins(x=0.2, y=0.12)
         if self.groups is not None:
             ax.legend()

@@ -30,7 +30,8 @@ def size_scorer(
     Returns
     -------
     score : float
-        Minus the number of bytes that :func:`joblib.dump` writes.
+        Minus the number of bytes that :func:`joblib.dump` writes, with the code that
+        the file of a :class:`~skdistill.deploy.CompiledStudent` names.
 
     Raises
     ------

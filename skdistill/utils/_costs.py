@@ -34,7 +34,12 @@ def dumped_bytes(model: Any) -> int:
     """Return the number of bytes that joblib.dump writes without compression."""
     with tempfile.TemporaryFile() as file:
         joblib.dump(model, file)
-        return file.tell()
+        return file.tell() + named_bytes(model)
+
+
+def named_bytes(model: Any) -> int:
+    """Return the bytes of the code that the file of a CompiledStudent only names."""
+    return getattr(model, "_code_bytes", 0)
 
 
 def check_fitted(model: Any) -> None:

@@ -189,6 +189,17 @@ def explaining_strings() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def explaining_groups() -> Iterator[None]:
+    """Say of a splitter that lacks groups how it gets them."""
+    try:
+        yield
+    except ValueError as error:
+        if "'groups'" in str(error):
+            error.add_note("(For folds by groups, pass list(cv.split(X, y, groups)))")
+        raise
+
+
 def require_target(y: Array | None, purpose: str) -> Array:
     if y is None:
         raise ValueError(f"{purpose} requires y to be passed, but the target y is None")

@@ -10,7 +10,8 @@ import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.metrics import accuracy_score, r2_score
 
-from skdistill.deploy import CompiledStudent, to_c
+from skdistill.deploy import CompiledStudent, footprint, to_c
+from skdistill.metrics import size_scorer
 from tests.deploy.c_code import build, needs_compiler
 from tests.deploy.conftest import assert_same, distilled, quick_student, regressed
 
@@ -50,6 +51,13 @@ def test_attributes_of_a_classifier(compiled, array_student):
     assert not hasattr(student, "n_outputs_")
     assert student.metadata_["task"] == "classification"
     assert "student.so" in repr(student)
+
+
+def test_costs_count_the_code(compiled, data):
+    n_bytes = compiled.stat().st_size
+    assert n_bytes < -size_scorer(CompiledStudent(compiled), data[0]) < n_bytes + 1000
+    costs = footprint(CompiledStudent(compiled), data[0])
+    assert n_bytes < costs["bytes"] < n_bytes + 1000
 
 
 def test_attributes_of_a_regressor(regressor):

@@ -81,6 +81,9 @@ def test_int8_warns_of_changed_labels(wide_student, data, monkeypatch):
     with pytest.warns(UserWarning, match="int8 changes the label") as record:
         to_onnx(wide_student, quantize="int8", sample=data[0])
     assert record[0].filename == __file__
+    assert "sample=" not in str(record[0].message)
+    with pytest.warns(UserWarning, match="pass typical rows as sample="):
+        to_onnx(wide_student, quantize="int8")
 
 
 def test_int8_that_is_no_smaller(net_student, tmp_path):

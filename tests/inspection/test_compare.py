@@ -15,6 +15,7 @@ from sklearn.metrics import d2_pinball_score, mean_pinball_loss, r2_score
 from sklearn.metrics import root_mean_squared_error as rmse
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     KFold,
     ShuffleSplit,
     StratifiedKFold,
@@ -207,6 +208,14 @@ def test_each_split_has_a_seed_of_its_own(data):
     split = (np.arange(60), np.arange(60, 90))
     results = compare(distilled(), *data, cv=[split, split]).results
     assert np.ptp(results["student"]["log_loss"]) > 0
+
+
+@pytest.mark.parametrize("regresses", [False, True])
+def test_groups_are_passed_as_pairs(data, regresses):
+    X, y = data
+    clf = DistilledRegressor(LinearRegression()) if regresses else distilled()
+    with pytest.raises(ValueError, match=r"(?s)'groups'.*list\(cv.split\(X, y, groups"):
+        compare(clf, X, y, cv=GroupKFold(3))
 
 
 # Teachers

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -44,6 +46,21 @@ def test_the_line_goes_through_the_front_from_cheap_to_dear():
     assert display.ax_.get_xscale() == "log"
     assert display.ax_.get_legend() is None
     assert display.alt_text.endswith("No other model beats: number 0, number 1.")
+
+
+@pytest.mark.parametrize("costs", [[27e3, 42e4], [3e4, 29e4], [1e2, 1e8], [25e3, 29e3]])
+def test_labels_of_costs_do_not_overlap(costs):
+    display = ParetoDisplay(scores=np.array([0.5, 0.9]), costs=np.array(costs)).plot()
+    display.figure_.canvas.draw()
+    axis, (left, right) = display.ax_.xaxis, display.ax_.get_xlim()
+    shown = [
+        tick.label1.get_window_extent()
+        for tick in axis.get_major_ticks() + axis.get_minor_ticks()
+        if tick.label1.get_text() and left <= tick.get_loc() <= right
+    ]
+    shown.sort(key=lambda box: box.x0)
+    assert len(shown) > 1
+    assert all(one.x1 < other.x0 for one, other in pairwise(shown))
 
 
 def test_estimators(models, data):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 
 from skdistill import make_student
 from tests.conftest import distilled, small_student
@@ -77,3 +78,26 @@ def test_a_student_by_itself_takes_another_optimizer(data):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         assert np.mean(student.fit(X, y).predict(X) == y) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("task", "y", "message"),
+    [
+        ("classification", [0, 1, np.nan] * 4, "y contains NaN"),
+        ("classification", np.array(["a", "b", np.nan] * 4, object), "contains NaN"),
+        ("classification", np.linspace(0, 1, 12), "continuous"),
+        ("multilabel", [[0, 1], [1, 0], [0, np.nan]] * 4, "y contains NaN"),
+        ("multilabel", [0, 1, 1] * 4, "Expected 2D array"),
+        ("regression", [0, 1, np.nan] * 4, "y contains NaN"),
+    ],
+)
+def test_a_student_by_itself_checks_its_targets(task, y, message):
+    with pytest.raises(ValueError, match=message):
+        make_student(task=task, max_epochs=1).fit(np.zeros((12, 2)), y)
+
+
+def test_a_student_by_itself_takes_a_column_of_labels():
+    X, y = np.arange(12.0).reshape(-1, 1), np.arange(12) // 6
+    with pytest.warns(DataConversionWarning):
+        student = make_student(max_epochs=1).fit(X, y.reshape(-1, 1))
+    assert student.predict(X).shape == (12,)

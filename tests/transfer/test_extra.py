@@ -273,6 +273,8 @@ def test_as_many_rows_as_in_X_are_taken_with_a_warning_unless_they_are_wrapped()
         (FRAME, X, "X is an array and X_transfer a data frame of pandas"),
         (pl.DataFrame(FRAME), FRAME, "of pandas and X_transfer a data frame of polars"),
         (csr_matrix(X), X, "X is an array and X_transfer a sparse matrix"),
+        (np.zeros((3, 8)), np.zeros((4, 2, 4)), r"\(2, 4\) and X_transfer an array"),
+        (np.zeros((3, 2, 5)), np.zeros((4, 2, 4)), r"an array of .* shape \(2, 5\)"),
     ],
 )
 def test_rows_in_another_form_than_X_are_refused(U, given, message):

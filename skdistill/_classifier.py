@@ -252,7 +252,8 @@ class DistilledClassifier(ClassifierMixin, BaseDistiller):
         if there are no honest rows (see Notes). Above 1, the teacher was overconfident,
         and below 1, underconfident. It is missing if the teacher was not calibrated.
     alpha_, temperature_ : float
-        What ``alpha="auto"`` and ``temperature="auto"`` stand for.
+        What ``alpha="auto"`` and ``temperature="auto"`` stand for. They are missing if
+        something else was passed.
     n_honest_rows_ : int
         With ``alpha="auto"``, the number of honest rows on which it was measured (see
         Notes). If it is 0, nothing is known of the teacher on rows that it has not

@@ -163,7 +163,7 @@ class DistilledRegressor(RegressorMixin, BaseDistiller):
         passed fitted, if ``fit`` reused the predictions of an earlier fit, and after
         loading from a file.
     alpha_ : float
-        What ``alpha="auto"`` stands for.
+        What ``alpha="auto"`` stands for. It is missing if something else was passed.
     n_honest_rows_ : int
         With ``alpha="auto"``, the number of rows on which it was measured, which the
         teacher has not learned from. If it is 0, nothing is known of such rows.

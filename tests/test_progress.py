@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.fixes import parse_version
@@ -130,6 +131,16 @@ def test_search_counts_candidates_and_folds(capfd, bars_at_once):
     assert "12/12" in written
     assert "preparing 12 of 12" in written
     assert "48/48" in written  # epochs
+
+
+def test_the_trees_of_a_refit_are_no_fits_of_a_search(capfd, bars_at_once):
+    clf = distilled(RandomForestClassifier(5), small_student(max_epochs=1))
+    grid = {"alpha": [0.5, 1.0]}
+    model_selection.GridSearchCV(clf, grid, cv=2, verbose=1).fit(X, y)
+    written = capfd.readouterr().err
+    assert "4/4" in written
+    assert not re.search(r"[1-9]fit \[", written)  # more than there are
+    assert not re.search("preparing . of 5", written)
 
 
 def test_halving_counts_the_fits_of_each_round(capfd, bars_at_once):

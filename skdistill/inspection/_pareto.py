@@ -12,6 +12,7 @@ from sklearn.base import is_regressor
 from sklearn.metrics import check_scoring
 
 from skdistill._base import BaseDistiller
+from skdistill.deploy._loaded_estimator import LoadedEstimator
 from skdistill.inspection._display import (
     GRAY,
     MODEL_COLORS,
@@ -265,9 +266,10 @@ def _groups(models: list[Any]) -> list[str]:
     groups = ["model"] * len(models)
     teachers: list[Any] = []
     for i, (_, one) in enumerate(map(unwrapped, models)):
-        if isinstance(one, BaseDistiller):
+        if isinstance(one, BaseDistiller | LoadedEstimator):
             groups[i] = "student"
-            teachers += [*listed(one.teacher), *listed(getattr(one, "teacher_", None))]
+            for name in ("teacher", "teacher_"):
+                teachers += listed(getattr(one, name, None))
     for i, model in enumerate(models):
         if any(model is teacher for teacher in teachers):
             groups[i] = "teacher"

@@ -87,17 +87,22 @@ class TogetherBackend(ParallelBackendBase):
         backend, n_jobs = self.nested
         with parallel_config(backend=backend, n_jobs=n_jobs):
             for number, one in enumerate(wave, 1):
-                self.bar.set_postfix_str(f"preparing {number} of {len(wave)}")
+                self._say(wave, f"preparing {number} of {len(wave)}")
                 one.prepare()
-        self.bar.set_postfix_str("training")
+        self._say(wave, "training")
         lessons = [lesson for one in wave for lesson in one.lessons]
         seconds = self._train(lessons) / max(1, len(lessons))
         with parallel_config(backend=backend, n_jobs=n_jobs):
             for one in wave:
                 one.finish(seconds)
-                self.bar.update(len(one.fits))
+                self.bar.update(sum(fit.is_scored for fit in one.fits))
         for one in wave:
             one.callback(one)
+
+    def _say(self, wave: Sequence[_Submitted], text: str) -> None:
+        """Say what is done with the fits of a search, or nothing of other tasks."""
+        if any(fit.is_scored for one in wave for fit in one.fits):
+            self.bar.set_postfix_str(text)
 
     def _train(self, lessons: list[Lesson]) -> float:
         """Train the nets; return the time."""
@@ -174,6 +179,11 @@ class _Fit:
         )
         return n_candidates * n_splits if i == j == 0 else 0
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether a search scores it; the refit's teacher may run tasks here, too."""
+        return "scorer" in self.kwargs
+
     def prepare(self) -> None:
         """Fit the estimator, but for the training of its net.
 
@@ -181,7 +191,7 @@ class _Fit:
         its student, whose net is not there before it is trained. Other functions than
         that of searches run once, by the second call.
         """
-        if "scorer" not in self.kwargs:
+        if not self.is_scored:
             return
         _, last = last_step(self.args[0])
         alone = {k: v for k, v in _FIT_ALONE.items() if k in self.kwargs}

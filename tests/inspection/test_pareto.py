@@ -10,6 +10,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from skdistill import DistilledClassifier, DistilledRegressor, make_student
+from skdistill.deploy import OnnxClassifier, to_onnx
 from skdistill.inspection import ParetoDisplay
 from skdistill.metrics import size_scorer
 from skdistill.utils import _costs
@@ -92,6 +93,14 @@ def test_a_teacher_that_was_fitted_inside_is_a_teacher(data):
     models = {"net": clf, "one": clf.teacher_[0], "other": GaussianNB().fit(*data)}
     display = ParetoDisplay.from_estimators(models, *data)
     assert display.groups == ["student", "teacher", "model"]
+
+
+def test_a_student_in_a_file_is_a_student(models, data):
+    pytest.importorskip("onnxruntime")
+    exported = OnnxClassifier(to_onnx(models["net"]))
+    assert ParetoDisplay.from_estimators({"onnx": exported}, *data).groups == [
+        "student"
+    ]
 
 
 def test_other_scores_costs_and_groups(models, data, monkeypatch):

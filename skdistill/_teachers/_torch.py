@@ -51,8 +51,10 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         :class:`torch.nn.Embedding`, integers stay integers. If X is a dict of arrays,
         it is called with each of them by its name, as by skorch. Any other
         callable is called with the rows as a numpy array, and returns an array or a
-        tensor. The output must have the shape (n_samples, n_classes). If it is a tuple,
-        its first item is used, and of a dict or an object with ``logits``, these.
+        tensor. The output must have the shape (n_samples, n_classes); of two classes,
+        it may be one number for each row, which is that of the second class. If it is a
+        tuple, its first item is used, and of a dict or an object with ``logits``,
+        these.
     classes : array-like of shape (n_classes,), default=None
         The labels of the output columns. Not for "label_logits" and "values".
     output : {"logits", "proba", "label_logits", "values"}, default="logits"
@@ -299,7 +301,11 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
         stacked = np.concatenate(outputs).astype(np.float64)
         if not _has_classes(self):
             return stacked
-        expected = (len(X), len(self.classes_))
+        n_rows, n_classes = expected = (len(X), len(self.classes_))
+        if n_classes == 2 and stacked.shape in ((n_rows,), (n_rows, 1)):
+            second = stacked.ravel()
+            first = np.zeros(n_rows) if self.gives_logits else 1 - second
+            return np.column_stack([first, second])
         if stacked.shape != expected:
             raise ValueError(
                 f"the teacher module returned shape {stacked.shape}, expected "

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.base import clone, is_regressor
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -256,6 +256,24 @@ def test_batches_bound_what_the_module_sees_and_change_nothing(data32):
 
         assert_allclose(teacher.predict_proba(data32[0]), whole, rtol=1e-6)
         assert [len(batch) for batch in spy.inputs] == [50, 40]
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)], ids=["one dimension", "a column"])
+@pytest.mark.parametrize("output", ["logits", "proba"])
+def test_one_number_for_each_row_is_that_of_the_second_of_two_classes(output, shape):
+    """As the answers of boosters, and of nets with a sigmoid at their end or none."""
+    logits = np.array([-2.0, 0.0, 0.5, 40.0])
+    answers = logits if output == "logits" else expit(logits)
+    teacher = TorchTeacher(
+        lambda X: answers[: len(X)].reshape(shape), classes=["no", "yes"], output=output
+    )
+
+    for rows in (4, 3, 1):
+        X, expected = np.zeros((rows, 2)), expit(logits[:rows])
+        assert_allclose(teacher.predict_proba(X)[:, 1], expected)
+        assert_allclose(teacher.predict_proba(X).sum(axis=1), 1)
+        assert_allclose(np.exp(teacher.predict_log_proba(X)[:, 1]), expected)
+    assert teacher.predict(np.zeros((4, 2))).tolist() == ["no", "no", "yes", "yes"]
 
 
 @pytest.mark.parametrize(

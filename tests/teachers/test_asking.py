@@ -186,7 +186,7 @@ def test_chunk_holds_a_row_at_least(limit, data, monkeypatch):
         (np.full((89, 3), 1 / 3), r"shape \(89, 3\) for 90 rows"),
         (np.full(90, 0.5), r"shape \(90,\) for 90 rows"),
         ([np.full((90, 2), 0.5)] * 2, "for several outputs"),
-        (np.full((90, 2), 0.5), "has 3 classes and gives 2 columns"),
+        (np.full((90, 2), 0.4), "has 3 classes and gives 2 columns"),
         (np.full((90, 3), 0.5), "must sum to 1"),
         (np.full((90, 3), np.nan), "contains NaN"),
     ],

@@ -370,7 +370,8 @@ class Classes(BaseTarget):
             y = known if y is None else np.concatenate([y, known])
         columns = np.unique(y) if columns is None else columns
         columns, names = _columns.reconcile(columns, y)
-        if -1 in set(names.tolist()) - set(columns.tolist()):
+        is_new = -1 in set(names.tolist()) - set(columns.tolist())
+        if is_new and self.columns is None:
             raise ValueError(
                 "y has the label -1, which the teacher does not know. If it means that "
                 "a row has no label, fit the teacher first, and pass these rows as "

@@ -104,3 +104,8 @@ def test_ways_out_of_an_unknown_minus_one():
     teacher, signs = LogisticRegression().fit(X, codes == 0), 2 * (codes == 0) - 1
     clf = DistilledClassifier(teacher, student, classes=[-1, 1], random_state=0)
     assert clf.fit(X, signs).classes_.tolist() == [-1, 1]
+
+    teacher, y = LogisticRegression(C=0.1).fit(X, codes), codes.copy()
+    y[::7] = -1
+    clf = DistilledClassifier(teacher, student, classes=[0, 1, 2], random_state=0)
+    assert clf.fit(X, y).classes_.tolist() == [-1, 0, 1, 2]

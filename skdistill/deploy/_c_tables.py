@@ -397,10 +397,11 @@ def _scaled(parts: Parts, steps: list[Any]) -> Reading:
         subtracted, divided = _LINES[type(step)](step)
         center = center if subtracted is None else center + scale * subtracted
         scale = scale if divided is None else scale * divided
+    names = parts.feature_names
     return Reading(
         n_features=n_features,
-        names=parts.feature_names,
-        dtype=np.float64 if steps else np.float32,
+        names=names,
+        dtype=np.float64 if steps or names else np.float32,  # members are double
         origins=[(i, None) for i in range(n_features)],
         medians=medians,
         bound=_LARGEST,

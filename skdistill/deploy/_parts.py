@@ -98,7 +98,8 @@ def parts_of(estimator: Any) -> Parts:
     TypeError
         If it is something else.
     ValueError
-        If its student reads some of the columns that steps before it make.
+        If its student reads some of the columns that steps before it make, or takes
+        several inputs.
     """
     if hasattr(estimator, "fit"):
         check_is_fitted(estimator)
@@ -111,6 +112,12 @@ def parts_of(estimator: Any) -> Parts:
                     "pipeline[-1], and prepare its columns elsewhere"
                 )
             preprocessing, net = unwrapped(estimator.student_)
+            if not (before or preprocessing or hasattr(estimator, "n_features_in_")):
+                raise ValueError(
+                    "the module of the student takes several inputs, and an export "
+                    "takes one table: use joblib, or torch.onnx.export for the module_ "
+                    "of its net"
+                )
             return Parts(estimator, output_of(estimator), before, preprocessing, net)
     raise TypeError(
         "expected a fitted DistilledClassifier or DistilledRegressor, a Pipeline that "

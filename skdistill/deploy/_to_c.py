@@ -81,10 +81,10 @@ def to_c(
     TypeError
         If the estimator is none of these, or the net has other layers.
     ValueError
-        If the preprocessing has other steps; if ``path`` has another form; if a
-        probability, or a number in standard deviations of the targets, differs by more
-        than 1e-5; or if the compiler fails. Nothing is written then, and files that are
-        there are kept.
+        If the preprocessing has other steps, or the module several inputs; if ``path``
+        has another form; if a probability, or a number in standard deviations of the
+        targets, differs by more than 1e-5; or if the compiler fails. Nothing is written
+        then, and files that are there are kept.
     OSError
         If a file cannot be written.
 

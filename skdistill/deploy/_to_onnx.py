@@ -87,11 +87,12 @@ def to_onnx(
     TypeError
         If the estimator is none of these, or a search with ``refit=False``.
     ValueError
-        If torch cannot export the module, or skl2onnx cannot convert a step; if a step
-        makes dates that the student reads; if the labels are neither integers nor
-        strings; if a level of a column is the string "nan"; if a probability, or a
-        number in standard deviations of the targets, differs by more than 1e-5; or if
-        ``quantize`` makes the file no smaller.
+        If torch cannot export the module, or skl2onnx cannot convert a step; if the
+        module takes several inputs, or a step makes dates that the student reads; if
+        the labels are neither integers nor strings; if a level of a column is the
+        string "nan"; if a probability, or a number in standard deviations of the
+        targets, differs by more than 1e-5; or if ``quantize`` makes the file no
+        smaller.
     ImportError
         If a package of ``pip install skdistill[onnx]`` is missing.
     OSError

@@ -78,9 +78,10 @@ def to_sklearn(estimator: Any) -> Pipeline:
         net has a layer that scikit-learn's MLP does not have.
     ValueError
         If the layers are in an order that scikit-learn's MLP does not have, the net
-        computes something besides them, the result does not predict as the student, or
-        the student predicts quantiles, or reads columns of dates, or of levels that are
-        neither strings nor numbers, or both, such as intervals.
+        takes several inputs, or computes something besides the layers, the result does
+        not predict as the student, or the student predicts quantiles, or reads columns
+        of dates, or of levels that are neither strings nor numbers, or both, such as
+        intervals.
 
     See Also
     --------

@@ -1,4 +1,5 @@
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skdistill import DistilledClassifier, DistilledRegressor, TabularPreprocessor
-from skdistill.deploy import to_onnx, to_sklearn
+from skdistill.deploy import to_c, to_onnx, to_sklearn
+from skdistill.deploy._footprint import _table_bytes
 from skdistill.deploy._parts import parts_of
 from tests.conftest import tiny_net
 from tests.deploy.conftest import (
@@ -69,6 +71,23 @@ def test_students_that_read_dates_name_the_columns(names):
     clf.fit(X, teacher_proba=proba)
     with pytest.raises(ValueError, match=rf"in the columns \[{names[1]!r}\], .*before"):
         to_sklearn(clf)
+
+
+class Halves(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+
+    def forward(self, left, right):
+        return super().forward(torch.cat([left, right], dim=1))
+
+
+def test_students_of_several_inputs_are_refused_and_have_no_tables(data, tmp_path):
+    X = {"left": data[0][:, :2], "right": data[0][:, 2:]}
+    clf = distilled(tiny_net(module=Halves, max_epochs=1), X, data[1])
+    for convert in (to_onnx, to_sklearn, partial(to_c, path=tmp_path / "student.c")):
+        with pytest.raises(ValueError, match="several inputs, .* use joblib"):
+            convert(clf)
+    assert _table_bytes(clf) is None
 
 
 def test_search_that_was_not_refitted(data):

@@ -159,6 +159,12 @@ def test_nets_of_linear_layers(data, tmp_path, student):
     assert_same(to_c(clf, tmp_path / "student.c"), clf, data[0])
 
 
+def test_a_net_alone_takes_the_numbers_of_a_data_frame(data, tmp_path):
+    X = pd.DataFrame(data[0], columns=list("abcd"))
+    clf = distilled(tiny_net(max_epochs=2), X, data[1])
+    assert_same(to_c(clf, tmp_path / "student.c"), clf, X)
+
+
 def test_steps_before_the_estimator(data, tmp_path):
     whole = in_pipeline([StandardScaler()], tiny_net(max_epochs=2), *data)
     assert_same(to_c(whole, tmp_path / "student.c"), whole, data[0])

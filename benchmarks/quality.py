@@ -55,6 +55,13 @@ def parse_args(target):
     parser.add_argument("--target", default="classes", choices=TARGETS)
     sets, known = target.SETS, [*target.SETS, *target.ON_REQUEST]
     parser.add_argument("--datasets", nargs="+", default=sets, choices=known)
+    parser.add_argument(
+        "--on-request",
+        dest="datasets",
+        action="store_const",
+        const=target.ON_REQUEST,
+        help="the data sets that are not among the default ones",
+    )
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--max-rows", type=int, default=8000, help="of training")

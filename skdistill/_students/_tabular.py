@@ -410,8 +410,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         offsets, scales = _means_and_scales(block, medians)
         sources = list(range(len(offsets)))
         if self.numeric != "standard":
-            made = target_bins(block, found, self.n_bins, self._most_bins())
-            columns, starts, widths = made
+            most = self._most_bins()
+            columns, starts, widths = target_bins(block, found, self.n_bins, most)
             sources += columns
             offsets = np.concatenate([offsets, starts])
             scales = np.concatenate([scales, widths])
@@ -427,13 +427,13 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         parts = [(i, part) for i, (_, used) in self.dates_.items() for part in used]
         columns = [self.numeric_columns_[number] for number in kept]
         own = [i for i in columns if i < n_features]
-        left = {parts[i - n_features] for i in columns[len(own) :]}
+        of_dates = {parts[i - n_features] for i in columns[len(own) :]}
         dates = {
-            i: (zone, [part for part in used if (i, part) in left])
+            i: (zone, [part for part in used if (i, part) in of_dates])
             for i, (zone, used) in self.dates_.items()
         }
         self.dates_ = {i: date for i, date in dates.items() if date[1]}
-        self.numeric_columns_ = [*own, *range(n_features, n_features + len(left))]
+        self.numeric_columns_ = [*own, *range(n_features, n_features + len(of_dates))]
 
     def _fit_columns(self, X: Any) -> Floats:
         """Learn the kinds and levels of the columns; return the numeric columns."""
@@ -528,14 +528,14 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         """Return how many of the numeric columns are kept."""
         if self.max_outputs is None:
             return n_numeric
-        return max(1, self.max_outputs - sum(map(len, self.levels_.values())))
+        return max(1, self.max_outputs - self._n_levels)
 
     def _most_bins(self) -> int:
         """Return how many bins the numeric columns may have together."""
         if self.max_outputs is None:
             return MAX_BINS
-        n_others = self.n_numeric_ + sum(map(len, self.levels_.values()))
-        return min(MAX_BINS, max(0, self.max_outputs - n_others))
+        room = self.max_outputs - self.n_numeric_ - self._n_levels
+        return min(MAX_BINS, max(0, room))
 
     def encoding_of(self, number: int) -> tuple[Array, Array, float]:
         """Return the offsets and scales of a numeric column, and where it is clipped.
@@ -561,8 +561,12 @@ class TabularPreprocessor(  # type: ignore[call-arg]
         return offsets, scales, CLIP
 
     @property
+    def _n_levels(self) -> int:
+        return sum(map(len, self.levels_.values()))
+
+    @property
     def _n_outputs(self) -> int:
-        return len(self.sources_) + sum(map(len, self.levels_.values()))
+        return len(self.sources_) + self._n_levels
 
     def _read(self, X: Any) -> tuple[Array, Ints]:
         """Check rows, and return what their outputs are computed from.

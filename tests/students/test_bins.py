@@ -102,7 +102,7 @@ def test_all_columns_share_256_bins():
     assert 200 < len(columns) <= 256
 
 
-def test_binary_and_constant_columns_have_no_followed(stepped):
+def test_binary_and_constant_columns_have_no_target_bins(stepped):
     block, targets = stepped
     block = np.column_stack([targets[:, 0], np.ones(600), block])
     columns, _, _ = followed(block, targets, 16)

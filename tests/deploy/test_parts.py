@@ -85,7 +85,7 @@ def test_students_of_several_inputs_are_refused_and_have_no_tables(data, tmp_pat
     X = {"left": data[0][:, :2], "right": data[0][:, 2:]}
     clf = distilled(tiny_net(module=Halves, max_epochs=1), X, data[1])
     for convert in (to_onnx, to_sklearn, partial(to_c, path=tmp_path / "student.c")):
-        with pytest.raises(ValueError, match="several inputs, .* use joblib"):
+        with pytest.raises(ValueError, match=r"several inputs, .* use joblib"):
             convert(clf)
     assert _table_bytes(clf) is None
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import _num_samples
 
 from skdistill._state import TrainingState
 from skdistill._students._student import net_of
+from skdistill._teachers._asking import private_copy
 from skdistill._teachers._features import FeatureQuestion
 from skdistill._training._objective import Objective
 from skdistill._transfer._extra import (
@@ -159,7 +160,9 @@ def _extra_rows(
     if augmenter is not None:
         whole = isinstance(estimator.random_state, Integral)
         seed = int(estimator.random_state) if whole else 0
-        extra.append(made_rows(augmenter, X, seed, estimator.verbose))
+        made = made_rows(augmenter, X, seed, estimator.verbose)
+        # Steps of a person's own may work in place, and the next fit gets these rows.
+        extra.append(made if estimator._takes_tables() else private_copy(made))
     if given.X_transfer is not None:
         X_transfer = unwrapped_transfer(given.X_transfer, X)
         with noting("(X is X_transfer here.)"):

@@ -85,6 +85,11 @@ def net_of(student: Any, task: str | None = None) -> Any:
             f"skorch.{wrapped}"
         )
     kinds = wanted if task else tuple(kind for kind, *_ in _NETS.values())
+    if isinstance(net, Pipeline):
+        raise TypeError(
+            "the student is a Pipeline in a Pipeline: make one of the steps of both, "
+            "Pipeline([*outer.steps[:-1], *inner.steps])"
+        )
     if isinstance(net, NeuralNetBinaryClassifier) or not isinstance(net, kinds):
         what = f"the class {net.__name__}" if isinstance(net, type) else type(net)
         call = "make_student(hidden_layer_sizes=...)"

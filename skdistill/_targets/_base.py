@@ -58,6 +58,10 @@ class BaseTarget:
         """Return the answer of such a teacher: its columns are numbered."""
         return answer
 
+    def of_one_of_several(self) -> Self:
+        """Return the target for one teacher of a list."""
+        return self
+
     def average(self, answers: Sequence[Answer], weights: Array) -> Answer:
         """Return the average of the answers of several teachers."""
         widths = [answer.values.shape[1] for answer in answers]

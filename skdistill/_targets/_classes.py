@@ -202,13 +202,14 @@ class Classes(BaseTarget):
         name = f"teacher {type(teacher).__name__}"
         are_logits = getattr(teacher, "gives_logits", False)
         check = _columns.check_log_proba if are_logits else _columns.check_proba
-        values = check(_columns.one_output(said, n_rows, name), name)
+        values = _columns.one_output(said, n_rows, name)
         n_columns = values.shape[1]
         columns = np.asarray(getattr(teacher, "classes_", np.arange(n_columns)))
         if len(columns) != n_columns:
             raise ValueError(
                 f"{name} has {len(columns)} classes and gives {n_columns} columns"
             )
+        values = check(values, name)
         if is_frame(said):  # whose columns have names, in an order of their own
             names = column_names(said)
             leaves_out = self._are_some_of(teacher)
@@ -356,12 +357,27 @@ class Classes(BaseTarget):
             The new names of the columns.
         target : Classes
             The same target, with ``names``.
+
+        Raises
+        ------
+        ValueError
+            The names cannot be told, or -1 is one that the teacher does not know:
+            semi-supervised teachers take it for "no label", and others may have learned
+            0 in its place.
         """
         if known is not None:
             known = check_classes(known)
             y = known if y is None else np.concatenate([y, known])
         columns = np.unique(y) if columns is None else columns
         columns, names = _columns.reconcile(columns, y)
+        is_new = -1 in set(names.tolist()) - set(columns.tolist())
+        if is_new and self.columns is None:
+            raise ValueError(
+                "y has the label -1, which the teacher does not know. If it means that "
+                "a row has no label, fit the teacher first, and pass these rows as "
+                "X_transfer, without a label. If it is a class, say with classes= what "
+                "the teacher's columns stand for in y"
+            )
         if self.columns is not None and fits_teacher:
             _, names = _columns.reconcile(np.asarray(self.columns), y)
         return columns, replace(self, names=names)

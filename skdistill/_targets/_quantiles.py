@@ -36,9 +36,12 @@ class Quantiles(Numbers):
     ----------
     levels : tuple of float, default=()
         The levels of the quantiles, increasing, from 0 to 1.
+    may_be_one : bool, default=False
+        Whether a teacher may give one of the quantiles, as each of a list may.
     """
 
     levels: tuple[float, ...] = ()
+    may_be_one: bool = False
 
     measures: ClassVar[bool] = False
 
@@ -68,6 +71,10 @@ class Quantiles(Numbers):
             "and none of quantiles: use soft_labels='out_of_fold' or 'in_sample'"
         )
 
+    def of_one_of_several(self) -> Quantiles:
+        """Return the target for one teacher of a list, which may give one quantile."""
+        return replace(self, may_be_one=True)
+
     def average(self, answers: Sequence[Answer], weights: Array) -> Answer:
         """Return the answers of a teacher for each quantile side by side.
 
@@ -84,6 +91,8 @@ class Quantiles(Numbers):
     ) -> tuple[Array, Quantiles]:
         """Give the quantiles numbers; raise a ValueError if an answer has others."""
         names = np.arange(len(self.levels))
+        if self.may_be_one and columns is not None and len(columns) == 1:
+            names = np.arange(1)
         if columns is not None and len(columns) != len(names):
             raise ValueError(
                 f"the teacher gives {len(columns)} numbers for each row, and there are "

@@ -20,6 +20,7 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.linear_model import LinearRegression
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils.validation import _num_samples, has_fit_parameter
 
@@ -38,6 +39,9 @@ _CHUNK_VALUES = 2**24
 
 # Those of several estimators of a person's choice.
 _ENSEMBLES = (StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor)
+
+# Those of a clone of one estimator for each output.
+_BY_OUTPUT = (MultiOutputClassifier, MultiOutputRegressor)
 
 
 def ask(teacher: Any, X: Any, verbose: int = 0, *, target: Target) -> Answer:
@@ -113,7 +117,9 @@ def weight_parameter(teacher: Any) -> str | None:
     estimators inside, which may not all take them.
     """
     prefix, last = last_step(teacher)
-    if has_fit_parameter(last, "sample_weight"):
+    # These take weights in fit, and refuse them if the estimator inside does not.
+    taker = last.estimator if isinstance(last, _BY_OUTPUT) else last
+    if has_fit_parameter(taker, "sample_weight"):
         return f"{prefix}sample_weight"
     names = {weight_parameter(one) for one in _given_the_weights(last)}
     name = names.pop() if len(names) == 1 else None

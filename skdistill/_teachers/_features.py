@@ -12,9 +12,11 @@ from scipy.sparse import csr_matrix, issparse, vstack
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import (
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
 )
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _num_samples
 
@@ -37,6 +39,10 @@ _HASHED_WIDTH = 2**14
 _HASH_FACTORS = np.array(
     [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64
 )
+
+# Those whose trees know no names of columns, and those that do not number leaves.
+_NAMELESS = (GradientBoostingClassifier, GradientBoostingRegressor)
+_NUMBERLESS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 # The number of rows whose leaves are hashed at once.
 _BATCH_SIZE = 4096
@@ -173,7 +179,7 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
             f"teacher_features={layer!r} names a layer, and teacher {name} has no "
             "torch module: use 'auto', or a function of the teacher and X"
         )
-    if isinstance(teacher, MLPClassifier) and len(teacher.coefs_) > 1:
+    if isinstance(teacher, MLPClassifier | MLPRegressor) and len(teacher.coefs_) > 1:
         return _of_mlp(teacher, X)
     leaves = leaves_of(teacher, X)
     if leaves is None:
@@ -184,7 +190,7 @@ def _find(teacher: Any, X: Any, how: str) -> Any:
     return leaves
 
 
-def _of_mlp(mlp: MLPClassifier, X: Any) -> Array:
+def _of_mlp(mlp: MLPClassifier | MLPRegressor, X: Any) -> Array:
     """Return the activations of the last hidden layer."""
     hidden = check_array(X, accept_sparse="csr")
     activation = ACTIVATIONS[mlp.activation]()
@@ -279,14 +285,14 @@ class Leaves:
 
 def leaves_of(teacher: Any, X: Any) -> Leaves | None:
     """Return the leaves of rows; None if the teacher has no trees."""
-    if isinstance(teacher, GradientBoostingClassifier) and is_frame(X):
+    if isinstance(teacher, _NAMELESS) and is_frame(X):
         X = np.asarray(X, dtype=np.float32)  # its trees would warn of the names
     # Trees, forests, gradient boosting and XGBoost, whose linear models have no leaves.
     if hasattr(teacher, "apply") and getattr(teacher, "booster", "") != "gblinear":
         numbers = np.asarray(teacher.apply(X))
     elif hasattr(teacher, "booster_"):  # LightGBM
         numbers = np.asarray(teacher.predict(X, pred_leaf=True))
-    elif isinstance(teacher, HistGradientBoostingClassifier):
+    elif isinstance(teacher, _NUMBERLESS):
         numbers = _leaf_values(teacher, X)
     else:
         return None
@@ -294,9 +300,13 @@ def leaves_of(teacher: Any, X: Any) -> Leaves | None:
 
 
 def _leaf_values(teacher: Any, X: Any) -> Ints:
-    """Return the value that each leaf adds, as this class does not number leaves."""
-    stages = [np.reshape(z, (len(z), -1)) for z in teacher.staged_decision_function(X)]
-    added = np.diff(np.stack(stages), axis=0, prepend=0.0)
+    """Return the value that each leaf adds, as these classes do not number leaves."""
+    regresses = isinstance(teacher, HistGradientBoostingRegressor)
+    staged = teacher.staged_predict if regresses else teacher.staged_decision_function
+    sums = np.stack([np.reshape(stage, (len(stage), -1)) for stage in staged(X)])
+    if regresses and teacher.loss in ("poisson", "gamma"):
+        sums = np.log(sums)  # which are what their trees add up
+    added = np.diff(sums, axis=0, prepend=0.0) / (np.abs(sums).max() or 1.0)
     # The sums over the earlier trees have different rounding errors in different rows.
-    rounded = np.round(np.concatenate(added, axis=1), 9) + 0.0  # of -0.0 makes 0.0
+    rounded = np.round(np.concatenate(added, axis=1), 11) + 0.0  # of -0.0 makes 0.0
     return rounded.view(np.int64)

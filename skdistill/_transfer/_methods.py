@@ -62,7 +62,7 @@ def answer_of(teacher: Any, question: Question) -> Answer:
         held_out, _ = _named(_ask(whole, X, question), whole, y, question)
         calibration = question.target.calibration(held_out, y)
     elif question.needs_clones(teacher):
-        held_out = _by_clones(teacher, question)
+        held_out = _by_clones(teacher, answer.columns, question)
     if question.held is not None and held_out is not None:
         answer = _with_honest(answer, held_out, whole, question)
     calibration = calibration or answer.calibration
@@ -81,13 +81,13 @@ def _with_honest(
     return replace(answer, honest=honest)
 
 
-def _by_clones(teacher: Any, question: Question) -> Answer:
+def _by_clones(teacher: Any, columns: Any, question: Question) -> Answer:
     """Label the honest rows by clones that are fitted on others; NaN if none can be.
 
     The teacher was fitted on all rows, and may need them: to know all categories, or
     for its own folds. So an error of a clone is a warning.
     """
-    question = replace(_with_names(question, None), features=None)
+    question = replace(_with_names(question, columns), features=None)
     prototype = seeded_clone(teacher, question.random_state)
     names = question.target.names
     shape = (len(question.y), len(names))
@@ -278,9 +278,11 @@ def _label_fold(
 def _held_out(parts: list[_Fold], question: Question) -> tuple[Answer, Bools]:
     """Return the soft labels of held-out rows, and which rows have none."""
     said = [(fold.rows[fold.known], fold.values[fold.known]) for fold in parts]
-    names = question.target.names
-    values, never = _mean(said, (len(question.y), len(names)))
-    return Answer(values, names), never
+    columns = question.target.names
+    if parts and (width := parts[0].values.shape[1]) != len(columns):
+        columns = np.arange(width)  # such as a quantile of several
+    values, never = _mean(said, (len(question.y), len(columns)))
+    return Answer(values, columns), never
 
 
 def _unseen(answer: Answer, never: Bools, question: Question) -> Floats | None:

@@ -258,6 +258,8 @@ def label(teacher: Any, question: Question) -> Answer:
     answers = []
     for number, one in enumerate(teachers):
         own = replace(question, random_state=seeds[number])
+        if several:
+            own = replace(own, target=target.of_one_of_several())
         if several and own.features is not None:
             own = replace(own, features=own.features.of_teacher(number))
         mark = _mark(one, own) if own.remember else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +18,7 @@ from skdistill._pickling import LeftOut
 from skdistill._students._make_student import make_student
 from skdistill._students._student import net_of, numeric_of
 from skdistill._students._student_net import ValidSplit
-from skdistill._targets._target import Target, target_of
+from skdistill._targets._target import target_of
 from skdistill._teachers._asking import fit, seeded_clone
 from skdistill.metrics._scorer import said_by_all
 from skdistill.utils._arrays import Array, Floats
@@ -100,18 +99,22 @@ def fit_models(
     seconds : dict
         How long each took to fit. NaN for teachers that were fitted elsewhere.
     """
-    draws = check_random_state(seed)
-    teachers = [
-        one if is_fitted(one) else seeded_clone(one, draws.randint(2**31 - 1))
-        for one in listed(clf.teacher)
-    ]
-    student = clone(clf).set_params(random_state=seed)
-    seconds = {}
+    draws, seconds = check_random_state(seed), {}
     X, y, weights = train
     weighted = (X, y, clf._target().weighted(y, weights))
-    unfitted = [clone(one) if not is_fitted(one) else one for one in teachers]
     target = clf._target().without_columns()
-    seconds["teacher"] = _fit_teachers(teachers, weighted, target)
+    seeds = [draws.randint(2**31 - 1) for _ in listed(clf.teacher)]
+    unfitted = [
+        one if is_fitted(one) else seeded_clone(one, number)
+        for one, number in zip(listed(clf.teacher), seeds, strict=True)
+    ]
+    start = perf_counter()
+    teachers = [
+        one if is_fitted(one) else fit(clone(one), *weighted, number, target=target)
+        for one, number in zip(unfitted, seeds, strict=True)
+    ]
+    seconds["teacher"] = np.nan if all_fitted(unfitted) else perf_counter() - start
+    student = clone(clf).set_params(random_state=seed)
     measures = is_auto(clf.alpha) and clf._takes_tables()
     if clf.soft_labels == "out_of_bag" or measures:
         # Of a fitted teacher nobody knows which rows, or trees, are honest.
@@ -130,14 +133,6 @@ def _fit_student(student: Any, teachers: list[Any], train: Rows) -> float:
     several = isinstance(student.teacher, list | tuple)
     student.set_params(teacher=teachers if several else teachers[0])
     return _timed(student.fit, *train)
-
-
-def _fit_teachers(teachers: list[Any], train: Rows, target: Target) -> float:
-    unfitted = [teacher for teacher in teachers if not is_fitted(teacher)]
-    seconds = [
-        _timed(partial(fit, target=target), teacher, *train) for teacher in unfitted
-    ]
-    return sum(seconds) if seconds else np.nan
 
 
 def _twin(clf: Any, y: Array, seed: int) -> Any:

@@ -41,7 +41,7 @@ from skdistill._targets._numbers import Numbers
 from skdistill.augmentation import MUNGE
 from skdistill.inspection import _measures, compare
 from tests.conftest import small_student, table, tiny_net
-from tests.kinds import WithoutFit, small_forest
+from tests.kinds import WithoutFit, net, small_forest, xgboost_classifier
 
 MODELS = ["teacher", "labels alone", "student"]
 SCORES = ["accuracy", "log_loss", "brier", "agreement"]
@@ -204,6 +204,16 @@ def test_same_random_state_same_scores(data):
     assert scores(compare(clf, *data, cv=2, random_state=1)) != first
 
 
+def test_a_net_as_the_teacher_draws_from_the_seed_alone(data):
+    X, y = data
+    found = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        clf = distilled(net(max_epochs=2), seedless_net(), alpha=1.0)
+        found.append(scores(compare(clf, X.astype(np.float32), y, cv=2)))
+    assert found[0] == found[1]
+
+
 def test_each_split_has_a_seed_of_its_own(data):
     split = (np.arange(60), np.arange(60, 90))
     results = compare(distilled(), *data, cv=[split, split]).results
@@ -323,6 +333,16 @@ def test_a_teacher_is_read_by_the_names_of_its_columns(data, forest):
     for model in ("teacher", "student"):
         for metric in SCORES:
             assert_array_equal(given[model][metric], expected[model][metric])
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], [1, 2, 3]], ids=repr)
+def test_a_teacher_that_takes_codes_alone_is_fitted_on_them(data, names):
+    X, codes = data
+    clf = distilled(xgboost_classifier(), seedless_net(), alpha=1.0)
+    named, coded = (
+        scores(compare(clf, X, y, cv=2)) for y in (np.take(names, codes), codes)
+    )
+    assert named == coded
 
 
 def test_codes_stand_for_the_classes_of_a_fitted_teacher(data):

@@ -8,11 +8,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_matrix
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skorch.dataset import ValidSplit
 from torch import nn
 
@@ -367,6 +368,17 @@ def test_augmenter_may_make_rows_of_double_precision(data32):
     clf = quick(LogisticRegression(), augmenter=Numbered(made)).fit(*data32)
 
     assert np.isfinite(clf.history_[-1]["train_loss"])
+
+
+def test_preprocessing_in_place_leaves_the_rows_that_a_next_fit_gets_alone(data32):
+    X, y = data32[0] + 100, data32[1]
+    teacher = LogisticRegression().fit(X, y)
+    student = make_pipeline(StandardScaler(copy=False), net(max_epochs=1))
+    clf = DistilledClassifier(teacher, student, augmenter="munge", random_state=0)
+
+    first, second = (clone(clf).fit(X.copy(), y).history_[0] for _ in range(2))
+
+    assert first["train_loss"] == second["train_loss"]
 
 
 def test_preprocessing_of_the_student_is_fitted_on_the_training_rows_alone(data32):

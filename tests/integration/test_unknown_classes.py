@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skdistill import DistilledClassifier, make_student
 from skdistill.augmentation import Mixup
@@ -68,3 +70,42 @@ def test_warning_where_no_nets_tell_the_rows_of_an_unknown_class():
     clf = DistilledClassifier(teacher_of("bc"), tiny_net(max_epochs=1), alpha=0.7)
     with pytest.warns(UserWarning, match=r"know the classes \['a'\], and labels rows"):
         clf.fit(X.astype("f4"), Y, X_transfer=MANY.astype("f4"))
+
+
+SEMI_SUPERVISED = SelfTrainingClassifier(LogisticRegression(C=0.1))
+SOME = np.where(np.arange(150) % 3, codes, -1)  # -1 is no label
+
+
+@pytest.mark.parametrize(
+    ("teacher", "y"),
+    [
+        pytest.param(SEMI_SUPERVISED, SOME, id="semi-supervised"),
+        pytest.param(clone(SEMI_SUPERVISED).fit(X, SOME), SOME, id="fitted"),
+        pytest.param(
+            LogisticRegression().fit(X, codes == 0),
+            np.where(codes == 0, 1, -1),
+            id="0 and 1",
+        ),
+    ],
+)
+def test_minus_one_is_no_class_that_a_teacher_does_not_know(teacher, y):
+    clf = DistilledClassifier(teacher, make_student((4,), max_epochs=1))
+    with pytest.raises(ValueError, match=r"the label -1.*X_transfer.*classes="):
+        clf.fit(X, y)
+
+
+def test_ways_out_of_an_unknown_minus_one():
+    has_label, student = SOME >= 0, make_student((4,), max_epochs=1)
+    teacher = clone(SEMI_SUPERVISED).fit(X, SOME)
+    clf = DistilledClassifier(teacher, student, random_state=0)
+    clf.fit(X[has_label], SOME[has_label], X_transfer=X[~has_label])
+    assert clf.classes_.tolist() == [0, 1, 2]
+
+    teacher, signs = LogisticRegression().fit(X, codes == 0), 2 * (codes == 0) - 1
+    clf = DistilledClassifier(teacher, student, classes=[-1, 1], random_state=0)
+    assert clf.fit(X, signs).classes_.tolist() == [-1, 1]
+
+    teacher, y = LogisticRegression(C=0.1).fit(X, codes), codes.copy()
+    y[::7] = -1
+    clf = DistilledClassifier(teacher, student, classes=[0, 1, 2], random_state=0)
+    assert clf.fit(X, y).classes_.tolist() == [-1, 0, 1, 2]

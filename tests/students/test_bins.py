@@ -115,6 +115,8 @@ def test_few_rows_have_bins_between_quantiles(stepped):
         followed(block[:99], targets[:99], 5), bins(block[:99], 5), strict=True
     ):
         assert_array_equal(found, expected)
+    assert changes(block[:99], targets[:99]) is None
+    assert changes(block[:100], targets[:100]) is not None
 
 
 def test_many_rows_are_a_sample(monkeypatch, stepped):

@@ -7,6 +7,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetBinaryClassifier, NeuralNetRegressor
 from torch import nn
 
+from skdistill import make_student
 from skdistill._students._student import net_of, settle_epochs
 from tests.conftest import tiny_net
 
@@ -25,10 +26,11 @@ def test_the_net_is_the_student_or_its_last_step(wrap):
         (make_pipeline(StandardScaler(), nn.Linear(4, 3)), "wrap it in a net"),
         (NeuralNetBinaryClassifier(nn.Linear), "an output for each class"),
         (make_pipeline(StandardScaler(), MLPClassifier()), "Pipeline that ends in one"),
+        (make_pipeline(StandardScaler(), make_student()), "one of the steps of both"),
         (type(tiny_net()), "the class NeuralNetClassifier"),
         ("mlp", "must be None, a skorch.NeuralNetClassifier"),
     ],
-    ids=["module", "pipeline", "binary", "classifier", "class", "name"],
+    ids=["module", "pipeline", "binary", "classifier", "nested", "class", "name"],
 )
 def test_what_cannot_be_a_student_is_refused(student, message):
     with pytest.raises(TypeError, match=message):

@@ -131,6 +131,14 @@ def test_out_of_fold_quantiles(rows):
     assert reg.predict(rows[0]).shape == (400, 3)
 
 
+@pytest.mark.parametrize("augmenter", [None, "munge"])
+def test_out_of_fold_quantiles_of_a_teacher_for_each(augmenter, rows):
+    X, y = rows
+    reg = distilled(boosted(), cv=3, augmenter=augmenter, alpha=1.0).fit(X, y)
+    shares = (y[:, np.newaxis] <= reg.predict(X)).mean(axis=0)
+    assert_allclose(shares, LEVELS, atol=0.1)
+
+
 def test_criterion_agrees_with_scikit_learn():
     rng = np.random.default_rng(0)
     y, outputs = rng.normal(size=(50, 1)), rng.normal(size=(50, 3))

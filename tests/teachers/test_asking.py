@@ -25,6 +25,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -186,7 +187,7 @@ def test_chunk_holds_a_row_at_least(limit, data, monkeypatch):
         (np.full((89, 3), 1 / 3), r"shape \(89, 3\) for 90 rows"),
         (np.full(90, 0.5), r"shape \(90,\) for 90 rows"),
         ([np.full((90, 2), 0.5)] * 2, "for several outputs"),
-        (np.full((90, 2), 0.5), "has 3 classes and gives 2 columns"),
+        (np.full((90, 2), 0.4), "has 3 classes and gives 2 columns"),
         (np.full((90, 3), 0.5), "must sum to 1"),
         (np.full((90, 3), np.nan), "contains NaN"),
     ],
@@ -323,6 +324,13 @@ TAKES_NO_WEIGHTS = {
     "one against the rest": OneVsRestClassifier(LINEAR),
 }
 
+# Their fit takes weights, and refuses them if the estimator inside does not.
+REFUSE_WEIGHTS = {
+    "neighbors": MultiOutputClassifier(NEIGHBORS),
+    "pipeline": MultiOutputClassifier(scaled(LINEAR)),
+    "search": scaled(MultiOutputClassifier(GridSearchCV(LINEAR, {}, cv=2))),
+}
+
 
 @pytest.mark.parametrize("kind", TAKES_NO_WEIGHTS)
 def test_teacher_that_takes_no_weights_is_fitted_without(kind, data):
@@ -333,6 +341,17 @@ def test_teacher_that_takes_no_weights_is_fitted_without(kind, data):
     assert weight_parameter(teacher) is None
     plain = clone(teacher).fit(*data)
     assert_array_equal(fitted.predict_proba(data[0]), plain.predict_proba(data[0]))
+
+
+@pytest.mark.parametrize("kind", REFUSE_WEIGHTS)
+def test_teacher_of_several_outputs_is_fitted_without_weights_of_no_use(kind, data):
+    teacher, (X, y) = REFUSE_WEIGHTS[kind], data
+    several = np.stack([y == 0, y == 1], axis=1).astype(int)
+
+    fitted = _asking.fit(teacher, X, several, np.arange(90.0), target=Labels())
+
+    assert weight_parameter(fitted) is None
+    assert weight_parameter(scaled(MultiOutputClassifier(LINEAR))) is not None
 
 
 @pytest.mark.parametrize("routing", [False, True])

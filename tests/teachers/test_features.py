@@ -14,6 +14,7 @@ from scipy.stats import ortho_group
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import nn
@@ -118,6 +119,13 @@ def test_perceptron_gives_its_last_hidden_layer(activation, hidden_layer_sizes, 
     assert features.shape == (len(X), hidden_layer_sizes[-1])
     assert reduction is None
     assert_allclose(features, hidden_by_hand(mlp, X), atol=1e-5)
+
+
+def test_perceptron_of_numbers_gives_its_last_hidden_layer(data):
+    X, y = data
+    mlp = MLPRegressor(hidden_layer_sizes=(8,), tol=1.0, random_state=0).fit(X, y)
+
+    assert_allclose(features_of(mlp, X), hidden_by_hand(mlp, X), atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
-from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+)
 from sklearn.tree import DecisionTreeClassifier
 
 from skdistill._teachers import _features
@@ -235,6 +240,31 @@ def test_many_rows_are_hashed_in_batches_as_at_once(forest, data, monkeypatch):
     assert (in_batches != at_once).nnz == 0
     assert np.unique(at_once.data).tolist() == [-1, 1]
     assert_array_equal(abs(at_once).sum(axis=1), np.full((90, 1), 10))
+
+
+@pytest.mark.parametrize(
+    "regressor",
+    [
+        GradientBoostingRegressor(n_estimators=5),
+        HistGradientBoostingRegressor(max_iter=5),
+        HistGradientBoostingRegressor(loss="poisson", max_iter=5),
+        HistGradientBoostingRegressor(loss="gamma", max_iter=5),
+    ],
+    ids=repr,
+)
+def test_regressors_have_the_leaves_of_their_trees(regressor, data):
+    X, y = data
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    teacher = regressor.fit(frame, 1e8 + 1e4 * y)
+    stages = np.stack(list(teacher.staged_predict(frame)), axis=1)
+
+    # Any warning is an error.
+    numbers = leaves_of(teacher, frame).numbers
+
+    together = (numbers[:, None] == numbers).all(axis=2)
+    alike = np.isclose(stages[:, None], stages, 1e-12).all(axis=2)
+    assert (together <= alike).all()  # some leaves have equal values
+    assert together.sum() > 0.9 * alike.sum() > len(X)
 
 
 class Rounding:

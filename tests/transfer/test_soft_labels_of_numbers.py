@@ -35,6 +35,23 @@ def test_out_of_fold(rows):
     assert_allclose(soft_labels(KNeighborsRegressor(), X, y, cv=4), expected)
 
 
+class TwoNumbers(LinearRegression):
+    """Gives two numbers for one target, as a booster of several quantiles does."""
+
+    def predict(self, X):
+        return np.column_stack([super().predict(X)] * 2)
+
+
+@pytest.mark.parametrize("soft_labels", ["auto", "out_of_fold"])
+@pytest.mark.parametrize("augmenter", [None, "munge"])
+def test_unfitted_teacher_of_other_numbers_is_refused(soft_labels, augmenter, rows):
+    student = make_student((4,), task="regression", max_epochs=1)
+    how = {"soft_labels": soft_labels, "augmenter": augmenter}
+    reg = DistilledRegressor(TwoNumbers(), student, **how)
+    with pytest.raises(ValueError, match=r"gives 2 numbers for each row, and y has 1"):
+        reg.fit(*rows)
+
+
 def test_out_of_bag(rows):
     X, y = rows
     forest = RandomForestRegressor(50, oob_score=True, random_state=0).fit(X, y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -167,12 +167,17 @@ def _takes_nan(ask: Callable[[Any], Any], rows: Any) -> bool:
     """
     row = rows[:1]
     row = floats(row, [*range(row.shape[1])]) if is_frame(row) else row.astype("f4")
-    probes = [np.full_like(row, np.nan)]
+    return any(_accepts(ask, rows, probe) for probe in _probes(row))
+
+
+def _probes(row: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield a row that is all missing, and copies of it in which one column is."""
+    yield np.full_like(row, np.nan)
     if row.ndim == 2:
-        known = np.repeat(np.nan_to_num(row), row.shape[1], axis=0)
-        np.fill_diagonal(known, np.nan)
-        probes += list(known[:, np.newaxis])
-    return any(_accepts(ask, rows, probe) for probe in probes)
+        for i in range(row.shape[1]):
+            probe = np.nan_to_num(row)
+            probe[:, i] = np.nan
+            yield probe
 
 
 def _accepts(ask: Callable[[Any], Any], rows: Any, probe: NDArray[Any]) -> bool:

@@ -141,8 +141,7 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
         rows = np.zeros((n_rows, table.n_features_in_), table.dtype_)
         rows[:, table.numeric_columns_] = numbers
         return rows
-    first = parts.before[0][1] if parts.before else parts.estimator
-    shape = (n_rows, first.n_features_in_)
+    shape = (n_rows, parts.first.n_features_in_)
     return rng.standard_normal(shape).astype(np.float32)
 
 

@@ -307,7 +307,9 @@ def _converted(
     except Exception as error:
         raise ValueError(
             f"skl2onnx cannot convert the preprocessing {[name for name, _ in steps]} "
-            f"({reason(error)}){_unknown(steps)}"
+            f"({reason(error)}){_unknown(steps)}. Export the estimator without the "
+            "steps in front of it, as by to_onnx(pipeline[-1]), or use "
+            "skdistill.deploy.to_sklearn, which keeps all steps"
         ) from error
     model = inlined(model)
     add_prefix(model, prefix, names)
@@ -315,7 +317,7 @@ def _converted(
 
 
 def _unknown(steps: _Steps) -> str:
-    """Return a sentence about the steps that skl2onnx has no converter for."""
+    """Return what is to be said of steps that skl2onnx has no converter for."""
     from skl2onnx._supported_operators import sklearn_operator_name_map as known
 
     names = [
@@ -323,9 +325,5 @@ def _unknown(steps: _Steps) -> str:
         for name, step in steps
         if type(step) not in known and not isinstance(step, ColumnTransformer)
     ]
-    if not names:
-        return ""
-    return (
-        f". It has no converter for {', '.join(names)}: export to_onnx(pipeline[-1]) "
-        "alone, or add a converter by skl2onnx.update_registered_converter"
-    )
+    added = "add one by skl2onnx.update_registered_converter"
+    return f". It has no converter for {', '.join(names)}: {added}" if names else ""

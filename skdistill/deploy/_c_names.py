@@ -36,7 +36,7 @@ def identifiers(names: Iterable[str]) -> list[str]:
     Letters and digits of ASCII stay. A name without small letters gets small ones, as
     it might be that of a macro.
     """
-    found: list[str] = []
+    found: dict[str, None] = {}  # in their order, and quick to look up
     for name in names:
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
         base = re.sub(r"\W+", "_", plain, flags=re.ASCII).strip("_")[:_LONGEST]
@@ -47,8 +47,8 @@ def identifiers(names: Iterable[str]) -> list[str]:
         while unique in found or unique in _RESERVED:
             n += 1
             unique = f"{base}_{n}"
-        found.append(unique)
-    return found
+        found[unique] = None
+    return list(found)
 
 
 def literal(text: str) -> str:

@@ -90,7 +90,8 @@ class Source:
         index = 2 if self._index == "uint16_t" else 4
         numbers = len(reading.origins) * np.dtype(reading.dtype).itemsize
         waves = 0 if self.tables.embedding is None else 64
-        reads = numbers + 4 * len(reading.levels) + 40 * len(reading.zones) + waves
+        dates = 8 * len(PARTS) if reading.zones else 0
+        reads = numbers + 4 * len(reading.levels) + dates + waves
         hidden = 4 * max([0, *widths[:-1]])
         return self._n_terms * (index + 4) + hidden + reads + 4 * widths[-1]
 
@@ -146,7 +147,7 @@ class Source:
         members = []
         for i, member in self.members.items():
             kind = "int32_t" if kinds[i] == LEVEL else "double"
-            note = _NOTES.get(kinds[i], "")
+            note = _NOTES[kinds[i]]
             if reading.zones.get(i):
                 note += f" by the clock of {comment(reading.zones[i])}"
             members.append(f"    {kind} {member}; /* {comment(names[i])}{note} */")
@@ -174,20 +175,16 @@ class Source:
         lines = [f"\n#ifndef {P}_NO_NAMES"]
         if isinstance(self.output, ClassOutput):
             lines.append(f"extern const char *const {p}_classes[{P}_N_OUTPUTS];")
-        for i in self.reading.levels:
+        for i, names in self.reading.level_names.items():
             member = self.members[i]
-            n_names = len(self._level_names(i))
             lines.append(f"/* The levels of {member}, and the code of a string. */")
-            if n_names:
+            if names:
                 lines.append(
-                    f"extern const char *const {p}_levels_{member}[{n_names}];"
+                    f"extern const char *const {p}_levels_{member}[{len(names)}];"
                 )
             lines.append(f"int32_t {p}_level_{member}(const char *name);")
         lines.append(f"const char *{p}_metadata(void);\n#endif\n")
         return "\n".join(lines)
-
-    def _level_names(self, column: int) -> list[str]:
-        return [name for name in self.reading.levels[column] if name is not None]
 
     def _names(self) -> str:
         """Return the strings: of classes and levels, and for CompiledStudent."""
@@ -197,8 +194,8 @@ class Source:
             labels = [str(label) for label in self.output.classes.tolist()]
             text.append(_strings(f"{p}_classes", labels))
         text.append(templates.LOOKUP if self.reading.levels else "")
-        for i in self.reading.levels:
-            names, member = self._level_names(i), self.members[i]
+        for i, names in self.reading.level_names.items():
+            member = self.members[i]
             table = f"{p}_levels_{member}" if names else "NULL"
             text.append(_strings(table, names) if names else "")
             text.append(
@@ -225,7 +222,7 @@ class Source:
             "first_knot": ("i4", starts if sizes else []),
             "zeros": ("i4", starts[:-1] + np.array(tables.zeros, int)),
             "first_level": ("i4", n_rows + np.cumsum([0, *counts]) if counts else []),
-            "n_names": ("i4", [len(self._level_names(i)) for i in reading.levels]),
+            "n_names": ("i4", [*map(len, reading.level_names.values())]),
         }
         for name, values in tables.values.items():
             arrays[name] = (values.dtype.str[1:], values)
@@ -359,11 +356,7 @@ class Source:
         return Template(template).safe_substitute(values)
 
 
-_NOTES = {
-    NUMBER: "",
-    LEVEL: ", a level",
-    DATE: ", seconds since 1970",
-}
+_NOTES = {NUMBER: "", LEVEL: ", a level", DATE: ", seconds since 1970"}
 
 
 def _strings(name: str, strings: list[str]) -> str:

@@ -102,6 +102,14 @@ class Reading:
         return kinds
 
     @property
+    def level_names(self) -> dict[int, list[str]]:
+        """The known levels by column, without the missing one, which is the last."""
+        return {
+            column: [name for name in known if name is not None]
+            for column, known in self.levels.items()
+        }
+
+    @property
     def n_levels(self) -> int:
         """The number of inputs of the net that are levels."""
         return sum(map(len, self.levels.values()))
@@ -158,8 +166,8 @@ class Table:
         """
         if self.width == 1:
             return self
-        largest = np.abs(self.weights).max(axis=1)
-        scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+        scales = np.abs(self.weights).max(axis=1) / np.float32(127)
+        scales[scales == 0] = 1
         rounded = np.rint(self.weights / scales[:, np.newaxis]).astype(np.int8)
         return Table(rounded, self.bias, self.activation, scales)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from skdistill.utils._locks import ForkSafeLock
 from skdistill.utils._optional import require
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ IR_VERSION = 10
 
 # An export changes the warning filters and a logger of the whole process for a while,
 # so that one thread exports at a time.
-_EXPORTING = threading.Lock()
+_EXPORTING = ForkSafeLock()
 
 
 def require_onnx(function: str) -> None:

@@ -256,8 +256,8 @@ def _opened(model: Any) -> tuple[Any, int | None]:
     from skdistill import deploy
     from skdistill.deploy._onnx_file import load
 
-    content = path.read_bytes()
-    return getattr(deploy, load(content).runner)(content), len(content)
+    file = load(path)
+    return getattr(deploy, file.runner)(file.content), len(file.content)
 
 
 def _in_new_process(folder: str, method: str) -> tuple[dict[str, Any], str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -167,12 +167,17 @@ def _takes_nan(ask: Callable[[Any], Any], rows: Any) -> bool:
     """
     row = rows[:1]
     row = floats(row, [*range(row.shape[1])]) if is_frame(row) else row.astype("f4")
-    probes = [np.full_like(row, np.nan)]
+    return any(_accepts(ask, rows, probe) for probe in _probes(row))
+
+
+def _probes(row: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield a row that is all missing, and copies of it in which one column is."""
+    yield np.full_like(row, np.nan)
     if row.ndim == 2:
-        known = np.repeat(np.nan_to_num(row), row.shape[1], axis=0)
-        np.fill_diagonal(known, np.nan)
-        probes += list(known[:, np.newaxis])
-    return any(_accepts(ask, rows, probe) for probe in probes)
+        for i in range(row.shape[1]):
+            probe = np.nan_to_num(row)
+            probe[:, i] = np.nan
+            yield probe
 
 
 def _accepts(ask: Callable[[Any], Any], rows: Any, probe: NDArray[Any]) -> bool:
@@ -302,7 +307,9 @@ def _converted(
     except Exception as error:
         raise ValueError(
             f"skl2onnx cannot convert the preprocessing {[name for name, _ in steps]} "
-            f"({reason(error)}){_unknown(steps)}"
+            f"({reason(error)}){_unknown(steps)}. Export the estimator without the "
+            "steps in front of it, as by to_onnx(pipeline[-1]), or use "
+            "skdistill.deploy.to_sklearn, which keeps all steps"
         ) from error
     model = inlined(model)
     add_prefix(model, prefix, names)
@@ -310,7 +317,7 @@ def _converted(
 
 
 def _unknown(steps: _Steps) -> str:
-    """Return a sentence about the steps that skl2onnx has no converter for."""
+    """Return what is to be said of steps that skl2onnx has no converter for."""
     from skl2onnx._supported_operators import sklearn_operator_name_map as known
 
     names = [
@@ -318,9 +325,5 @@ def _unknown(steps: _Steps) -> str:
         for name, step in steps
         if type(step) not in known and not isinstance(step, ColumnTransformer)
     ]
-    if not names:
-        return ""
-    return (
-        f". It has no converter for {', '.join(names)}: export to_onnx(pipeline[-1]) "
-        "alone, or add a converter by skl2onnx.update_registered_converter"
-    )
+    added = "add one by skl2onnx.update_registered_converter"
+    return f". It has no converter for {', '.join(names)}: {added}" if names else ""

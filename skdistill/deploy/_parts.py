@@ -30,7 +30,8 @@ class Parts:
     output : ClassOutput or NumberOutput
         What it says of a row.
     before : list of (str, transformer)
-        The fitted steps before the estimator, if it is the end of a pipeline.
+        The fitted steps before the estimator, if it is the end of a pipeline. Neither
+        these nor the following ones are pipelines.
     preprocessing : list of (str, transformer)
         The fitted steps of the student before its net.
     net : skorch.NeuralNet
@@ -52,7 +53,8 @@ class Parts:
     def steps(self) -> list[tuple[str, Any]]:
         """The steps before the net in plain scikit-learn, under unique names."""
         steps = [
-            (name, plain(step)) for name, step in (*self.before, *self.preprocessing)
+            (name, getattr(step, "transformer_", step))
+            for name, step in (*self.before, *self.preprocessing)
         ]
         names = [name for name, _ in steps]
         if len(set(names)) == len(names):
@@ -60,10 +62,14 @@ class Parts:
         return [(f"{name}_{i}", step) for i, (name, step) in enumerate(steps)]
 
     @property
+    def first(self) -> Any:
+        """What takes a row: the first step before the estimator, or itself."""
+        return self.before[0][1] if self.before else self.estimator
+
+    @property
     def feature_names(self) -> list[str] | None:
         """The names of the columns of a row, or None if they have none."""
-        first = next((step for _, step in flat(self.before)), self.estimator)
-        names = getattr(first, "feature_names_in_", None)
+        names = getattr(self.first, "feature_names_in_", None)
         return None if names is None else [str(name) for name in names]
 
     def prepared(self, rows: Any) -> NDArray[np.float32]:
@@ -111,7 +117,8 @@ def parts_of(estimator: Any) -> Parts:
                     "student_columns are some: export the estimator alone, as "
                     "pipeline[-1], and prepare its columns elsewhere"
                 )
-            preprocessing, net = unwrapped(estimator.student_)
+            inner, net = unwrapped(estimator.student_)
+            before, preprocessing = [*flat(before)], [*flat(inner)]
             if not (before or preprocessing or hasattr(estimator, "n_features_in_")):
                 raise ValueError(
                     "the module of the student takes several inputs, and an export "
@@ -138,15 +145,9 @@ def check_no_dates(steps: Iterable[Any]) -> None:
             )
 
 
-def plain(step: Any) -> Any:
-    """Return the plain scikit-learn form of a fitted step, if the step has one."""
-    return getattr(step, "transformer_", step)
-
-
 def flat(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yield plain steps, with each pipeline replaced by its steps."""
+    """Yield steps, with each pipeline replaced by its steps."""
     for name, step in active(steps):
-        step = plain(step)
         if isinstance(step, Pipeline):
             yield from flat((f"{name}_{inner}", part) for inner, part in step.steps)
         else:

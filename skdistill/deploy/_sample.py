@@ -133,18 +133,15 @@ def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
         A data frame of polars only if there is no pandas.
     """
     rng = np.random.default_rng(0)
-    first = parts.before[0][1] if parts.before else parts.estimator
-    table = next(
-        (t for t in parts.transformers if hasattr(t, "numeric_columns_")), None
-    )
-    if table is not None:
+    table: Any = next(iter(parts.transformers), None)
+    if hasattr(table, "numeric_columns_"):
         numbers = _numbers(parts, table, rng, n_rows)
         if hasattr(table, "feature_names_in_") or table.levels_ or table.dates_:
-            return _frame(first, table, numbers, rng)
+            return _frame(table, numbers, rng)
         rows = np.zeros((n_rows, table.n_features_in_), table.dtype_)
         rows[:, table.numeric_columns_] = numbers
         return rows
-    shape = (n_rows, first.n_features_in_)
+    shape = (n_rows, parts.first.n_features_in_)
     return rng.standard_normal(shape).astype(np.float32)
 
 
@@ -175,12 +172,10 @@ def _numbers(
     return np.clip(values, -_LARGEST, _LARGEST)
 
 
-def _frame(
-    first: Any, table: Any, numbers: NDArray[Any], rng: np.random.Generator
-) -> Any:
+def _frame(table: Any, numbers: NDArray[Any], rng: np.random.Generator) -> Any:
     """Return a data frame of made-up numbers and levels."""
     n_rows = len(numbers)
-    names = getattr(table, "feature_names_in_", range(table.n_features_in_))
+    names = list(getattr(table, "feature_names_in_", range(table.n_features_in_)))
     columns = {
         names[i]: numbers[:, j]
         for j, i in enumerate(table.numeric_columns_)
@@ -192,9 +187,8 @@ def _frame(
         labels = rng.choice(np.array([*known, _UNSEEN], object), n_rows)
         labels[rng.random(n_rows) < _MISSING] = np.nan
         columns[names[i]] = labels
-    all_names = list(getattr(first, "feature_names_in_", range(first.n_features_in_)))
     missing = np.full(n_rows, np.nan, object)  # a column without any known level
-    frame = to_frame({name: columns.get(name, missing) for name in all_names})
+    frame = to_frame({name: columns.get(name, missing) for name in names})
     for i, (zone, _) in table.dates_.items():
         frame = frame if zone is None else _in_utc(frame, names[i])
     return frame

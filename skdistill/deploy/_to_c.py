@@ -214,10 +214,7 @@ def _metadata(reading: Reading, output: Output) -> dict[str, Any]:
         "feature_names": reading.names,
         "kinds": reading.kinds,
         "zones": reading.zones,
-        "levels": {
-            i: [name for name in known if name is not None]
-            for i, known in reading.levels.items()
-        },
+        "levels": reading.level_names,
         **output.metadata(),
     }
 

@@ -223,15 +223,8 @@ def _check(data: bytes, sample: Sample, net: onnx.ModelProto) -> None:
     of_one = output.differences(first, sample.said[:1])
     differences[:1] = np.maximum(differences[:1], of_one)
     if problem := sample.problem("the ONNX file", differences):
-        raise ValueError(
-            problem
-            + (_NET_DIFFERS if _net_differs(net, sample) else _STEPS_DIFFER)
-            + (
-                ""
-                if sample.given
-                else ". If only rows unlike yours differ, pass sample="
-            )
-        )
+        guess = _NET_DIFFERS if _net_differs(net, sample) else _STEPS_DIFFER
+        raise ValueError(problem + guess + ("" if sample.given else _PASS_SAMPLE))
 
 
 _NET_DIFFERS = (
@@ -239,12 +232,12 @@ _NET_DIFFERS = (
     "rows. It lacks what the net does in its dataset or in its own methods"
 )
 
-_PASS_SAMPLE = ". If only rows unlike yours differ, pass sample="
-
 _STEPS_DIFFER = (
     "The preprocessing of the file computes in float32: cast columns of large numbers "
     "to float32 before a scaler subtracts from them"
 )
+
+_PASS_SAMPLE = ". If only rows unlike yours differ, pass sample="
 
 
 def _net_differs(net: onnx.ModelProto, sample: Sample) -> bool:

@@ -208,20 +208,21 @@ def _pipeline(parts: Parts, mlp: Any) -> Pipeline:
 
 
 def _check_preprocessed(parts: Parts, layers: Layers, pipeline: Pipeline) -> None:
-    """Compare rows through the preprocessing too, if it was translated.
+    """Compare rows from the first step on that was translated, if there is one.
 
-    Other steps are copied as they are, and need no comparison.
+    Steps before it are copied as they are, and need no comparison.
     """
-    if not parts.preprocessing or not hasattr(
-        parts.preprocessing[0][1], "transformer_"
-    ):
+    steps = [*parts.before, *parts.preprocessing]
+    translated = [hasattr(step, "transformer_") for _, step in steps]
+    if not any(translated):
         return
-    alone = replace(parts, before=[])
+    start = translated.index(True)
+    alone = replace(parts, before=[], preprocessing=steps[start:])
     rows = sample_rows(alone)
     # Some rows have outliers, and levels that the encoder reports as unknown.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ours = getattr(pipeline[len(parts.before) :], parts.output.method)(rows)
+        ours = getattr(pipeline[start:], parts.output.method)(rows)
     # Not the estimator, which may refuse missing values because of its teacher.
     _check_equal(ours, parts, layers, alone.prepared(rows))
 

@@ -6,7 +6,7 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -31,7 +31,8 @@ def write_whole(files: Mapping[str | os.PathLike[str], bytes]) -> None:
                 os.replace(new, target)
     finally:
         for new in temporary:
-            new.unlink(missing_ok=True)
+            with suppress(OSError):  # it is renamed, or was never there
+                new.unlink()
 
 
 @contextmanager

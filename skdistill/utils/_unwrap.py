@@ -21,7 +21,8 @@ def unwrapped(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
     Returns
     -------
     before : list of (str, transformer)
-        The steps before the last estimator, without those that do nothing.
+        The steps before the last estimator, without those that do nothing to the rows
+        of a prediction.
     last : estimator
         The estimator at the end.
 
@@ -42,7 +43,9 @@ def unwrapped(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
                 "not refit: search with refit=True"
             )
         elif isinstance(estimator, Pipeline):
-            before += active(estimator.steps[:-1])
+            steps = active(estimator.steps[:-1])
+            # A sampler of imbalanced-learn changes the rows of fit alone.
+            before += [step for step in steps if not hasattr(step[1], "fit_resample")]
             estimator = estimator.steps[-1][1]
         else:
             return before, estimator

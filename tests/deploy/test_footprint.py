@@ -258,6 +258,12 @@ class TestInput:
             assert costs["parameters"] is None
             assert costs["multiply_adds"] is None
 
+    def test_a_damaged_onnx_file_is_named(self, tmp_path):
+        path = tmp_path / "damaged.onnx"
+        path.write_bytes(b"not onnx")
+        with pytest.raises(ValueError, match=r"cannot load '.*damaged\.onnx'"):
+            footprint(path, [[0.0]])
+
     @pytest.mark.parametrize("name", ["student.c", "student.so"])
     def test_path_of_code(self, name):
         with pytest.raises(ValueError, match=rf"footprint\(CompiledStudent\('{name}"):

@@ -14,10 +14,15 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
 from sklearn.tree import DecisionTreeClassifier
 
-from skdistill.deploy import OnnxClassifier, to_onnx
+from skdistill.deploy import OnnxClassifier, to_onnx, to_sklearn
 from tests.conftest import TinyModule, tiny_net
 from tests.deploy.conftest import (
     assert_same,
@@ -51,6 +56,14 @@ def test_step_that_cannot_be_converted_is_named_with_a_way_out(data):
     file = OnnxClassifier(to_onnx(pipeline[-1]))
     expected = pipeline.predict_proba(X)
     np.testing.assert_allclose(file.predict_proba(2 * X), expected, atol=1e-6)
+
+
+def test_step_of_a_student_that_cannot_be_converted_has_a_way_out(data):
+    step = FunctionTransformer(np.abs)
+    clf = distilled(make_pipeline(step, tiny_net(max_epochs=1)), *data)
+    with pytest.raises(ValueError, match=r"'functiontransformer'.*use .*to_sklearn"):
+        to_onnx(clf)
+    assert to_sklearn(clf)
 
 
 def with_gaps():

@@ -21,8 +21,10 @@ from skdistill.deploy import to_c, to_onnx, to_sklearn
 from skdistill.deploy._footprint import _table_bytes
 from skdistill.deploy._parts import parts_of
 from tests.conftest import tiny_net
+from tests.deploy.c_code import needs_compiler
 from tests.deploy.conftest import (
     assert_same,
+    dates,
     distilled,
     in_pipeline,
     metadata_of,
@@ -70,6 +72,22 @@ def test_students_that_read_dates_name_the_columns(names):
     clf = DistilledClassifier(student=quick_student(), alpha=1, classes=[0, 1])
     clf.fit(X, teacher_proba=proba)
     with pytest.raises(ValueError, match=rf"in the columns \[{names[1]!r}\], .*before"):
+        to_sklearn(clf)
+
+
+@needs_compiler
+@pytest.mark.parametrize("place", ["in front", "nested in front", "nested"])
+def test_preprocessor_that_reads_dates_in_any_place(place, tmp_path):
+    X, y = dates()
+    steps, net = make_pipeline(TabularPreprocessor()), tiny_net(max_epochs=2)
+    if place == "nested":
+        clf = distilled(make_pipeline(steps, net), X, y)
+    else:
+        clf = in_pipeline([steps if "nested" in place else steps[0]], net, X, y)
+    assert parts_of(clf).feature_names == X.columns.tolist()
+    assert_same(to_c(clf, tmp_path / "student.c"), clf, X)
+    assert_same(to_onnx(clf), clf, X)
+    with pytest.raises(ValueError, match=r"reads dates, in the columns \['when'"):
         to_sklearn(clf)
 
 

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
 from skdistill import DistilledClassifier, make_student
 from skdistill.deploy import to_onnx, to_sklearn
 from skdistill.deploy._parts import parts_of
 from skdistill.deploy._sample import sample_rows
-from tests.deploy.conftest import assert_same, distilled
+from tests.deploy.conftest import assert_same, distilled, in_pipeline, quick_student
 
 
 def test_images_need_a_sample(image_student):
@@ -69,7 +70,12 @@ def test_made_up_rows_stay_within_the_range_of_float32(data, dtype):
     assert to_sklearn(clf)
 
 
-def test_made_up_rows_are_standard_normal_without_preprocessing(net_student):
-    made = sample_rows(parts_of(net_student), 2000)
+@pytest.mark.parametrize("steps", [[], [PCA(2)]])
+def test_made_up_rows_are_standard_normal_without_preprocessing(
+    net_student, data, steps
+):
+    clf = in_pipeline(steps, quick_student(), *data) if steps else net_student
+    made = sample_rows(parts_of(clf), 2000)
+    assert made.shape == (2000, 4)
     np.testing.assert_allclose(made.mean(axis=0), 0, atol=0.1)
     np.testing.assert_allclose(made.std(axis=0), 1, atol=0.1)

@@ -21,7 +21,7 @@ from torch import nn
 
 from skdistill import DistilledClassifier, make_student
 from skdistill.deploy import CompiledStudent, _to_c, to_c
-from skdistill.deploy._c_tables import tables_of
+from skdistill.deploy._c_tables import Table, tables_of
 from skdistill.deploy._parts import parts_of
 from tests.conftest import tiny_net
 from tests.deploy.c_code import STRICT, build, library, needs_compiler, program, strings
@@ -242,6 +242,13 @@ def test_int8_is_smaller_and_keeps_the_labels(wide_student, data, tmp_path):
     assert report["agreement"] > 0.95
     assert 1e-6 < report["max_difference"] < 0.1
     assert report["sample"] == "given"
+
+
+def test_weights_next_to_zero_become_zero_in_int8():
+    weights = np.array([[1e-45, 0], [0, 0], [0.5, -1]], np.float32)
+    narrow = Table(weights, np.zeros(2, np.float32), None).quantized()
+    assert narrow.weights.tolist() == [[0, 0], [0, 0], [64, -127]]
+    assert np.isfinite(narrow.row_scales).all()
 
 
 def test_tables_are_hardly_larger_than_the_weights_and_few_rows_are_added():

@@ -152,9 +152,13 @@ class TestFiles:
         assert link.is_symlink()
         assert path.read_bytes() == data
 
-    def test_error_names_the_path_and_no_temporary_file(self, net_student, tmp_path):
-        path = str(tmp_path / "no" / "model.onnx")
-        with pytest.raises(FileNotFoundError) as caught:
+    @pytest.mark.parametrize("parent", ["missing", "a file"])
+    def test_error_names_the_path_and_no_temporary_file(
+        self, net_student, tmp_path, parent
+    ):
+        (tmp_path / "a file").touch()
+        path = str(tmp_path / parent / "model.onnx")
+        with pytest.raises((FileNotFoundError, NotADirectoryError)) as caught:
             to_onnx(net_student, path)
         assert caught.value.filename == path
         assert str(caught.value).endswith(f"{path!r}")

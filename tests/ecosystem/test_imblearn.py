@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
 
+from skdistill.deploy import to_sklearn
+
 imblearn = pytest.importorskip("imblearn")
 
 
@@ -18,6 +20,7 @@ def test_a_sampler_before_the_student_in_a_search(imbalanced, iris_forest, small
     grid = {"distilledclassifier__alpha": [0.5, 1.0]}
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(*imbalanced)
     assert search.score(*imbalanced) > 0.9
+    assert to_sklearn(search).score(*imbalanced) == search.score(*imbalanced)
 
 
 def test_a_balanced_forest_teaches(imbalanced, small):

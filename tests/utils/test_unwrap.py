@@ -52,6 +52,19 @@ def test_steps_are_in_the_order_of_the_rows():
     np.testing.assert_array_equal(last.predict(rows), whole.predict(X))
 
 
+class Sampler(BaseEstimator):
+    """Changes the rows of fit alone, as those of imbalanced-learn."""
+
+    def fit_resample(self, X, y):
+        return X, y
+
+
+def test_a_sampler_is_no_step_at_prediction():
+    scaler, last = StandardScaler().fit(X), LogisticRegression().fit(X, y)
+    steps = [("sample", Sampler()), ("scale", scaler), ("last", last)]
+    assert unwrapped(Pipeline(steps)) == ([("scale", scaler)], last)
+
+
 def test_search_that_was_not_refitted_is_refused():
     with pytest.raises(TypeError, match=r"this GridSearchCV .* search with refit=True"):
         unwrapped(search(LogisticRegression(), refit=False))

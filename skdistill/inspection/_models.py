@@ -159,7 +159,6 @@ def _twin(clf: Any, y: Array, seed: int) -> Any:
         **dict.fromkeys(none),
         augmenter=None,
         student=student,
-        student_columns=clf.student_columns,
         alpha=0.0,
         soft_labels="auto",
         teacher_features="auto",

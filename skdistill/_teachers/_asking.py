@@ -29,7 +29,7 @@ from skdistill._targets._target import Target
 from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._bars import progress_bar
 from skdistill.utils._several import each, is_several, n_values
-from skdistill.utils._unwrap import innermost, is_search, last_step
+from skdistill.utils._unwrap import is_search, last_step
 from skdistill.utils._validation import noting, require_target
 
 # The largest answer of one call of a teacher, and the largest number of values in its
@@ -159,7 +159,9 @@ def _generators(teacher: Any, seed: int | None) -> AbstractContextManager[None]:
     skorch = sys.modules.get("skorch")  # it imports torch, which others do without
     if seed is None or skorch is None:
         return nullcontext()
-    if not isinstance(innermost(teacher), skorch.NeuralNet):
+    params = teacher.get_params() if hasattr(teacher, "get_params") else {}
+    parts = (teacher, *params.values())  # also what is inside of it
+    if not any(isinstance(part, skorch.NeuralNet) for part in parts):
         return nullcontext()
     from skdistill.utils._seeding import seeded
 

@@ -415,6 +415,10 @@ NETS = {
     "net": lambda: net(max_epochs=1),
     "pipeline": lambda: scaled(net(max_epochs=1)),
     "search": lambda: GridSearchCV(net(max_epochs=1), {"lr": [0.1]}, cv=2),
+    "vote": lambda: VotingClassifier(
+        [("net", net(max_epochs=1)), ("linear", LINEAR)], voting="soft"
+    ),
+    "stack": lambda: StackingClassifier([("net", net())], LINEAR, cv=2),
 }
 
 

@@ -25,6 +25,7 @@ from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils.validation import _num_samples, has_fit_parameter
 
 from skdistill._targets._answer import Answer
+from skdistill._targets._on_codes import OnCodes
 from skdistill._targets._target import Target
 from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._bars import progress_bar
@@ -130,7 +131,7 @@ def weight_parameter(teacher: Any) -> str | None:
 
 def _given_the_weights(estimator: Any) -> list[Any]:
     """Return the estimators inside to which ``fit`` hands the weights on."""
-    if is_search(estimator):
+    if is_search(estimator) or isinstance(estimator, OnCodes):
         return [estimator.estimator]
     if isinstance(estimator, TransformedTargetRegressor):
         inside = estimator.regressor

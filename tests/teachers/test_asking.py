@@ -38,6 +38,7 @@ from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
 from skdistill._targets._labels import Labels
 from skdistill._targets._numbers import Numbers
+from skdistill._targets._on_codes import OnCodes
 from skdistill._teachers import _asking
 from skdistill._teachers._asking import (
     private_copy,
@@ -303,6 +304,7 @@ TAKES_WEIGHTS = {
         ),
     ),
     "stack": ("", StackingClassifier([("linear", LINEAR)], cv=2)),
+    "on codes": ("logisticregression__", OnCodes(scaled(LINEAR))),
     "stack of a stack": (
         "",
         StackingClassifier(

@@ -50,16 +50,16 @@ def said_by_both(
     asked: dict[str, Any] = {}
     if teacher is not None and not all_fitted(teacher):
         raise NotFittedError("the teacher is not fitted: call teacher.fit first")
+    before, last = unwrapped(estimator)
     if teacher is None:
-        before, estimator = unwrapped(estimator)
         for _, step in before:
             X = step.transform(X)
-        teacher = _teacher_of(estimator)
-        asked["teacher_weights"] = estimator.teacher_weights
-    is_ours = isinstance(estimator, BaseDistiller)
-    target = estimator._target() if is_ours else target_of(teacher)
+        estimator, teacher = last, _teacher_of(last)
+        asked["teacher_weights"] = last.teacher_weights
+    is_ours = isinstance(last, BaseDistiller)
+    target = last._target() if is_ours else target_of(teacher)
     if is_ours and target.task == "classification":
-        asked["classes"] = names_of_columns(estimator)
+        asked["classes"] = names_of_columns(last)
     (one, other), _ = said_by_all(teacher, [estimator], X, task=target.task, **asked)
     return target.task, one, other
 

@@ -20,7 +20,7 @@ from skdistill._students._student import net_of, numeric_of
 from skdistill._students._student_net import ValidSplit
 from skdistill._targets._target import target_of
 from skdistill._teachers._asking import fit, seeded_clone
-from skdistill.metrics._scorer import said_by_all
+from skdistill.metrics._scorer import named_by, said_by_all
 from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._params import is_auto
 from skdistill.utils._unwrap import listed, unwrapped
@@ -57,11 +57,10 @@ def said_by_both(
         estimator, teacher = last, _teacher_of(last)
         asked["teacher_weights"] = last.teacher_weights
     is_ours = isinstance(last, BaseDistiller)
-    target = last._target() if is_ours else target_of(teacher)
-    if is_ours and target.task == "classification":
-        asked["classes"] = names_of_columns(last)
-    (one, other), _ = said_by_all(teacher, [estimator], X, task=target.task, **asked)
-    return target.task, one, other
+    task = (last._target() if is_ours else target_of(teacher)).task
+    asked["classes"] = named_by(last, teacher)
+    (one, other), _ = said_by_all(teacher, [estimator], X, task=task, **asked)
+    return task, one, other
 
 
 def _teacher_of(estimator: Any) -> Any:

@@ -141,7 +141,9 @@ def _is_plain(value: Any) -> bool:
     if str(getattr(value, "__module__", "")).partition(".")[0] not in _PACKAGES:
         return False
     is_code = isinstance(value, type | FunctionType | BuiltinFunctionType)
-    return is_code or all(map(_is_plain, vars(value).values()))
+    if is_code or not hasattr(value, "__dict__"):  # as a generator of torch
+        return is_code
+    return all(map(_is_plain, vars(value).values()))
 
 
 def _left_out(value: Any) -> LeftOut:

@@ -54,10 +54,10 @@ class _Schedule(BaseEstimator):
         """
         check_params(self)
         n_epochs = max_epochs if self.n_epochs is None else self.n_epochs
-        way = 1.0 if epoch >= n_epochs - 1 else epoch / (n_epochs - 1)
-        if way == 1:
+        if epoch >= n_epochs - 1:
             return self.stop
-        return self.start + self._share(way) * (self.stop - self.start)
+        share = self._share(epoch / (n_epochs - 1))
+        return self.start + share * (self.stop - self.start)
 
     def _share(self, way: float) -> float:
         raise NotImplementedError

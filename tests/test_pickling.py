@@ -273,6 +273,17 @@ def test_a_file_is_free_of_code_that_training_alone_needs(forest, fitted):
     again.set_params(**params).fit(X, y)
 
 
+def test_a_generator_of_batches_is_left_out_of_the_file(forest):
+    student = small_student(max_epochs=2)
+    student.set_params(net__iterator_train__generator=torch.Generator())
+    clf = distilled(forest, student=student).fit(X, y)
+
+    loaded = pickle.loads(pickle.dumps(clf))
+
+    assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert "Generator, left out of the file" in repr(loaded.student)
+
+
 MARK = np.full(5000, 0.123)  # data of the person's own
 
 

@@ -25,11 +25,12 @@ from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils.validation import _num_samples, has_fit_parameter
 
 from skdistill._targets._answer import Answer
+from skdistill._targets._on_codes import OnCodes
 from skdistill._targets._target import Target
 from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._bars import progress_bar
 from skdistill.utils._several import each, is_several, n_values
-from skdistill.utils._unwrap import innermost, is_search, last_step
+from skdistill.utils._unwrap import is_search, last_step
 from skdistill.utils._validation import noting, require_target
 
 # The largest answer of one call of a teacher, and the largest number of values in its
@@ -130,7 +131,7 @@ def weight_parameter(teacher: Any) -> str | None:
 
 def _given_the_weights(estimator: Any) -> list[Any]:
     """Return the estimators inside to which ``fit`` hands the weights on."""
-    if is_search(estimator):
+    if is_search(estimator) or isinstance(estimator, OnCodes):
         return [estimator.estimator]
     if isinstance(estimator, TransformedTargetRegressor):
         inside = estimator.regressor
@@ -159,7 +160,9 @@ def _generators(teacher: Any, seed: int | None) -> AbstractContextManager[None]:
     skorch = sys.modules.get("skorch")  # it imports torch, which others do without
     if seed is None or skorch is None:
         return nullcontext()
-    if not isinstance(innermost(teacher), skorch.NeuralNet):
+    params = teacher.get_params() if hasattr(teacher, "get_params") else {}
+    parts = (teacher, *params.values())  # also what is inside of it
+    if not any(isinstance(part, skorch.NeuralNet) for part in parts):
         return nullcontext()
     from skdistill.utils._seeding import seeded
 

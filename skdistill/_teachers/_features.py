@@ -201,10 +201,10 @@ def _of_mlp(mlp: MLPClassifier | MLPRegressor, X: Any) -> Array:
 
 
 def _of_module(module: Any, X: Any, layer: str | None) -> Array:
-    """Return the output of a layer of a module that is itself a classifier."""
+    """Return the output of a layer of a module that is itself an estimator."""
     watch = Watch(module, layer, "the teacher", "teacher_features")
     with watch:
-        module.predict_proba(X)
+        (getattr(module, "predict_proba", None) or module.predict)(X)
     return watch.take(_num_samples(X)).detach().cpu().float().numpy()
 
 

@@ -51,6 +51,6 @@ def log_scale(ax: Any) -> None:
 
 
 def check_option(name: str, value: str, options: Iterable[str]) -> None:
-    """Raise a ValueError unless ``kind`` is one of the kinds."""
+    """Raise a ValueError unless a value is one of the options."""
     if value not in options:
         raise ValueError(f"{name} must be one of {', '.join(options)}, got {value!r}")

@@ -20,7 +20,7 @@ from skdistill._students._student import net_of, numeric_of
 from skdistill._students._student_net import ValidSplit
 from skdistill._targets._target import target_of
 from skdistill._teachers._asking import fit, seeded_clone
-from skdistill.metrics._scorer import said_by_all
+from skdistill.metrics._scorer import named_by, said_by_all
 from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._params import is_auto
 from skdistill.utils._unwrap import listed, unwrapped
@@ -50,18 +50,17 @@ def said_by_both(
     asked: dict[str, Any] = {}
     if teacher is not None and not all_fitted(teacher):
         raise NotFittedError("the teacher is not fitted: call teacher.fit first")
+    before, last = unwrapped(estimator)
     if teacher is None:
-        before, estimator = unwrapped(estimator)
         for _, step in before:
             X = step.transform(X)
-        teacher = _teacher_of(estimator)
-        asked["teacher_weights"] = estimator.teacher_weights
-    is_ours = isinstance(estimator, BaseDistiller)
-    target = estimator._target() if is_ours else target_of(teacher)
-    if is_ours and target.task == "classification":
-        asked["classes"] = names_of_columns(estimator)
-    (one, other), _ = said_by_all(teacher, [estimator], X, task=target.task, **asked)
-    return target.task, one, other
+        estimator, teacher = last, _teacher_of(last)
+        asked["teacher_weights"] = last.teacher_weights
+    is_ours = isinstance(last, BaseDistiller)
+    task = (last._target() if is_ours else target_of(teacher)).task
+    asked["classes"] = named_by(last, teacher)
+    (one, other), _ = said_by_all(teacher, [estimator], X, task=task, **asked)
+    return task, one, other
 
 
 def _teacher_of(estimator: Any) -> Any:
@@ -159,7 +158,6 @@ def _twin(clf: Any, y: Array, seed: int) -> Any:
         **dict.fromkeys(none),
         augmenter=None,
         student=student,
-        student_columns=clf.student_columns,
         alpha=0.0,
         soft_labels="auto",
         teacher_features="auto",

@@ -213,10 +213,13 @@ class TemperatureAlphaDisplay(Display):
 
 
 def _value(params: dict[str, Any], name: str) -> Any:
-    """Return the value of the parameter whose name ends in ``name``."""
-    for key, value in params.items():
-        if key.rpartition("__")[2] == name:
-            return value
+    """Return the value of the parameter whose name ends in ``name``.
+
+    Of several, it is the outermost one.
+    """
+    found = [key for key in params if key.rpartition("__")[2] == name]
+    if found:
+        return params[min(found, key=len)]
     raise ValueError(
         f"the search has no parameter {name!r}: a heat map needs a search over "
         f"'temperature' and 'alpha', and this one is over {list(params)}"

@@ -23,7 +23,7 @@ from skdistill._transfer._soft_labels import label
 from skdistill.metrics._fidelity import agreement, kl_to_teacher
 from skdistill.utils._arrays import Array, Floats
 from skdistill.utils._underflow import underflow_is_zero
-from skdistill.utils._unwrap import unwrapped
+from skdistill.utils._unwrap import listed, unwrapped
 from skdistill.utils._validation import all_fitted
 
 # By the task, the first one being that of "auto".
@@ -64,7 +64,8 @@ class FidelityScorer:
         task, metric = target_of(self.teacher).task, self.metric
         if isinstance(metric, str):
             metric = _metric(task, metric)
-        said, _ = said_by_all(self.teacher, [estimator], X, task=task)
+        classes = named_by(estimator, self.teacher)
+        said, _ = said_by_all(self.teacher, [estimator], X, task=task, classes=classes)
         return float(metric(*said, **weight))
 
     def __repr__(self) -> str:
@@ -135,8 +136,8 @@ def fidelity_scorer(
     -----
     A pickle of the scorer contains the teacher, and so does a pickle of a search with
     this scorer. The columns of the teacher and of the student are matched by their
-    ``classes_``. A class that only one of them knows has a probability of 0 in the
-    other.
+    ``classes_``, or those of the teacher by the parameter ``classes`` of its student. A
+    class that only one of them knows has a probability of 0 in the other.
 
     Examples
     --------
@@ -172,6 +173,14 @@ def _metric(task: str, name: str) -> Callable[..., float]:
     if name not in known:
         raise ValueError(f"metric={name!r} is none for {task}: use one of {[*known]}")
     return known[name]
+
+
+def named_by(student: Any, teacher: Any) -> Any:
+    """Return what the columns of a teacher stand for, if a student of it says so."""
+    _, last = unwrapped(student)
+    own = listed(getattr(last, "teacher", None))
+    is_own = any(one is other for one in own for other in listed(teacher))
+    return getattr(last, "classes", None) if is_own else None
 
 
 @underflow_is_zero

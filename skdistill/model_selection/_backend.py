@@ -168,7 +168,7 @@ class _Fit:
     ) -> None:
         self.function, self.args, self.kwargs = function, args, kwargs
         self.lessons: list[Lesson] = []
-        self.fit_time = 0.0
+        self.fit_time: float | None = None  # once the estimator is fitted
 
     @property
     def n_announced(self) -> int:
@@ -204,7 +204,7 @@ class _Fit:
 
     def finish(self, seconds: float) -> Any:
         """Score the estimator, whose net is trained now."""
-        if not self.lessons:
+        if self.fit_time is None:
             return self.function(*self.args, **self.kwargs)
         estimator = self.args[0]
         error = next((one.error for one in self.lessons if one.error), None)

@@ -89,11 +89,11 @@ def plain_rows(
 
 
 @contextmanager
-def noting(note: str, errors: type[Exception] = Exception) -> Iterator[None]:
+def noting(note: str) -> Iterator[None]:
     """Add a note to an error of code outside of this package."""
     try:
         yield
-    except errors as error:
+    except Exception as error:
         error.add_note(note)
         raise
 

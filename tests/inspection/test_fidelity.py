@@ -7,6 +7,7 @@ from sklearn.datasets import make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -94,6 +95,14 @@ def test_several_teachers_have_their_weights(forest, net, data):
     display = FidelityDisplay.from_estimator(clf, data[0])
     one, other = (model.predict_proba(data[0]) for model in (forest, bayes))
     assert_allclose(display.teacher_proba, (one + 3 * other) / 4, atol=1e-6)
+
+
+def test_classes_name_the_columns_of_a_teacher_beside_a_search(forest, net, data):
+    X, names = data[0], np.array(["a", "b", "c"])[data[1]]
+    clf = distilled(forest, net, classes=["a", "b", "c"])
+    search = GridSearchCV(clf, {"alpha": [0.5]}, cv=2).fit(X, names)
+    display = FidelityDisplay.from_estimator(search, X, teacher=forest)
+    assert_allclose(display.teacher_proba, forest.predict_proba(X), atol=1e-7)
 
 
 def test_any_classifier_beside_a_teacher(forest, data):

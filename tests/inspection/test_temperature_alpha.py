@@ -84,6 +84,15 @@ def test_of_further_parameters_the_best_candidate_counts():
     assert_allclose(display.scores, [[0.855, 0.5], [0.84, 0.9]])
 
 
+def test_a_temperature_of_another_loss_is_a_further_parameter():
+    results = cv_results()
+    results["params"] = [
+        {"relation_loss__temperature": 0.07, **params} for params in results["params"]
+    ]
+    display = TemperatureAlphaDisplay.from_cv_results(results)
+    assert display.temperatures == [1, 4]
+
+
 def test_pairs_that_were_not_tried_are_empty():
     results = {
         "params": [{"temperature": t, "alpha": a} for t, a in PAIRS[:3]],

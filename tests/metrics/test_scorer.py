@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from skdistill import DistilledRegressor, make_student
 from skdistill.deploy import CompiledStudent, OnnxRegressor, to_c, to_onnx
 from skdistill.metrics import agreement, fidelity_scorer, kl_to_teacher
-from tests.conftest import FittedTeacher, RowTeacher
+from tests.conftest import FittedTeacher, RowTeacher, distilled, small_student
 
 
 @pytest.fixture
@@ -71,6 +71,22 @@ def test_codes_stand_for_the_classes_of_the_teacher(data):
     X, codes = data
     teacher = GaussianNB().fit(X, np.array(["x", "y", "z"])[codes])
     assert fidelity_scorer(teacher)(GaussianNB().fit(X, codes), X) == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_student_names_the_columns_of_its_own_teacher(several, forest, data):
+    X, names = data[0], np.array(["c", "a", "b"])[data[1]]
+    clf = distilled(
+        [forest] if several else forest, small_student(), classes=["c", "a", "b"]
+    )
+    search = GridSearchCV(clf, {"alpha": [0.5]}, cv=2).fit(X.astype(np.float32), names)
+    told = np.array(["c", "a", "b"])[forest.predict(X)]
+    expected = agreement(told, search.predict(X))
+    assert fidelity_scorer(clf.teacher)(search, X) == expected
+    other = RandomForestClassifier(10, min_samples_leaf=3, random_state=0).fit(X, names)
+    assert fidelity_scorer(other)(search, X) == agreement(
+        other.predict(X), search.predict(X)
+    )
 
 
 def test_several_teachers_are_averaged(forest, bayes, data):

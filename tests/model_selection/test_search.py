@@ -361,6 +361,15 @@ def test_a_student_that_its_fit_asks_is_trained_first(data, forest):
     assert_same_scores(own, theirs)
 
 
+def test_what_has_no_student_is_fitted_once_for_each_candidate_and_fold(
+    data, count_calls
+):
+    calls = count_calls(LogisticRegression, "fit")
+    own, theirs = both(LogisticRegression(), {"C": [0.1, 1.0]}, data)
+    assert_same_scores(own, theirs)
+    assert calls["fit"] == 4 + 4
+
+
 def test_scorers_see_the_estimator_as_it_is(data, forest):
     def untouched(estimator, X, y):
         return float(not vars(estimator).keys() & {"fit", "set_params"})

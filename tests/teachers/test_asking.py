@@ -38,6 +38,7 @@ from skdistill._targets._answer import Answer
 from skdistill._targets._classes import Classes
 from skdistill._targets._labels import Labels
 from skdistill._targets._numbers import Numbers
+from skdistill._targets._on_codes import OnCodes
 from skdistill._teachers import _asking
 from skdistill._teachers._asking import (
     private_copy,
@@ -303,6 +304,7 @@ TAKES_WEIGHTS = {
         ),
     ),
     "stack": ("", StackingClassifier([("linear", LINEAR)], cv=2)),
+    "on codes": ("logisticregression__", OnCodes(scaled(LINEAR))),
     "stack of a stack": (
         "",
         StackingClassifier(
@@ -415,6 +417,10 @@ NETS = {
     "net": lambda: net(max_epochs=1),
     "pipeline": lambda: scaled(net(max_epochs=1)),
     "search": lambda: GridSearchCV(net(max_epochs=1), {"lr": [0.1]}, cv=2),
+    "vote": lambda: VotingClassifier(
+        [("net", net(max_epochs=1)), ("linear", LINEAR)], voting="soft"
+    ),
+    "stack": lambda: StackingClassifier([("net", net())], LINEAR, cv=2),
 }
 
 

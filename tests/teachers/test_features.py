@@ -320,6 +320,19 @@ def test_module_that_is_a_classifier_gives_its_layers(data):
         features_of(module, X, "hidden")
 
 
+def test_module_that_is_a_regressor_gives_its_layers(data):
+    class OwnRegressor(TinyModule):
+        predict = OwnClassifier.predict_proba
+
+    torch.manual_seed(0)
+    module = OwnRegressor(4, 3)
+    torch.manual_seed(0)
+
+    assert_allclose(
+        features_of(module, data[0]), features_of(OwnClassifier(4, 3), data[0])
+    )
+
+
 # A function of the teacher and X
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
@@ -32,7 +33,9 @@ def is_fitted(teacher: Any) -> bool:
     """Tell whether ``teacher`` can be asked without a fit.
 
     An object without ``fit``, such as a wrapper of a foundation model, is fitted. So is
-    one that cannot be cloned to be fitted here, such as a predictor of AutoML.
+    one that cannot be cloned to be fitted here, such as a predictor of AutoML; one that
+    is frozen; and one that has its classes, even if none of its attributes tells
+    scikit-learn that it is fitted.
     """
     if isinstance(teacher, type):
         return False
@@ -43,11 +46,16 @@ def is_fitted(teacher: Any) -> bool:
     _, last = last_step(teacher)
     if isinstance(last, GaussianProcessRegressor):
         return hasattr(last, "X_train_")  # it predicts, by its prior, without a fit
+    if isinstance(last, FrozenEstimator):
+        return True
     try:
         check_is_fitted(teacher)
         return True
     except NotFittedError:
-        return False
+        classes = getattr(teacher, "classes_", None)
+        # A net of skorch may have got them as a parameter.
+        is_net = hasattr(last, "initialize")
+        return classes is not None and len(classes) > 0 and not is_net
     except (AttributeError, TypeError):  # it inherits from mixins alone
         return hasattr(teacher, "classes_")
 

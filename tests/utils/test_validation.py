@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import xgboost
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -41,6 +42,21 @@ class OnlyProba:
 class OnlyPredict:
     def predict(self, X):
         return np.zeros(len(X))
+
+
+class NoUnderscore(ClassifierMixin, BaseEstimator):
+    """Keeps what it learns under names that tell scikit-learn nothing."""
+
+    def fit(self, X, y):
+        self.model = LogisticRegression().fit(X, y)
+        return self
+
+    def predict_proba(self, X):
+        return self.model.predict_proba(X)
+
+    @property
+    def classes_(self):
+        return self.model.classes_
 
 
 def student():
@@ -306,6 +322,10 @@ def test_there_is_one_source_of_soft_labels(teacher, proba, message):
         pytest.param(student().initialize(), True, id="initialized net"),
         pytest.param(TorchTeacher(nn.Linear(4, 2), [0, 1]), True, id="TorchTeacher"),
         pytest.param(DistilledClassifier(FITTED), False, id="assistant"),
+        pytest.param(tiny_net(classes=[0, 1]), False, id="net with classes"),
+        pytest.param(NoUnderscore(), False, id="no underscore, unfitted"),
+        pytest.param(NoUnderscore().fit(X, y), True, id="no underscore"),
+        pytest.param(FrozenEstimator(OnlyPredict()), True, id="frozen, no underscore"),
         pytest.param(OnlyProba(), True, id="without fit"),
         pytest.param(OnlyPredict(), True, id="predict alone"),
         pytest.param(None, False, id="None"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,6 +20,7 @@ from skdistill.utils._frames import (
     labels,
     native,
 )
+from skdistill.utils._locks import ForkSafeLock
 from skdistill.utils._validation import (
     check_not_empty,
     has_known_columns,
@@ -28,7 +28,7 @@ from skdistill.utils._validation import (
 )
 
 # Held while a file is loaded, so that threads share one.
-_LOADING = threading.Lock()
+_LOADING = ForkSafeLock()
 
 
 class LoadedEstimator(BaseEstimator):

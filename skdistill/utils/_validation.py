@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -34,8 +35,8 @@ def is_fitted(teacher: Any) -> bool:
 
     An object without ``fit``, such as a wrapper of a foundation model, is fitted. So is
     one that cannot be cloned to be fitted here, such as a predictor of AutoML; one that
-    is frozen; and one that has its classes, even if none of its attributes tells
-    scikit-learn that it is fitted.
+    is frozen; and one that has classes, which a clone has not, even if none of its
+    attributes tells scikit-learn that it is fitted.
     """
     if isinstance(teacher, type):
         return False
@@ -52,10 +53,9 @@ def is_fitted(teacher: Any) -> bool:
         check_is_fitted(teacher)
         return True
     except NotFittedError:
-        classes = getattr(teacher, "classes_", None)
-        # A net of skorch may have got them as a parameter.
-        is_net = hasattr(last, "initialize")
-        return classes is not None and len(classes) > 0 and not is_net
+        # A net of skorch, or a wrapper of a fitted one, may have its classes unfitted.
+        has_classes = hasattr(teacher, "classes_")
+        return has_classes and not hasattr(clone(teacher), "classes_")
     except (AttributeError, TypeError):  # it inherits from mixins alone
         return hasattr(teacher, "classes_")
 

@@ -59,6 +59,13 @@ class NoUnderscore(ClassifierMixin, BaseEstimator):
         return self.model.classes_
 
 
+class Wraps(NoUnderscore):
+    """Has the classes of a fitted estimator before it is fitted itself."""
+
+    def __init__(self, model):
+        self.model = model
+
+
 def student():
     return tiny_net(module__n_features=4, max_epochs=1)
 
@@ -325,6 +332,7 @@ def test_there_is_one_source_of_soft_labels(teacher, proba, message):
         pytest.param(tiny_net(classes=[0, 1]), False, id="net with classes"),
         pytest.param(NoUnderscore(), False, id="no underscore, unfitted"),
         pytest.param(NoUnderscore().fit(X, y), True, id="no underscore"),
+        pytest.param(Wraps(FrozenEstimator(FITTED)), False, id="around a fitted one"),
         pytest.param(FrozenEstimator(OnlyPredict()), True, id="frozen, no underscore"),
         pytest.param(OnlyProba(), True, id="without fit"),
         pytest.param(OnlyPredict(), True, id="predict alone"),

@@ -89,19 +89,20 @@ def net_rows(student: Any, parts: Sequence[Any]) -> Any:
 
 
 def plain_input(student: Any, X: Any) -> Any:
-    """Return a plain array as the net of a default student takes it, or else None.
+    """Return rows as the net of a default student takes them, or else None.
 
-    Others need scikit-learn's validation, which takes longer for a row than the net.
+    So it does with a plain array, or a data frame with the columns of ``fit``. Others
+    need scikit-learn's validation, which takes longer for a row than the net.
     """
     if not isinstance(student, Pipeline) or len(student.steps) != 2:
         return None
     first = student.steps[0][1]
-    if type(first) is not TabularPreprocessor:
+    shape = getattr(X, "shape", ())
+    is_ours = type(first) is TabularPreprocessor
+    if not is_ours or not shape or _are_large(first, shape[0]):
         return None
-    rows = first._plain(X)
-    if rows is None or _are_large(first, len(rows)):
-        return None
-    return first._encode(rows)
+    read = first._read_plain(X)
+    return None if read is None else first._encode(*read)
 
 
 def chooses_columns(student: Any, X: Any) -> bool:

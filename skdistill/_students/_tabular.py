@@ -579,13 +579,27 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             For each categorical column, the output column of the row's level; -1 for a
             level that is not known.
         """
+        read = self._read_plain(X)
+        if read is not None:
+            return read
         if not is_frame(X):
             block = self._read_array(X)
-            return block, np.empty((len(block), 0), np.int32)
-        if not has_known_columns(self, X):
-            check_frame(X)
-            validate_data(self, X, reset=False, skip_check_array=True)
-            check_not_empty(X)
+            return block, _no_places(block)
+        check_frame(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        check_not_empty(X)
+        return self._read_frame(X)
+
+    def _read_plain(self, X: Any) -> tuple[Array, Ints] | None:
+        """Return what :meth:`_read` does, for rows that need no check; else None."""
+        if is_frame(X):
+            return self._read_frame(X) if has_known_columns(self, X) else None
+        if hasattr(self, "feature_names_in_") or self.levels_ or self.dates_:
+            return None
+        rows = plain_rows(X, self.n_features_in_, self.dtype_)
+        return None if rows is None else (self._used(rows), _no_places(rows))
+
+    def _read_frame(self, X: Any) -> tuple[Array, Ints]:
         X = native(X)
         numeric = [i for i in self.numeric_columns_ if i < self.n_features_in_]
         objects = few_objects(X) if len(numeric) < self.n_features_in_ else None
@@ -601,18 +615,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
                 "fit saw a data frame with columns of strings or dates; pass a data "
                 f"frame, not {type(X).__name__}"
             )
-        rows = self._plain(X)
-        if rows is not None:
-            return rows
         rows = self._check_array(X, self.dtype_, reset=False)
         return _imputed(self._used(rows), self.medians_)
-
-    def _plain(self, X: Any) -> Array | None:
-        """Return rows that need no check, as :meth:`_read` does, or else None."""
-        if hasattr(self, "feature_names_in_") or self.levels_ or self.dates_:
-            return None
-        rows = plain_rows(X, self.n_features_in_, self.dtype_)
-        return None if rows is None else self._used(rows)
 
     def _used(self, rows: Array) -> Array:
         """Return the numeric columns of an array, which are all but for a bound."""
@@ -628,7 +632,7 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             first += len(known)
         return np.array(places, np.int32).reshape(len(places), n_rows).T
 
-    def _encode(self, block: Array, places: Ints | None = None) -> Floats:
+    def _encode(self, block: Array, places: Ints) -> Floats:
         """Return the output columns, given what :meth:`_read` returns."""
         if not self.levels_ and block.size <= _BATCH_VALUES:  # faster for a row
             return self._scaled(block)
@@ -639,9 +643,8 @@ class TabularPreprocessor(  # type: ignore[call-arg]
             batch = slice(start, start + n_rows)
             part = out[batch]
             part[:, :n_numbers] = self._scaled(block[batch])
-            if places is not None:
-                rows, columns = np.nonzero(places[batch] >= 0)
-                part[rows, places[batch][rows, columns]] = 1
+            rows, columns = np.nonzero(places[batch] >= 0)
+            part[rows, places[batch][rows, columns]] = 1
         return out
 
     def _scaled(self, block: Array) -> Floats:
@@ -662,6 +665,11 @@ class TabularPreprocessor(  # type: ignore[call-arg]
                 shares -= 0.5
                 shares.clip(-0.5, 0.5, out=shares)
             return out.astype(np.float32, copy=False)
+
+
+def _no_places(block: Array) -> Ints:
+    """Return the places of rows without levels."""
+    return np.empty((len(block), 0), np.int32)
 
 
 def _imputed(block: Array, medians: Array) -> Array:

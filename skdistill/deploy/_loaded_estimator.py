@@ -153,13 +153,13 @@ class LoadedEstimator(BaseEstimator):
     def _frame(self, X: Any) -> Any:
         """Return a data frame of pandas or polars with the columns of the model."""
         if not has_known_columns(self, X):
+            check_frame(X)
             validate_data(self, X, reset=False, skip_check_array=True)
             check_not_empty(X)
         return native(X)
 
     def _rows(self, X: Any, file: LoadedFile) -> NDArray[Any]:
         """Return rows of numbers as one array."""
-        check_frame(X)
         if not is_frame(X):
             return self._check_array(X, file)
         every = list(range(file.n_features))
@@ -167,8 +167,8 @@ class LoadedEstimator(BaseEstimator):
 
     def _columns(self, X: Any, file: LoadedFile) -> dict[int, Any]:
         """Return numbers, seconds of dates, and lists of levels, by their columns."""
-        check_frame(X)
         if not is_frame(X):
+            check_frame(X)
             if file.needs_frame:
                 raise TypeError(
                     "the model takes columns of strings or dates; pass a data frame, "
@@ -194,6 +194,7 @@ class LoadedEstimator(BaseEstimator):
             rows = plain_rows(X, file.n_features, file.dtype)
             if rows is not None:
                 return rows
+        check_frame(X)
         # What overflows is reported as infinite.
         with np.errstate(over="ignore", under="ignore"):
             # dtype="numeric" also refuses strings of digits.

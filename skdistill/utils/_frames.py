@@ -204,8 +204,9 @@ def floats(
     """
     if not positions:
         return np.empty((X.shape[0], 0), dtype)
-    few = None if objects is None else objects[:, positions]
-    if few is None or not set(map(type, few.flat)) <= _PLAIN:
+    few = _few_numbers(X) if objects is None else objects
+    few = None if few is None else few[:, positions]
+    if few is None or (few.dtype == object and not set(map(type, few.flat)) <= _PLAIN):
         _check_numbers(X, positions)
     try:
         # What overflows is reported as infinite.
@@ -251,6 +252,17 @@ def labels(
         [v if v is None or type(v) is str else _label(v) for v in column]
         for column in columns
     ]
+
+
+def _few_numbers(X: Any) -> Array | None:
+    """Return a pandas frame of few rows as an array, if all of its columns are numbers.
+
+    It takes a tenth of the time of a look at the types of the columns.
+    """
+    if not is_pandas(X) or len(X) > _FEW_ROWS:
+        return None
+    values: Array = X.to_numpy()
+    return values if values.dtype.kind in "biuf" else None
 
 
 def _pandas_floats(X: Any, positions: list[int], dtype: type) -> Array:

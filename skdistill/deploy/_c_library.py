@@ -53,9 +53,7 @@ class Library(LoadedFile):
         self.shape = (self.n_features,)
         self.dtype = np.dtype(told["dtype"]).type
         self._read_columns(told)
-        is_regressor = self.classes is None
-        name = "predict_batch" if is_regressor else "predict_proba_batch"
-        self._said_type: type = np.float64 if is_regressor else np.float32
+        name = "predict_batch" if self.classes is None else "proba_as_doubles"
         self._ask = self._function(functions, f"{file.stem}_{name}", file)
         self._ask.restype = ctypes.c_size_t
         self._ask.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
@@ -72,6 +70,8 @@ class Library(LoadedFile):
             if kind in _DTYPES
         ]
         self.row_type = None if told["is_array"] else np.dtype(members, align=True)
+        is_array = self.row_type is None and self.feature_names is None
+        self._reads_all = is_array and len(members) == self.n_features
 
     @staticmethod
     def _function(functions: Any, name: str, file: Path) -> Any:
@@ -83,12 +83,24 @@ class Library(LoadedFile):
                 "got another name, or was compiled without names"
             ) from None
 
-    def run(self, rows: NDArray[Any]) -> tuple[int, NDArray[Any]]:
+    def takes(self, X: Any) -> bool:
+        """Tell whether the code can read, and check, rows as they are."""
+        return (
+            self._reads_all
+            and type(X) is np.ndarray
+            and X.dtype == self.dtype
+            and X.ndim == 2
+            and X.shape[1] == self.n_features
+            and X.flags.c_contiguous
+            and len(X) > 0
+        )
+
+    def run(self, rows: NDArray[Any]) -> tuple[int, NDArray[np.float64]]:
         """Return what is said of contiguous rows, and for how many of them.
 
         If there are fewer than all, the next one has a value that is not allowed.
         """
-        said = np.empty((len(rows), *self.output_shape), self._said_type)
+        said = np.empty((len(rows), *self.output_shape))
         given, made = _address(rows), _address(said)
         return self._ask(given, len(rows), made), said
 

@@ -183,6 +183,8 @@ class Source:
                     f"extern const char *const {p}_levels_{member}[{len(names)}];"
                 )
             lines.append(f"int32_t {p}_level_{member}(const char *name);")
+        if isinstance(self.output, ClassOutput):
+            lines.append(self._filled(templates.DECLARED_DOUBLES).strip("\n"))
         lines.append(f"const char *{p}_metadata(void);\n#endif\n")
         return "\n".join(lines)
 
@@ -337,14 +339,17 @@ class Source:
         """Return the functions from the last layer to what the student says."""
         output, values = self.output, {"variables": ""}
         if isinstance(output, LabelOutput):
-            values["activated"] = templates.LOGISTIC
+            values |= {"activated": templates.LOGISTIC, "normalized": ""}
             template = templates.PROBA + templates.BATCH + templates.LABELS
+            template += templates.DOUBLES
         elif isinstance(output, ClassOutput):
             values = {
                 "variables": templates.SOFTMAX_VARIABLES,
                 "activated": templates.SOFTMAX,
+                "normalized": " / total",
             }
             template = templates.PROBA + templates.BATCH + templates.CLASS
+            template += templates.DOUBLES
         else:
             is_log = isinstance(output, LogOutput)
             values = {

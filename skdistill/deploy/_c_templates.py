@@ -52,6 +52,12 @@ CLASS_FUNCTION = """
 int ${p}_predict($row_type *row);
 """
 
+DECLARED_DOUBLES = """
+/* Writes all probabilities of some rows as double; they sum to 1. Returns how many rows
+ * there are, as ${p}_predict_proba_batch does. */
+size_t ${p}_proba_as_doubles($row_type *rows, size_t n_rows, double *proba);
+"""
+
 LABEL_FUNCTION = """
 /* Writes 1 for each label whose probability is above 0.5, and 0 for the others. Returns
  * what predict_proba returns. */
@@ -336,6 +342,30 @@ size_t ${p}_${method}_batch($row_type *rows, size_t n_rows, $said_type *$said)
             break;
     return i;
 }
+"""
+
+# What CompiledStudent calls.
+DOUBLES = """
+#ifndef ${P}_NO_NAMES
+size_t ${p}_proba_as_doubles($row_type *rows, size_t n_rows, double *proba)
+{
+    size_t k;
+    for (k = 0; k < n_rows; k++) {
+        float said[$n_outputs];
+        double total = 0.0;
+        int i;
+        if (${p}_predict_proba(rows + k * $stride, said))
+            break;
+        for (i = 0; i < $n_outputs; i++)
+            total += (double)said[i];
+        if (total != total)
+            break;
+        for (i = 0; i < $n_outputs; i++)
+            proba[k * $n_outputs + (size_t)i] = (double)said[i]$normalized;
+    }
+    return k;
+}
+#endif
 """
 
 SOFTMAX_VARIABLES = """\

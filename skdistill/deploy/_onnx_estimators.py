@@ -222,6 +222,22 @@ class OnnxClassifier(ClassifierMixin, OnnxEstimator):
         """
         return self._labels(self.predict_proba(X))
 
+    def _probabilities(self, said: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what is said of rows as probabilities, which sum to 1.
+
+        Those of several labels do not.
+        """
+        proba = said.astype(np.float64, copy=False)
+        total = np.add.reduce(proba, axis=1, keepdims=True)
+        if self._load().multilabel:
+            self._refuse_row(np.isfinite(total))
+            return proba
+        # For a row, this takes less time than isfinite, min and max.
+        if not (np.vdot(total, total) < np.inf and np.minimum.reduce(total)[0] > 0):
+            self._refuse_row(np.isfinite(total) & (total > 0))
+        proba /= total
+        return proba
+
 
 class OnnxRegressor(RegressorMixin, OnnxEstimator):
     """A student in an ONNX file, as a regressor.

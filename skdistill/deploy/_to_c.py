@@ -117,7 +117,8 @@ def to_c(
     many rows. The header says what they return.
 
     *Names.* With the macro ``STUDENT_NO_NAMES``, the strings of classes and levels are
-    left out, and so are the functions that look them up.
+    left out, and so are the functions that look them up and those that only
+    :class:`CompiledStudent` calls.
 
     *Compiler.* It is cc, or what the environment variable ``CC`` names. You may compile
     the code by any other, but not with ``-ffast-math``, which does not know NaN. The

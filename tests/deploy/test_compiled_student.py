@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import make_classification
 from sklearn.metrics import accuracy_score, r2_score
 
+from skdistill import make_student
 from skdistill.deploy import CompiledStudent, footprint, to_c
 from skdistill.metrics import size_scorer
 from tests.deploy.c_code import build, needs_compiler
@@ -91,6 +93,35 @@ def test_forms_of_rows(compiled, array_student, data, form):
     assert said.dtype == np.float64
     np.testing.assert_allclose(said.sum(axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(said, array_student.predict_proba(X), atol=1e-5)
+
+
+def test_rows_that_the_code_checks_itself_are_those_checked_before(compiled, data):
+    student, X = CompiledStudent(compiled).fit(), data[0].astype(np.float64)
+    assert student._file.takes(X)
+    others = np.asfortranarray(X)
+    assert not student._file.takes(others)
+    proba = student.predict_proba(X)
+    np.testing.assert_array_equal(proba, student.predict_proba(others))
+    assert proba.dtype == np.float64
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-15)
+
+
+@pytest.mark.parametrize("value", [np.inf, -1e39])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_too_large_numbers_are_refused_whoever_checks_them(compiled, order, value):
+    X = np.zeros((3, 4), order=order)
+    X[1, 2] = value
+    with pytest.raises(ValueError, match="infinity or a value too large"):
+        CompiledStudent(compiled).predict_proba(X)
+
+
+def test_column_that_the_code_does_not_read_is_checked(tmp_path):
+    X, y = make_classification(200, 12, n_informative=8, random_state=0)
+    clf = distilled(make_student(max_epochs=1, max_bytes=400), X, y)
+    student = CompiledStudent(to_c(clf, tmp_path / "student.c")).fit()
+    X[1, student._file.kinds.index("unused")] = np.inf
+    with pytest.raises(ValueError, match="infinity or a value too large"):
+        student.predict_proba(X)
 
 
 def test_categories_are_levels(of_frame, frame_student, table):

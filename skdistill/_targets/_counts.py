@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from skdistill._targets._answer import Answer
@@ -38,18 +37,9 @@ class Counts(Numbers):
         _check_not_negative(y, "y")
         return y
 
-    def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
-        """Return what :meth:`ask` returned, checked."""
-        answer = super().checked(said, teacher, n_rows)
-        _check_not_negative(answer.values, f"teacher {type(teacher).__name__}")
-        return answer
-
-    def from_given(
-        self, teacher_pred: ArrayLike, X: Any, y: Any, known: Any = None
-    ) -> Answer:
-        """Return precomputed predictions, checked."""
-        answer = super().from_given(teacher_pred, X, y, known)
-        _check_not_negative(answer.values, "teacher_pred")
+    def _as_answer(self, said: Any, n_rows: int, name: str) -> Answer:
+        answer = super()._as_answer(said, n_rows, name)
+        _check_not_negative(answer.values, name)
         return answer
 
     def learned(self, values: Array, y: Array | None, weight: Any) -> Numbers:

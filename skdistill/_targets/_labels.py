@@ -225,13 +225,6 @@ class Labels(BaseTarget):
         self._check_width(answer.values)
         return self._logits(answer.values)
 
-    def _check_width(self, values: Array) -> None:
-        if values.shape[1] != len(self.names):
-            raise ValueError(
-                f"there are {values.shape[1]} labels, and the student has learned "
-                f"{len(self.names)}: fit a new one"
-            )
-
     def _logits(self, proba: Floats) -> Floats:
         """Return logits as those of two classes, of which each is clipped."""
         smallest = resolve_clip(self.proba_clip or "auto", 2)

@@ -146,7 +146,7 @@ class Numbers(BaseTarget):
 
     def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
         """Return what :meth:`ask` returned, checked."""
-        return _as_answer(said, n_rows, f"teacher {type(teacher).__name__}")
+        return self._as_answer(said, n_rows, f"teacher {type(teacher).__name__}")
 
     def out_of_bag(self, forest: Any) -> tuple[Floats, Bools]:
         """Return the out-of-bag predictions of a forest, and which rows have none."""
@@ -163,9 +163,30 @@ class Numbers(BaseTarget):
         self, teacher_pred: ArrayLike, X: Any, y: Any, known: Any = None
     ) -> Answer:
         """Return precomputed predictions, checked."""
-        answer = _as_answer(teacher_pred, _num_samples(X), "teacher_pred")
+        answer = self._as_answer(teacher_pred, _num_samples(X), "teacher_pred")
         self.reconcile(answer.columns, y)
         return answer
+
+    def _as_answer(self, said: Any, n_rows: int, name: str) -> Answer:
+        """Return predictions of shape (n_rows,) or (n_rows, n_targets), checked."""
+        values = dense(said)
+        if values.dtype.kind not in "biuf":
+            try:
+                values = np.asarray(values.tolist(), np.float64)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name} must give numbers, got {values.dtype}") from error
+        if values.ndim not in (1, 2) or len(values) != n_rows:
+            raise ValueError(
+                f"{name} gives shape {values.shape}, expected ({n_rows},) or ({n_rows}, "
+                "n_targets)"
+            )
+        values = values.reshape(n_rows, -1).astype(np.float64)
+        if n_bad := (~np.isfinite(values)).any(axis=1).sum():
+            raise ValueError(
+                f"{name} gives NaN or infinity for {n_bad} of {n_rows} rows: leave these "
+                "rows out, or use another teacher"
+            )
+        return Answer(values, np.arange(values.shape[1]))
 
     def calibration(self, *said: Any) -> Any:
         """Return None: predictions of numbers have no temperature."""
@@ -304,11 +325,7 @@ class Numbers(BaseTarget):
             warn("SKD101", f"the R2 of the teacher on (X, y) is {score:.3f}: {reason}")
 
     def _scaled(self, values: Array) -> Floats:
-        if values.shape[1] != len(self.location):
-            raise ValueError(
-                f"there are {values.shape[1]} targets, and the student has learned "
-                f"{len(self.location)}: fit a new one"
-            )
+        self._check_width(values)
         scaled: Array = (values - self.location) / self.scale
         return scaled.astype(np.float32)
 
@@ -353,25 +370,3 @@ class Numbers(BaseTarget):
         if self.bounds is not None:
             y = y.clip(*self.bounds)
         return y[:, 0] if y.shape[1] == 1 else y
-
-
-def _as_answer(said: Any, n_rows: int, name: str) -> Answer:
-    """Return predictions of shape (n_rows,) or (n_rows, n_targets), checked."""
-    values = dense(said)
-    if values.dtype.kind not in "biuf":
-        try:
-            values = np.asarray(values.tolist(), np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must give numbers, got {values.dtype}") from error
-    if values.ndim not in (1, 2) or len(values) != n_rows:
-        raise ValueError(
-            f"{name} gives shape {values.shape}, expected ({n_rows},) or ({n_rows}, "
-            "n_targets)"
-        )
-    values = values.reshape(n_rows, -1).astype(np.float64)
-    if n_bad := (~np.isfinite(values)).any(axis=1).sum():
-        raise ValueError(
-            f"{name} gives NaN or infinity for {n_bad} of {n_rows} rows: leave these "
-            "rows out, or use another teacher"
-        )
-    return Answer(values, np.arange(values.shape[1]))

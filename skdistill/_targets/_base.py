@@ -15,7 +15,7 @@ class BaseTarget:
     """A target of several columns, which every teacher gives in the same order.
 
     The columns have no names, and all count alike, unless a subclass says otherwise.
-    See :class:`Classes` for the methods.
+    See :class:`Classes` for the methods, also for those without a docstring.
     """
 
     columns: Any = None

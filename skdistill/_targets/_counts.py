@@ -74,11 +74,9 @@ class Counts(Numbers):
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool
     ) -> None:
-        """Warn about a teacher that is no better than the mean."""
         super().warn_if_uninformative(np.exp(soft), hard, weight, **how)
 
     def slope(self, n_outputs: int) -> float:
-        """Return the factor of the gradient of :meth:`deviance`."""
         return 1 / n_outputs
 
     def mean(self, outputs: Any) -> Any:
@@ -91,18 +89,15 @@ class Counts(Numbers):
         return (outputs.exp() - target * outputs + known) / len(outputs)
 
     def expected(self, outputs: Array) -> Floats:
-        """Return the scaled numbers that outputs, or soft targets, stand for."""
         with np.errstate(over="ignore"):
             return np.exp(outputs).astype(np.float32)
 
     def losses(self, said: Floats, hard: Floats) -> Floats:
-        """Return the loss of each row of what nets say."""
         mean, y = np.maximum(said, _SMALLEST).astype(np.float64), hard.astype(float)
         losses: Floats = (xlogy(y, y / mean) - y + mean).mean(axis=1)
         return losses
 
     def decode(self, outputs: Array) -> Array:
-        """Return what ``predict`` returns."""
         with np.errstate(over="ignore"):
             return super().decode(np.exp(outputs))
 

@@ -127,7 +127,6 @@ class Numbers(BaseTarget):
         raise TypeError(f"teacher {problem}")
 
     def describe(self, y: Array) -> str:
-        """Describe ``y``, for an error of a teacher's ``fit``."""
         if y.ndim == 1:
             return "a target"
         return (
@@ -136,16 +135,13 @@ class Numbers(BaseTarget):
         )
 
     def ask(self, teacher: Any, X: Any) -> Any:
-        """Return what a fitted teacher says of some rows."""
         return teacher.predict(X)
 
     def plain(self, said: Any, teacher: Any) -> Array:
-        """Return what :meth:`ask` returned as an array, a row for each row."""
         said = np.asarray(said)
         return said.reshape(len(said), -1)
 
     def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
-        """Return what :meth:`ask` returned, checked."""
         return self._as_answer(said, n_rows, f"teacher {type(teacher).__name__}")
 
     def out_of_bag(self, forest: Any) -> tuple[Floats, Bools]:
@@ -174,17 +170,19 @@ class Numbers(BaseTarget):
             try:
                 values = np.asarray(values.tolist(), np.float64)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{name} must give numbers, got {values.dtype}") from error
+                raise ValueError(
+                    f"{name} must give numbers, got {values.dtype}"
+                ) from error
         if values.ndim not in (1, 2) or len(values) != n_rows:
             raise ValueError(
-                f"{name} gives shape {values.shape}, expected ({n_rows},) or ({n_rows}, "
-                "n_targets)"
+                f"{name} gives shape {values.shape}, expected ({n_rows},) or "
+                f"({n_rows}, n_targets)"
             )
         values = values.reshape(n_rows, -1).astype(np.float64)
         if n_bad := (~np.isfinite(values)).any(axis=1).sum():
             raise ValueError(
-                f"{name} gives NaN or infinity for {n_bad} of {n_rows} rows: leave these "
-                "rows out, or use another teacher"
+                f"{name} gives NaN or infinity for {n_bad} of {n_rows} rows: leave "
+                "these rows out, or use another teacher"
             )
         return Answer(values, np.arange(values.shape[1]))
 
@@ -359,13 +357,11 @@ class Numbers(BaseTarget):
         return outputs.astype(np.float32)
 
     def losses(self, said: Floats, hard: Floats) -> Floats:
-        """Return the loss of each row of what nets say."""
         return ((said - hard) ** 2).mean(axis=1, dtype=np.float64)
 
     # The outputs of a student
 
     def decode(self, outputs: Array) -> Array:
-        """Return what ``predict`` returns."""
         y = outputs * self.scale + self.location
         if self.bounds is not None:
             y = y.clip(*self.bounds)

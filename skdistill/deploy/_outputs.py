@@ -207,11 +207,9 @@ class LabelOutput(ClassOutput):
     score: ClassVar[str] = "subset_accuracy"
 
     def of_layers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what a multilayer perceptron says, given the outputs of its layers."""
         return np.asarray(expit(outputs))
 
     def perceptron(self, n_features: int, **params: Any) -> MLPClassifier:
-        """Return a multilayer perceptron with all fitted attributes."""
         labels = np.tile([[0], [1]], len(self.classes))
         rows = np.zeros((2, n_features), np.float32)
         return MLPClassifier(**params).partial_fit(rows, labels, classes=self.classes)
@@ -240,7 +238,6 @@ class LabelOutput(ClassOutput):
         return float(((said > 0.5) == (expected > 0.5)).mean())
 
     def changed(self, closeness: float) -> str:
-        """Say what has changed, for a warning."""
         return f"changes {1 - closeness:.1%} of the labels of"
 
     def known(self, sample_y: ArrayLike, said: NDArray[Any]) -> NDArray[Any]:
@@ -290,13 +287,11 @@ class NumberOutput:
 
     @property
     def n_outputs(self) -> int:
-        """The number of outputs of a net."""
         return len(self.mean)
 
     # From what a net returns to what the estimator says
 
     def ending(self, net: Any) -> Callable[[Any], Tensor]:
-        """Return the function from what the module of a net returns to ``of_net``."""
         return first
 
     @property
@@ -305,14 +300,12 @@ class NumberOutput:
         return () if len(self.mean) == 1 else (len(self.mean),)
 
     def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
-        """Return what the estimator says where its net says ``said``."""
         values = said * self.scale + self.mean
         if self.bounds is not None:
             values = values.clip(*self.bounds)
         return np.asarray(values.reshape(-1, *self.shape))
 
     def of_layers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what a multilayer perceptron says, given the outputs of its layers."""
         return self.decoded(outputs)
 
     def unbounded(self) -> NumberOutput:
@@ -331,7 +324,6 @@ class NumberOutput:
     # In scikit-learn
 
     def perceptron(self, n_features: int, **params: Any) -> MLPRegressor:
-        """Return a multilayer perceptron with all fitted attributes."""
         targets = np.zeros((2, len(self.mean)))
         targets = targets[:, 0] if len(self.mean) == 1 else targets
         rows = np.zeros((2, n_features), np.float32)
@@ -373,7 +365,6 @@ class NumberOutput:
         return nodes, tensors
 
     def metadata(self) -> dict[str, Any]:
-        """Return the metadata about the output."""
         return {"n_outputs": self.n_outputs}
 
     # What narrow weights change
@@ -383,11 +374,9 @@ class NumberOutput:
         return -self.scored(said, expected)
 
     def reported(self, closeness: float) -> dict[str, float]:
-        """Return the entry of a report."""
         return {"error": -closeness}
 
     def changed(self, closeness: float) -> str:
-        """Say what has changed, for a warning."""
         return (
             f"adds an error of {-closeness:.2g} standard deviations of the targets to"
         )
@@ -417,7 +406,6 @@ class LogOutput(NumberOutput):
     activation: ClassVar[str] = ", with an exponential function at the end"
 
     def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
-        """Return what the estimator says where its net says ``said``."""
         with np.errstate(over="ignore"):
             return super().decoded(np.exp(np.float64(said)))
 
@@ -429,13 +417,11 @@ class LogOutput(NumberOutput):
             return np.asarray((errors / np.maximum(self.scale, expected)).max(axis=1))
 
     def perceptron(self, n_features: int, **params: Any) -> MLPRegressor:
-        """Return a multilayer perceptron with all fitted attributes."""
         return super().perceptron(n_features, loss="poisson", **params)
 
     def last_layer(
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the weights and biases of its last layer, given those of the net."""
         return np.ascontiguousarray(weights), bias + np.log(self.scale)
 
     def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any]]:
@@ -461,11 +447,9 @@ class QuantileOutput(NumberOutput):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of what is said of a row."""
         return (len(self.mean),)
 
     def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
-        """Return what the estimator says where its net says ``said``."""
         return np.sort(super().decoded(said), axis=1)
 
     def perceptron(self, n_features: int, **params: Any) -> MLPRegressor:
@@ -476,10 +460,6 @@ class QuantileOutput(NumberOutput):
         )
 
     def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any]]:
-        """Return the nodes from the output of the net on, and their tensors.
-
-        They compute in double precision.
-        """
         from onnx import numpy_helper
 
         nodes, tensors = super().tail(made, prefix)
@@ -492,7 +472,6 @@ class QuantileOutput(NumberOutput):
         return [*nodes, sort], tensors
 
     def metadata(self) -> dict[str, Any]:
-        """Return the metadata about the output."""
         return super().metadata() | {"quantiles": self.levels}
 
 

@@ -520,12 +520,9 @@ class Classes(BaseTarget):
         that differs from them more often is wrong itself. To the errors of the nets,
         one is added, as the rows may be few.
 
-        Parameters
-        ----------
-        nets, hard, weight : ndarray
-            What the nets say of rows that they have not seen; their classes, weights.
-        said_extra, nets_extra : ndarray of shape (n_extra, n_classes)
-            What the teacher and the nets say of rows that none of them has seen.
+        ``nets`` are what these say of rows that they have not seen, with the classes
+        ``hard``; the other two what the teacher and the nets say of rows that none of
+        them has seen.
         """
         weight = weight / weight.mean()
         errors = weight @ (nets.argmax(axis=1) != hard)

@@ -279,13 +279,6 @@ class Numbers(BaseTarget):
 
         The errors are squared. Those of the nets are no smaller than they seem, as
         there is noise in the targets.
-
-        Parameters
-        ----------
-        nets, hard, weight : ndarray
-            What the nets say of rows that they have not seen; their targets, weights.
-        said_extra, nets_extra : ndarray of shape (n_extra, n_targets)
-            What the teacher and the nets say of rows that none of them has seen.
         """
         error = np.average(self.losses(nets, hard), weights=weight)
         difference = self.losses(said_extra, nets_extra).mean()
@@ -295,15 +288,8 @@ class Numbers(BaseTarget):
         """Return the made rows that are unlike real ones, by their numbers.
 
         Teacher and nets are more than three times as far apart there as on 99 % of the
-        honest rows. Far from the data, a Gaussian process or a polynomial may say
-        anything, and a squared error has no bound.
-
-        Parameters
-        ----------
-        said, nets : ndarray of shape (n_honest, n_targets)
-            What the teacher and the nets say of rows that neither has seen.
-        said_made, nets_made : ndarray of shape (n_made, n_targets)
-            The same of made rows.
+        honest rows, which neither has seen. Far from the data, a Gaussian process or a
+        polynomial may say anything, and a squared error has no bound.
         """
         if len(said) < _ENOUGH_HONEST:
             return np.arange(0)

@@ -93,12 +93,7 @@ _IDLE: dict[Any, Callable[[Any], bool]] = {
 def why_not(net: Any, lesson: Lesson) -> str | None:
     """Say why skorch has to train a net; None if the loop of this module can.
 
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Initialized, with the hooks of the training.
-    lesson : Lesson
-        What it is to learn.
+    The net is initialized, and has the hooks of the training.
     """
     loss = net.distillation_.loss
     optimizer = type(net.optimizer_)
@@ -261,13 +256,7 @@ class _Trainee:
 
 
 class _Loop:
-    """Trains nets that differ only in what a step can be told for each of them.
-
-    Parameters
-    ----------
-    trainees : sequence of _Trainee
-        The nets.
-    """
+    """Trains nets that differ only in what a step can be told for each of them."""
 
     def __init__(self, trainees: Sequence[_Trainee]) -> None:
         self.trainees, self.one = trainees, trainees[0]

@@ -55,13 +55,7 @@ class HeldOutLabels:
     A training ends after the epoch that is best for the rows held out, which flatters
     the net there. So each half of them gets the probabilities after the epoch that is
     best for the other half. It is a ``scoring`` of skorch, called after each epoch.
-
-    Parameters
-    ----------
-    target : Target
-        What is learned.
-    weight : ndarray of shape (n_held,)
-        The weights of the rows.
+    ``weight`` are the weights of the rows.
     """
 
     def __init__(self, target: Target, weight: NDArray[np.float32]) -> None:
@@ -112,14 +106,10 @@ class PseudoLabels:
         return self
 
     def left_open(self, numeric: Any, trust: float) -> LeftOpen:
-        """Return what suits a student with an encoding of ours, or with any other.
+        """Return what suits a student that encodes numbers by ``numeric``.
 
-        Parameters
-        ----------
-        numeric : object
-            How it encodes numbers; anything but an encoding of ours leaves it open.
-        trust : float
-            The share of the teacher.
+        Anything but an encoding of ours leaves that open. ``trust`` is the share of the
+        teacher.
         """
         if numeric not in _ENCODINGS:
             bins, plain = (self.valid_loss[encoding] for encoding in _ENCODINGS)

@@ -36,6 +36,8 @@ def quantized(
 ) -> bytes:
     """Return the file with narrow weights, in the way that changes least.
 
+    Raise a ValueError if the net cannot be quantized, or the file gets no smaller.
+
     Parameters
     ----------
     data : bytes
@@ -50,11 +52,6 @@ def quantized(
         What is right for each row, if it is known, as ``output.known`` returns it.
     dtype : {"int8", "float16"}
         The dtype of the weights.
-
-    Raises
-    ------
-    ValueError
-        If the net cannot be quantized, or the file gets no smaller.
     """
     kind, small, said = _best(assemble, net, sample, dtype)
     report: dict[str, Any] = {

@@ -183,28 +183,16 @@ def with_pseudo_labels(
     n_made : int, default=0
         How many of the extra rows were made of others. They come first.
     numeric : object, default="auto"
-        How the student that is to learn from these rows encodes numbers. Anything but
-        "standard" and "piecewise" leaves it open.
+        How the student that is to learn from these rows encodes numbers.
     alpha : float, default=None
         The share of the teacher in its loss. None stands for what is measured.
     max_epochs : int, default=None
         How often that student goes over all rows, if this is known. The nets go over no
         more rows in all, so that a short training is not preceded by a long one.
-    seed : int
-        Seeds the weights and batches of the nets.
     calibrate : bool
         Whether to divide the teacher's logits by a temperature.
     remember : bool
         Whether to keep the pseudo-labels for a further call with the same rows.
-    verbose : int, default=0
-        1 shows a progress bar.
-
-    Returns
-    -------
-    rows : TransferSet
-        The rows with their pseudo-labels.
-    measured : Measured
-        What was found out.
     """
     own, target, mark = rows.own(), rows.target, None
     honest_X = None if honest is None else honest.X

@@ -27,43 +27,22 @@ class ClassOutput:
     ----------
     classes : ndarray of shape (n_classes,)
         The labels.
-
-    Attributes
-    ----------
-    task : str
-        The kind of the estimator.
-    method : str
-        The method of estimators that says it.
-    runner : type
-        Runs ONNX files of it.
-    of_net : str
-        The name of the output of a net in ONNX.
-    measured : str
-        What differences are of.
-    activation : str
-        What follows the layers of a perceptron.
-    rounding : float
-        The largest rounding error, in units of that of the output of a net.
-    most : float
-        The largest difference that may be rounding.
-    least : float
-        The smallest closeness of quantized weights that needs no warning.
-    score : str
-        The name of what :meth:`scored` returns.
     """
 
     classes: NDArray[Any]
 
     task: ClassVar[str] = "classification"
-    method: ClassVar[str] = "predict_proba"
-    runner: ClassVar[type] = OnnxClassifier
-    of_net: ClassVar[str] = "probabilities"
-    measured: ClassVar[str] = "a probability"
-    activation: ClassVar[str] = ", with a softmax at the end"
+    method: ClassVar[str] = "predict_proba"  # of estimators, which says it
+    runner: ClassVar[type] = OnnxClassifier  # of ONNX files of it
+    of_net: ClassVar[str] = "probabilities"  # what the output of a net is in ONNX
+    measured: ClassVar[str] = "a probability"  # what differences are of
+    activation: ClassVar[str] = ", with a softmax at the end"  # after the layers
+    # The largest rounding error, in units of that of the output of a net.
     rounding: ClassVar[float] = 1.0
-    most: ClassVar[float] = 1e-3
+    most: ClassVar[float] = 1e-3  # the largest difference that may be rounding
+    # The smallest closeness of quantized weights that needs no warning.
     least: ClassVar[float] = 0.95
-    score: ClassVar[str] = "accuracy"
+    score: ClassVar[str] = "accuracy"  # what :meth:`scored` returns
 
     @property
     def n_outputs(self) -> int:
@@ -117,10 +96,7 @@ class ClassOutput:
     def of_file(self) -> dict[str, tuple[Any, tuple[int, ...]]]:
         """Return the type and the shape for a row of each output of a file.
 
-        Raises
-        ------
-        ValueError
-            For labels that ONNX does not have.
+        Raise a ValueError for labels that ONNX does not have.
         """
         labels = self._labels()
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
@@ -148,12 +149,8 @@ class Numbers(BaseTarget):
         """Return the out-of-bag predictions of a forest, and which rows have none."""
         values = np.nan_to_num(forest.oob_prediction_.astype(np.float64))
         values = values.reshape(len(values), -1)
-        seen_by_all = np.ones(len(values), bool)
-        for sample in forest.estimators_samples_:
-            seen = np.zeros(len(values), bool)
-            seen[sample] = True
-            seen_by_all &= seen
-        return values, seen_by_all
+        seen_by_all = reduce(np.intersect1d, forest.estimators_samples_)
+        return values, np.isin(np.arange(len(values)), seen_by_all)
 
     def from_given(
         self, teacher_pred: ArrayLike, X: Any, y: Any, known: Any = None

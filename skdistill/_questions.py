@@ -65,20 +65,8 @@ def question_of(
 ) -> tuple[Question, Ints | None]:
     """Return what to ask the teacher, and in which split nets hold a row out.
 
-    Parameters
-    ----------
-    estimator : DistilledClassifier or DistilledRegressor
-        Has checked X, y and sample_weight.
-    given : Given
-        The rows. A chunk is labeled by the fitted teacher.
-    student : skorch.NeuralNet or Pipeline
-        The student that will learn from the answer.
-    objective : Objective
-        The terms of its loss.
-    state : TrainingState
-        What earlier trainings left.
-    seed : int or None
-        Seeds the teachers that are fitted.
+    The estimator has checked the rows. A chunk is labeled by the fitted teacher. The
+    seed is for the teachers that are fitted.
     """
     augmenter = held = None
     target, incremental = estimator._target(), given.incremental

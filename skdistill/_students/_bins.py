@@ -43,15 +43,8 @@ Bins = tuple[list[int], Floats, Floats]
 def bins(block: Array, n_bins: int, most: int = MAX_BINS) -> Bins:
     """Return the bins of columns: the column, the start and the width of each bin.
 
-    Parameters
-    ----------
-    block : ndarray of shape (n_samples, n_columns)
-        The columns; NaN is missing.
-    n_bins : int
-        The largest number of bins of a column. There are fewer where a column has few
-        different values, and where many columns share the bins.
-    most : int, default=256
-        The largest number of bins of all columns together.
+    NaN is missing. A column has up to ``n_bins``, and fewer where it has few different
+    values, or where many columns share the ``most`` bins of all.
     """
     edges = _edges(block, n_bins)
     share = most // max(1, len(edges))
@@ -87,13 +80,8 @@ class Changes(NamedTuple):
 def changes(block: Array, targets: Any) -> Changes | None:
     """Return where targets change along columns. It is None if there are few rows.
 
-    Parameters
-    ----------
-    block : ndarray of shape (n_samples, n_columns)
-        The columns, without missing values.
-    targets : ndarray of shape (n_samples, n_targets) or None
-        What a net is to learn of the rows. Labels, which have one dimension, are no
-        targets.
+    The columns have no missing values. Targets are what a net is to learn of the rows,
+    of shape (n_samples, n_targets). Labels, which have one dimension, are no targets.
     """
     targets = np.asarray(targets)
     if targets.ndim != 2 or len(block) < _MIN_ROWS or not block.shape[1]:
@@ -114,19 +102,9 @@ def target_bins(
 ) -> Bins:
     """Return bins that are narrow where targets change: target-aware bins.
 
-    Thresholds, weighted by the roots of their gains, share out the bins among the
-    columns, and along each of them.
-
-    Parameters
-    ----------
-    block : ndarray of shape (n_samples, n_columns)
-        The columns; NaN is missing.
-    found : Changes or None
-        Where targets change. If None, the bins are those of :func:`bins`.
-    n_bins : int
-        A column has at most four times as many bins.
-    most : int, default=256
-        The largest number of bins of all columns together.
+    Thresholds, weighted by the roots of their gains, share out the ``most`` bins of all
+    columns among these, and along each of them. NaN is missing. A column has at most
+    four times ``n_bins``. If nothing was found, the bins are those of :func:`bins`.
     """
     if found is None:
         return bins(block, n_bins, most)
@@ -155,15 +133,9 @@ def most_telling(found: Changes, n_columns: int, n_kept: int) -> Ints:
 def knots(offsets: Floats, scales: Floats, bound: float) -> Array:
     """Return between which values the outputs of a number are straight lines.
 
-    They are the edges of its bins, and where it is clipped. Without bins, there are
-    none.
-
-    Parameters
-    ----------
-    offsets, scales : ndarray of shape (1 + n_bins,)
-        The mean and the standard deviation, and the starts and the widths of the bins.
-    bound : float
-        How many standard deviations from the mean the number goes.
+    They are the edges of its bins, and where it is clipped, ``bound`` standard
+    deviations from the mean. Without bins, there are none. The first offset and scale
+    are the mean and the standard deviation, the others the starts and widths of bins.
     """
     if len(offsets) == 1:
         return np.empty(0)

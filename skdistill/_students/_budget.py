@@ -75,13 +75,7 @@ class Shape:
         return self.values_bytes + _INT * n_indices + _DOUBLE * sum(self.n_knots)
 
     def with_layers(self, widths: Sequence[int]) -> int:
-        """Return the bytes of a student with layers of these widths.
-
-        Parameters
-        ----------
-        widths : sequence of int
-            Those of the hidden layers, and the number of outputs.
-        """
+        """Return the bytes of a student with layers of these widths, the last too."""
         n_inputs = [self.n_rows, *widths]
         n_weights = sum((n + 1) * m for n, m in zip(n_inputs, widths, strict=False))
         return self.n_bytes + _FLOAT * n_weights
@@ -92,14 +86,9 @@ def stored_values(
 ) -> dict[str, Array]:
     """Return the numbers that numeric columns are read with, in as few bits as will do.
 
-    Parameters
-    ----------
-    offsets, scales : ndarray of shape (n_numbers,)
-        The mean and the standard deviation of each column.
-    medians : ndarray of shape (n_numbers,) or None
-        What replaces missing values, if they are replaced.
-    all_knots : sequence of ndarray
-        The knots of each column; none without bins. Those with bins need no mean.
+    ``offsets`` and ``scales`` are the mean and the standard deviation of each column.
+    ``medians`` are None if missing values are not replaced. Columns without bins have
+    no knots, and those with bins need no mean.
     """
     linear = [not len(found) for found in all_knots]
     units = [
@@ -122,13 +111,8 @@ def _narrow(values: Array, units: ArrayLike) -> Array:
 def shape_of(preprocess: Any, n_features: int) -> Shape:
     """Return the shape of a student, as far as its first step tells.
 
-    Parameters
-    ----------
-    preprocess : object
-        A fitted :class:`skdistill.TabularPreprocessor`. Of anything else nothing is
-        known: each input of the net counts like a column of numbers.
-    n_features : int
-        The number of inputs of the net.
+    Of anything but a fitted :class:`skdistill.TabularPreprocessor`, nothing is known:
+    each of the ``n_features`` inputs of the net counts like a column of numbers.
     """
     if not hasattr(preprocess, "levels_"):
         return Shape(n_features, values_bytes=(_READ - _INT) * n_features)
@@ -168,10 +152,7 @@ def _n_added(max_bytes: int, shape: Shape) -> int:
 def widths_within(max_bytes: int, shape: Shape, n_outputs: int) -> tuple[int, int]:
     """Return the widths of the two largest equal hidden layers within so many bytes.
 
-    Raises
-    ------
-    ValueError
-        If there are none.
+    Raise a ValueError if there are none.
     """
 
     def n_bytes(n_units: int) -> int:

@@ -61,19 +61,9 @@ class StudentColumns:
 def columns_of(estimator: Any, X: Any) -> StudentColumns:
     """Return which columns the student of an estimator reads.
 
-    Parameters
-    ----------
-    estimator : DistilledClassifier or DistilledRegressor
-        Has ``student_columns``, and has checked ``X``.
-    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-        Rows of all columns.
-
-    Raises
-    ------
-    TypeError
-        If the columns are not given by names, by positions, or by a mask.
-    ValueError
-        If ``X`` does not have them, or there are none, or one is repeated.
+    ``X`` has all columns, and is checked. Raise a TypeError if ``student_columns`` are
+    not given by names, by positions, or by a mask; and a ValueError if ``X`` does not
+    have them, or there are none, or one is repeated.
     """
     given = estimator.student_columns
     if given is None:

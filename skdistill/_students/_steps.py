@@ -19,14 +19,9 @@ from skdistill.utils._arrays import Array
 def steps_of(
     preprocessor: TabularPreprocessor, names: list[Any]
 ) -> Pipeline | ColumnTransformer:
-    """Return fitted steps of scikit-learn that compute what a preprocessor computes.
+    """Return fitted steps of scikit-learn that compute what a fitted preprocessor does.
 
-    Parameters
-    ----------
-    preprocessor : TabularPreprocessor
-        Fitted.
-    names : list of str or int
-        The names of the columns and of the parts of dates, or their positions.
+    ``names`` are those of the columns and of the parts of dates, or their positions.
     """
     numeric = [names[i] for i in preprocessor.numeric_columns_]
     categorical = [names[i] for i in preprocessor.levels_]

@@ -206,20 +206,9 @@ def settle_criterion(
 def settle_epochs(net: Any, n_own: int, n_rows: int, passes: int = PASSES) -> None:
     """Set the number of epochs of a net that leaves it open.
 
-    There are as many steps as passes over the training rows alone would take: further
-    rows bear more of them before a student overfits. Of very many rows, one pass is
-    enough.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        The net.
-    n_own : int
-        The number of training rows.
-    n_rows : int
-        The number of all rows.
-    passes : int, default=60
-        How many times it goes over the training rows, if there are no others.
+    There are as many steps as ``passes`` over the ``n_own`` training rows alone would
+    take: further rows bear more of them before a student overfits. Of very many rows,
+    one pass is enough.
     """
     if net.max_epochs is not None:
         return

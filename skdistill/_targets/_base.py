@@ -15,10 +15,11 @@ class BaseTarget:
     """A target of several columns, which every teacher gives in the same order.
 
     The columns have no names, and all count alike, unless a subclass says otherwise.
-    See :class:`Classes` for the methods.
+    See :class:`Classes` for the methods, also for those without a docstring.
     """
 
     columns: Any = None
+    names: Any = None
     levels: Any = None  # of the quantiles that a teacher is asked for
     # Whether nets that learn the labels measure how much to trust a teacher.
     measures: ClassVar[bool] = True
@@ -78,6 +79,13 @@ class BaseTarget:
             return mean.astype(parts[0].dtype)
 
         return Answer(mean("values"), answers[0].columns, honest=mean("honest"))
+
+    def _check_width(self, values: Array) -> None:
+        if values.shape[1] != len(self.names):
+            raise ValueError(
+                f"there are {values.shape[1]} {self.of_columns}, and the student has "
+                f"learned {len(self.names)}: fit a new one"
+            )
 
     def aligned(self, answer: Answer) -> Array:
         """Return soft labels with a column for each target."""

@@ -74,15 +74,8 @@ def calibration_on(
 ) -> Calibration:
     """Find the temperature at which the labels of rows have the smallest log loss.
 
-    Parameters
-    ----------
-    answer : Answer
-        A teacher's soft labels of rows that it was not fitted on. Their columns are
-        named as the classes are in ``y``.
-    y : ndarray of shape (n_samples,)
-        The labels of these rows.
-    sample_weight : array-like of shape (n_samples,), default=None
-        The weights of the rows in the log loss.
+    The teacher that gave the answer was not fitted on the rows. The columns of the
+    answer are named as the classes are in ``y``.
     """
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
     weight = weight / (weight.max(initial=0.0) or 1.0)  # their sum may be infinite
@@ -117,17 +110,10 @@ def matching_temperature(logits: Floats, proba: Floats) -> float:
 
     It is meant for rows without labels. On the training rows a teacher is more
     confident than on others. The temperature that minimizes the cross-entropy of the
-    teacher's probabilities relative to those of nets that were trained on the labels
-    also pays for what the two disagree in. On eleven data sets, it was 1.2 to 1.9 times
-    the temperature that the labels of other rows give. It is divided by 1.3: with 1.45
-    and 1.6, students were no better.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (n_samples, n_classes)
-        The teacher's logits.
-    proba : ndarray of shape (n_samples, n_classes)
-        The probabilities of the other model.
+    teacher's probabilities relative to those of nets that were trained on the labels,
+    ``proba``, also pays for what the two disagree in. On eleven data sets, it was 1.2
+    to 1.9 times the temperature that the labels of other rows give. It is divided by
+    1.3: with 1.45 and 1.6, students were no better.
     """
 
     def cross_entropy(log_proba: Floats) -> float:
@@ -142,18 +128,8 @@ def labeled_temperature(
 ) -> float:
     """Return the temperature at which rows that a teacher has not seen are likeliest.
 
-    Where the rows are few, it is near the temperature that is ``suggested``.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (n_samples, n_classes)
-        The teacher's logits of rows that it was not fitted on.
-    labels : ndarray of shape (n_samples,)
-        The labels of these rows, as positions of columns.
-    weight : ndarray of shape (n_samples,)
-        The weights of the rows.
-    suggested : float
-        The temperature by another measure.
+    ``labels`` are the positions of the right columns. Where the rows are few, the
+    temperature is near the one that is ``suggested`` by another measure.
     """
     rows = np.arange(len(labels))
 

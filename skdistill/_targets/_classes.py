@@ -337,26 +337,11 @@ class Classes(BaseTarget):
     def reconcile(
         self, columns: Any, y: Any, known: Any = None, fits_teacher: bool = False
     ) -> tuple[Array, Classes]:
-        """Name the columns of an answer as ``y`` does, and find all names.
+        """Name the columns of an answer as ``y`` does; return a target with all names.
 
-        Parameters
-        ----------
-        columns : ndarray of shape (n_columns,) or None
-            The columns; None for a teacher that was fitted on ``y``.
-        y : ndarray of shape (n_samples,) or None
-            Labels.
-        known : array-like of shape (n_labels,), default=None
-            Further labels that occur later.
-        fits_teacher : bool, default=False
-            Whether the teacher was fitted on ``y``, so that its ``columns`` are those
-            of ``y``, and ``self.columns`` only adds names.
-
-        Returns
-        -------
-        columns : ndarray of shape (n_columns,)
-            The new names of the columns.
-        target : Classes
-            The same target, with ``names``.
+        ``columns`` are None for a teacher that was fitted on ``y``. ``known`` are
+        further labels, which occur later. If the teacher was fitted on ``y`` here, its
+        columns are those of ``y``, and ``self.columns`` only adds names.
 
         Raises
         ------
@@ -520,12 +505,9 @@ class Classes(BaseTarget):
         that differs from them more often is wrong itself. To the errors of the nets,
         one is added, as the rows may be few.
 
-        Parameters
-        ----------
-        nets, hard, weight : ndarray
-            What the nets say of rows that they have not seen; their classes, weights.
-        said_extra, nets_extra : ndarray of shape (n_extra, n_classes)
-            What the teacher and the nets say of rows that none of them has seen.
+        ``nets`` are what these say of rows that they have not seen, with the classes
+        ``hard``; the other two what the teacher and the nets say of rows that none of
+        them has seen.
         """
         weight = weight / weight.mean()
         errors = weight @ (nets.argmax(axis=1) != hard)

@@ -184,19 +184,8 @@ def reconcile(columns: Array, y: Array | None) -> tuple[Array, Array]:
     """Name a teacher's columns as ``y`` does, and return all classes of both, sorted.
 
     Meta-estimators such as VotingClassifier replace the labels by codes 0..K-1. If
-    ``y`` can only be such codes, the columns are named by position.
-
-    Returns
-    -------
-    columns : ndarray of shape (n_columns,)
-        The classes of the columns.
-    classes : ndarray of shape (n_classes,)
-        The classes of the columns and the labels of ``y``, sorted and distinct.
-
-    Raises
-    ------
-    ValueError
-        No class is shared, or ``y`` may be codes as well as labels.
+    ``y`` can only be such codes, the columns are named by position. Raise a ValueError
+    if no class is shared, or ``y`` may be codes as well as labels.
     """
     if y is None:
         return columns, np.unique(columns)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from skdistill._targets._answer import Answer
@@ -38,18 +37,9 @@ class Counts(Numbers):
         _check_not_negative(y, "y")
         return y
 
-    def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
-        """Return what :meth:`ask` returned, checked."""
-        answer = super().checked(said, teacher, n_rows)
-        _check_not_negative(answer.values, f"teacher {type(teacher).__name__}")
-        return answer
-
-    def from_given(
-        self, teacher_pred: ArrayLike, X: Any, y: Any, known: Any = None
-    ) -> Answer:
-        """Return precomputed predictions, checked."""
-        answer = super().from_given(teacher_pred, X, y, known)
-        _check_not_negative(answer.values, "teacher_pred")
+    def _as_answer(self, said: Any, n_rows: int, name: str) -> Answer:
+        answer = super()._as_answer(said, n_rows, name)
+        _check_not_negative(answer.values, name)
         return answer
 
     def learned(self, values: Array, y: Array | None, weight: Any) -> Numbers:
@@ -84,11 +74,9 @@ class Counts(Numbers):
     def warn_if_uninformative(
         self, soft: Any, hard: Any, weight: Any, **how: bool
     ) -> None:
-        """Warn about a teacher that is no better than the mean."""
         super().warn_if_uninformative(np.exp(soft), hard, weight, **how)
 
     def slope(self, n_outputs: int) -> float:
-        """Return the factor of the gradient of :meth:`deviance`."""
         return 1 / n_outputs
 
     def mean(self, outputs: Any) -> Any:
@@ -101,18 +89,15 @@ class Counts(Numbers):
         return (outputs.exp() - target * outputs + known) / len(outputs)
 
     def expected(self, outputs: Array) -> Floats:
-        """Return the scaled numbers that outputs, or soft targets, stand for."""
         with np.errstate(over="ignore"):
             return np.exp(outputs).astype(np.float32)
 
     def losses(self, said: Floats, hard: Floats) -> Floats:
-        """Return the loss of each row of what nets say."""
         mean, y = np.maximum(said, _SMALLEST).astype(np.float64), hard.astype(float)
         losses: Floats = (xlogy(y, y / mean) - y + mean).mean(axis=1)
         return losses
 
     def decode(self, outputs: Array) -> Array:
-        """Return what ``predict`` returns."""
         with np.errstate(over="ignore"):
             return super().decode(np.exp(outputs))
 

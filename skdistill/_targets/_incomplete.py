@@ -63,17 +63,8 @@ class Incomplete:
     def completed(self, rows: Ints, labels: Array) -> Floats:
         """Return the logits of the mean of the teachers, with the classes they lack.
 
-        Parameters
-        ----------
-        rows : ndarray of shape (n_rows,)
-            The numbers of the rows to return.
-        labels : ndarray of shape (n_rows, n_classes) or (n_rows,)
-            The probabilities of all classes by other models, or positions of labels.
-
-        Returns
-        -------
-        logits : ndarray of shape (n_rows, n_classes), float32
-            NaN where a teacher says NaN.
+        They are of some rows, whose ``labels`` are the probabilities of all classes by
+        other models, or positions of labels. They are NaN where a teacher says NaN.
         """
         if labels.ndim == 1:
             n_classes = len(self.parts[0].knows)

@@ -119,7 +119,6 @@ class Labels(BaseTarget):
         """Do nothing: ``y`` tells how many labels there are."""
 
     def describe(self, y: Array) -> str:
-        """Describe ``y``, for an error of a teacher's ``fit``."""
         constant = np.flatnonzero((y == y[0]).all(axis=0)).tolist()
         if constant:
             same = f"of which {constant[:6]} are the same in all rows"
@@ -130,7 +129,6 @@ class Labels(BaseTarget):
         )
 
     def ask(self, teacher: Any, X: Any) -> Any:
-        """Return what a fitted teacher says of some rows."""
         said = teacher.predict_proba(X)
         if may_be_classes(said) and _predicts_one(teacher, X):
             raise ValueError(
@@ -141,7 +139,6 @@ class Labels(BaseTarget):
         return said
 
     def plain(self, said: Any, teacher: Any) -> Array:
-        """Return what :meth:`ask` returned as an array, a row for each row."""
         if not isinstance(said, list):
             return dense(said)
         classes = getattr(teacher, "classes_", [(0, 1)] * len(said))
@@ -149,7 +146,6 @@ class Labels(BaseTarget):
         return np.stack([_of_label(*part) for part in parts], axis=1)
 
     def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
-        """Return what :meth:`ask` returned, checked."""
         name = f"teacher {type(teacher).__name__}"
         try:
             values = self.plain(said, teacher)
@@ -160,7 +156,6 @@ class Labels(BaseTarget):
         return _as_answer(values, n_rows, name)
 
     def out_of_bag(self, forest: Any) -> tuple[Floats, Bools]:
-        """Return the out-of-bag soft labels of a forest, and which rows have none."""
         proba = np.nan_to_num(forest.oob_decision_function_).astype(np.float32)
         return proba[:, 1], proba.sum(axis=1).min(axis=1) < 0.5
 
@@ -224,13 +219,6 @@ class Labels(BaseTarget):
         """Return the soft targets: logits, float32 of shape (n_samples, n_labels)."""
         self._check_width(answer.values)
         return self._logits(answer.values)
-
-    def _check_width(self, values: Array) -> None:
-        if values.shape[1] != len(self.names):
-            raise ValueError(
-                f"there are {values.shape[1]} labels, and the student has learned "
-                f"{len(self.names)}: fit a new one"
-            )
 
     def _logits(self, proba: Floats) -> Floats:
         """Return logits as those of two classes, of which each is clipped."""
@@ -372,10 +360,6 @@ class Labels(BaseTarget):
         return ((outputs > 0) == best).float().mean(dim=1)
 
     def mean(self, outputs: Any) -> Any:
-        """Return the probabilities that outputs stand for.
-
-        The gradient of :meth:`deviance` in the outputs is this less the target.
-        """
         return outputs.sigmoid()
 
     def deviance(self, outputs: Any, target: Any) -> Any:
@@ -383,11 +367,9 @@ class Labels(BaseTarget):
         return outputs.logaddexp(0 * outputs) - target * outputs
 
     def expected(self, outputs: Array) -> Floats:
-        """Return the probabilities that outputs, or soft targets, stand for."""
         return np.asarray(expit(outputs), np.float32)
 
     def losses(self, said: Floats, hard: Floats) -> Floats:
-        """Return the loss of each row of what nets say."""
         presence, absence = (
             np.maximum(p.astype(np.float64), 1e-30) for p in (said, 1 - said)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
@@ -127,7 +128,6 @@ class Numbers(BaseTarget):
         raise TypeError(f"teacher {problem}")
 
     def describe(self, y: Array) -> str:
-        """Describe ``y``, for an error of a teacher's ``fit``."""
         if y.ndim == 1:
             return "a target"
         return (
@@ -136,36 +136,52 @@ class Numbers(BaseTarget):
         )
 
     def ask(self, teacher: Any, X: Any) -> Any:
-        """Return what a fitted teacher says of some rows."""
         return teacher.predict(X)
 
     def plain(self, said: Any, teacher: Any) -> Array:
-        """Return what :meth:`ask` returned as an array, a row for each row."""
         said = np.asarray(said)
         return said.reshape(len(said), -1)
 
     def checked(self, said: Any, teacher: Any, n_rows: int) -> Answer:
-        """Return what :meth:`ask` returned, checked."""
-        return _as_answer(said, n_rows, f"teacher {type(teacher).__name__}")
+        return self._as_answer(said, n_rows, f"teacher {type(teacher).__name__}")
 
     def out_of_bag(self, forest: Any) -> tuple[Floats, Bools]:
         """Return the out-of-bag predictions of a forest, and which rows have none."""
         values = np.nan_to_num(forest.oob_prediction_.astype(np.float64))
         values = values.reshape(len(values), -1)
-        seen_by_all = np.ones(len(values), bool)
-        for sample in forest.estimators_samples_:
-            seen = np.zeros(len(values), bool)
-            seen[sample] = True
-            seen_by_all &= seen
-        return values, seen_by_all
+        seen_by_all = reduce(np.intersect1d, forest.estimators_samples_)
+        return values, np.isin(np.arange(len(values)), seen_by_all)
 
     def from_given(
         self, teacher_pred: ArrayLike, X: Any, y: Any, known: Any = None
     ) -> Answer:
         """Return precomputed predictions, checked."""
-        answer = _as_answer(teacher_pred, _num_samples(X), "teacher_pred")
+        answer = self._as_answer(teacher_pred, _num_samples(X), "teacher_pred")
         self.reconcile(answer.columns, y)
         return answer
+
+    def _as_answer(self, said: Any, n_rows: int, name: str) -> Answer:
+        """Return predictions of shape (n_rows,) or (n_rows, n_targets), checked."""
+        values = dense(said)
+        if values.dtype.kind not in "biuf":
+            try:
+                values = np.asarray(values.tolist(), np.float64)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{name} must give numbers, got {values.dtype}"
+                ) from error
+        if values.ndim not in (1, 2) or len(values) != n_rows:
+            raise ValueError(
+                f"{name} gives shape {values.shape}, expected ({n_rows},) or "
+                f"({n_rows}, n_targets)"
+            )
+        values = values.reshape(n_rows, -1).astype(np.float64)
+        if n_bad := (~np.isfinite(values)).any(axis=1).sum():
+            raise ValueError(
+                f"{name} gives NaN or infinity for {n_bad} of {n_rows} rows: leave "
+                "these rows out, or use another teacher"
+            )
+        return Answer(values, np.arange(values.shape[1]))
 
     def calibration(self, *said: Any) -> Any:
         """Return None: predictions of numbers have no temperature."""
@@ -260,13 +276,6 @@ class Numbers(BaseTarget):
 
         The errors are squared. Those of the nets are no smaller than they seem, as
         there is noise in the targets.
-
-        Parameters
-        ----------
-        nets, hard, weight : ndarray
-            What the nets say of rows that they have not seen; their targets, weights.
-        said_extra, nets_extra : ndarray of shape (n_extra, n_targets)
-            What the teacher and the nets say of rows that none of them has seen.
         """
         error = np.average(self.losses(nets, hard), weights=weight)
         difference = self.losses(said_extra, nets_extra).mean()
@@ -276,15 +285,8 @@ class Numbers(BaseTarget):
         """Return the made rows that are unlike real ones, by their numbers.
 
         Teacher and nets are more than three times as far apart there as on 99 % of the
-        honest rows. Far from the data, a Gaussian process or a polynomial may say
-        anything, and a squared error has no bound.
-
-        Parameters
-        ----------
-        said, nets : ndarray of shape (n_honest, n_targets)
-            What the teacher and the nets say of rows that neither has seen.
-        said_made, nets_made : ndarray of shape (n_made, n_targets)
-            The same of made rows.
+        honest rows, which neither has seen. Far from the data, a Gaussian process or a
+        polynomial may say anything, and a squared error has no bound.
         """
         if len(said) < _ENOUGH_HONEST:
             return np.arange(0)
@@ -304,11 +306,7 @@ class Numbers(BaseTarget):
             warn("SKD101", f"the R2 of the teacher on (X, y) is {score:.3f}: {reason}")
 
     def _scaled(self, values: Array) -> Floats:
-        if values.shape[1] != len(self.location):
-            raise ValueError(
-                f"there are {values.shape[1]} targets, and the student has learned "
-                f"{len(self.location)}: fit a new one"
-            )
+        self._check_width(values)
         scaled: Array = (values - self.location) / self.scale
         return scaled.astype(np.float32)
 
@@ -342,36 +340,12 @@ class Numbers(BaseTarget):
         return outputs.astype(np.float32)
 
     def losses(self, said: Floats, hard: Floats) -> Floats:
-        """Return the loss of each row of what nets say."""
         return ((said - hard) ** 2).mean(axis=1, dtype=np.float64)
 
     # The outputs of a student
 
     def decode(self, outputs: Array) -> Array:
-        """Return what ``predict`` returns."""
         y = outputs * self.scale + self.location
         if self.bounds is not None:
             y = y.clip(*self.bounds)
         return y[:, 0] if y.shape[1] == 1 else y
-
-
-def _as_answer(said: Any, n_rows: int, name: str) -> Answer:
-    """Return predictions of shape (n_rows,) or (n_rows, n_targets), checked."""
-    values = dense(said)
-    if values.dtype.kind not in "biuf":
-        try:
-            values = np.asarray(values.tolist(), np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must give numbers, got {values.dtype}") from error
-    if values.ndim not in (1, 2) or len(values) != n_rows:
-        raise ValueError(
-            f"{name} gives shape {values.shape}, expected ({n_rows},) or ({n_rows}, "
-            "n_targets)"
-        )
-    values = values.reshape(n_rows, -1).astype(np.float64)
-    if n_bad := (~np.isfinite(values)).any(axis=1).sum():
-        raise ValueError(
-            f"{name} gives NaN or infinity for {n_bad} of {n_rows} rows: leave these "
-            "rows out, or use another teacher"
-        )
-    return Answer(values, np.arange(values.shape[1]))

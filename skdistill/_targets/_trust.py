@@ -38,14 +38,8 @@ def share_of_classes(
     :math:`a p_1 + (1 - a) p_2`, a convex problem. With few rows, it is near 0.7: its
     prior is a beta distribution with this mode, and it is the mode a posteriori.
 
-    Parameters
-    ----------
-    first, second : ndarray of shape (n_samples, n_classes)
-        The probabilities of both for rows that neither was fitted on.
-    labels : ndarray of shape (n_samples,)
-        The labels of these rows, as positions of columns.
-    weight : ndarray of shape (n_samples,)
-        The weights of the rows.
+    ``first`` and ``second`` are probabilities of both for rows that neither was fitted
+    on, and ``labels`` the positions of the right columns.
     """
     rows = np.arange(len(labels))
     p_first, p_second = (p[rows, labels].astype(np.float64) for p in (first, second))
@@ -69,17 +63,10 @@ def share_of_numbers(
     It is the :math:`a` from 0 to 1 that minimizes the squared error of
     :math:`a y_1 + (1 - a) y_2`, whose logarithm, times half the number of rows, is the
     likelihood of normal errors. The prior is a beta distribution, whose mode is the
-    usual share.
+    ``usual`` share.
 
-    Parameters
-    ----------
-    first, second : ndarray of shape (n_samples, n_targets)
-        The errors of both for rows that neither was fitted on, in units in which the
-        targets have equal weight.
-    weight : ndarray of shape (n_samples,)
-        The weights of the rows.
-    usual : float, default=0.7
-        The share where nothing is known.
+    ``first`` and ``second`` are the errors of both for rows that neither was fitted on,
+    a column for each target, in units in which the targets have equal weight.
     """
     d_first, d_second = first.astype(np.float64), second.astype(np.float64)
     half = weight.sum() / 2
@@ -106,20 +93,14 @@ def _best_share(loss: Callable[[float], float], usual: float) -> float:
 def most_trust(error: float, difference: float) -> float:
     """Return a bound of the trust in a teacher of which no honest row is known.
 
-    If the errors of teacher and nets were independent, they would add up to their
-    difference, and the best share of the teacher would be that of the nets' error in
-    it. But where one is wrong, the other one often is as well. With the square of the
-    share, times the usual one, students of numbers were as good as the nets on all of
-    ten data sets. So was a student of classes whose teacher errs almost three times as
-    often as the nets (kin40k_quarters of ``benchmarks/quality.py``).
-
-    Parameters
-    ----------
-    error : float
-        That of the nets, on rows that they have not seen.
-    difference : float
-        How far the teacher is from the nets, by the same measure, on rows that none of
-        them has seen.
+    ``error`` is that of the nets on rows that they have not seen, and ``difference``
+    how far the teacher is from the nets, by the same measure, on rows that none of them
+    has seen. If the errors of teacher and nets were independent, they would add up to
+    their difference, and the best share of the teacher would be that of the nets' error
+    in it. But where one is wrong, the other one often is as well. With the square of
+    the share, times the usual one, students of numbers were as good as the nets on all
+    of ten data sets. So was a student of classes whose teacher errs almost three times
+    as often as the nets (kin40k_quarters of ``benchmarks/quality.py``).
     """
     share = float(error / difference) if error < difference else 1.0
     return USUAL * share**2
@@ -128,13 +109,8 @@ def most_trust(error: float, difference: float) -> float:
 def explained(teacher: NDArray[np.floating], nets: NDArray[np.floating]) -> float:
     """Return the share of the variance of a teacher's answers that nets explain.
 
-    For nets that read fewer columns, the rest is noise that no student of these columns
-    can learn, only learn by heart.
-
-    Parameters
-    ----------
-    teacher, nets : ndarray of shape (n_samples, n_outputs)
-        What they say of rows that none of them has seen.
+    It is measured on rows that none of them has seen. For nets that read fewer columns,
+    the rest is noise that no student of these columns can learn, only learn by heart.
     """
     rest = float(((teacher - nets) ** 2).mean(axis=0).sum())
     variance = float(teacher.var(axis=0).sum())

@@ -28,12 +28,14 @@ def warn_if_uninformative(
 ) -> None:
     """Warn if soft labels are no better than chance, or add nothing to the labels.
 
+    Raise a ValueError if the labels 0 and 1 seem to stand for groups of classes.
+
     Parameters
     ----------
     logits : ndarray of shape (n_samples, n_classes)
         The soft labels of rows with a label.
     codes : ndarray of shape (n_samples,)
-        The hard labels, positions among the classes.
+        The labels, as positions among the classes.
     weight : ndarray of shape (n_samples,), default=None
         The weights of the rows in the accuracy. By default, all classes count the same.
     fitted_here : bool, default=False
@@ -43,11 +45,6 @@ def warn_if_uninformative(
         Otherwise, their being equal to the labels is no reason for a warning.
     found : ndarray of shape (n_classes,), default=None
         The classes, if they were found in y and in the teacher.
-
-    Raises
-    ------
-    ValueError
-        If the labels 0 and 1 seem to stand for groups of the classes ``found``.
     """
     present, counts = np.unique(codes, return_counts=True)
     if len(present) < 2:

@@ -48,16 +48,8 @@ _BY_OUTPUT = (MultiOutputClassifier, MultiOutputRegressor)
 def ask(teacher: Any, X: Any, verbose: int = 0, *, target: Target) -> Answer:
     """Ask a fitted teacher for soft labels of ``X``, in chunks of bounded memory.
 
-    Parameters
-    ----------
-    teacher : estimator
-        A fitted estimator that gives what the target asks for.
-    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-        The rows. The teacher gets copies, so that it cannot change them.
-    verbose : int, default=0
-        1 shows a progress bar.
-    target : Target
-        Decides which method is called, and checks what it returns.
+    The teacher gets copies of the rows, so that it cannot change them. The target
+    decides which method is called, and checks what it returns.
     """
     note = (
         f"(Raised by teacher {type(teacher).__name__}, which gets X just as it was "

@@ -111,23 +111,21 @@ def teacher_features(
 
     Parameters
     ----------
-    teacher : estimator
-        The teacher.
-    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-        The rows, as the teacher takes them.
+    teacher, X : estimator, {array-like, sparse matrix, dataframe}
+        The teacher, and the rows as it takes them.
     how : "auto", str or callable
         "auto" for the features that the type of the teacher has, the name of a layer
         of its torch module, or a function of teacher and X.
     reduction : LeafReduction, default=None
         The reduction of an earlier call, for features that are comparable with the
-        earlier ones.
+        earlier ones. By default, one is fitted on these rows.
 
     Returns
     -------
     features : ndarray of shape (n_samples, n_teacher_features), float32
         Finite.
     reduction : LeafReduction or None
-        The reduction that was fitted on these rows, or that of the earlier call.
+        None if the features are no leaves.
     """
     if isinstance(teacher, OnCodes):
         teacher = teacher.estimator

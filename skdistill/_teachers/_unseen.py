@@ -29,22 +29,8 @@ _CHECKED_TREES = 3
 def unseen_labels(teacher: Any, X: Any, rows: Ints, target: Target) -> Floats | None:
     """Return the soft labels of rows by trees that were not fitted on them.
 
-    Parameters
-    ----------
-    teacher : estimator
-        Fitted.
-    X : array-like of shape (n_samples, n_features)
-        The rows on which it may have been fitted.
-    rows : ndarray of shape (n_rows,)
-        The numbers of the rows to label.
-    target : Target
-        What the trees are asked.
-
-    Returns
-    -------
-    soft_labels : ndarray of shape (n_rows, n_columns) or None
-        NaN for rows that all trees have seen. None if the teacher is not a forest with
-        bootstrap samples of these rows.
+    They are NaN for rows that all trees have seen. None if the teacher is not a forest
+    with bootstrap samples of ``X``. ``rows`` are the numbers of the rows to label.
     """
     if type(teacher) not in _FORESTS or not teacher.bootstrap:
         return None

@@ -82,16 +82,9 @@ class Targets:
 
 
 def targets_of(loss: BatchLoss, rows: Tensor, device: Any) -> Targets:
-    """Return what the rows of an epoch teach.
+    """Return what rows teach in an epoch of a loss, given their numbers.
 
-    Parameters
-    ----------
-    loss : BatchLoss
-        The loss, in one of its epochs.
-    rows : Tensor of shape (n_rows,)
-        The numbers of the rows in the transfer set.
-    device : str, torch.device or None
-        Where the student computes.
+    They are on the device where the student computes.
     """
     soft_weight, hard_weight = (
         torch.as_tensor(weight).expand(len(loss.soft))[rows].to(device)

@@ -12,7 +12,6 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,7 +34,13 @@ else:
     _Net = object
 
 # What a net has while it trains, besides what is its own.
-_WHILE_TRAINING = ("distillation_", "batch_", "watch_")
+_WHILE_TRAINING = (
+    "batch_loss_",
+    "example_rows_",
+    "further_callbacks_",
+    "batch_",
+    "watch_",
+)
 
 # What callbacks of skorch monitor by default, of rows that are held out.
 _OF_HELD_OUT = ("valid_loss", "valid_loss_best", "valid_acc", "valid_acc_best")
@@ -43,31 +48,23 @@ _OF_HELD_OUT = ("valid_loss", "valid_loss_best", "valid_acc", "valid_acc_best")
 _PARTS = ("loss_soft", "loss_hard", "loss_feature", "loss_relation", "agreement")
 
 
-@dataclass
-class Distillation:
-    """What a net needs to know while it trains.
-
-    Attributes
-    ----------
-    loss : BatchLoss
-        The loss of a batch.
-    example : array-like of shape (n_rows, ...)
-        Some rows of the net's input.
-    callbacks : sequence of skorch.callbacks.Callback
-        Watch the training, besides the net's own.
-    """
-
-    loss: BatchLoss
-    example: Any
-    callbacks: Sequence[Callback] = ()
-
-
 @contextmanager
-def distilling(net: Any, distillation: Distillation) -> Iterator[None]:
-    """Put the mixin in front of the net's class while it trains."""
+def distilling(
+    net: Any, loss: BatchLoss, example: Any, callbacks: Sequence[Callback]
+) -> Iterator[None]:
+    """Put the mixin in front of the net's class while it trains.
+
+    ``example`` are some rows of the net's input. The callbacks watch the training,
+    besides the net's own.
+    """
     plain_class: Any = type(net)
     net.__class__ = _distilling_class(plain_class)
-    net.distillation_, net.batch_, net.watch_ = distillation, None, None
+    net.batch_loss_, net.example_rows_, net.further_callbacks_ = (
+        loss,
+        example,
+        callbacks,
+    )
+    net.batch_ = net.watch_ = None
     try:
         yield
     finally:
@@ -94,7 +91,9 @@ class DistillingMixin(_Net):
     """
 
     plain_class_: type
-    distillation_: Distillation
+    batch_loss_: BatchLoss
+    example_rows_: Any
+    further_callbacks_: Sequence[Callback]
     batch_: tuple[str, Tensor | None]
     watch_: Watch | None
     learned_losses_: LearnedLosses
@@ -118,11 +117,11 @@ class DistillingMixin(_Net):
 
     def initialize_criterion(self) -> Any:
         super().initialize_criterion()
-        objective = self.distillation_.loss.objective
+        objective = self.batch_loss_.objective
         if objective.learning:
             former = getattr(self, "learned_losses_", None)
             features = self.features_of_example_()
-            targets = self.distillation_.loss.targets
+            targets = self.batch_loss_.targets
             # skorch guesses no nonlinearity for a net of two criteria.
             with self._current_init_context("module"):
                 self.learned_losses_ = LearnedLosses(
@@ -132,12 +131,12 @@ class DistillingMixin(_Net):
 
     def new_watch_(self) -> Watch:
         """Return what keeps the student's features of a pass."""
-        layer = self.distillation_.loss.objective.student_layer
+        layer = self.batch_loss_.objective.student_layer
         return Watch(self.module_, layer, "the student", "student_layer")
 
     def features_of_example_(self) -> Tensor:
         """Return the student's features of some rows."""
-        loader = super().get_iterator(super().get_dataset(self.distillation_.example))
+        loader = super().get_iterator(super().get_dataset(self.example_rows_))
         self.module_.eval()
         watch = self.new_watch_()
         # The student's own random numbers are the same with and without.
@@ -149,7 +148,7 @@ class DistillingMixin(_Net):
         if not self.train_split:
             _check_monitors(self.callbacks_)
         super().on_train_begin(net, X=X, y=y, **kw)
-        loss = self.distillation_.loss
+        loss = self.batch_loss_
         if loss.objective.learning:
             former = getattr(self, "learned_losses_", None)
             if former is None or not former.suits(loss.objective, loss.targets):
@@ -181,7 +180,7 @@ class DistillingMixin(_Net):
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         super().on_epoch_begin(net, **kwargs)
-        loss = self.distillation_.loss
+        loss = self.batch_loss_
         loss.begin_epoch(max(len(self.history) - 1, 0), self.max_epochs)
         for name in ("temperature", "alpha"):
             if callable(getattr(loss.objective, name)):
@@ -191,14 +190,14 @@ class DistillingMixin(_Net):
         try:
             super().notify(method_name, **cb_kwargs)
         finally:  # also where a callback of the person's ends the training early
-            for callback in self.distillation_.callbacks:
+            for callback in self.further_callbacks_:
                 getattr(callback, method_name)(self, **cb_kwargs)
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         dataset = super().get_dataset(X, y)
         if y is None:
             return dataset
-        n_rows = len(self.distillation_.loss.soft)
+        n_rows = len(self.batch_loss_.soft)
         if len(dataset) != n_rows:
             raise ValueError(
                 f"the student's dataset has {len(dataset)} items for {n_rows} samples: "
@@ -209,7 +208,7 @@ class DistillingMixin(_Net):
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         train, valid = super().get_split_datasets(X, y, **fit_params)
         numbers = row_numbers(valid)
-        if len(numbers) and not self.distillation_.loss.weigh(numbers):
+        if len(numbers) and not self.batch_loss_.weigh(numbers):
             raise ValueError(
                 "the student's train_split holds out rows whose sample_weight is 0 "
                 "alone, which do not tell its best epoch: let it hold out others, or "
@@ -300,7 +299,7 @@ class DistillingMixin(_Net):
         student = first(y_pred)
         if isinstance(self, NeuralNetClassifier):
             student = student_logits(self, student)
-        return self.distillation_.loss(student, y_true, rows, hard_loss, features)
+        return self.batch_loss_(student, y_true, rows, hard_loss, features)
 
 
 def describe(net: Any, temperature: float) -> str:
@@ -358,14 +357,14 @@ def check_finite(net: Any, values: dict[str, float]) -> None:
         return
     raise ValueError(
         f"the student's loss is not finite in epoch {len(net.history)}, at "
-        f"{describe(net, net.distillation_.loss.temperature)}: {broken}. Lower the "
+        f"{describe(net, net.batch_loss_.temperature)}: {broken}. Lower the "
         "learning rate or scale X"
     )
 
 
 def check_outputs(net: Any, outputs: Tensor) -> None:
     """Raise if the outputs are not one column for each class, or each target."""
-    n_outputs = net.distillation_.loss.soft.shape[1]
+    n_outputs = net.batch_loss_.soft.shape[1]
     has_classes = isinstance(net, NeuralNetClassifier)
     if outputs.ndim != 2 or outputs.shape[1] != n_outputs:
         of, name = ("class", "n_classes") if has_classes else ("target", "n_outputs")

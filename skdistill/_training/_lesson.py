@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from skdistill._students._student import net_of
-from skdistill._training._hooks import Distillation, distilling, row_numbers
+from skdistill._training._hooks import distilling, row_numbers
 from skdistill._training._loss import BatchLoss
 from skdistill._training._objective import Objective
 from skdistill._transfer._transfer_set import TransferSet
@@ -71,13 +71,8 @@ class Lesson:
     @contextmanager
     def hooked(self) -> Iterator[Any]:
         """Return the net, which has the hooks of the training meanwhile."""
-        distillation = Distillation(
-            loss=BatchLoss(self.objective, self.rows),
-            example=self.X[:2],
-            callbacks=self.callbacks,
-        )
-        net = self.net
-        with distilling(net, distillation):
+        net, loss = self.net, BatchLoss(self.objective, self.rows)
+        with distilling(net, loss, self.X[:2], self.callbacks):
             yield net
 
     def split(self, net: Any) -> tuple[dict[str, Any], list[Tensor]]:

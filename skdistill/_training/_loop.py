@@ -93,14 +93,9 @@ _IDLE: dict[Any, Callable[[Any], bool]] = {
 def why_not(net: Any, lesson: Lesson) -> str | None:
     """Say why skorch has to train a net; None if the loop of this module can.
 
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Initialized, with the hooks of the training.
-    lesson : Lesson
-        What it is to learn.
+    The net is initialized, and has the hooks of the training.
     """
-    loss = net.distillation_.loss
+    loss = net.batch_loss_
     optimizer = type(net.optimizer_)
     options = net.get_params_for("iterator_train").keys()
     if is_several(lesson.X):
@@ -128,7 +123,7 @@ def why_not(net: Any, lesson: Lesson) -> str | None:
     ):
         return "the student's optimizer is not one of torch that steps once a batch"
     if any(map(_listens, [c for _, c in net.callbacks_])) or any(
-        map(_listens, net.distillation_.callbacks)
+        map(_listens, net.further_callbacks_)
     ):
         return "a callback looks at each batch"
     datasets, (rows, valid_rows) = lesson.split(net)
@@ -190,7 +185,7 @@ class _Trainee:
 
     def __init__(self, lesson: Lesson, net: Any, interrupts: list[int]) -> None:
         self.lesson, self.net, self.interrupts = lesson, net, interrupts
-        self.loss = net.distillation_.loss
+        self.loss = net.batch_loss_
         self.data = {"X": lesson.X, "y": lesson.rows.hard}
         self.n_epochs = net.max_epochs if lesson.n_epochs is None else lesson.n_epochs
         net.check_data(**self.data)  # skorch finds the classes there
@@ -261,13 +256,7 @@ class _Trainee:
 
 
 class _Loop:
-    """Trains nets that differ only in what a step can be told for each of them.
-
-    Parameters
-    ----------
-    trainees : sequence of _Trainee
-        The nets.
-    """
+    """Trains nets that differ only in what a step can be told for each of them."""
 
     def __init__(self, trainees: Sequence[_Trainee]) -> None:
         self.trainees, self.one = trainees, trainees[0]

@@ -250,18 +250,10 @@ class BatchLoss:
 def weighted_mean(
     losses: Tensor, weight: Tensor, y: Tensor, class_weight: Tensor | None = None
 ) -> Tensor:
-    """Return the mean of the rows' losses.
+    """Return the mean of the rows' losses, which are already times their class weights.
 
-    Parameters
-    ----------
-    losses : Tensor of shape (n_rows,) or (n_rows, n_targets)
-        A loss for each row, already times the weight of its class.
-    weight : Tensor of shape (n_rows,) or (n_rows, n_targets)
-        The weights of the rows, or of their targets.
-    y : Tensor of shape (n_rows,) or (n_rows, n_targets)
-        The classes of the rows, or numbers.
-    class_weight : Tensor of shape (n_classes,), default=None
-        The weights of the classes, by which the mean is divided too.
+    Weights are those of the rows, or of a row's targets. The weights of the classes
+    ``y``, by which the mean is divided too, are of shape (n_classes,).
     """
     if losses.ndim == 2 and weight.ndim == 1 and losses.shape == y.shape:
         losses = losses.mean(dim=1)

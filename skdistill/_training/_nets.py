@@ -40,13 +40,7 @@ def pacers_of(net: Any) -> list[Any]:
 
 
 class OneNet:
-    """A net, its optimizer, and what sets the learning rate before a step.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Initialized.
-    """
+    """A net, its optimizer, and what sets the learning rate before a step."""
 
     def __init__(self, net: Any) -> None:
         self.net, self.module, self.optimizer = net, net.module_, net.optimizer_
@@ -86,10 +80,7 @@ class OneNet:
 class StackedNets(OneNet):
     """Nets of one shape, whose weights are slices of the same arrays.
 
-    Parameters
-    ----------
-    nets : sequence of skorch.NeuralNetClassifier
-        Initialized. Those whose optimizers have the same options are side by side.
+    Those whose optimizers have the same options are side by side.
     """
 
     def __init__(self, nets: Sequence[Any]) -> None:
@@ -158,16 +149,8 @@ def stacked_outputs(
 ) -> Tensor:
     """Return the outputs of several nets, each for its own rows.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        One of them, or its like.
-    weights : dict of str to Tensor of shape (n_nets, ...)
-        Their parameters.
-    X : Tensor of shape (n_nets, n_rows, ...)
-        Their inputs.
-    layers : list of (str, torch.nn.Module) or None
-        What :func:`plain_layers` has found.
+    ``module`` is one of them, or its like. Weights and inputs have a first axis of the
+    nets. ``layers`` are what :func:`plain_layers` has found.
     """
     if layers is None or X.ndim != 3:
         return vmap(lambda w, x: first(functional_call(module, w, (x,))))(weights, X)

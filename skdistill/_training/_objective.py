@@ -150,15 +150,9 @@ class Objective:
     def check(self, net: Any, n_epochs: int, has_labels: bool) -> None:
         """Raise where a training would fail, as far as that is known before it.
 
-        Parameters
-        ----------
-        net : skorch.NeuralNetClassifier
-            The net that is trained.
-        n_epochs : int
-            The training takes it to this epoch, which may be one past its
-            ``max_epochs`` where it is trained on.
-        has_labels : bool
-            Whether there is a ``y``.
+        It takes the net to the epoch ``n_epochs``, which may be one past its
+        ``max_epochs`` where it is trained on. ``has_labels`` tells whether there is a
+        ``y``.
         """
         for name in _RANGES:
             _check_schedule(name, getattr(self, name))
@@ -201,14 +195,8 @@ def default_terms(target: Target) -> tuple[Term, ...]:
 def terms_of(parameter: str, spec: Any, task: str | None = None) -> tuple[Term, ...]:
     """Return the terms that a parameter stands for, less those without a weight.
 
-    Parameters
-    ----------
-    parameter : {"loss", "feature_loss", "relation_loss"}
-        The name of the parameter.
-    spec : str, callable, list of pairs (loss, weight), or None
-        Its value.
-    task : {"classification", "regression"}, default=None
-        What the outputs are that ``loss`` compares. None is for all.
+    ``spec`` is the value of "loss", "feature_loss" or "relation_loss". ``task`` is what
+    the outputs are that "loss" compares; None is for all.
     """
     if spec is None:
         if parameter == "loss":

@@ -55,13 +55,7 @@ class HeldOutLabels:
     A training ends after the epoch that is best for the rows held out, which flatters
     the net there. So each half of them gets the probabilities after the epoch that is
     best for the other half. It is a ``scoring`` of skorch, called after each epoch.
-
-    Parameters
-    ----------
-    target : Target
-        What is learned.
-    weight : ndarray of shape (n_held,)
-        The weights of the rows.
+    ``weight`` are the weights of the rows.
     """
 
     def __init__(self, target: Target, weight: NDArray[np.float32]) -> None:
@@ -112,14 +106,10 @@ class PseudoLabels:
         return self
 
     def left_open(self, numeric: Any, trust: float) -> LeftOpen:
-        """Return what suits a student with an encoding of ours, or with any other.
+        """Return what suits a student that encodes numbers by ``numeric``.
 
-        Parameters
-        ----------
-        numeric : object
-            How it encodes numbers; anything but an encoding of ours leaves it open.
-        trust : float
-            The share of the teacher.
+        Anything but an encoding of ours leaves that open. ``trust`` is the share of the
+        teacher.
         """
         if numeric not in _ENCODINGS:
             bins, plain = (self.valid_loss[encoding] for encoding in _ENCODINGS)
@@ -193,28 +183,16 @@ def with_pseudo_labels(
     n_made : int, default=0
         How many of the extra rows were made of others. They come first.
     numeric : object, default="auto"
-        How the student that is to learn from these rows encodes numbers. Anything but
-        "standard" and "piecewise" leaves it open.
+        How the student that is to learn from these rows encodes numbers.
     alpha : float, default=None
         The share of the teacher in its loss. None stands for what is measured.
     max_epochs : int, default=None
         How often that student goes over all rows, if this is known. The nets go over no
         more rows in all, so that a short training is not preceded by a long one.
-    seed : int
-        Seeds the weights and batches of the nets.
     calibrate : bool
         Whether to divide the teacher's logits by a temperature.
     remember : bool
         Whether to keep the pseudo-labels for a further call with the same rows.
-    verbose : int, default=0
-        1 shows a progress bar.
-
-    Returns
-    -------
-    rows : TransferSet
-        The rows with their pseudo-labels.
-    measured : Measured
-        What was found out.
     """
     own, target, mark = rows.own(), rows.target, None
     honest_X = None if honest is None else honest.X

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -14,31 +14,19 @@ from torch import nn
 _MAX_PRODUCTS = 2**25
 
 
-def one_thread_if_small(
-    module: nn.Module, n_rows: int | None
-) -> AbstractContextManager[None]:
-    """Return a context in which torch computes with one thread if a pass is small.
+@contextmanager
+def one_thread_if_small(module: nn.Module, n_rows: int | None) -> Iterator[None]:
+    """Let torch compute with one thread if a pass over ``n_rows`` is small.
 
     The setting of torch holds for the whole process: while the context lasts, code in
     other Python threads may compute with one thread too. The context restores it.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module.
-    n_rows : int or None
-        How many rows a forward pass takes, None if that is not known.
     """
     n_threads = torch.get_num_threads()
     # If the setting is 1 because another Python thread is in such a context, that one
     # restores it.
     if n_threads == 1 or n_rows is None or not _is_small(module, n_rows):
-        return nullcontext()
-    return _one_thread(n_threads)
-
-
-@contextmanager
-def _one_thread(n_threads: int) -> Iterator[None]:
+        yield
+        return
     torch.set_num_threads(1)
     try:
         yield

@@ -64,16 +64,9 @@ _ELEMENTWISE = {
 
 
 class EpochBar(callbacks.Callback):
-    """Counts the epochs of a net in a bar.
+    """Counts the epochs of a net in a bar, which shows some losses of the history too.
 
-    Parameters
-    ----------
-    bar : tqdm
-        The bar.
-    n_epochs : int
-        How many epochs the net has in it.
-    losses : sequence of str
-        What the bar shows of the history besides.
+    ``n_epochs`` is how many epochs the net has in it.
     """
 
     def __init__(self, bar: Any, n_epochs: int, losses: Sequence[str]) -> None:
@@ -126,10 +119,8 @@ def make_lesson(
     ----------
     student : skorch.NeuralNetClassifier or Pipeline
         Changed in place: what it leaves open is set.
-    rows : TransferSet
-        What it learns from.
-    objective : Objective
-        The terms of the loss.
+    rows, objective : TransferSet, Objective
+        What it learns from, and the terms of the loss.
     seed : int
         Seeds weights and batches.
     n_epochs : int, default=None

@@ -28,18 +28,8 @@ def held_rows(
     """Return in which split nets that learn the labels hold a row out.
 
     It is 0 for a row that is always learned from, and for one without a weight. Copies
-    of a row are held out together. None if there are too few rows.
-
-    Parameters
-    ----------
-    target : Target
-        Chooses the rows of a split.
-    X : array or data frame of shape (n_samples, n_features)
-        The rows.
-    y : ndarray of shape (n_samples,)
-        Their labels.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Their weights.
+    of a row are held out together. None if there are too few rows. The target chooses
+    the rows of a split.
     """
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
     labeled, held = np.flatnonzero(weight), np.zeros(len(y), np.int8)
@@ -68,16 +58,9 @@ def honest_rows(
     """Return the rows on which a teacher can be measured, with its soft targets.
 
     These are NaN where all teachers that were asked have seen a row. The inputs are
-    None if the rows are those that nets hold out.
-
-    Parameters
-    ----------
-    question, answer : Question, Answer
-        What a teacher was asked, and what it said. Its columns are named as in ``y``.
-    target : Target
-        What is learned, with its names.
-    sample_weight : ndarray of shape (n_samples,) or None
-        The weights of the rows of the question.
+    None if the rows are those that nets hold out. The weights are those of the rows of
+    the question. The columns of the answer are named as in ``y``, and the target has
+    its names.
     """
     are_others = isinstance(question.calibration, tuple)
     if are_others:

@@ -124,16 +124,9 @@ def resolve_calibration(
 ) -> Any:
     """Return the ``calibration`` of a question: the parameter, checked.
 
-    Parameters
-    ----------
-    calibrate_teacher : None, str or pair of array-likes
-        As the person gave it. "auto" stands for None here.
-    target : Target
-        Checks the labels of a pair.
-    prepare : callable, default=lambda X: X
-        Brings the rows of a pair into the form in which the teacher gets rows.
-    names : tuple of str, default=("out_of_fold",)
-        The strings that it may be.
+    "auto" stands for None here. The target checks the labels of a pair, and ``prepare``
+    brings its rows into the form in which the teacher gets rows. ``names`` are the
+    strings that the parameter may be.
     """
     if isinstance(calibrate_teacher, str | None):
         if calibrate_teacher in (None, *names):

@@ -232,17 +232,10 @@ def _by_block(
 
 
 def label(teacher: Any, question: Question) -> Answer:
-    """Return the answer of a teacher, or the average of several.
+    """Return the answer of a teacher, fitted or not, or the average of several.
 
     The columns are those of the teachers. :meth:`Target.reconcile` names them as ``y``
     does.
-
-    Parameters
-    ----------
-    teacher : estimator, or list of estimators
-        Fitted or not.
-    question : Question
-        The rows, and how to label them.
     """
     check_not_empty(question.X)
     target = question.target

@@ -29,11 +29,6 @@ class AnswerStore:
     used for the longest time. A search that repeats more folds than there is room for
     still finds some of them, and old searches make room for new ones. If the oldest
     entry was dropped, such a search would never find one.
-
-    Parameters
-    ----------
-    max_bytes : int, default=MAX_BYTES
-        The largest memory of all answers.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -57,12 +52,7 @@ class AnswerStore:
     def get(self, key: str, ask: Callable[[], Any]) -> Any:
         """Return the answer of ``key``; ask only once, even if two threads want it.
 
-        Parameters
-        ----------
-        key : str
-            A checksum of all that the answer depends on.
-        ask : callable
-            Returns the answer.
+        The key is a checksum of all that the answer depends on.
         """
         with self._lock:
             asking = self._asking.setdefault(key, ForkSafeLock())
@@ -103,14 +93,9 @@ def remembered(
 ) -> Answer:
     """Return an answer, from an earlier call if there was one.
 
-    Parameters
-    ----------
-    mark : Fingerprint or None
-        The fingerprint of all that the answer depends on; None asks anew.
-    ask : callable
-        Returns the answer.
-    memory : None, str, path or joblib.Memory, default=None
-        Keeps the answer for later processes, if the fingerprint is lasting.
+    ``mark`` is the fingerprint of all that the answer depends on; None asks anew. If it
+    is lasting, ``memory``, a path or a joblib.Memory, keeps the answer for later
+    processes.
     """
     if mark is None:
         return ask()

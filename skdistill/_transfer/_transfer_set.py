@@ -165,26 +165,13 @@ def make_transfer_set(
     sample_weight: Floats | None = None,
     extra: Any = None,
 ) -> TransferSet:
-    """Bring rows, their labels and a teacher's answer together.
+    """Bring rows, their labels, extra rows and a teacher's answer for all together.
 
-    Parameters
-    ----------
-    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-        The rows.
-    y : ndarray of shape (n_samples,) or None
-        Their labels.
-    answer : Answer
-        The teacher's answer for these rows and the extra rows. Its columns are named as
-        in ``y``.
-    target : Target
-        What is learned, with its names. The weights of its labels multiply both
-        weights: of a row with a label, that of its label; of any other row, the
-        expected weight by the soft target. So a class weighs as much among the rows
-        without labels as among the others.
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Multiplies both weights.
-    extra : array-like or data frame, default=None
-        Further rows, without labels.
+    The columns of the answer are named as in ``y``, and the target has its names.
+    Sample weights multiply both weights, and so do those of the target's labels: of a
+    row with a label, that of its label; of any other row, the expected weight by the
+    soft target. So a class weighs as much among the rows without labels as among the
+    others.
     """
     target = target.with_weights_of(y)
     soft, incomplete = target.soft(answer), target.incomplete(answer)

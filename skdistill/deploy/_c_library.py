@@ -140,12 +140,7 @@ def compiler() -> list[str] | None:
 def compiled(source: Path, folder: str, *options: str) -> Path:
     """Compile a file into a shared library in a folder.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no compiler.
-    ValueError
-        If it fails. The message is the compiler's.
+    Raise a FileNotFoundError if there is no compiler, and a ValueError if it fails.
     """
     command = compiler()
     if command is None:

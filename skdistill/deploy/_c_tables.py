@@ -271,10 +271,8 @@ class Tables:
 def tables_of(parts: Parts) -> Tables:
     """Return the tables of a student.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If its preprocessing or its net has parts that the C code has not.
+    Raise a TypeError or ValueError if its preprocessing or its net has parts that the C
+    code has not.
     """
     reading = _reading_of(parts)
     module = parts.net.module_
@@ -349,11 +347,8 @@ def _folded(
 def _reading_of(parts: Parts) -> Reading:
     """Return how the rows of a student are read.
 
-    Raises
-    ------
-    ValueError
-        If its preprocessing is anything but a TabularPreprocessor, or steps that scale
-        numbers and replace missing ones.
+    Raise a ValueError if its preprocessing is anything but a TabularPreprocessor, or
+    steps that scale numbers and replace missing ones.
     """
     steps = parts.transformers
     if len(steps) == 1 and hasattr(steps[0], "levels_"):

@@ -23,20 +23,14 @@ class LoadedFile:
         What the export wrote. The following attributes are read from it.
     classes : ndarray of shape (n_outputs,) or None
         The labels, read-only; None of a regressor.
-    multilabel : bool
-        Whether a row has several labels.
     quantiles : list of float or None
         The levels of quantiles.
     n_outputs : int
-        The number of classes, of targets or of quantiles.
-    output : str
-        What the student says of a row.
-    output_shape : tuple of int
-        The shape of that.
-    n_features : int
-        The number of features.
-    feature_names : ndarray of shape (n_features,) or None
-        Their names, if they have some.
+        The number of classes, of labels, of targets or of quantiles.
+    output, output_shape : str, tuple of int
+        What the student says of a row, and the shape of that.
+    n_features, feature_names : int, ndarray of shape (n_features,) or None
+        The number of features, and their names, if they have some.
     kinds : list of str
         The kind of each column; empty if a row is one array of numbers.
     needs_frame : bool
@@ -45,10 +39,8 @@ class LoadedFile:
         The time zone of each column of dates, by its position.
     allow_nan : bool
         Whether numbers may be missing.
-    shape : tuple of int
-        The shape of a row.
-    dtype : type
-        The type of numbers.
+    shape, dtype : tuple of int, type
+        The shape of a row, and the type of numbers.
     """
 
     source: Any

@@ -83,16 +83,8 @@ def with_date(
 ) -> None:
     """Let a model compute the parts of a date, which were inputs of the model.
 
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        Changed in place.
-    column : str
-        The input of dates, in seconds since 1970.
-    parts : dict of str to str
-        The names of the parts in the model.
-    prefix : str
-        What the other names begin with.
+    ``parts`` are the names of these. In their place comes ``column``, an input of
+    dates in seconds since 1970. Other names begin with the prefix.
     """
     from onnx import parser
 

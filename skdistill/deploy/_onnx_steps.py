@@ -72,22 +72,11 @@ class Head:
 
 
 def head_of(estimator: Any, parts: Parts, rows: Any) -> Head:
-    """Convert the fitted preprocessing.
+    """Convert the fitted preprocessing, given rows as the estimator takes them.
 
-    Parameters
-    ----------
-    estimator : estimator
-        The fitted estimator. It is called to find out whether numbers may be missing.
-    parts : Parts
-        The parts of the estimator.
-    rows : ndarray or data frame
-        Rows as the estimator takes them.
-
-    Raises
-    ------
-    ValueError
-        If skl2onnx cannot convert a step, a column has the name of an output, a level
-        is the string "nan", or rows are single values.
+    The estimator is called to find out whether numbers may be missing. Raise a
+    ValueError if skl2onnx cannot convert a step, a column has the name of an output, a
+    level is the string "nan", or rows are single values.
     """
     if len(rows.shape) < 2:
         raise ValueError(
@@ -273,18 +262,10 @@ def _by_position(step: Any) -> Any:
 def _converted(
     steps: _Steps, inputs: dict[str, str], width: int, prefix: str
 ) -> onnx.ModelProto:
-    """Convert fitted steps.
+    """Convert fitted steps, for inputs of ``width`` columns each.
 
-    Parameters
-    ----------
-    steps : list of (str, transformer)
-        The steps.
-    inputs : dict of str to {"float", "double", "string"}
-        The names and types of the inputs.
-    width : int
-        The number of columns of each input.
-    prefix : str
-        What the other names in the model begin with.
+    ``inputs`` are their types, "float", "double" or "string", by name. The other names
+    in the model begin with the prefix.
     """
     from skl2onnx import convert_sklearn
     from skl2onnx.common import data_types

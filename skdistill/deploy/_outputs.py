@@ -27,43 +27,22 @@ class ClassOutput:
     ----------
     classes : ndarray of shape (n_classes,)
         The labels.
-
-    Attributes
-    ----------
-    task : str
-        The kind of the estimator.
-    method : str
-        The method of estimators that says it.
-    runner : type
-        Runs ONNX files of it.
-    of_net : str
-        The name of the output of a net in ONNX.
-    measured : str
-        What differences are of.
-    activation : str
-        What follows the layers of a perceptron.
-    rounding : float
-        The largest rounding error, in units of that of the output of a net.
-    most : float
-        The largest difference that may be rounding.
-    least : float
-        The smallest closeness of quantized weights that needs no warning.
-    score : str
-        The name of what :meth:`scored` returns.
     """
 
     classes: NDArray[Any]
 
     task: ClassVar[str] = "classification"
-    method: ClassVar[str] = "predict_proba"
-    runner: ClassVar[type] = OnnxClassifier
-    of_net: ClassVar[str] = "probabilities"
-    measured: ClassVar[str] = "a probability"
-    activation: ClassVar[str] = ", with a softmax at the end"
+    method: ClassVar[str] = "predict_proba"  # of estimators, which says it
+    runner: ClassVar[type] = OnnxClassifier  # of ONNX files of it
+    of_net: ClassVar[str] = "probabilities"  # what the output of a net is in ONNX
+    measured: ClassVar[str] = "a probability"  # what differences are of
+    activation: ClassVar[str] = ", with a softmax at the end"  # after the layers
+    # The largest rounding error, in units of that of the output of a net.
     rounding: ClassVar[float] = 1.0
-    most: ClassVar[float] = 1e-3
+    most: ClassVar[float] = 1e-3  # the largest difference that may be rounding
+    # The smallest closeness of quantized weights that needs no warning.
     least: ClassVar[float] = 0.95
-    score: ClassVar[str] = "accuracy"
+    score: ClassVar[str] = "accuracy"  # what :meth:`scored` returns
 
     @property
     def n_outputs(self) -> int:
@@ -117,10 +96,7 @@ class ClassOutput:
     def of_file(self) -> dict[str, tuple[Any, tuple[int, ...]]]:
         """Return the type and the shape for a row of each output of a file.
 
-        Raises
-        ------
-        ValueError
-            For labels that ONNX does not have.
+        Raise a ValueError for labels that ONNX does not have.
         """
         labels = self._labels()
         return {
@@ -207,11 +183,9 @@ class LabelOutput(ClassOutput):
     score: ClassVar[str] = "subset_accuracy"
 
     def of_layers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what a multilayer perceptron says, given the outputs of its layers."""
         return np.asarray(expit(outputs))
 
     def perceptron(self, n_features: int, **params: Any) -> MLPClassifier:
-        """Return a multilayer perceptron with all fitted attributes."""
         labels = np.tile([[0], [1]], len(self.classes))
         rows = np.zeros((2, n_features), np.float32)
         return MLPClassifier(**params).partial_fit(rows, labels, classes=self.classes)
@@ -240,7 +214,6 @@ class LabelOutput(ClassOutput):
         return float(((said > 0.5) == (expected > 0.5)).mean())
 
     def changed(self, closeness: float) -> str:
-        """Say what has changed, for a warning."""
         return f"changes {1 - closeness:.1%} of the labels of"
 
     def known(self, sample_y: ArrayLike, said: NDArray[Any]) -> NDArray[Any]:
@@ -290,13 +263,11 @@ class NumberOutput:
 
     @property
     def n_outputs(self) -> int:
-        """The number of outputs of a net."""
         return len(self.mean)
 
     # From what a net returns to what the estimator says
 
     def ending(self, net: Any) -> Callable[[Any], Tensor]:
-        """Return the function from what the module of a net returns to ``of_net``."""
         return first
 
     @property
@@ -305,14 +276,12 @@ class NumberOutput:
         return () if len(self.mean) == 1 else (len(self.mean),)
 
     def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
-        """Return what the estimator says where its net says ``said``."""
         values = said * self.scale + self.mean
         if self.bounds is not None:
             values = values.clip(*self.bounds)
         return np.asarray(values.reshape(-1, *self.shape))
 
     def of_layers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what a multilayer perceptron says, given the outputs of its layers."""
         return self.decoded(outputs)
 
     def unbounded(self) -> NumberOutput:
@@ -331,7 +300,6 @@ class NumberOutput:
     # In scikit-learn
 
     def perceptron(self, n_features: int, **params: Any) -> MLPRegressor:
-        """Return a multilayer perceptron with all fitted attributes."""
         targets = np.zeros((2, len(self.mean)))
         targets = targets[:, 0] if len(self.mean) == 1 else targets
         rows = np.zeros((2, n_features), np.float32)
@@ -373,7 +341,6 @@ class NumberOutput:
         return nodes, tensors
 
     def metadata(self) -> dict[str, Any]:
-        """Return the metadata about the output."""
         return {"n_outputs": self.n_outputs}
 
     # What narrow weights change
@@ -383,11 +350,9 @@ class NumberOutput:
         return -self.scored(said, expected)
 
     def reported(self, closeness: float) -> dict[str, float]:
-        """Return the entry of a report."""
         return {"error": -closeness}
 
     def changed(self, closeness: float) -> str:
-        """Say what has changed, for a warning."""
         return (
             f"adds an error of {-closeness:.2g} standard deviations of the targets to"
         )
@@ -417,7 +382,6 @@ class LogOutput(NumberOutput):
     activation: ClassVar[str] = ", with an exponential function at the end"
 
     def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
-        """Return what the estimator says where its net says ``said``."""
         with np.errstate(over="ignore"):
             return super().decoded(np.exp(np.float64(said)))
 
@@ -429,13 +393,11 @@ class LogOutput(NumberOutput):
             return np.asarray((errors / np.maximum(self.scale, expected)).max(axis=1))
 
     def perceptron(self, n_features: int, **params: Any) -> MLPRegressor:
-        """Return a multilayer perceptron with all fitted attributes."""
         return super().perceptron(n_features, loss="poisson", **params)
 
     def last_layer(
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the weights and biases of its last layer, given those of the net."""
         return np.ascontiguousarray(weights), bias + np.log(self.scale)
 
     def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any]]:
@@ -461,11 +423,9 @@ class QuantileOutput(NumberOutput):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of what is said of a row."""
         return (len(self.mean),)
 
     def decoded(self, said: NDArray[Any]) -> NDArray[Any]:
-        """Return what the estimator says where its net says ``said``."""
         return np.sort(super().decoded(said), axis=1)
 
     def perceptron(self, n_features: int, **params: Any) -> MLPRegressor:
@@ -476,10 +436,6 @@ class QuantileOutput(NumberOutput):
         )
 
     def tail(self, made: str, prefix: str) -> tuple[list[Any], list[Any]]:
-        """Return the nodes from the output of the net on, and their tensors.
-
-        They compute in double precision.
-        """
         from onnx import numpy_helper
 
         nodes, tensors = super().tail(made, prefix)
@@ -492,7 +448,6 @@ class QuantileOutput(NumberOutput):
         return [*nodes, sort], tensors
 
     def metadata(self) -> dict[str, Any]:
-        """Return the metadata about the output."""
         return super().metadata() | {"quantiles": self.levels}
 
 

@@ -91,21 +91,11 @@ class Parts:
 def parts_of(estimator: Any) -> Parts:
     """Take a fitted estimator apart.
 
-    Parameters
-    ----------
-    estimator : DistilledClassifier, DistilledRegressor, Pipeline or search
-        A fitted estimator, a pipeline that ends in one, a search over either, or a
-        FrozenEstimator that holds one.
-
-    Raises
-    ------
-    NotFittedError
-        If it is not fitted.
-    TypeError
-        If it is something else.
-    ValueError
-        If its student reads some of the columns that steps before it make, or takes
-        several inputs.
+    It may be a pipeline that ends in a DistilledClassifier or DistilledRegressor, a
+    search over either, or a FrozenEstimator that holds one. Something else is a
+    TypeError. Raise a NotFittedError if it is not fitted; and a ValueError if its
+    student reads some of the columns that steps before it make, or takes several
+    inputs.
     """
     if hasattr(estimator, "fit"):
         check_is_fitted(estimator)

@@ -36,25 +36,10 @@ def quantized(
 ) -> bytes:
     """Return the file with narrow weights, in the way that changes least.
 
-    Parameters
-    ----------
-    data : bytes
-        The file in float32.
-    assemble : callable
-        Makes a file of a net.
-    net : onnx.ModelProto
-        The net in float32.
-    sample : Sample
-        The rows to judge by.
-    y : ndarray or None
-        What is right for each row, if it is known, as ``output.known`` returns it.
-    dtype : {"int8", "float16"}
-        The dtype of the weights.
-
-    Raises
-    ------
-    ValueError
-        If the net cannot be quantized, or the file gets no smaller.
+    ``data`` is the file in float32, of ``net``, and ``assemble`` makes a file of a net.
+    ``y`` is what is right for each row of the sample, as ``output.known`` returns it.
+    ``dtype`` is "int8" or "float16". Raise a ValueError if the net cannot be quantized,
+    or the file gets no smaller.
     """
     kind, small, said = _best(assemble, net, sample, dtype)
     report: dict[str, Any] = {

@@ -120,17 +120,12 @@ def sample_of(estimator: Any, parts: Parts, rows: Any = None) -> Sample:
 
 
 def sample_rows(parts: Parts, n_rows: int = N_ROWS) -> Any:
-    """Return made-up rows as the estimator takes them.
+    """Return made-up rows as the estimator takes them: an array or a data frame.
 
     If its first step is a :class:`TabularPreprocessor`, they look like the columns that
     it was fitted on: numbers of their mean and spread, outliers, known and unknown
     levels, dates, and missing values if the estimator takes them. Otherwise they are
     standard normal.
-
-    Returns
-    -------
-    X : ndarray or data frame of shape (n_rows, n_features)
-        A data frame of polars only if there is no pandas.
     """
     rng = np.random.default_rng(0)
     table: Any = next(iter(parts.transformers), None)

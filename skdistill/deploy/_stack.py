@@ -34,22 +34,9 @@ _SOFTMAX = (nn.Softmax, nn.LogSoftmax)
 def layers_of(module: nn.Module, parts: Parts, form: str) -> Layers:
     """Return the layers of a module in order, without a softmax at the end.
 
-    A module that contains others is taken for a stack of them:
-    :func:`check_stack` compares the outputs.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module of the student's net, or the part of it that is a stack.
-    parts : Parts
-        The student.
-    form : str
-        What it is exported to, for errors.
-
-    Raises
-    ------
-    TypeError
-        If a layer is of another kind.
+    The module is that of the student's net, or the part of it that is a stack. One that
+    contains others is taken for a stack of them: :func:`check_stack` compares the
+    outputs. A layer of another kind is a TypeError, which calls the export ``form``.
     """
     layers = list(_layers(module, form))
     is_classifier = parts.output.task == "classification"
@@ -81,10 +68,7 @@ def _layers(
 def linear_layers(layers: Layers, form: str) -> tuple[list[nn.Linear], list[str]]:
     """Return the linear layers, and the names of the activations between them.
 
-    Raises
-    ------
-    ValueError
-        If the layers are in another order.
+    Raise a ValueError if the layers are in another order.
     """
     names = [name for name, _ in layers]
     linear: list[nn.Linear] = []
@@ -140,21 +124,8 @@ def check_stack(
 ) -> NDArray[np.float32]:
     """Raise a ValueError if the net computes something besides its layers.
 
-    Parameters
-    ----------
-    parts : Parts
-        The student.
-    layers : list of (str, torch.nn.Module)
-        Its layers.
-    n_features : int
-        The width of the input of its module.
-    front : callable, default=None
-        What the module does before its layers.
-
-    Returns
-    -------
-    rows : ndarray of shape (n_rows, n_features)
-        Standard normal rows, on which they were compared.
+    ``front`` is what its module, whose input has so many features, does before them.
+    Return the standard normal rows on which they were compared.
     """
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((N_ROWS, n_features)).astype(np.float32)

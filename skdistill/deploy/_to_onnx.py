@@ -309,10 +309,7 @@ def _assembled(head: Head, output: Output, net: onnx.ModelProto) -> bytes:
 def convert_net(net: Any, rows: NDArray[np.float32], output: Output) -> onnx.ModelProto:
     """Convert a fitted net: from its input "X" to ``output.of_net``.
 
-    Raises
-    ------
-    ValueError
-        If torch cannot export its module for rows of this shape.
+    Raise a ValueError if torch cannot export its module for rows of this shape.
     """
     try:
         program = _exported(net, rows, output)

@@ -115,17 +115,15 @@ class FidelityDisplay(Display):
         sklearn.exceptions.NotFittedError
             If ``teacher`` is not fitted.
         """
-        task, teacher_proba, student_proba = said_by_both(estimator, X, teacher)
+        task, *both = said_by_both(estimator, X, teacher)
         if task == "regression":
             raise TypeError(
                 "FidelityDisplay shows probabilities: use PredictionDisplay for numbers"
             )
-        display = cls(
-            teacher_proba=teacher_proba,
-            student_proba=student_proba,
-            multilabel=task == "multilabel",
+        multilabel = task == "multilabel"
+        return cls.from_predictions(
+            *both, multilabel=multilabel, kind=kind, n_bins=n_bins, ax=ax
         )
-        return display.plot(ax, kind=kind, n_bins=n_bins)
 
     @classmethod
     def from_predictions(

@@ -34,18 +34,10 @@ _ROW_CALLS, _BATCH_CALLS = 20, 5
 def scores(
     clf: Any, models: dict[str, list[Any]], test: Rows, known: Array
 ) -> dict[str, dict[str, float]]:
-    """Return the scores of each model.
+    """Return the scores of the models that :func:`fit_models` has returned.
 
-    Parameters
-    ----------
-    clf : DistilledClassifier or DistilledRegressor
-        Defines how the teachers are averaged.
-    models : dict
-        The estimators that :func:`fit_models` has returned.
-    test : tuple (X, y, sample_weight)
-        The rows.
-    known : ndarray of shape (n_labels,)
-        The labels of all rows, training rows included.
+    ``clf`` defines how the teachers are averaged, ``test`` are the rows, and ``known``
+    the labels of all rows, training rows included.
     """
     X, y, weight = test
     asked: dict[str, Any] = {"teacher_weights": clf.teacher_weights, "remember": False}
@@ -128,14 +120,7 @@ def _scores_of_quantiles(
 def costs(steps: list[Any], estimators: list[Any], X: Any) -> dict[str, float]:
     """Return the size of the file of a model, and the times of its predictions.
 
-    Parameters
-    ----------
-    steps : list of transformers
-        The steps before the estimators.
-    estimators : list of estimators
-        Several teachers, or one estimator.
-    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-        At least one row.
+    The model is one estimator, or several teachers, after some steps.
     """
 
     def seconds(rows: Any, n_calls: int) -> float:

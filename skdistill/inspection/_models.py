@@ -82,21 +82,9 @@ def fit_models(
 ) -> tuple[dict[str, list[Any]], dict[str, float]]:
     """Fit the models to compare on the training rows of a split.
 
-    Parameters
-    ----------
-    clf : DistilledClassifier or DistilledRegressor
-        Not fitted, with a teacher.
-    train : tuple (X, y, sample_weight)
-        The rows.
-    seed : int
-        Seeds all models.
-
-    Returns
-    -------
-    models : dict
-        The estimators by the name of the model: all teachers, or one.
-    seconds : dict
-        How long each took to fit. NaN for teachers that were fitted elsewhere.
+    Return the estimators by the name of the model, all teachers or one, and how long
+    each took to fit: NaN for teachers that were fitted elsewhere. ``clf`` is not
+    fitted, and has a teacher. The seed is for all models.
     """
     draws, seconds = check_random_state(seed), {}
     X, y, weights = train

@@ -89,22 +89,11 @@ _OFFERED = {
 def as_loss(parameter: str, loss: Any, task: str | None = None) -> Loss:
     """Return the loss that a value of a parameter stands for.
 
-    Parameters
-    ----------
-    parameter : {"loss", "feature_loss", "relation_loss"}
-        The parameter of the estimator.
-    loss : str, Loss, callable or object with a method ``learned``
-        A name stands for an object with its default parameters. A function, object
-        or module that is no Loss is wrapped in one, which reads off its signature
-        which keywords it takes. Its first two parameters are the two sides, whatever
-        their names.
-    task : {"classification", "regression"}, default=None
-        The outputs that it is to compare. None is for all.
-
-    Returns
-    -------
-    loss : Loss
-        The same object, if it was one.
+    A name stands for an object with its default parameters. A function, object or
+    module that is no Loss is wrapped in one, which reads off its signature which
+    keywords it takes. Its first two parameters are the two sides, whatever their names.
+    ``task`` is "classification" or "regression", the outputs that the loss is to
+    compare; None is for all.
 
     Raises
     ------

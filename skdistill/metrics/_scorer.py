@@ -207,10 +207,8 @@ def said_by_all(
         The rows.
     task : {"classification", "multilabel", "regression"}
         What they learn.
-    known : sequence of ndarray of labels, default=()
-        Further classes.
-    classes : array-like or None, default=None
-        The classes of the teacher's columns, if the person says so.
+    known, classes : sequence of ndarray, array-like or None
+        Further classes, and those of the teacher's columns, if the person says so.
     **asked : dict
         Further parts of the question, such as ``teacher_weights``.
     """

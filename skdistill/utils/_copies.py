@@ -24,10 +24,7 @@ MAX_COMPARED = 100_000
 def first_copies(places: Floats) -> Ints:
     """Return for each row the number of the first row that is equal or nearly so.
 
-    Parameters
-    ----------
-    places : ndarray of shape (n_rows, n_coordinates)
-        Coordinates of the rows, about as large as standard deviations.
+    ``places`` are coordinates of the rows, about as large as standard deviations.
     """
     rng = np.random.RandomState(0)
     # Different rows have different products, but for a chance of next to nothing.
@@ -44,14 +41,8 @@ def true_copies(firsts: Ints, y: Any) -> Ints:
     """Return for each row the number of the first row that it is a copy of.
 
     Rows of a few columns with a few values are equal without being copies: their labels
-    differ, and rows to come will be equal to them too.
-
-    Parameters
-    ----------
-    firsts : ndarray of shape (n_rows,)
-        What :func:`first_copies` returns.
-    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
-        What is known of the rows: labels or numbers.
+    or numbers ``y`` differ, and rows to come will be equal to them too. ``firsts`` is
+    what :func:`first_copies` returns.
     """
     rows, y = np.arange(len(firsts)), np.asarray(y).reshape(len(firsts), -1)
     again = np.flatnonzero(firsts != rows)

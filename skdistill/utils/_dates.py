@@ -23,28 +23,12 @@ PARTS = ("year", "month", "weekday", "hour", "total_seconds")
 
 
 def date_parts(X: Any, position: int, zone: str | None) -> Floats:
-    """Return a column of dates as numbers.
+    """Return a column of dates as numbers, by the clock of a time zone or of none.
 
-    Parameters
-    ----------
-    X : data frame of pandas or polars
-        The rows.
-    position : int
-        The column.
-    zone : str or None
-        The time zone of the numbers; None for dates without a time zone.
-
-    Returns
-    -------
-    parts : ndarray of shape (n_samples, 5), float64
-        The year; the month, from 1; the day of the week, from 0 for Monday; the hour;
-        and the seconds since the beginning of 1970. NaN where a date is missing.
-
-    Raises
-    ------
-    ValueError
-        If the column holds anything but dates, or dates with a time zone where these
-        have none, or the other way round.
+    They are the year; the month, from 1; the day of the week, from 0 for Monday; the
+    hour; and the seconds since the beginning of 1970: float64 of shape (n_samples, 5),
+    NaN where a date is missing. Raise a ValueError if the column holds anything but
+    dates, or has a time zone where there is to be none, or the other way round.
     """
     name = X.columns[position]
     column = X[name]  # for a row, in half of the time of iloc
@@ -92,10 +76,7 @@ def zone_of(dates: Any) -> str | None:
 def zone_to_keep(X: Any, position: int) -> str | None:
     """Return the time zone of a column of dates, by which others can be converted.
 
-    Raises
-    ------
-    ValueError
-        If the time zone has no name.
+    Raise a ValueError if it has no name.
     """
     dates = as_dates(column_at(X, position))
     zone = zone_of_type(dates.dtype)

@@ -66,13 +66,7 @@ _known: ContextVar[dict[int, Fingerprint]] = ContextVar("known", default={})  # 
 
 @contextmanager
 def unchanged(objects: Sequence[Any]) -> Iterator[None]:
-    """Compute checksums once, for objects that do not change while the context lasts.
-
-    Parameters
-    ----------
-    objects : sequence of object
-        Such as the fitted teachers of a search.
-    """
+    """Compute the checksums of objects once, as they do not change meanwhile."""
     marks = {id(one): mark for one in objects if (mark := fingerprint(one))}
     token = _known.set(_known.get() | marks)
     try:
@@ -82,7 +76,7 @@ def unchanged(objects: Sequence[Any]) -> Iterator[None]:
 
 
 def fingerprint(*objects: Any) -> Fingerprint | None:
-    """Return a checksum of all that the objects hold, or None if there is none.
+    """Return a checksum of all that the objects hold, or None if one cannot be pickled.
 
     It covers every byte of every array, the parameters and attributes of estimators,
     the versions of the installed packages that their classes come from, and the code of
@@ -91,18 +85,6 @@ def fingerprint(*objects: Any) -> Fingerprint | None:
     have different checksums, as where two attributes are one list in one object and two
     equal lists in the other.
 
-    Parameters
-    ----------
-    *objects : object
-        Estimators, arrays, data frames, or anything else that can be pickled.
-
-    Returns
-    -------
-    fingerprint : Fingerprint or None
-        None if an object cannot be pickled.
-
-    Notes
-    -----
     The objects are pickled, but not copied: large arrays are summed where they lie, by
     a CRC-32 of each array, several arrays at a time.
     """

@@ -11,15 +11,10 @@ from typing import Any
 
 @contextmanager
 def noticing_interrupts() -> Iterator[list[int]]:
-    """Note the interrupts by Ctrl-C, which raise KeyboardInterrupt as before.
+    """Yield a list of the interrupts by Ctrl-C, which raise KeyboardInterrupt as ever.
 
     A callback of skorch raises the same exception to end a training. Python delivers
     Ctrl-C to the main thread alone, so there is none in another thread.
-
-    Yields
-    ------
-    seen : list of int
-        The numbers of the signals, as they come.
     """
     seen: list[int] = []
     before = signal.getsignal(signal.SIGINT)

@@ -43,13 +43,13 @@ def as_weights(module: nn.Module, X: Any) -> Any:
 
 
 class Watch:
-    """Keeps the features that a layer returns while the context lasts.
+    """Keeps the features that a layer of a module returns while the context lasts.
+
+    The module has hooks meanwhile, and none afterwards. Other threads may run it: the
+    features of their rows are not kept.
 
     Parameters
     ----------
-    module : torch.nn.Module
-        The module; it has hooks while the context lasts, and none afterwards. Other
-        threads may run it meanwhile: the features of their rows are not kept.
     layer : str or None
         The name of a submodule, whose output counts; None is the input of the last
         :class:`torch.nn.Linear` that is called.

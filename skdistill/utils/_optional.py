@@ -7,21 +7,9 @@ from typing import Any
 
 
 def require(package: str, caller: str, install: str) -> Any:
-    """Return an optional package.
+    """Return a package that not everybody has, or raise an ImportError.
 
-    Parameters
-    ----------
-    package : str
-        The name of the module.
-    caller : str
-        What needs it, for the error.
-    install : str
-        What to pass to ``pip install``.
-
-    Raises
-    ------
-    ImportError
-        If the package is missing. The message says how to install it.
+    The error says that ``caller`` needs it, and what to pass to ``pip install``.
     """
     try:
         return import_module(package)

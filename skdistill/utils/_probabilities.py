@@ -23,19 +23,11 @@ def returns_logits(net: Any) -> bool:
 
 
 def nonlinearity_of(net: Any) -> Callable[[Tensor], Tensor]:
-    """Return the function that turns the outputs of a net into probabilities.
+    """Return the function that makes probabilities of what an initialized net returns.
 
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        An initialized net.
-
-    Returns
-    -------
-    nonlinearity : callable
-        The ``predict_nonlinearity`` of the net if it is callable; :func:`softmax` if
-        the net was trained by cross-entropy, or :func:`sigmoid` if by that of several
-        labels; otherwise :func:`identity`.
+    It is the ``predict_nonlinearity`` of the net if that is callable; :func:`softmax`
+    if the net was trained by cross-entropy, or :func:`sigmoid` if by that of several
+    labels; otherwise :func:`identity`.
     """
     given = net.predict_nonlinearity
     return given if callable(given) else _of_criterion(net)
@@ -50,16 +42,9 @@ def _of_criterion(net: Any) -> Callable[[Tensor], Tensor]:
 
 
 def to_proba(outputs: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the outputs of a module as probabilities.
+    """Return what a module returned as probabilities, by the function of its net.
 
     Their rows sum to 1, but for those of several labels.
-
-    Parameters
-    ----------
-    outputs : Tensor of shape (n_samples, n_classes), or tuple that begins with one
-        What the module returned.
-    nonlinearity : callable
-        What :func:`nonlinearity_of` returned for the net.
     """
     outputs = first(outputs)
     if nonlinearity in (softmax, sigmoid):

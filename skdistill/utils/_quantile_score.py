@@ -16,16 +16,7 @@ def quantile_score(
 ) -> float:
     """Return the mean D2 of quantiles: 1 is best, and 0 is a constant.
 
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        The targets.
-    said : ndarray of shape (n_samples, n_quantiles)
-        The quantiles.
-    levels : array-like of shape (n_quantiles,)
-        Their levels.
-    sample_weight : array-like of shape (n_samples,) or None
-        The weights of the rows.
+    ``said`` has a column for each of the ``levels``.
     """
     columns = zip(said.T, np.asarray(levels), strict=True)
     scores = [

@@ -10,26 +10,12 @@ from sklearn.pipeline import Pipeline
 
 
 def unwrapped(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
-    """Take the wrappers off a fitted estimator.
+    """Return the steps before the last estimator inside of a fitted one, and that.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted estimator. A search is replaced by its ``best_estimator_``, a
-        FrozenEstimator by its ``estimator``, and a pipeline by its last step.
-
-    Returns
-    -------
-    before : list of (str, transformer)
-        The steps before the last estimator, without those that do nothing to the rows
-        of a prediction.
-    last : estimator
-        The estimator at the end.
-
-    Raises
-    ------
-    TypeError
-        If a search was made with ``refit=False``.
+    A search is replaced by its ``best_estimator_``, a FrozenEstimator by its
+    ``estimator``, and a pipeline by its last step. The steps, with their names, are
+    without those that do nothing to the rows of a prediction. A search that was made
+    with ``refit=False`` is a TypeError.
     """
     before: list[tuple[str, Any]] = []
     while True:

@@ -34,12 +34,7 @@ CODES = {
 def warn(code: str, message: str) -> None:
     """Warn at the innermost line that is not the package's, nor scikit-learn's.
 
-    Parameters
-    ----------
-    code : str
-        One of ``CODES``, with which the text begins.
-    message : str
-        The text of a UserWarning.
+    The text of the UserWarning begins with the code, which is one of ``CODES``.
     """
     frame = sys._getframe(1)
     while str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:

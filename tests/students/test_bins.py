@@ -72,7 +72,9 @@ def followed(block, targets, n_bins):
     return target_bins(block, changes(block, targets), n_bins)
 
 
-def test_bins_are_narrow_where_targets_change(stepped):
+@pytest.mark.parametrize("max_rows", [20_000, 300])
+def test_bins_are_narrow_where_targets_change(monkeypatch, stepped, max_rows):
+    monkeypatch.setattr(_bins, "_MAX_ROWS", max_rows)
     columns, starts, _ = followed(*stepped, 4)
     near, far = near_the_step(columns, starts)
     assert near > 5 * far
@@ -117,13 +119,6 @@ def test_few_rows_have_bins_between_quantiles(stepped):
         assert_array_equal(found, expected)
     assert changes(block[:99], targets[:99]) is None
     assert changes(block[:100], targets[:100]) is not None
-
-
-def test_many_rows_are_a_sample(monkeypatch, stepped):
-    monkeypatch.setattr(_bins, "_MAX_ROWS", 300)
-    columns, starts, _ = followed(*stepped, 4)
-    near, far = near_the_step(columns, starts)
-    assert near > 5 * far
 
 
 def test_preprocessor_takes_soft_labels_and_ignores_labels(stepped):

@@ -141,7 +141,7 @@ def test_leaves_of_zeros_teach_and_negative_predictions_do_not(table):
     zeros = np.where(y > 2, y, 0.0)
     reg = distilled(alpha=1.0).fit(X, y, teacher_pred=zeros)
     assert 0 < reg.predict(X).min() < 0.5
-    target = Counts(location=np.zeros(1), scale=np.ones(1))
+    target = Counts(location=np.zeros(1), scale=np.ones(1), names=np.arange(1))
     soft = target.soft(Answer(np.zeros((1, 1)), np.arange(1)))
     assert_allclose(np.exp(soft), 1e-6, rtol=1e-4)
     for fit in (

@@ -461,7 +461,7 @@ def test_a_checkpoint_restores_the_best_epoch_and_pickles_the_plain_class(
     train(net, rows, **HIDDEN)
     best = pickle.loads((tmp_path / "net.pkl").read_bytes())
     assert type(best) is NeuralNetClassifier
-    assert not {"distillation_", "batch_", "watch_"} & vars(best).keys()
+    assert not {"batch_loss_", "example_rows_", "batch_", "watch_"} & vars(best).keys()
     assert_same_weights(best, net)
     assert len(net.history) == int(np.argmin(best.history[:, "valid_loss"])) + 1
 
@@ -509,7 +509,7 @@ def test_a_net_that_prints_its_epochs_can_gain_and_lose_a_term(rows, capsys):
 
 def assert_its_own(net):
     assert type(net) is NeuralNetClassifier
-    assert not {"distillation_", "batch_", "watch_"} & vars(net).keys()
+    assert not {"batch_loss_", "example_rows_", "batch_", "watch_"} & vars(net).keys()
     assert not hooks(net.module_)
 
 

@@ -27,7 +27,7 @@ from skdistill._students._student import (
     settle_epochs,
     settle_widths,
 )
-from skdistill._students._student_net import EarlyStopping
+from skdistill._students._student_net import EarlyStopping, can_be_stratified
 from skdistill._training._hooks import describe
 from skdistill._training._lesson import Lesson, keeping_error
 from skdistill._training._loop import run, why_not
@@ -147,7 +147,9 @@ def make_lesson(
         getattr(rows.target, "levels", None),
     )
     settle_epochs(net, n_own, len(rows), left_open.passes)
-    _hold_out_what_there_is(net.train_split, rows)
+    split = net.train_split
+    if getattr(split, "stratified", False):
+        split.stratified = can_be_stratified(split.cv, rows.hard)
     y = rows.hard[:n_own]
     y = y[:, 0] if y.shape[1:] == (1,) else y
     targets = None
@@ -159,23 +161,6 @@ def make_lesson(
     if not net.initialized_:
         settle_widths(student, X, rows.soft.shape[1])
     return Lesson(student, X, rows.without_inputs(), objective, seed, n_epochs)
-
-
-def _hold_out_what_there_is(split: Any, rows: TransferSet) -> None:
-    """Do not stratify a share of the rows where some class has too few of them.
-
-    Nor where there are several labels for each row.
-    """
-    share = getattr(split, "cv", None)
-    if not (isinstance(share, float) and split.stratified):
-        return
-    if rows.hard.ndim > 1:  # of several labels
-        split.stratified = False
-        return
-    counts = np.bincount(rows.hard)
-    n_classes = np.count_nonzero(counts)
-    if counts[counts > 0].min() < 2 or share * len(rows) < n_classes:
-        split.stratified = False
 
 
 def train(lessons: Sequence[Lesson], title: str = "training", verbose: int = 0) -> None:

@@ -40,6 +40,7 @@ from skdistill._training._nets import (
 from skdistill._training._objective import Objective, default_terms
 from skdistill._training._prediction import outputs_of
 from skdistill._transfer._transfer_set import TransferSet
+from skdistill.utils._arrays import Floats
 from skdistill.utils._bars import ParallelWithBar, progress_bar
 from skdistill.utils._fingerprint import fingerprint
 from skdistill.utils._interrupts import noticing_interrupts
@@ -154,13 +155,33 @@ def make_lesson(
     y = y[:, 0] if y.shape[1:] == (1,) else y
     targets = None
     if objective.asks_teacher:
-        targets = rows.target.expected(rows.soft[:n_own])
+        targets = _to_be_learned(rows, n_own, objective.alpha)
     X = learned_rows(
         student, rows.X, y, rows.extra, targets=targets, is_fitted=net.initialized_
     )
     if not net.initialized_:
         settle_widths(student, X, rows.soft.shape[1])
     return Lesson(student, X, rows.without_inputs(), objective, seed, n_epochs)
+
+
+def _to_be_learned(rows: TransferSet, n_own: int, alpha: Any) -> Floats:
+    """Return what is learned of the first rows: soft and hard targets, as they weigh.
+
+    So a teacher of little weight does not decide alone which bins a student has.
+    """
+    soft, hard = (torch.as_tensor(part[:n_own]) for part in (rows.soft, rows.hard))
+    said = rows.target.expected(soft.numpy())
+    if callable(alpha):
+        return said
+    labels = rows.target.means(hard, soft).numpy()
+    of_soft, of_labels = (
+        np.broadcast_to(np.float32(weight), len(rows))[:n_own, np.newaxis]
+        for weight in (alpha * rows.soft_weight, (1 - alpha) * rows.hard_weight)
+    )
+    total = of_soft + of_labels
+    share = np.divide(of_soft, total, out=np.ones_like(total), where=total > 0)
+    learned: Floats = share * said + (1 - share) * labels
+    return learned
 
 
 def train(lessons: Sequence[Lesson], title: str = "training", verbose: int = 0) -> None:

@@ -105,8 +105,7 @@ def make_student(
         standardized values. "piecewise" and "periodic" add further inputs to these
         [1]_, from which a small net learns steps and bends more easily, and which make
         the student larger. "piecewise" is a piecewise-linear encoding over bins, which
-        are narrow where soft labels and labels change, in their mean with the weights
-        ``alpha`` and ``1 - alpha``, as described in
+        are narrow where the teacher's probabilities change, as described in
         :class:`TabularPreprocessor` (``preprocess__numeric``, and
         ``preprocess__n_bins`` for the number of bins).
         "periodic" is a small layer of sines and cosines, 3 inputs for each column,

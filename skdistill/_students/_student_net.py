@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -249,6 +250,16 @@ class RegressionNet(_Student, NeuralNetRegressor):
         return y[:, 0] if self.n_dims_ == 1 else y
 
 
+def can_be_stratified(cv: Any, y: ArrayLike) -> bool:
+    """Tell whether a validation set of labels can be stratified, if it is a share."""
+    if not isinstance(cv, float):
+        return True
+    labels = np.asarray(y)
+    counts = np.unique(labels, return_counts=True)[1]
+    smaller = min(cv, 1 - cv) * len(labels)
+    return bool(labels.ndim == 1 and counts.min() > 1 and smaller >= len(counts))
+
+
 class EarlyStopping(callbacks.EarlyStopping):
     """skorch's early stopping, which prints its parameters."""
 
@@ -259,10 +270,14 @@ class EarlyStopping(callbacks.EarlyStopping):
 class ValidSplit(dataset.ValidSplit):
     """skorch's validation set, which prints its share, and holds out copies together.
 
-    A net has seen a row if it has seen a copy of it.
+    A net has seen a row if it has seen a copy of it. A share is not stratified where
+    some class has too few rows.
     """
 
     def __call__(self, dataset: Any, y: Any = None, groups: Any = None) -> Any:
+        if self.stratified and y is not None and not can_be_stratified(self.cv, y):
+            plain = ValidSplit(self.cv, random_state=self.random_state)
+            return plain(dataset, y, groups)
         train, valid = super().__call__(dataset, y, groups)
         X = dataset
         while hasattr(X, "dataset"):

@@ -20,7 +20,7 @@ from skdistill._targets._trust import USUAL, explained
 from skdistill._training._lesson import Lesson
 from skdistill._training._objective import Objective, default_terms
 from skdistill._training._prediction import outputs_of
-from skdistill._training._train import make_lesson, train
+from skdistill._training._train import LABELS_DECIDE, make_lesson, train
 from skdistill._transfer._store import store
 from skdistill._transfer._transfer_set import TransferSet
 from skdistill.utils._fingerprint import fingerprint
@@ -34,12 +34,6 @@ _N_NETS, _ENCODINGS = 4, ("piecewise", "standard")
 # learns the labels from them with less than this share of the loss. Bins otherwise make
 # better students, also where nets with less data than a student has do without.
 _SHARE_OF_LOSS = 0.6
-
-# But a student that learns almost from the labels alone, as its teacher has a smaller
-# share than this, gets what suits these. On the choosing rows of kin40k_quarters (see
-# ``benchmarks/quality.py``), it is 1.4 points more accurate without bins; shares of .3
-# and more, of letter and pol_quarters, still make better students with them.
-_LABELS_DECIDE = 0.1
 
 # They learn from at most so many rows, as the student needs them before it can begin.
 _MAX_ROWS = 100_000
@@ -113,7 +107,7 @@ class PseudoLabels:
         """
         if numeric not in _ENCODINGS:
             bins, plain = (self.valid_loss[encoding] for encoding in _ENCODINGS)
-            share = 1.0 if trust < _LABELS_DECIDE else _SHARE_OF_LOSS
+            share = 1.0 if trust < LABELS_DECIDE else _SHARE_OF_LOSS
             numeric = _ENCODINGS[plain < share * bins]
         decay = np.clip(_DECAY_TIMES_EPOCH / self.best_epoch[numeric], *_DECAYS)
         return LeftOpen(float(decay), numeric)

@@ -110,7 +110,7 @@ def fit_models(
         if clf._target().task == "classification":
             student.set_params(classes=names_of_columns(clf))
         seconds["student"] = _fit_student(student, teachers, train)
-    twin = _twin(student, y, seed)
+    twin = _twin(student, seed)
     seconds["labels alone"] = _timed(twin.fit, *train, _given(student, y))
     models = {"teacher": teachers, "labels alone": [twin], "student": [student]}
     return models, seconds
@@ -122,7 +122,7 @@ def _fit_student(student: Any, teachers: list[Any], train: Rows) -> float:
     return _timed(student.fit, *train)
 
 
-def _twin(clf: Any, y: Array, seed: int) -> Any:
+def _twin(clf: Any, seed: int) -> Any:
     """Return the net of a fitted student, to be trained on labels alone.
 
     The net keeps its best epoch. If the student chose its encoding of numbers in
@@ -134,10 +134,7 @@ def _twin(clf: Any, y: Array, seed: int) -> Any:
         student[0].set_params(numeric=numeric_of(clf.student_))
     net = net_of(student)
     if net.train_split is None:
-        counts = np.unique(y, return_counts=True)[1]
-        stratified = counts.min() > 1 and _HELD_OUT * len(y) >= len(counts)
-        stratified &= task == "classification"
-        net.train_split = ValidSplit(_HELD_OUT, stratified)
+        net.train_split = ValidSplit(_HELD_OUT, stratified=task == "classification")
     own = net.callbacks if isinstance(net.callbacks, list) else []
     best = EarlyStopping(patience=_PATIENCE, load_best=True, sink=noop)
     net.callbacks = [*own, best]

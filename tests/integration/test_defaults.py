@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from skdistill import DistilledClassifier, make_student
+from skdistill import DistilledClassifier, DistilledRegressor, make_student
 from skdistill._students._student import net_of
 from skdistill.augmentation import MUNGE
 from tests.conftest import tiny_net
@@ -112,6 +113,30 @@ def test_encoding_is_chosen_by_how_well_nets_predict_labels():
         clf = trained(forest.fit(X, y), (X, y), student, augmenter=augmenter)
         assert clf.student_["preprocess"].numeric == expected
         assert student["preprocess"].numeric == "auto"
+
+
+@pytest.mark.filterwarnings("ignore:SKD101")
+@pytest.mark.parametrize("alpha", [0.05, 1.0])
+@pytest.mark.parametrize(
+    ("distiller", "teacher", "labels"),
+    [
+        (DistilledClassifier, DummyClassifier(), lambda low: low.astype(int)),
+        (DistilledClassifier, DummyClassifier(), lambda low: np.c_[low, ~low] * 1),
+        (DistilledRegressor, DummyRegressor(), lambda low: low * 1.0),
+    ],
+    ids=["classes", "labels", "numbers"],
+)
+def test_bins_are_where_labels_change_if_these_alone_are_learned(
+    distiller, teacher, labels, alpha
+):
+    X = np.random.default_rng(0).uniform(-1, 1, size=(N_ROWS, 2))
+    y = labels(np.abs(X[:, 0]) < 0.4)
+    task = "regression" if distiller is DistilledRegressor else "classification"
+    task = "multilabel" if y.ndim == 2 else task
+    student = make_student((), task=task, max_epochs=1)
+    fitted = distiller(teacher.fit(X, y), student, alpha=alpha, augmenter=None)
+    preprocess = fitted.fit(X, y).student_["preprocess"]
+    assert (0 in preprocess.sources_[2:]) == (alpha < 1)
 
 
 def test_labels_count_on_made_rows_unless_alpha_is_1(teacher, rows):

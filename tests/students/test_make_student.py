@@ -240,6 +240,9 @@ def test_early_stopping_holds_rows_of_few_classes_out_as_they_come(y):
     clf = DistilledClassifier(student=student, random_state=0)
     clf.fit(X, np.array(y), teacher_proba=proba + 0.2 / proba.shape[1])
     assert np.isfinite(clf.history_[:, "valid_loss"]).all()
+    alone = clone(student).fit(X, np.array(y))
+    assert np.isfinite(alone["net"].history[:, "valid_loss"]).all()
+    assert alone["net"].train_split.stratified
 
 
 def test_rows_are_held_out_on_request_alone():

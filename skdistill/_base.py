@@ -193,6 +193,7 @@ class BaseDistiller(
             lesson = make_lesson(
                 student, rows, objective, seed=seed, n_epochs=n, left_open=left_open
             )
+        self.__dict__.update(self._columns.read)  # that is what predict takes
         return lesson, state
 
     def _given_answer(
@@ -264,7 +265,6 @@ class BaseDistiller(
     def _finish(self, lesson: Lesson, state: TrainingState) -> None:
         """Set the attributes of a fitted estimator."""
         self.student_, self._state = lesson.student, state
-        self.__dict__.update(self._columns.read)  # that is what predict takes
         self.__dict__.pop("teacher_temperature_", None)
         for name in ("alpha", "temperature"):
             self.__dict__.pop(f"{name}_", None)

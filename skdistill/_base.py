@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -134,6 +135,7 @@ class BaseDistiller(
     def _known(self, classes: Any) -> Any:
         """Return what the columns of a chunk's soft labels stand for, if known."""
 
+    @config_context(array_api_dispatch=False)  # tensors become arrays
     @underflow_is_zero
     def _fit(self, given: Given) -> None:
         """Prepare what the student is to learn, train it, and set the attributes."""
@@ -193,6 +195,7 @@ class BaseDistiller(
             lesson = make_lesson(
                 student, rows, objective, seed=seed, n_epochs=n, left_open=left_open
             )
+        self.__dict__.update(self._columns.read)  # that is what predict takes
         return lesson, state
 
     def _given_answer(
@@ -264,7 +267,6 @@ class BaseDistiller(
     def _finish(self, lesson: Lesson, state: TrainingState) -> None:
         """Set the attributes of a fitted estimator."""
         self.student_, self._state = lesson.student, state
-        self.__dict__.update(self._columns.read)  # that is what predict takes
         self.__dict__.pop("teacher_temperature_", None)
         for name in ("alpha", "temperature"):
             self.__dict__.pop(f"{name}_", None)
@@ -355,6 +357,7 @@ class BaseDistiller(
             )
         return objective
 
+    @config_context(array_api_dispatch=False)
     def _check_X(self, X: Any, *, reset: bool) -> Any:
         """Check what the student would not, and leave the rest as it is.
 

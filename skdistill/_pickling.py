@@ -197,6 +197,7 @@ _IN_A_FILE: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("calibrate_teacher", "cv"), _without_rows),
     "memory": lambda memory: None,
     "_state": lambda state: None,
+    "_skl_callbacks": lambda callbacks: [],
 }
 
 

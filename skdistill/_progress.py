@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from skorch.callbacks import Callback
 
 from skdistill._questions import Given
@@ -28,9 +29,11 @@ class FitTasks:
     """
 
     def __init__(self, estimator: Any, given: Given) -> None:
-        self.estimator, self.X, self.y = estimator, given.X, given.y
-        self.root: Any = None
+        self.estimator, self.root = estimator, None
         if not given.incremental and getattr(estimator, "_skl_callbacks", None):
+            weight = given.sample_weight
+            metadata = {"sample_weight": weight} if np.ndim(weight) else None
+            self.given = {"X": given.X, "y": given.y, "metadata": metadata}
             self.root = estimator._init_callback_context(max_subtasks=2)
 
     def __enter__(self) -> FitTasks:
@@ -39,7 +42,7 @@ class FitTasks:
 
     def __exit__(self, error: Any, *details: Any) -> None:
         if error is None:
-            self._end(self.root)
+            self._end(self.root, {})
 
     def label(self, ask: Callable[[], T]) -> T:
         """Run the labeling as a task of its own."""
@@ -60,14 +63,12 @@ class FitTasks:
 
     def _begin(self, task: Any) -> None:
         if task is not None:
-            task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
+            task.call_on_fit_task_begin(estimator=self.estimator, **self.given)
 
-    def _end(self, task: Any, **attributes: Any) -> bool:
+    def _end(self, task: Any, fitted: dict[str, Any] | None = None) -> bool:
+        """End a task; with the attributes in ``fitted``, the estimator is fitted."""
         return task is not None and task.call_on_fit_task_end(
-            estimator=self.estimator,
-            X=self.X,
-            y=self.y,
-            reconstruction_attributes=attributes or None,
+            estimator=self.estimator, reconstruction_attributes=fitted, **self.given
         )
 
 
@@ -85,7 +86,7 @@ class _EpochTasks(Callback):
         self.tasks._begin(self.epoch_)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        if self.tasks._end(self.epoch_, student_=self.student):
+        if self.tasks._end(self.epoch_, {"student_": self.student}):
             raise KeyboardInterrupt  # skorch's way to end the training early
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:

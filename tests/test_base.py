@@ -14,6 +14,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -349,6 +350,20 @@ def test_without_y_the_teacher_is_all_there_is_to_learn_from(
     assert len(seen) == 1
     silent = getattr(distilled(forest, alpha=1.0), method)(data[0])
     assert_array_equal(clf.predict_proba(data[0]), silent.predict_proba(data[0]))
+
+
+def test_tensors_are_arrays_whatever_scikit_learn_does_with_them(data, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    student = small_student(max_epochs=2)
+    expected = (
+        distilled(LogisticRegression(), student).fit(*data).predict_proba(data[0])
+    )
+    X, y = map(torch.tensor, data)
+    with config_context(array_api_dispatch=True):
+        clf = distilled(LogisticRegression(), student, random_state=0)
+        clf.fit(X, y, sample_weight=torch.ones(len(X)))
+        proba = clf.predict_proba(X)
+    assert_array_equal(proba, expected)
 
 
 @pytest.mark.parametrize("teacher", [GaussianNB(), [GaussianNB()]], ids=["one", "list"])

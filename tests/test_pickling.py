@@ -396,6 +396,31 @@ def test_a_file_holds_nothing_of_a_parameter_that_prediction_needs(
             loaded.set_params(teacher=clf.teacher).fit(X, y)
 
 
+class Watch:
+    """A callback of scikit-learn with data."""
+
+    def __init__(self):
+        self.data = MARK
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = on_fit_task_end = setup
+
+
+@pytest.mark.skipif(
+    not hasattr(DistilledClassifier, "set_callbacks"),
+    reason="scikit-learn has callbacks since 1.9",
+)
+def test_a_file_holds_no_callbacks_of_scikit_learn(forest):
+    clf = distilled(forest).set_callbacks(Watch()).fit(X, y)
+    file = pickle.dumps(clf)
+    loaded = Elsewhere(io.BytesIO(file)).load()
+    assert len(file) < 30_000
+    loaded.set_params(teacher=forest).fit(X, y)
+    assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
 def test_it_is_known_of_each_parameter_whether_a_file_holds_it():
     assert HOLDS.keys() | HOLDS_NO_OTHERS == DistilledClassifier().get_params().keys()
 

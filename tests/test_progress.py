@@ -4,6 +4,7 @@ import re
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.datasets import load_iris
@@ -198,3 +199,56 @@ def test_callbacks_reach_through_a_search():
     search = GridSearchCV(make_classifier(), {"alpha": [0.5, 1.0]}, cv=2)
     search.set_callbacks(recorder).fit(X, y)
     assert recorder.ended.count("epoch") == 4 * (2 * 2 + 1)
+
+
+class OfOneFit:
+    """Watches one estimator's fit, as scikit-learn's ScoringMonitor does."""
+
+    def __init__(self):
+        self.watched, self.scores, self.at_end = [], [], []
+
+    def setup(self, estimator, context):
+        self.watched.append(estimator)
+
+    def teardown(self, estimator, context):
+        self.watched.remove(estimator)
+
+    def on_fit_task_begin(self, estimator, context):
+        assert estimator in self.watched
+
+    def on_fit_task_end(
+        self, estimator, context, *, X, y, metadata=None, fitted_estimator=None
+    ):
+        assert estimator in self.watched
+        if context.task_name in ("epoch", "fit"):
+            scores = self.scores if context.task_name == "epoch" else self.at_end
+            scores.append(fitted_estimator.score(X, y, **metadata or {}))
+
+
+@has_callbacks
+def test_callbacks_of_candidates_outlast_the_training_of_their_nets():
+    watch = OfOneFit()
+    clf = make_classifier().set_callbacks(watch)
+    search = model_selection.GridSearchCV(clf, {"alpha": [0.5, 1.0]}, cv=2)
+    with pytest.warns(UserWarning, match=r"4 of the fits .*callbacks \(4\)"):
+        search.fit(X, y)
+    assert len(watch.scores) == 4 * (2 * 2 + 1)
+
+
+@has_callbacks
+def test_callbacks_score_a_student_of_fewer_columns():
+    frame, watch = pd.DataFrame(X, columns=["a", "b", "c", "d"]), OfOneFit()
+    clf = distilled(LogisticRegression(C=0.1), small_student(max_epochs=4))
+    clf.set_params(student_columns=["a", "c"]).set_callbacks(watch).fit(frame, y)
+    assert clf.score(frame, y) == watch.scores[-1]
+
+
+@has_callbacks
+def test_callbacks_get_the_weights_of_rows_and_the_fitted_estimator():
+    watch, weight = OfOneFit(), np.linspace(0, 1, len(X))
+    clf = make_classifier().set_callbacks(watch).fit(X, y, sample_weight=weight)
+    score = clf.score(X, y, weight)
+    assert score != clf.score(X, y)
+    assert score == watch.scores[-1] == watch.at_end[0]
+    clf.fit(X, y, sample_weight=1.0)
+    assert watch.at_end[1] == clf.score(X, y)

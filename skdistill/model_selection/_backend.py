@@ -134,6 +134,8 @@ class _Submitted:
     def prepare(self) -> None:
         for fit in self.fits:
             fit.prepare()
+            if fit.has_callbacks:
+                self.backend.alone["the estimator has callbacks"] += 1
 
     def finish(self, seconds: float) -> None:
         self.results = []
@@ -184,14 +186,20 @@ class _Fit:
         """Whether a search scores it; the refit's teacher may run tasks here, too."""
         return "scorer" in self.kwargs
 
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether scikit-learn's callbacks watch the fit, until it ends."""
+        watched = (self.args[0], last_step(self.args[0])[1]) if self.is_scored else ()
+        return any(getattr(one, "_skl_callbacks", None) for one in watched)
+
     def prepare(self) -> None:
         """Fit the estimator, but for the training of its net.
 
         An error is left to the second call, which meets it again. So is a fit that asks
-        its student, whose net is not there before it is trained. Other functions than
-        that of searches run once, by the second call.
+        its student, whose net is not there before it is trained, and one that callbacks
+        watch. Other functions than that of searches run once, by the second call.
         """
-        if not self.is_scored:
+        if not self.is_scored or self.has_callbacks:
             return
         _, last = last_step(self.args[0])
         alone = {k: v for k, v in _FIT_ALONE.items() if k in self.kwargs}

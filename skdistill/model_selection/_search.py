@@ -96,8 +96,9 @@ class GridSearchCV(_TrainsTogether, model_selection.GridSearchCV):
     Some students are trained one by one, as in scikit-learn's search: those with
     ``feature_loss`` or ``relation_loss``, with another ``loss`` than "kl" (or than
     "squared_error" and "poisson" of a regressor), with dropout or batch normalization,
-    with ``warm_start``, or with callbacks of your own that look at batches or may set
-    the learning rate. The search then warns, and says why.
+    with ``warm_start``, with callbacks of your own that look at batches or may set the
+    learning rate, or with callbacks of scikit-learn that are set on the estimator and
+    not on the search. The search then warns, and says why.
 
     Set an integer ``random_state`` of the classifier, so that soft labels, made rows
     and pseudo-labels are computed once for each fold.

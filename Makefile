@@ -76,6 +76,7 @@ bench-full: bench ## measure the quality of students too, in some hours
 	@$(RUN) benchmarks/quality.py
 	@$(RUN) benchmarks/quality.py --target numbers
 	@$(RUN) benchmarks/labels.py
+	@$(RUN) benchmarks/missing.py
 	@$(RUN) benchmarks/peers.py
 	@$(RUN) benchmarks/peers.py --target numbers
 	@$(RUN) benchmarks/losses.py
